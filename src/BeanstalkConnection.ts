@@ -1,0 +1,447 @@
+/**
+ * One connection to one beanstalkd: a scoped socket, every command of the protocol, and nothing in between.
+ *
+ * Commands of all fibers share the connection. They leave in the order they were given, everything of one tick in one
+ * write, and each reply reaches the fiber that asked. Reservations belong to the connection: when it closes, the server
+ * gives its jobs to others at once. It does not reconnect.
+ *
+ * **Example** (a scoped block)
+ *
+ * ```ts
+ * Effect.scoped(Effect.gen(function*() {
+ *   const beanstalk = yield* BeanstalkConnection.make({ watch: ["URLs-to-fetch"] })
+ *   const job = yield* beanstalk.reserveWithTimeout("1 second")
+ *   yield* beanstalk.delete(job.id)
+ * }))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Socket from "@effect/platform/Socket"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as E from "./BeanstalkError.ts"
+import * as Protocol from "./BeanstalkProtocol.ts"
+import { Connector } from "./Connector.ts"
+import * as Argument from "./internal/argument.ts"
+import { type Session, type SessionOptions, start } from "./internal/session.ts"
+import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeName } from "./Job.ts"
+import type { JobStats, ServerStats, TubeStats } from "./Stats.ts"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-beanstalk/BeanstalkConnection"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-beanstalk/BeanstalkConnection"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// models
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What a connection may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** What to call this connection in logs, spans and when it is printed. */
+  readonly name?: string | undefined
+  /** The tube to use from the start. Default: `default`. */
+  readonly tube?: string | undefined
+  /** The tubes to watch from the start, instead of `default`. Default: `["default"]`. */
+  readonly watch?: ReadonlyArray<string> | undefined
+  /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long the server may leave the oldest command unanswered before the connection counts as lost. A reserve that waits
+   * has its own timeout and one second more; a plain `reserve` may wait for ever. Default: 10 seconds.
+   */
+  readonly replyTimeout?: Duration.DurationInput | undefined
+  /** How many commands may be written and not yet answered; beyond it fibers wait. Default: 4,096. */
+  readonly maxInFlight?: number | undefined
+  /** How many bytes those commands may have together; beyond it fibers wait. Default: 16 MiB. */
+  readonly maxQueuedBytes?: number | undefined
+  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest beanstalkd itself can be told. */
+  readonly maxBodySize?: number | undefined
+}
+
+/**
+ * What a connection learns of its server in the first round trip.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServerInfo {
+  readonly version: string
+  /** Another id at the same address is another process, whose job ids have nothing to do with the ones before. */
+  readonly id: string
+  /** The largest body the server accepts, in bytes. */
+  readonly maxJobSize: number
+}
+
+/**
+ * An open connection: the protocol as it is, one method for each command.
+ *
+ * **Details**
+ *
+ * Every command can fail with a `CommandError`: one of the four answers the server may give to anything, `ConnectionLost`,
+ * or `ProtocolViolation`. What else each can fail with is in its type, and nowhere else.
+ *
+ * Interrupting a fiber takes its command back if it is not written yet; if it is, the reply is dropped and nobody else
+ * notices. The exception are reserves, see {@link Connection.reserve}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connection extends Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  readonly name: string | undefined
+  /** The server as its `Connector` names it. */
+  readonly address: string
+  readonly server: ServerInfo
+
+  // producing ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * Puts a job, and succeeds with its id.
+   *
+   * Text is sent as UTF-8, bytes as they are; zero length and CRLF inside are ordinary. With `tube`, the job goes there
+   * whatever other fibers use meanwhile; without, into the tube in use. Bytes are read when the command is written: do
+   * not change them before it has ended.
+   *
+   * Fails with `JobTooBig` (before anything is sent, if the server's limit is exceeded), `Draining`, and with `Buried`
+   * when the job exists but was buried for lack of memory. `ExpectedCRLF`, and `BadFormat` here, close the connection.
+   */
+  readonly put: (body: string | Uint8Array, options?: Protocol.PutOptions) => Effect.Effect<JobId, E.PutError>
+  /** Uses a tube from now on: `put`, `peekReady`, `peekDelayed`, `peekBuried` and `kick` without a tube of their own. */
+  readonly use: (tube: string) => Effect.Effect<TubeName, E.TubeError>
+
+  // working -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * Waits for a job in the watched tubes, for as long as it takes.
+   *
+   * **Gotchas**
+   *
+   * While it waits the server reads nothing else from this connection: commands of other fibers wait with it, and
+   * the only way to take it back is to close. Interrupting it (`Effect.timeout` does) therefore **closes the connection**,
+   * which gives back every job it holds. Use {@link Connection.reserveWithTimeout}, and a connection of its own for whatever
+   * reserves.
+   *
+   * Fails with `DeadlineSoon` when a job this connection holds has at most a second left and no other is ready: touch or
+   * finish it before reserving again.
+   */
+  readonly reserve: Effect.Effect<ReservedJob, E.ReserveError>
+  /**
+   * Waits for a job for whole seconds, rounded up, and fails with `TimedOut` when none came. Zero does not wait.
+   *
+   * Like {@link Connection.reserve}, it closes the connection when it is interrupted while it waits. With zero it closes it
+   * only if the answer turns out to be a job, which goes back to the server that way.
+   */
+  readonly reserveWithTimeout: (
+    timeout: Duration.DurationInput
+  ) => Effect.Effect<ReservedJob, E.ReserveWithTimeoutError>
+  /**
+   * Reserves the job with this id, be it ready, delayed or buried, in whatever tube. Needs beanstalkd 1.12.
+   *
+   * `JobNotFound` also when somebody, this connection included, has reserved it.
+   */
+  readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, E.JobError>
+  /**
+   * Deletes a job: one this connection holds, or any that is ready, delayed or buried.
+   *
+   * Success does not prove that the job was still ours: after its time to run it is ready again, and anybody may delete
+   * a ready job.
+   */
+  readonly delete: (id: string) => Effect.Effect<void, E.JobError>
+  /** Gives a job back, to be reserved again at once or after a delay, with this priority from now on. */
+  readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, E.ReleaseError>
+  /** Puts a job aside, with this priority from now on, until it is kicked. */
+  readonly bury: (id: string, priority: number) => Effect.Effect<void, E.JobError>
+  /** Starts the time to run of a job anew. */
+  readonly touch: (id: string) => Effect.Effect<void, E.JobError>
+  /** Watches a tube, too: reserves may give jobs of it. Succeeds with the number of tubes watched. */
+  readonly watch: (tube: string) => Effect.Effect<number, E.TubeError>
+  /** Stops watching a tube. Succeeds with the number of tubes watched; fails with `NotIgnored` if it is the last. */
+  readonly ignore: (tube: string) => Effect.Effect<number, E.IgnoreError>
+
+  // looking -----------------------------------------------------------------------------------------------------------
+
+  /** Looks at a job, in whatever tube and state. */
+  readonly peek: (id: string) => Effect.Effect<PeekedJob, E.JobError>
+  /** Looks at the job that would be reserved next. */
+  readonly peekReady: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  /** Looks at the delayed job that becomes ready next. */
+  readonly peekDelayed: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  /** Looks at the job that was buried first. */
+  readonly peekBuried: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  /**
+   * Makes up to `bound` buried jobs ready, the longest buried first; if there are none, delayed ones, the soonest due
+   * first. Succeeds with their number.
+   */
+  readonly kick: (bound: number, options?: Protocol.InTube) => Effect.Effect<number, E.TubeError>
+  /** Makes one job ready that is buried or delayed, in whatever tube. */
+  readonly kickJob: (id: string) => Effect.Effect<void, E.JobError>
+  readonly statsJob: (id: string) => Effect.Effect<JobStats, E.JobError>
+  readonly statsTube: (tube: string) => Effect.Effect<TubeStats, E.ExistingTubeError>
+  readonly stats: Effect.Effect<ServerStats, E.CommandError>
+  readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, E.CommandError>
+  readonly listTubesWatched: Effect.Effect<ReadonlyArray<TubeName>, E.CommandError>
+  readonly listTubeUsed: Effect.Effect<TubeName, E.CommandError>
+  /** Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. */
+  readonly pauseTube: (tube: string, duration: Duration.DurationInput) => Effect.Effect<void, E.ExistingTubeError>
+  /** Says goodbye, and succeeds once the server has closed the connection. What is sent after it fails. */
+  readonly quit: Effect.Effect<void, E.ConnectionLost>
+}
+
+/**
+ * The connection of the surrounding program.
+ *
+ * **Example** (use the connection of a Layer)
+ *
+ * ```ts
+ * Effect.gen(function*() {
+ *   const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
+ *   return yield* beanstalk.put("hello", { tube: "greetings" })
+ * }).pipe(Effect.provide(NodeBeanstalk.layerConnection({ host: "localhost" })))
+ * ```
+ *
+ * @category tags
+ * @since 0.1.0
+ */
+export class BeanstalkConnection extends Context.Tag("effect-beanstalk/BeanstalkConnection")<
+  BeanstalkConnection,
+  Connection
+>() {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Opens a connection that closes with its Scope: its jobs go back to the server then.
+ *
+ * It succeeds after one round trip that has selected and watched the tubes asked for, so what it gives is known to be a
+ * beanstalkd that answers. Fails with `ConnectFailed`, or with `InvalidArgument` when an option cannot be.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<Connection, E.ConnectFailed | E.InvalidArgument, Connector | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      settings(options),
+      (settings) =>
+        Effect.flatMap(Effect.scope, (parent) =>
+          Effect.flatMap(Scope.fork(parent, parent.strategy), (scope) =>
+            restore(open(settings)).pipe(
+              Scope.extend(scope),
+              Effect.onError((cause) =>
+                Scope.close(scope, Exit.failCause(cause))
+              )
+            )))
+    )
+  )
+
+/**
+ * A connection as a Layer: one for everything that is built on the same reference of it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<BeanstalkConnection, E.ConnectFailed | E.InvalidArgument, Connector> =>
+  Layer.scoped(BeanstalkConnection, make(options))
+
+/**
+ * A connection as a Layer whose options come from `Config`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<BeanstalkConnection, E.ConnectFailed | E.InvalidArgument | ConfigError.ConfigError, Connector> =>
+  Layer.scoped(BeanstalkConnection, Effect.flatMap(Config.unwrap(options), make))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// opening
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** The options, checked, with their defaults. */
+interface Settings {
+  readonly name: string | undefined
+  readonly greeting: ReadonlyArray<Protocol.Command<unknown, E.NotIgnored>>
+  readonly connectTimeout: number
+  readonly session: SessionOptions
+}
+
+const settings = (options: Options): Effect.Effect<Settings, E.InvalidArgument> =>
+  Effect.suspend(() => {
+    const checked = Argument.checked((): Settings => ({
+      name: options.name,
+      greeting: greeting(options),
+      connectTimeout: Argument.patience("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
+      session: {
+        replyTimeout: Argument.patience("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
+        maxInFlight: Argument.positive("connect", "maxInFlight", options.maxInFlight ?? 4096),
+        maxQueuedBytes: Argument.positive("connect", "maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024),
+        maxBodySize: Argument.positive("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
+      }
+    }))
+    return checked instanceof E.InvalidArgument ? checked : Effect.succeed(checked)
+  })
+
+/** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
+const greeting = ({ tube, watch = [defaultTube] }: Options): Settings["greeting"] => {
+  if (watch.length === 0) {
+    throw new E.InvalidArgument({ command: "connect", argument: "watch", reason: "must name at least one tube" })
+  }
+  return [
+    ...watch.filter((name) => name !== defaultTube).map(Protocol.watch),
+    ...watch.includes(defaultTube) ? [] : [Protocol.ignore(defaultTube)],
+    ...tube === undefined ? [] : [Protocol.use(tube)]
+  ].map((command) => {
+    if (command._tag === "InvalidArgument") throw command
+    return command
+  })
+}
+
+const open = Effect.fnUntraced(function*({ connectTimeout, greeting, name, session: options }: Settings) {
+  const { address } = yield* Connector
+  const session = yield* start(options).pipe(
+    Effect.mapError((cause) => connectFailed(address, cause)),
+    Effect.annotateLogs({
+      "beanstalkd.address": address,
+      ...name === undefined ? {} : { "beanstalkd.connection": name }
+    })
+  )
+  const [stats] = yield* Effect.all([
+    session.send(Protocol.stats),
+    Effect.forEach(greeting, session.send, { concurrency: "unbounded", discard: true })
+  ], { concurrency: "unbounded" }).pipe(
+    Effect.interruptible,
+    Effect.timeoutFail({
+      duration: connectTimeout,
+      onTimeout: () =>
+        new E.ConnectFailed({
+          address,
+          reason: "TimedOut",
+          detail: session.wasOpened()
+            ? `it accepted the connection, but said nothing for ${connectTimeout / 1000} seconds`
+            : `no connection came about within ${connectTimeout / 1000} seconds`
+        })
+    }),
+    Effect.mapError((error) => error._tag === "ConnectFailed" ? error : handshakeFailed(address, error))
+  )
+  return connection({ name, address, server: stats, session })
+})
+
+/** Which of the three ways it failed in, told from the error of the first round trip. */
+const handshakeFailed = (address: string, error: E.CommandError | E.NotIgnored): E.ConnectFailed => {
+  switch (error._tag) {
+    case "ConnectionLost":
+      return connectFailed(address, error.cause, error.reason)
+    case "ProtocolViolation":
+      return new E.ConnectFailed({ address, reason: "Handshake", detail: `it said ${error.reply}`, cause: error })
+    default:
+      return new E.ConnectFailed({
+        address,
+        reason: "Handshake",
+        detail: `it answered ${error.command} with ${error._tag}`,
+        cause: error
+      })
+  }
+}
+
+const connectFailed = (address: string, cause: unknown, detail = String(cause)): E.ConnectFailed =>
+  new E.ConnectFailed({
+    address,
+    reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",
+    detail,
+    cause
+  })
+
+interface Opened {
+  readonly name: string | undefined
+  readonly address: string
+  readonly server: ServerInfo
+  readonly session: Session
+}
+
+const connection = ({ address, name, server: { id, maxJobSize, version }, session }: Opened): Connection => {
+  const { send } = session
+  const check = <A, Failure>(command: Protocol.Command<A, Failure> | E.InvalidArgument) =>
+    command._tag === "Command" ? send(command) : command
+
+  return {
+    ...Inspectable.BaseProto,
+    [TypeId]: TypeId,
+    toJSON: () => ({ _id: TypeId, name, address, server: { version, id } }),
+    name,
+    address,
+    server: { id, maxJobSize, version },
+
+    put: (body, options) => {
+      const command = Protocol.put(body, options)
+      if (command._tag === "Command" && command.body !== undefined && command.body.length > maxJobSize) {
+        return new E.JobTooBig({ command: "put", address, size: command.body.length, limit: maxJobSize })
+      }
+      return check(command)
+    },
+    use: (tube) => check(Protocol.use(tube)),
+
+    reserve: send(Protocol.reserve),
+    reserveWithTimeout: (timeout) => check(Protocol.reserveWithTimeout(timeout)),
+    reserveJob: (id) => check(Protocol.reserveJob(id)),
+    delete: (id) => check(Protocol.deleteJob(id)),
+    release: (id, options) => check(Protocol.release(id, options)),
+    bury: (id, priority) => check(Protocol.bury(id, priority)),
+    touch: (id) => check(Protocol.touch(id)),
+    watch: (tube) => check(Protocol.watch(tube)),
+    ignore: (tube) => check(Protocol.ignore(tube)),
+
+    peek: (id) => check(Protocol.peek(id)),
+    peekReady: (options) => check(Protocol.peekReady(options)),
+    peekDelayed: (options) => check(Protocol.peekDelayed(options)),
+    peekBuried: (options) => check(Protocol.peekBuried(options)),
+    kick: (bound, options) => check(Protocol.kick(bound, options)),
+    kickJob: (id) => check(Protocol.kickJob(id)),
+    statsJob: (id) => check(Protocol.statsJob(id)),
+    statsTube: (tube) => check(Protocol.statsTube(tube)),
+    stats: send(Protocol.stats),
+    listTubes: send(Protocol.listTubes),
+    listTubesWatched: send(Protocol.listTubesWatched),
+    listTubeUsed: send(Protocol.listTubeUsed),
+    pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
+    quit: Effect.mapError(send(Protocol.quit), (error) => toConnectionLost(error))
+  }
+}
+
+/** Whatever is said in answer to `quit`, the connection has ended otherwise than it should. */
+const toConnectionLost = (error: E.CommandError): E.ConnectionLost =>
+  error._tag === "ConnectionLost" ? error : new E.ConnectionLost({
+    command: error.command,
+    address: error.address,
+    outcome: "Unknown",
+    reason: "it ended otherwise than by quit",
+    cause: error
+  })

@@ -1,0 +1,689 @@
+/**
+ * beanstalkd's protocol as pure values: a command knows its request and how to read its reply. No effects, no sockets, no
+ * clock; `BeanstalkConnection` is what sends them.
+ *
+ * **Example** (the bytes of a command, and the meaning of a reply)
+ *
+ * ```ts
+ * const put = BeanstalkProtocol.put("hello", { priority: 10 })
+ * if (put._tag === "Command") {
+ *   BeanstalkProtocol.encode([put]) // put 10 0 60 5\r\nhello\r\n
+ * }
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { DurationInput } from "effect/Duration"
+import * as Option from "effect/Option"
+import * as E from "./BeanstalkError.ts"
+import * as Argument from "./internal/argument.ts"
+import { type Reply, ReplyDecoder } from "./internal/replyDecoder.ts"
+import { type JobId, PeekedJob, ReservedJob, type TubeName } from "./Job.ts"
+import * as Stats from "./Stats.ts"
+
+export {
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  type Reply,
+  /**
+   * Reads replies from bytes, whatever pieces they arrive in.
+   *
+   * @category decoding
+   * @since 0.1.0
+   */
+  ReplyDecoder
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// commands
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A command of the protocol.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Command<out A, out E> {
+  readonly _tag: "Command"
+  /** As the protocol spells it. */
+  readonly name: string
+  /** The request line, without its CRLF. */
+  readonly line: string
+  /** What follows the line: the body of a `put`. It is read when the command is written, not before. */
+  readonly body: Uint8Array | undefined
+  /** How many bytes the request has on the wire. */
+  readonly size: number
+  /** What the command has to do with the tube in use. */
+  readonly tube: TubeRelation
+  /** Seconds the server may take its time before it answers; `Infinity` for a plain `reserve`. */
+  readonly waits: number
+  /** Whether success hands over a job that must not be forgotten. */
+  readonly reserves: boolean
+  /** Reads the reply. */
+  readonly decode: (reply: Reply, address: string) => Decoded<A, E | E.ServerError | E.ProtocolViolation>
+}
+
+/**
+ * What a command has to do with the tube in use: nothing, it selects one, it acts on the one in use, or on a tube that
+ * must be selected for it first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TubeRelation =
+  | { readonly _tag: "None" }
+  | { readonly _tag: "Selects"; readonly name: TubeName }
+  | { readonly _tag: "InUse" }
+  | { readonly _tag: "Named"; readonly name: TubeName }
+
+/**
+ * What a reply means to the command it answers. After an `unsafe` failure the two sides may disagree about what comes
+ * next on the connection: it must be closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decoded<A, E> =
+  | { readonly _tag: "Success"; readonly value: A }
+  | { readonly _tag: "Failure"; readonly error: E; readonly unsafe: boolean }
+
+const success = <A>(value: A): Decoded<A, never> => ({ _tag: "Success", value })
+
+const failure = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, unsafe: false })
+
+const unsafe = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, unsafe: true })
+
+const done = success<void>(undefined)
+
+const unrelated: TubeRelation = { _tag: "None" }
+
+const inUse: TubeRelation = { _tag: "InUse" }
+
+/** What of a command goes over the wire. */
+type Request = Pick<Command<unknown, unknown>, "line" | "body">
+
+const encodedSize = ({ body, line }: Request): number => line.length + 2 + (body === undefined ? 0 : body.length + 2)
+
+/** A command, and what the replies mean that are its own. */
+const command = <A, Failure = never>(
+  name: string,
+  args: string,
+  meaning: (reply: Reply, origin: E.Origin) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
+  more?: Partial<Pick<Command<A, Failure>, "body" | "tube" | "waits" | "reserves">>
+): Command<A, Failure> => {
+  const line = printable(args === "" ? name : `${name} ${args}`)
+  const body = more?.body
+  return {
+    _tag: "Command",
+    name,
+    line,
+    body,
+    size: encodedSize({ line, body }),
+    tube: more?.tube ?? unrelated,
+    waits: more?.waits ?? 0,
+    reserves: more?.reserves ?? false,
+    decode: (reply, address) => {
+      const origin = { command: name, address }
+      return meaning(reply, origin) ?? otherwise(reply, origin)
+    }
+  }
+}
+
+/** The last line of defence: nothing but printable ASCII, and no more than the server reads at once. */
+const printable = (line: string): string => {
+  if (!/^[\x20-\x7e]{1,222}$/.test(line)) throw new Error(`effect-beanstalk made an impossible command: please report`)
+  return line
+}
+
+/** What any command may be answered, and what none should be. */
+const otherwise = (
+  reply: Reply,
+  origin: E.Origin
+): Decoded<never, E.ServerError | E.ProtocolViolation> => {
+  switch (reply._tag) {
+    case "OutOfMemory":
+      return failure(new E.OutOfMemory(origin))
+    case "InternalError":
+      return failure(new E.InternalError(origin))
+    case "BadFormat":
+      return failure(new E.BadFormat(origin))
+    case "UnknownCommand":
+      return failure(new E.UnknownCommand(origin))
+    default:
+      return unsafe(new E.ProtocolViolation({ ...origin, reply: describe(reply) }))
+  }
+}
+
+/**
+ * A request in a few words, for people: its line, and a body only as a size.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const describeRequest = (request: Request): string =>
+  request.body === undefined ? request.line : `${request.line} (${request.body.length} bytes)`
+
+/**
+ * A reply in a few words, for people: bodies only as sizes.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const describe = (reply: Reply): string => {
+  switch (reply._tag) {
+    case "Inserted":
+      return `INSERTED ${reply.id}`
+    case "BuriedJob":
+      return `BURIED ${reply.id}`
+    case "Using":
+      return `USING ${reply.tube}`
+    case "Watching":
+      return `WATCHING ${reply.count}`
+    case "KickedJobs":
+      return `KICKED ${reply.count}`
+    case "Reserved":
+    case "Found":
+      return `${reply._tag.toUpperCase()} ${reply.id} (${reply.body.length} bytes)`
+    case "Ok":
+      return `OK (${reply.body.length} bytes)`
+    case "Nonsense":
+      return reply.description
+    default:
+      return reply._tag.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// producing
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The tube a command acts on, where it acts on the one in use.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface InTube {
+  /** The tube to act on. Left out: the tube in use on this connection. */
+  readonly tube?: string | undefined
+}
+
+/**
+ * How a job is put.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PutOptions extends InTube {
+  /** The most urgent is 0, the least 4,294,967,295. Default: 1024, the first that is not counted as "urgent". */
+  readonly priority?: number | undefined
+  /** How long the job stays out of reach before it becomes ready. Whole seconds, rounded up. Default: none. */
+  readonly delay?: DurationInput | undefined
+  /** How long a worker may hold the job before it is given to another. Whole seconds, rounded up. Default: 60 seconds. */
+  readonly ttr?: DurationInput | undefined
+}
+
+const defaultPriority = 1024
+
+const defaultTtr = 60
+
+const relation = (name: string, tube: string | undefined): TubeRelation =>
+  tube === undefined ? inUse : { _tag: "Named", name: Argument.tubeName(name, tube) }
+
+/**
+ * @category producing
+ * @since 0.1.0
+ */
+export const put = (
+  body: string | Uint8Array,
+  options?: PutOptions
+): Command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried> | E.InvalidArgument =>
+  Argument.checked(() => {
+    const tube = relation("put", options?.tube)
+    const priority = Argument.unsigned("put", "priority", options?.priority ?? defaultPriority)
+    const delay = options?.delay === undefined ? 0 : Argument.delay("put", options.delay)
+    const ttr = options?.ttr === undefined ? defaultTtr : Argument.timeToRun("put", options.ttr)
+    const bytes = Argument.body("put", body)
+    return command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried>(
+      "put",
+      `${priority} ${delay} ${ttr} ${bytes.length}`,
+      (reply, origin) => {
+        switch (reply._tag) {
+          case "Inserted":
+            return success(reply.id)
+          case "BuriedJob":
+            return failure(new E.Buried({ ...origin, id: reply.id }))
+          case "JobTooBig":
+            return failure(new E.JobTooBig({ ...origin, size: bytes.length }))
+          case "Draining":
+            return failure(new E.Draining(origin))
+          case "ExpectedCRLF":
+            return unsafe(new E.ExpectedCRLF(origin))
+          case "BadFormat":
+            return unsafe(new E.BadFormat(origin))
+          case "UnknownCommand":
+            return unsafe(new E.UnknownCommand(origin))
+          default:
+            return undefined
+        }
+      },
+      { body: bytes, tube }
+    )
+  })
+
+/**
+ * @category producing
+ * @since 0.1.0
+ */
+export const use = (tube: string): Command<TubeName, never> | E.InvalidArgument =>
+  Argument.checked(() => useTube(Argument.tubeName("use", tube)))
+
+/**
+ * `use` of a name that is known to be one.
+ *
+ * @category producing
+ * @since 0.1.0
+ */
+export const useTube = (name: TubeName): Command<TubeName, never> =>
+  command("use", name, (reply) => reply._tag === "Using" && reply.tube === name ? success(reply.tube) : undefined, {
+    tube: { _tag: "Selects", name }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// working
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const reserve: Command<ReservedJob, E.DeadlineSoon> = command("reserve", "", (reply, origin) => {
+  switch (reply._tag) {
+    case "Reserved":
+      return success(new ReservedJob(reply.id, reply.body))
+    case "DeadlineSoon":
+      return failure(new E.DeadlineSoon(origin))
+    default:
+      return undefined
+  }
+}, { waits: Number.POSITIVE_INFINITY, reserves: true })
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const reserveWithTimeout = (
+  timeout: DurationInput
+): Command<ReservedJob, E.DeadlineSoon | E.TimedOut> | E.InvalidArgument =>
+  Argument.checked(() => {
+    const waits = Argument.timeout("reserve-with-timeout", timeout)
+    return command<ReservedJob, E.DeadlineSoon | E.TimedOut>("reserve-with-timeout", `${waits}`, (reply, origin) => {
+      switch (reply._tag) {
+        case "Reserved":
+          return success(new ReservedJob(reply.id, reply.body))
+        case "DeadlineSoon":
+          return failure(new E.DeadlineSoon(origin))
+        case "TimedOut":
+          return failure(new E.TimedOut(origin))
+        default:
+          return undefined
+      }
+    }, { waits, reserves: true })
+  })
+
+/** A command about one job: what its reply means, unless it is one that many commands share. */
+const aboutJob = <A, Failure = never>(
+  name: string,
+  id: string,
+  meaning: (
+    reply: Reply,
+    origin: E.Origin,
+    job: JobId
+  ) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
+  more?: { readonly args?: (command: string) => ReadonlyArray<number>; readonly reserves?: boolean }
+): Command<A, Failure | E.JobNotFound> | E.InvalidArgument =>
+  Argument.checked(() => {
+    const job = Argument.jobId(name, id)
+    const args = more?.args?.(name) ?? []
+    return command<A, Failure | E.JobNotFound>(
+      name,
+      [job, ...args].join(" "),
+      (reply, origin) =>
+        reply._tag === "NotFound"
+          ? failure(new E.JobNotFound({ ...origin, id: job }))
+          : meaning(reply, origin, job),
+      { reserves: more?.reserves ?? false }
+    )
+  })
+
+/** The meaning of a reply that is one word. */
+const answered = (tag: Reply["_tag"]) => (reply: Reply) => reply._tag === tag ? done : undefined
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const reserveJob = (id: string): Command<ReservedJob, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob(
+    "reserve-job",
+    id,
+    (reply, _, job) =>
+      reply._tag === "Reserved" && reply.id === job ? success(new ReservedJob(reply.id, reply.body)) : undefined,
+    {
+      reserves: true
+    }
+  )
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const deleteJob = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob("delete", id, answered("Deleted"))
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const touch = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob("touch", id, answered("Touched"))
+
+/**
+ * How a job is given back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReleaseOptions {
+  /** The job's priority from now on. There is no default: it would overwrite the one the job has. */
+  readonly priority: number
+  /** How long the job stays out of reach before it becomes ready again. Whole seconds, rounded up. Default: none. */
+  readonly delay?: DurationInput | undefined
+}
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const release = (
+  id: string,
+  options: ReleaseOptions
+): Command<void, E.JobNotFound | E.Buried> | E.InvalidArgument =>
+  aboutJob("release", id, (reply, origin, job) => {
+    switch (reply._tag) {
+      case "Released":
+        return done
+      case "Buried":
+        return failure(new E.Buried({ ...origin, id: job }))
+      default:
+        return undefined
+    }
+  }, {
+    args: (name) => [
+      Argument.unsigned(name, "priority", options.priority),
+      options.delay === undefined ? 0 : Argument.delay(name, options.delay)
+    ]
+  })
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const bury = (id: string, priority: number): Command<void, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob("bury", id, answered("Buried"), { args: (name) => [Argument.unsigned(name, "priority", priority)] })
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const watch = (tube: string): Command<number, never> | E.InvalidArgument =>
+  Argument.checked(() =>
+    command(
+      "watch",
+      Argument.tubeName("watch", tube),
+      (reply) => reply._tag === "Watching" ? success(reply.count) : undefined
+    )
+  )
+
+/**
+ * @category working
+ * @since 0.1.0
+ */
+export const ignore = (tube: string): Command<number, E.NotIgnored> | E.InvalidArgument =>
+  Argument.checked(() => {
+    const name = Argument.tubeName("ignore", tube)
+    return command("ignore", name, (reply, origin) => {
+      switch (reply._tag) {
+        case "Watching":
+          return success(reply.count)
+        case "NotIgnored":
+          return failure(new E.NotIgnored({ ...origin, tube: name }))
+        default:
+          return undefined
+      }
+    })
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// looking and tidying
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const peek = (id: string): Command<PeekedJob, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob(
+    "peek",
+    id,
+    (reply, _, job) =>
+      reply._tag === "Found" && reply.id === job ? success(new PeekedJob(reply.id, reply.body)) : undefined
+  )
+
+const peekNext = (name: string) =>
+(
+  options?: InTube
+): Command<Option.Option<PeekedJob>, never> | E.InvalidArgument =>
+  Argument.checked(() =>
+    command(name, "", (reply) => {
+      switch (reply._tag) {
+        case "Found":
+          return success(Option.some(new PeekedJob(reply.id, reply.body)))
+        case "NotFound":
+          return success(Option.none())
+        default:
+          return undefined
+      }
+    }, { tube: relation(name, options?.tube) })
+  )
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const peekReady = peekNext("peek-ready")
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const peekDelayed = peekNext("peek-delayed")
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const peekBuried = peekNext("peek-buried")
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const kick = (bound: number, options?: InTube): Command<number, never> | E.InvalidArgument =>
+  Argument.checked(() =>
+    command(
+      "kick",
+      `${Argument.unsigned("kick", "bound", bound)}`,
+      (reply) => reply._tag === "KickedJobs" ? success(reply.count) : undefined,
+      {
+        tube: relation("kick", options?.tube)
+      }
+    )
+  )
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const kickJob = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob("kick-job", id, answered("Kicked"))
+
+/** What a document says, or the violation that it is. */
+const documented = <A>(document: A | Stats.Unreadable, origin: E.Origin): Decoded<A, E.ProtocolViolation> =>
+  document instanceof Stats.Unreadable
+    ? unsafe(new E.ProtocolViolation({ ...origin, reply: `cannot read ${JSON.stringify(document.line)}` }))
+    : success(document)
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const statsJob = (id: string): Command<Stats.JobStats, E.JobNotFound> | E.InvalidArgument =>
+  aboutJob(
+    "stats-job",
+    id,
+    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readJobStats(reply.body), origin) : undefined
+  )
+
+/** A command about a tube that must exist. */
+const aboutTube = <A, Failure = never>(
+  name: string,
+  tube: string,
+  meaning: (reply: Reply, origin: E.Origin) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
+  args?: (command: string) => number
+): Command<A, Failure | E.TubeNotFound> | E.InvalidArgument =>
+  Argument.checked(() => {
+    const checkedTube = Argument.tubeName(name, tube)
+    const more = args === undefined ? "" : ` ${args(name)}`
+    return command<A, Failure | E.TubeNotFound>(
+      name,
+      `${checkedTube}${more}`,
+      (reply, origin) =>
+        reply._tag === "NotFound"
+          ? failure(new E.TubeNotFound({ ...origin, tube: checkedTube }))
+          : meaning(reply, origin)
+    )
+  })
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const statsTube = (tube: string): Command<Stats.TubeStats, E.TubeNotFound> | E.InvalidArgument =>
+  aboutTube(
+    "stats-tube",
+    tube,
+    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readTubeStats(reply.body), origin) : undefined
+  )
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const pauseTube = (
+  tube: string,
+  duration: DurationInput
+): Command<void, E.TubeNotFound> | E.InvalidArgument =>
+  aboutTube("pause-tube", tube, answered("Paused"), (name) => Argument.pause(name, duration))
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStats>(
+  "stats",
+  "",
+  (reply, origin) => reply._tag === "Ok" ? documented(Stats.readServerStats(reply.body), origin) : undefined
+)
+
+const listing = (name: string) =>
+  command<ReadonlyArray<TubeName>>(
+    name,
+    "",
+    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readTubeNames(reply.body), origin) : undefined
+  )
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const listTubes: Command<ReadonlyArray<TubeName>, never> = listing("list-tubes")
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const listTubesWatched: Command<ReadonlyArray<TubeName>, never> = listing("list-tubes-watched")
+
+/**
+ * @category looking
+ * @since 0.1.0
+ */
+export const listTubeUsed: Command<TubeName, never> = command(
+  "list-tube-used",
+  "",
+  (reply) => reply._tag === "Using" ? success(reply.tube) : undefined,
+  { tube: inUse }
+)
+
+/**
+ * The one command without a reply: its answer is that the server closes the connection.
+ *
+ * @category looking
+ * @since 0.1.0
+ */
+export const quit: Command<void, never> = command("quit", "", answered("Closed"))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// bytes
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Whether a command still has the size it was made with. A body whose buffer was transferred or resized since then no
+ * longer has the length that the request line announces, and must not be sent.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const isIntact = (command: Command<unknown, unknown>): boolean => encodedSize(command) === command.size
+
+/**
+ * The requests as bytes, one behind the other, to leave in one write.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
+  let size = 0
+  for (const request of requests) size += encodedSize(request)
+  const bytes = new Uint8Array(size)
+  let offset = 0
+  for (const { body, line } of requests) {
+    for (let i = 0; i < line.length; i++) bytes[offset++] = line.charCodeAt(i)
+    offset = endLine(bytes, offset)
+    if (body !== undefined) {
+      bytes.set(body, offset)
+      offset = endLine(bytes, offset + body.length)
+    }
+  }
+  return bytes
+}
+
+const endLine = (bytes: Uint8Array, offset: number): number => {
+  bytes[offset] = 13
+  bytes[offset + 1] = 10
+  return offset + 2
+}

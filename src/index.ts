@@ -1,0 +1,29 @@
+/**
+ * @since 0.1.0
+ */
+export * as BeanstalkConnection from "./BeanstalkConnection.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as BeanstalkError from "./BeanstalkError.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as BeanstalkProtocol from "./BeanstalkProtocol.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Connector from "./Connector.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Job from "./Job.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Stats from "./Stats.ts"

@@ -1,0 +1,36 @@
+/** What can stand in a {@link LinkedQueue}: its neighbours are kept in the element itself. */
+export interface Linked<A> {
+  previous: A | undefined
+  next: A | undefined
+}
+
+/** First in, first out, with removal from the middle; every operation takes constant time and allocates nothing. */
+export class LinkedQueue<A extends Linked<A>> {
+  head: A | undefined = undefined
+  private tail: A | undefined = undefined
+  length = 0
+
+  push(element: A): void {
+    element.previous = this.tail
+    if (this.tail === undefined) this.head = element
+    else this.tail.next = element
+    this.tail = element
+    this.length += 1
+  }
+
+  shift(): A | undefined {
+    const element = this.head
+    if (element !== undefined) this.remove(element)
+    return element
+  }
+
+  remove(element: A): void {
+    if (element.previous === undefined) this.head = element.next
+    else element.previous.next = element.next
+    if (element.next === undefined) this.tail = element.previous
+    else element.next.previous = element.previous
+    element.previous = undefined
+    element.next = undefined
+    this.length -= 1
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Connectors for Node: TCP, unix sockets, TLS, and the three of them by URL.
+ *
+ * beanstalkd knows neither passwords nor TLS: whoever reaches its port can do everything. Bind it to loopback, to a unix
+ * socket or to a private network, or put a TLS proxy such as stunnel in front of it and use {@link layerTls}.
+ *
+ * @since 0.1.0
+ */
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import * as Socket from "@effect/platform/Socket"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as Tls from "node:tls"
+import { InvalidArgument } from "../BeanstalkError.ts"
+import { Connector } from "../Connector.ts"
+
+/**
+ * Where a beanstalkd listens on TCP.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TcpOptions {
+  /** A host name or an address. Default: `localhost`. */
+  readonly host?: string | undefined
+  /** Default: 11300. */
+  readonly port?: number | undefined
+}
+
+/**
+ * Where a beanstalkd listens on a unix socket. It can since 1.12 (`-l unix:/path`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnixOptions {
+  readonly path: string
+}
+
+/**
+ * Where a TLS proxy in front of a beanstalkd listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TlsOptions extends TcpOptions {
+  /** What else `tls.connect` of Node takes: `ca`, `cert`, `key`, `servername`, … Certificates are verified by default. */
+  readonly tls?: Omit<Tls.ConnectionOptions, "host" | "port" | "path" | "socket"> | undefined
+}
+
+const defaultHost = "localhost"
+
+const defaultPort = 11300
+
+/** How often a silent peer is asked, in milliseconds, whether it is still there: a plain reserve may wait for hours. */
+const keepAliveInitialDelay = 30_000
+
+/**
+ * A socket that is destroyed with its scope: what the kernel has taken is still delivered, and nothing of it stays behind
+ * when the peer has stopped reading. It keeps a listener for errors as long as it lives, since an error that nobody
+ * hears ends the process.
+ */
+const openSocket = (
+  connect: () => Duplex,
+  readyEvent: "connect" | "secureConnect"
+): Effect.Effect<Socket.Socket> =>
+  NodeSocket.fromDuplex(
+    Effect.flatMap(
+      Effect.acquireRelease(Effect.sync(connect), (duplex) => Effect.sync(() => duplex.destroy())),
+      (duplex) =>
+        Effect.async<Duplex, Socket.SocketError>((resume) => {
+          duplex.on("error", (cause) => resume(Effect.fail(new Socket.SocketGenericError({ reason: "Open", cause }))))
+          duplex.once(readyEvent, () => resume(Effect.succeed(duplex)))
+        })
+    )
+  )
+
+const address = (host: string, port: number) => host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
+/**
+ * A beanstalkd on TCP.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  { host = defaultHost, port = defaultPort }: TcpOptions = {}
+): Layer.Layer<Connector> =>
+  Layer.succeed(Connector, {
+    address: address(host, port),
+    socket: openSocket(
+      () => Net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay }),
+      "connect"
+    )
+  })
+
+/**
+ * A beanstalkd on a unix socket.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
+  Layer.succeed(Connector, {
+    address: `unix:${path}`,
+    socket: openSocket(() => Net.connect({ path }), "connect")
+  })
+
+/**
+ * A beanstalkd behind a TLS proxy.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerTls = (
+  { host = defaultHost, port = defaultPort, tls }: TlsOptions = {}
+): Layer.Layer<Connector> =>
+  Layer.succeed(Connector, {
+    address: address(host, port),
+    socket: openSocket(() => {
+      const servername = Net.isIP(host) === 0 ? { servername: host } : {}
+      const socket = Tls.connect({ ...servername, ...tls, host, port })
+      return socket.setNoDelay(true).setKeepAlive(true, keepAliveInitialDelay)
+    }, "secureConnect")
+  })
+
+/**
+ * What a URL names: `beanstalk://host:port`, `beanstalks://host:port` for TLS, or `unix:/path/of/socket` as beanstalkd's own
+ * `-l` has it. The port may be left out; it is 11300 then.
+ *
+ * Fails with `InvalidArgument` when the URL is nothing of the kind.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerUrl = (url: string): Layer.Layer<Connector, InvalidArgument> =>
+  Layer.unwrapEffect(Effect.suspend(() => {
+    const target = parseUrl(url)
+    switch (target?.protocol) {
+      case "beanstalk:":
+        return Effect.succeed(layer(tcpOptions(target)))
+      case "beanstalks:":
+        return Effect.succeed(layerTls(tcpOptions(target)))
+      case "unix:":
+        return Effect.succeed(layerUnix({ path: decodeURIComponent(target.pathname) }))
+      default:
+        return new InvalidArgument({
+          command: "connect",
+          argument: "url",
+          reason: "must be like beanstalk://localhost:11300, beanstalks://host:port (TLS) or unix:/path/of/socket"
+        })
+    }
+  }))
+
+/** Nothing in a URL is silently left aside: beanstalkd has no users, databases or options. */
+const parseUrl = (url: string): URL | undefined => {
+  if (!URL.canParse(url)) return undefined
+  const target = new URL(url)
+  const isUnix = target.protocol === "unix:"
+  const surplus = target.username + target.password + target.search + target.hash +
+    (isUnix ? target.host : target.pathname.replace(/^\/$/, ""))
+  const needed = isUnix ? target.pathname.replace(/^\/$/, "") : target.hostname
+  return surplus === "" && needed !== "" ? target : undefined
+}
+
+const tcpOptions = ({ hostname, port }: URL): TcpOptions => ({
+  host: hostname.replace(/^\[(.*)\]$/, "$1"),
+  port: port === "" ? undefined : Number(port)
+})
+
+/**
+ * What a URL from `Config` names; {@link layerEnv} reads it from the usual place.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  url: Config.Config<string>
+): Layer.Layer<Connector, InvalidArgument | ConfigError.ConfigError> => Layer.unwrapEffect(Effect.map(url, layerUrl))
+
+/**
+ * The beanstalkd that `BEANSTALKD_URL` names. There is no default: a program that was deployed without it should say so,
+ * and not try its own host.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerEnv: Layer.Layer<Connector, InvalidArgument | ConfigError.ConfigError> = layerConfig(
+  Config.nonEmptyString("BEANSTALKD_URL")
+)

@@ -1,0 +1,9 @@
+/**
+ * @since 0.1.0
+ */
+export * as NodeBeanstalk from "./NodeBeanstalk.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as NodeConnector from "./NodeConnector.ts"
