@@ -92,7 +92,6 @@ export const start = Effect.fnUntraced(function*(options: SessionOptions) {
   yield* Effect.all([reading, writing, watching], { concurrency: "unbounded", discard: true }).pipe(
     Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
-    Effect.andThen(Deferred.await(ended)),
     Effect.interruptible,
     Effect.forkScoped
   )

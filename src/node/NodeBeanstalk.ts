@@ -19,9 +19,11 @@ import * as NodeConnector from "./NodeConnector.ts"
  * @since 0.1.0
  */
 export type ServerOptions =
-  | (NodeConnector.TlsOptions & { readonly url?: undefined; readonly path?: undefined })
-  | (NodeConnector.UnixOptions & { readonly url?: undefined })
-  | { readonly url: string }
+  | (NodeConnector.TlsOptions & { readonly path?: undefined; readonly url?: undefined })
+  | (NodeConnector.UnixOptions & NoTcp & { readonly tls?: undefined; readonly url?: undefined })
+  | (NodeConnector.UrlOptions & NoTcp & { readonly path?: undefined })
+
+type NoTcp = { readonly [Option in keyof NodeConnector.TcpOptions]?: undefined }
 
 /**
  * Where the server is, and what the connection is told.
@@ -32,7 +34,7 @@ export type ServerOptions =
 export type ConnectionOptions = ServerOptions & BeanstalkConnection.Options
 
 const connector = (options: ServerOptions): Layer.Layer<Connector, InvalidArgument> => {
-  if (options.url !== undefined) return NodeConnector.layerUrl(options.url)
+  if (options.url !== undefined) return NodeConnector.layerUrl(options.url, options)
   if (options.path !== undefined) return NodeConnector.layerUnix(options)
   return options.tls === undefined ? NodeConnector.layer(options) : NodeConnector.layerTls(options)
 }

@@ -52,6 +52,17 @@ export interface TlsOptions extends TcpOptions {
   readonly tls?: Omit<Tls.ConnectionOptions, "host" | "port" | "path" | "socket"> | undefined
 }
 
+/**
+ * A beanstalkd as a URL names it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UrlOptions extends Pick<TlsOptions, "tls"> {
+  /** `beanstalk://host:port`, `beanstalks://host:port` or `unix:/path/of/socket`. */
+  readonly url: string
+}
+
 const defaultHost = "localhost"
 
 const defaultPort = 11300
@@ -132,19 +143,22 @@ export const layerTls = (
  * What a URL names: `beanstalk://host:port`, `beanstalks://host:port` for TLS, or `unix:/path/of/socket` as beanstalkd's own
  * `-l` has it. The port may be left out; it is 11300 then.
  *
- * Fails with `InvalidArgument` when the URL is nothing of the kind.
+ * Fails with `InvalidArgument` when the URL is nothing of the kind. The options are for TLS; others ignore them.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerUrl = (url: string): Layer.Layer<Connector, InvalidArgument> =>
+export const layerUrl = (
+  url: string,
+  options?: Pick<TlsOptions, "tls">
+): Layer.Layer<Connector, InvalidArgument> =>
   Layer.unwrapEffect(Effect.suspend(() => {
     const target = parseUrl(url)
     switch (target?.protocol) {
       case "beanstalk:":
         return Effect.succeed(layer(tcpOptions(target)))
       case "beanstalks:":
-        return Effect.succeed(layerTls(tcpOptions(target)))
+        return Effect.succeed(layerTls({ ...tcpOptions(target), tls: options?.tls }))
       case "unix:":
         return Effect.succeed(layerUnix({ path: decodeURIComponent(target.pathname) }))
       default:
@@ -180,7 +194,8 @@ const tcpOptions = ({ hostname, port }: URL): TcpOptions => ({
  */
 export const layerConfig = (
   url: Config.Config<string>
-): Layer.Layer<Connector, InvalidArgument | ConfigError.ConfigError> => Layer.unwrapEffect(Effect.map(url, layerUrl))
+): Layer.Layer<Connector, InvalidArgument | ConfigError.ConfigError> =>
+  Layer.unwrapEffect(Effect.map(url, (url) => layerUrl(url)))
 
 /**
  * The beanstalkd that `BEANSTALKD_URL` names. There is no default: a program that was deployed without it should say so,

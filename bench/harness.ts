@@ -1,0 +1,83 @@
+/** What the bench itself says to beanstalkd, before and after the timed part. */
+import { once } from "node:events"
+import { connect } from "node:net"
+import type { Socket } from "node:net"
+import { bodyOf, bodySize, priority, putText, ttr, tube } from "./workload.ts"
+import type { Workload } from "./workload.ts"
+
+const batch = 1000
+
+/** Sends one request and collects the answer until it is complete. */
+const ask = (socket: Socket, request: string, complete: (answer: string) => boolean): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let answer = ""
+    const settle = (): void => {
+      socket.off("data", onData)
+      socket.off("close", onClose)
+    }
+    const onData = (chunk: Buffer): void => {
+      answer += chunk.toString("latin1")
+      if (!complete(answer)) return
+      settle()
+      resolve(answer)
+    }
+    const onClose = (): void => {
+      settle()
+      reject(new Error("beanstalkd closed the bench's own connection"))
+    }
+    socket.on("data", onData)
+    socket.on("close", onClose)
+    socket.write(request, "latin1")
+  })
+
+const withConnection = async <A>(port: number, body: (socket: Socket) => Promise<A>): Promise<A> => {
+  const socket = connect({ host: "127.0.0.1", port, noDelay: true })
+  await once(socket, "connect")
+  try {
+    return await body(socket)
+  } finally {
+    socket.destroy()
+  }
+}
+
+const lines = (count: number) => (answer: string): boolean => answer.split("\r\n").length === count + 1
+
+/** Puts jobs 1 … count into the bench's tube of a fresh beanstalkd, each with the body of its id. */
+export const preload = (port: number, count: number): Promise<void> =>
+  withConnection(port, async (socket) => {
+    await ask(socket, `use ${tube}\r\n`, lines(1))
+    for (let id = 1; id <= count; id += batch) {
+      const size = Math.min(batch, count - id + 1)
+      let request = ""
+      for (let i = id; i < id + size; i++) request += `put ${priority} 0 ${ttr} ${bodySize}\r\n${bodyOf(i)}\r\n`
+      const answer = await ask(socket, request, lines(size))
+      if (!answer.endsWith(`INSERTED ${id + size - 1}\r\n`)) throw new Error("this is not a fresh beanstalkd")
+    }
+  })
+
+const body = (answer: string): string => answer.slice(answer.indexOf("\r\n") + 2, -2)
+
+/** An answer with a body is complete when its first line's size has arrived; any other, with its line. */
+const wholeBody = (answer: string): boolean => {
+  const [, size] = /^(?:OK|FOUND \d+) (\d+)\r\n/.exec(answer) ?? []
+  if (size === undefined) return answer.endsWith("\r\n")
+  return answer.length === answer.indexOf("\r\n") + 2 + Number(size) + 2
+}
+
+/** Compares what beanstalkd counted and holds with what the client claims to have done. Says what differs, if anything. */
+export const audit = (port: number, workload: Workload, operations: number): Promise<string | undefined> =>
+  withConnection(port, async (socket) => {
+    const stats = await ask(socket, "stats\r\n", wholeBody)
+    const counter = (key: string): number => Number(new RegExp(`^${key}: (\\d+)`, "m").exec(stats)?.[1])
+    const expected = workload === "put"
+      ? { "total-jobs": operations, "current-jobs-ready": operations }
+      : { "cmd-delete": operations, "current-jobs-ready": 0, "current-jobs-reserved": 0 }
+    for (const [key, value] of Object.entries(expected)) {
+      if (counter(key) !== value) return `beanstalkd counts ${key} ${counter(key)}, and ${value} were answered for`
+    }
+    if (workload === "put") {
+      const last = await ask(socket, `peek ${operations}\r\n`, wholeBody)
+      if (body(last) !== putText) return "beanstalkd holds another body than the one that was put"
+    }
+    return undefined
+  })

@@ -1,0 +1,27 @@
+/** Errors are values with names: what cl-beanstalk signals as conditions is caught by tag here. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Schedule } from "effect"
+import { BeanstalkConnection, BeanstalkError } from "effect-beanstalk"
+import { NodeBeanstalk } from "effect-beanstalk/node"
+
+const program = Effect.gen(function*() {
+  const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
+
+  // Sent again while that can succeed and cannot do harm: out of memory, draining, lost before it was sent.
+  const id = yield* beanstalk.put("hello", { tube: "greetings" }).pipe(
+    Effect.retry({ while: BeanstalkError.isRetryable, schedule: Schedule.exponential("100 millis"), times: 5 })
+  )
+
+  // The boolean reading of a command: true when there was such a job, every other error stays an error.
+  const deleted = yield* beanstalk.delete(id).pipe(
+    Effect.as(true),
+    Effect.catchTag("JobNotFound", () => Effect.succeed(false))
+  )
+  yield* Console.log(`deleted: ${deleted}`)
+
+  // An impossible argument never reaches the server.
+  const refused = yield* Effect.flip(beanstalk.put("hello", { tube: "two words" }))
+  yield* Console.log(refused.message)
+})
+
+NodeRuntime.runMain(Effect.provide(program, NodeBeanstalk.layerConnectionEnv))

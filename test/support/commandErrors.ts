@@ -1,0 +1,50 @@
+/** What each command can fail with besides what every command can: the README's table and the types are held to it. */
+export const commandErrors = {
+  put: ["InvalidArgument", "JobTooBig", "ExpectedCRLF", "Draining", "Buried"],
+  use: ["InvalidArgument"],
+  reserve: ["DeadlineSoon"],
+  reserveWithTimeout: ["InvalidArgument", "DeadlineSoon", "TimedOut"],
+  reserveJob: ["InvalidArgument", "JobNotFound"],
+  delete: ["InvalidArgument", "JobNotFound"],
+  release: ["InvalidArgument", "JobNotFound", "Buried"],
+  bury: ["InvalidArgument", "JobNotFound"],
+  touch: ["InvalidArgument", "JobNotFound"],
+  watch: ["InvalidArgument"],
+  ignore: ["InvalidArgument", "NotIgnored"],
+  peek: ["InvalidArgument", "JobNotFound"],
+  peekReady: ["InvalidArgument"],
+  peekDelayed: ["InvalidArgument"],
+  peekBuried: ["InvalidArgument"],
+  kick: ["InvalidArgument"],
+  kickJob: ["InvalidArgument", "JobNotFound"],
+  statsJob: ["InvalidArgument", "JobNotFound"],
+  statsTube: ["InvalidArgument", "TubeNotFound"],
+  stats: [],
+  listTubes: [],
+  listTubesWatched: [],
+  listTubeUsed: [],
+  pauseTube: ["InvalidArgument", "TubeNotFound"],
+  quit: ["ConnectionLost"]
+} as const
+
+/** Every error's tag. */
+export const tags = [
+  "OutOfMemory",
+  "InternalError",
+  "BadFormat",
+  "UnknownCommand",
+  "ExpectedCRLF",
+  "JobTooBig",
+  "Draining",
+  "Buried",
+  "JobNotFound",
+  "TubeNotFound",
+  "NotIgnored",
+  "TimedOut",
+  "DeadlineSoon",
+  "InvalidArgument",
+  "InvalidText",
+  "ConnectFailed",
+  "ConnectionLost",
+  "ProtocolViolation"
+] as const
