@@ -23,6 +23,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
@@ -32,6 +33,7 @@ import * as E from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
+import { Silence } from "./internal/pipeline.ts"
 import { type Session, type SessionOptions, start } from "./internal/session.ts"
 import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeName } from "./Job.ts"
 import type { JobStats, ServerStats, TubeStats } from "./Stats.ts"
@@ -246,18 +248,15 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Connection, E.ConnectFailed | E.InvalidArgument, Connector | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      settings(options),
-      (settings) =>
-        Effect.flatMap(Effect.scope, (parent) =>
-          Effect.flatMap(Scope.fork(parent, parent.strategy), (scope) =>
-            restore(open(settings)).pipe(
-              Scope.extend(scope),
-              Effect.onError((cause) =>
-                Scope.close(scope, Exit.failCause(cause))
-              )
-            )))
-    )
+    Effect.gen(function*() {
+      const checked = yield* settings(options)
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      return yield* restore(open(checked)).pipe(
+        Scope.extend(scope),
+        // What a failed attempt has opened must not wait for the end of a scope in which others may follow.
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+    })
   )
 
 /**
@@ -291,7 +290,7 @@ interface Settings {
   readonly name: string | undefined
   readonly greeting: ReadonlyArray<Protocol.Command<unknown, E.NotIgnored>>
   readonly connectTimeout: number
-  readonly session: SessionOptions
+  readonly session: Omit<SessionOptions, "onOpen">
 }
 
 const settings = (options: Options): Effect.Effect<Settings, E.InvalidArgument> =>
@@ -325,41 +324,52 @@ const greeting = ({ tube, watch = [defaultTube] }: Options): Settings["greeting"
   })
 }
 
-const open = Effect.fnUntraced(function*({ connectTimeout, greeting, name, session: options }: Settings) {
-  const { address } = yield* Connector
-  const session = yield* start(options).pipe(
-    Effect.mapError((cause) => connectFailed(address, cause)),
-    Effect.annotateLogs({
+const open = ({ connectTimeout, greeting, name, session: options }: Settings) =>
+  Effect.flatMap(Connector, ({ address }) => {
+    const attributes = {
       "beanstalkd.address": address,
       ...name === undefined ? {} : { "beanstalkd.connection": name }
+    }
+    let accepted = false
+    const onOpen = () => {
+      accepted = true
+    }
+    const opened = Effect.gen(function*() {
+      const session = yield* start({ ...options, onOpen }).pipe(
+        Effect.mapError((cause) => connectFailed(address, cause))
+      )
+      const [server] = yield* Effect.all(
+        [session.send(Protocol.stats), ...greeting.map(session.send)],
+        { concurrency: "unbounded" }
+      ).pipe(
+        Effect.mapError((error) => handshakeFailed(address, error))
+      )
+      return connection({ name, address, server, session })
     })
-  )
-  const [stats] = yield* Effect.all([
-    session.send(Protocol.stats),
-    Effect.forEach(greeting, session.send, { concurrency: "unbounded", discard: true })
-  ], { concurrency: "unbounded" }).pipe(
-    Effect.interruptible,
-    Effect.timeoutFail({
-      duration: connectTimeout,
-      onTimeout: () =>
-        new E.ConnectFailed({
-          address,
-          reason: "TimedOut",
-          detail: session.wasOpened()
-            ? `it accepted the connection, but said nothing for ${connectTimeout / 1000} seconds`
-            : `no connection came about within ${connectTimeout / 1000} seconds`
-        })
-    }),
-    Effect.mapError((error) => error._tag === "ConnectFailed" ? error : handshakeFailed(address, error))
-  )
-  return connection({ name, address, server: stats, session })
-})
+    return opened.pipe(
+      Effect.interruptible,
+      Effect.timeoutFail({
+        duration: connectTimeout,
+        onTimeout: () =>
+          timedOut(
+            address,
+            accepted
+              ? `it accepted the connection, but said nothing, or not enough, for ${connectTimeout / 1000} seconds`
+              : `no connection came about within ${connectTimeout / 1000} seconds`
+          )
+      }),
+      Effect.annotateLogs(attributes),
+      Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
+    )
+  })
 
 /** Which of the three ways it failed in, told from the error of the first round trip. */
 const handshakeFailed = (address: string, error: E.CommandError | E.NotIgnored): E.ConnectFailed => {
   switch (error._tag) {
     case "ConnectionLost":
-      return connectFailed(address, error.cause, error.reason)
+      return error.cause instanceof Silence
+        ? timedOut(address, error.reason, error)
+        : connectFailed(address, error.cause, error.reason)
     case "ProtocolViolation":
       return new E.ConnectFailed({ address, reason: "Handshake", detail: `it said ${error.reply}`, cause: error })
     default:
@@ -371,6 +381,9 @@ const handshakeFailed = (address: string, error: E.CommandError | E.NotIgnored):
       })
   }
 }
+
+const timedOut = (address: string, detail: string, cause?: E.ConnectionLost): E.ConnectFailed =>
+  new E.ConnectFailed({ address, reason: "TimedOut", detail, cause })
 
 const connectFailed = (address: string, cause: unknown, detail = String(cause)): E.ConnectFailed =>
   new E.ConnectFailed({

@@ -153,9 +153,12 @@ const otherwise = (
     case "UnknownCommand":
       return failure(new E.UnknownCommand(origin))
     default:
-      return unsafe(new E.ProtocolViolation({ ...origin, reply: describe(reply) }))
+      return violation(reply, origin)
   }
 }
+
+const violation = (reply: Reply, origin: E.Origin): Decoded<never, E.ProtocolViolation> =>
+  unsafe(new E.ProtocolViolation({ ...origin, reply: describe(reply) }))
 
 /**
  * A request in a few words, for people: its line, and a body only as a size.
@@ -243,13 +246,16 @@ export const put = (
 ): Command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried> | E.InvalidArgument =>
   Argument.checked(() => {
     const tube = relation("put", options?.tube)
-    const priority = Argument.unsigned("put", "priority", options?.priority ?? defaultPriority)
+    const priority = options?.priority === undefined
+      ? defaultPriority
+      : Argument.unsigned("put", "priority", options.priority)
     const delay = options?.delay === undefined ? 0 : Argument.delay("put", options.delay)
     const ttr = options?.ttr === undefined ? defaultTtr : Argument.timeToRun("put", options.ttr)
     const bytes = Argument.body("put", body)
+    const size = bytes.length
     return command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried>(
       "put",
-      `${priority} ${delay} ${ttr} ${bytes.length}`,
+      `${priority} ${delay} ${ttr} ${size}`,
       (reply, origin) => {
         switch (reply._tag) {
           case "Inserted":
@@ -257,7 +263,7 @@ export const put = (
           case "BuriedJob":
             return failure(new E.Buried({ ...origin, id: reply.id }))
           case "JobTooBig":
-            return failure(new E.JobTooBig({ ...origin, size: bytes.length }))
+            return failure(new E.JobTooBig({ ...origin, size }))
           case "Draining":
             return failure(new E.Draining(origin))
           case "ExpectedCRLF":
@@ -279,17 +285,22 @@ export const put = (
  * @since 0.1.0
  */
 export const use = (tube: string): Command<TubeName, never> | E.InvalidArgument =>
-  Argument.checked(() => useTube(Argument.tubeName("use", tube)))
+  Argument.checked(() => {
+    const name = Argument.tubeName("use", tube)
+    return useTube(name, { _tag: "Selects", name })
+  })
 
 /**
- * `use` of a name that is known to be one.
+ * The `use` that is written in front of a command that acts on a tube of its own.
  *
  * @category producing
  * @since 0.1.0
  */
-export const useTube = (name: TubeName): Command<TubeName, never> =>
+export const select = (name: TubeName): Command<TubeName, never> => useTube(name, unrelated)
+
+const useTube = (name: TubeName, tube: TubeRelation) =>
   command("use", name, (reply) => reply._tag === "Using" && reply.tube === name ? success(reply.tube) : undefined, {
-    tube: { _tag: "Selects", name }
+    tube
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -645,7 +656,11 @@ export const listTubeUsed: Command<TubeName, never> = command(
  * @category looking
  * @since 0.1.0
  */
-export const quit: Command<void, never> = command("quit", "", answered("Closed"))
+export const quit: Command<void, never> = command(
+  "quit",
+  "",
+  (reply, origin) => reply._tag === "Closed" ? done : violation(reply, origin)
+)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // bytes

@@ -29,10 +29,19 @@ const refuse = (command: string, argument: string, reason: string): never => {
 
 /** A value as a person would recognise it, however long or strange it is. */
 const show = (value: unknown): string => {
-  if (typeof value !== "string") return typeof value === "object" ? `a ${typeof value}` : String(value)
-  const quoted = JSON.stringify(value.slice(0, 40))
-  return value.length > 40 ? `${quoted}… (${value.length} characters)` : quoted
+  if (typeof value === "string") {
+    return value.length > 40 ? `${quote(value.slice(0, 40))}… (${value.length} characters)` : quote(value)
+  }
+  if (Duration.isDuration(value)) return Duration.format(value)
+  return typeof value === "object" && value !== null ? "an object" : String(value)
 }
+
+/** On one line, and without anything that a terminal would obey. */
+const quote = (text: string): string =>
+  JSON.stringify(text).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 export const tubeName = (command: string, value: string, argument = "tube"): TubeName =>
   typeof value === "string" && isTubeName(value)
@@ -45,7 +54,7 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
 
 /** As the server will print it: leading zeros are allowed, but mean nothing. */
 export const jobId = (command: string, value: string): JobId => {
-  const id = typeof value === "string" ? value.replace(/^0{1,19}(?=\d)/, "") : ""
+  const id = typeof value === "string" && isJobId(value) ? value.replace(/^0+(?=\d)/, "") : ""
   return isJobId(id)
     ? id
     : refuse(command, "id", `must be the decimal digits of an unsigned 64-bit integer, as text, but is ${show(value)}`)

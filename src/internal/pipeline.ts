@@ -36,6 +36,9 @@ export interface Ending {
   readonly cause?: unknown
 }
 
+/** The cause of an ending for want of an answer. */
+export class Silence extends Error {}
+
 /** How a command ended: as the server answered it, with the connection, or because it could not be written. */
 export type Outcome<A, E> =
   | Protocol.Decoded<A, E | CommandError>
@@ -106,8 +109,10 @@ export class Pipeline {
   private tubeInUse: TubeName = defaultTube
   /** The tube the server certainly acts on behind everything written so far; `undefined` while that is uncertain. */
   private tubeSelected: TubeName | undefined = defaultTube
-  /** The last `use` that was asked for, while it is not answered, and the tube in use before it. */
-  private selecting: { readonly entry: Entry; readonly before: TubeName } | undefined = undefined
+  /** The last `use` that was asked for, while it is not answered, … */
+  private selecting: Entry | undefined = undefined
+  /** … and the tube of the last one that was accepted. */
+  private tubeAccepted: TubeName = defaultTube
   /** Nothing is written behind a `quit`. */
   private leaving = false
   private ending: Ending | undefined = undefined
@@ -204,26 +209,28 @@ export class Pipeline {
     const relation = entry.command.tube
     if (relation._tag === "None") return
     if (relation._tag === "Selects") {
-      this.selecting = { entry, before: this.tubeInUse }
       this.tubeInUse = relation.name
       this.tubeSelected = undefined
+      this.selecting = entry
       return
     }
     const tube = relation._tag === "Named" ? relation.name : this.tubeInUse
     if (tube === this.tubeSelected) return
     this.tubeSelected = tube
-    const selection = new Pending(Protocol.useTube(tube), (outcome) => {
+    const selection = new Pending(Protocol.select(tube), (outcome) => {
       if (outcome._tag !== "Failure") return
       this.end({ reason: `the server did not select the tube ${tube} for a command`, cause: outcome.error })
     })
     this.write(selection, batch)
   }
 
-  /** A `use` was answered: unless another has been written meanwhile, it is certain now which tube is selected. */
-  private settleSelection(before: TubeName, accepted: boolean): void {
+  /** A `use` was answered. Only behind the last one that was asked for is it certain again which tube is selected. */
+  private settleSelection(entry: Entry, tube: TubeName, accepted: boolean): void {
+    if (accepted) this.tubeAccepted = tube
+    if (entry !== this.selecting) return
     this.selecting = undefined
-    if (!accepted) this.tubeInUse = before
-    else if (this.tubeSelected === undefined) this.tubeSelected = this.tubeInUse
+    this.tubeInUse = this.tubeAccepted
+    if (accepted && this.tubeSelected === undefined) this.tubeSelected = tube
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -233,7 +240,6 @@ export class Pipeline {
   /** Takes the next piece of what the server says. */
   receive(chunk: Uint8Array): void {
     if (this.ending !== undefined) return
-    if (this.inFlight.length === 0) return this.unasked()
     const waiting = this.inFlight.length
     this.decoder.push(chunk, this.onReply)
     if (this.inFlight.length === 0 && this.decoder.midway) this.unasked()
@@ -262,8 +268,8 @@ export class Pipeline {
       })
     } else if (entry.abandoned && entry.gotJob) {
       this.giveBack(entry)
-    } else if (entry === this.selecting?.entry) {
-      this.settleSelection(this.selecting.before, decoded._tag === "Success")
+    } else if (entry.command.tube._tag === "Selects") {
+      this.settleSelection(entry, entry.command.tube.name, decoded._tag === "Success")
     }
   }
 
@@ -293,7 +299,8 @@ export class Pipeline {
     const head = this.inFlight.head
     const now = this.options.now()
     if (head === undefined || now < this.deadline()) return
-    this.end({ reason: `the server left ${head.command.name} unanswered for ${(now - this.headSince) / 1000} seconds` })
+    const reason = `the server left ${head.command.name} unanswered for ${(now - this.headSince) / 1000} seconds`
+    this.end({ reason, cause: new Silence(reason) })
   }
 
   /** Settles everything that waits, and refuses everything that comes. Only the first call counts. */

@@ -62,6 +62,11 @@ const words: ReadonlyMap<string, Word> = new Map([
   ["UNKNOWN_COMMAND", { _tag: "UnknownCommand" }]
 ])
 
+/** A word of the protocol with numbers that do not belong to it. */
+const harmless = new RegExp(
+  `^(${[...words.keys(), "INSERTED", "RESERVED", "FOUND", "OK", "USING", "WATCHING"].join("|")})( \\d{1,20}){0,3}$`
+)
+
 /** The longest reply line that is believed, CRLF included. beanstalkd's longest, `USING` and a name, has 208 bytes. */
 const longestLine = 256
 
@@ -149,6 +154,10 @@ export class ReplyDecoder {
     const reply = words.get(line) ?? this.parse(line)
     if (reply === undefined) return
     if (reply._tag === "Nonsense") this.end()
+    this.give(reply, onReply)
+  }
+
+  private give(reply: Reply, onReply: (reply: Reply) => void): void {
     this.fresh = false
     onReply(reply)
   }
@@ -156,6 +165,7 @@ export class ReplyDecoder {
   /** A line that is more than a word: the reply it is, or `undefined` where a body follows first. */
   private parse(line: string): Reply | undefined {
     const space = line.indexOf(" ")
+    if (space === -1) return this.meaningless(line)
     const word = line.slice(0, space)
     const rest = line.slice(space + 1)
     switch (word) {
@@ -217,7 +227,7 @@ export class ReplyDecoder {
     this.trailer += 1
     if (this.trailer === 2) {
       this.incoming = undefined
-      onReply(incoming.complete(incoming.buffer))
+      this.give(incoming.complete(incoming.buffer), onReply)
     }
     return offset + 1
   }
@@ -225,7 +235,7 @@ export class ReplyDecoder {
   /** A line that is no reply is quoted only where it cannot be a piece of somebody's job. */
   private meaningless(line: string): Reply {
     return nonsense(
-      this.fresh || /^[A-Z_]{2,20}( [-\w]{1,20}){0,2}$/.test(line)
+      this.fresh || harmless.test(line)
         ? JSON.stringify(line.slice(0, 80))
         : `a line of ${line.length} bytes that is no reply of beanstalkd`
     )
@@ -233,7 +243,7 @@ export class ReplyDecoder {
 
   private fail(description: string, chunk: Uint8Array, onReply: (reply: Reply) => void): number {
     this.end()
-    onReply(nonsense(description))
+    this.give(nonsense(description), onReply)
     return chunk.length
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A pipeline on a socket: three fibers read, write and watch the time for as long as the scope is open and the pipeline
- * lasts. When either ends, the other does.
+ * A pipeline on a socket: what may be written leaves at the end of the tick, what is read goes in as it comes, and a fiber
+ * watches the time. The scope's end is the pipeline's, and the pipeline's end closes the socket.
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
@@ -14,37 +14,42 @@ import * as Runtime from "effect/Runtime"
 import type { CommandError } from "../BeanstalkError.ts"
 import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
+import * as DirectSocket from "./directSocket.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import { Signal } from "./signal.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError>
-  /** Whether the socket has been opened, whatever came after. */
-  readonly wasOpened: () => boolean
 }
 
-export type SessionOptions = Pick<
-  PipelineOptions,
-  "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize"
->
+export interface SessionOptions
+  extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize">
+{
+  /** Called when the socket has been opened. */
+  readonly onOpen: () => void
+}
 
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
-export const start = Effect.fnUntraced(function*(options: SessionOptions) {
+export const start = Effect.fnUntraced(function*({ onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
   const clock = yield* Effect.clock
-  const writable = new Signal()
   const nearer = new Signal()
   const ended = yield* Deferred.make<Ending>()
   /** The deadline that the watching fiber sleeps for. */
   let watchedFor = Number.POSITIVE_INFINITY
   let opened = false
+  let flushing = false
 
-  const pipeline = new Pipeline({
+  const pipeline: Pipeline = new Pipeline({
     ...options,
     address: connector.address,
     now: () => clock.unsafeCurrentTimeMillis(),
-    onWritable: () => writable.raise(),
+    onWritable: () => {
+      if (flushing || !opened) return
+      flushing = true
+      queueMicrotask(flush)
+    },
     onDeadline: () => {
       if (pipeline.deadline() < watchedFor) nearer.raise()
     },
@@ -52,30 +57,34 @@ export const start = Effect.fnUntraced(function*(options: SessionOptions) {
     trace: yield* tracing
   })
 
-  // Nothing thrown here may escape: in a socket's callback it would be the end of the process.
-  const receive = (chunk: Uint8Array): void => {
+  /** Nothing may be thrown into a callback of the socket, nor into a microtask: it would be the end of the process. */
+  const guarded = <Args extends ReadonlyArray<unknown>>(callback: (...args: Args) => void) => (...args: Args): void => {
     try {
-      pipeline.receive(chunk)
+      callback(...args)
     } catch (cause) {
-      pipeline.end({ reason: "effect-beanstalk failed to handle a reply, please report it", cause })
+      pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
     }
   }
 
   const socket = yield* connector.socket
-  const write = yield* socket.writer
+  const write = yield* DirectSocket.writerOf(socket, (error) => pipeline.end(lost(error)))
 
-  const reading = socket.run(receive, { onOpen: Effect.sync(() => void (opened = true)) }).pipe(
-    Effect.andThen(Effect.sync(() => pipeline.closed()))
-  )
-
-  const writing = Effect.whileLoop({
-    while: constTrue,
-    body: () => {
-      const batch = pipeline.takeBatch()
-      return batch === undefined ? writable.wait : write(batch)
-    },
-    step: constVoid
+  // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
+  const flush = guarded(() => {
+    flushing = false
+    const batch = pipeline.takeBatch()
+    if (batch !== undefined) write(batch)
   })
+
+  const receive = guarded((chunk: Uint8Array) => pipeline.receive(chunk))
+
+  const opening = Effect.sync(() => {
+    opened = true
+    onOpen()
+    flush()
+  })
+
+  const reading = Effect.andThen(socket.run(receive, { onOpen: opening }), Effect.sync(() => pipeline.closed()))
 
   const watching = Effect.whileLoop({
     while: constTrue,
@@ -89,14 +98,16 @@ export const start = Effect.fnUntraced(function*(options: SessionOptions) {
     step: constVoid
   })
 
-  yield* Effect.all([reading, writing, watching], { concurrency: "unbounded", discard: true }).pipe(
+  yield* Effect.all([reading, watching], { concurrency: "unbounded", discard: true }).pipe(
     Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
+    // Every command that was lost tells of it: there is nobody else to tell.
+    Effect.ignore,
     Effect.interruptible,
     Effect.forkScoped
   )
 
-  const session: Session = { send: (command) => send(pipeline, command), wasOpened: () => opened }
+  const session: Session = { send: (command) => send(pipeline, command) }
   return session
 })
 
@@ -134,11 +145,12 @@ const toEffect = <A, Failure>(outcome: Outcome<A, Failure>): Effect.Effect<A, Fa
 }
 
 /** Why the session is over, when it was not the pipeline that ended it. */
-const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending => {
-  if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) return { reason: "it was closed on this side" }
-  const cause = Cause.squash(exit.cause)
-  return { reason: inWords(cause), cause }
-}
+const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
+  Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
+    ? { reason: "it was closed on this side" }
+    : lost(Cause.squash(exit.cause))
+
+const lost = (cause: unknown): Ending => ({ reason: inWords(cause), cause })
 
 /** The innermost of what went wrong: `read ECONNRESET` says more than that there was an error. */
 const inWords = (cause: unknown): string => {

@@ -15,16 +15,13 @@ export class Signal {
     }
   }
 
-  /** Suspends until the signal is raised. */
+  /** Suspends until the signal is raised. Only the last wait counts. */
   readonly wait: Effect.Effect<void> = Effect.async((resume) => {
     if (this.raised) {
       this.raised = false
       resume(Effect.void)
-      return
+    } else {
+      this.waiting = () => resume(Effect.void)
     }
-    this.waiting = () => resume(Effect.void)
-    return Effect.sync(() => {
-      this.waiting = undefined
-    })
   })
 }

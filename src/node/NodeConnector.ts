@@ -17,6 +17,7 @@ import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
+import * as DirectSocket from "../internal/directSocket.ts"
 
 /**
  * Where a beanstalkd listens on TCP.
@@ -75,20 +76,28 @@ const keepAliveInitialDelay = 30_000
  * when the peer has stopped reading. It keeps a listener for errors as long as it lives, since an error that nobody
  * hears ends the process.
  */
-const openSocket = (
-  connect: () => Duplex,
-  readyEvent: "connect" | "secureConnect"
-): Effect.Effect<Socket.Socket> =>
-  NodeSocket.fromDuplex(
-    Effect.flatMap(
-      Effect.acquireRelease(Effect.sync(connect), (duplex) => Effect.sync(() => duplex.destroy())),
-      (duplex) =>
-        Effect.async<Duplex, Socket.SocketError>((resume) => {
-          duplex.on("error", (cause) => resume(Effect.fail(new Socket.SocketGenericError({ reason: "Open", cause }))))
-          duplex.once(readyEvent, () => resume(Effect.succeed(duplex)))
-        })
+const openSocket = (connect: () => Duplex, readyEvent: "connect" | "secureConnect"): Effect.Effect<Socket.Socket> =>
+  Effect.suspend(() => {
+    let current: Duplex | undefined
+    const open = Effect.acquireRelease(
+      Effect.try({ try: () => current = connect(), catch: cannotOpen }),
+      (duplex) => Effect.sync(() => duplex.destroy())
+    ).pipe(
+      Effect.tap((duplex) => ready(duplex, readyEvent))
     )
-  )
+    return Effect.map(
+      NodeSocket.fromDuplex(open),
+      (socket) => DirectSocket.make(socket, (chunk) => current?.write(chunk))
+    )
+  })
+
+const ready = (duplex: Duplex, readyEvent: string) =>
+  Effect.async<void, Socket.SocketError>((resume) => {
+    duplex.on("error", (cause) => resume(Effect.fail(cannotOpen(cause))))
+    duplex.once(readyEvent, () => resume(Effect.void))
+  })
+
+const cannotOpen = (cause: unknown) => new Socket.SocketGenericError({ reason: "Open", cause })
 
 const address = (host: string, port: number) => host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
@@ -118,7 +127,11 @@ export const layer = (
 export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
   Layer.succeed(Connector, {
     address: `unix:${path}`,
-    socket: openSocket(() => Net.connect({ path }), "connect")
+    socket: openSocket(() => {
+      // To Node an empty path is no path, and it would connect to a port of this host instead.
+      if (path === "") throw new Error("the path of the socket is empty")
+      return Net.connect({ path })
+    }, "connect")
   })
 
 /**
@@ -160,7 +173,7 @@ export const layerUrl = (
       case "beanstalks:":
         return Effect.succeed(layerTls({ ...tcpOptions(target), tls: options?.tls }))
       case "unix:":
-        return Effect.succeed(layerUnix({ path: decodeURIComponent(target.pathname) }))
+        return Effect.succeed(layerUnix({ path: decodePath(target) }))
       default:
         return new InvalidArgument({
           command: "connect",
@@ -177,8 +190,17 @@ const parseUrl = (url: string): URL | undefined => {
   const isUnix = target.protocol === "unix:"
   const surplus = target.username + target.password + target.search + target.hash +
     (isUnix ? target.host : target.pathname.replace(/^\/$/, ""))
-  const needed = isUnix ? target.pathname.replace(/^\/$/, "") : target.hostname
+  const needed = isUnix ? decodePath(target).replace(/^\/$/, "") : target.hostname
   return surplus === "" && needed !== "" ? target : undefined
+}
+
+/** Empty when it cannot be decoded. */
+const decodePath = ({ pathname }: URL): string => {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return ""
+  }
 }
 
 const tcpOptions = ({ hostname, port }: URL): TcpOptions => ({

@@ -1,0 +1,193 @@
+/**
+ * What the tests against a real server share: connections to it, tubes nobody else knows, and bytes of their own.
+ */
+import { BeanstalkConnection, type BeanstalkError, BeanstalkProtocol, type Connector } from "effect-beanstalk"
+import { NodeConnector } from "effect-beanstalk/node"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { execFileSync, spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import * as Net from "node:net"
+import { Beanstalkd, type Server } from "../support/beanstalkd.ts"
+
+export const connectorTo = (target: Server["target"]): Layer.Layer<Connector.Connector> =>
+  "path" in target ? NodeConnector.layerUnix(target) : NodeConnector.layer(target)
+
+/** A connection that closes with the scope, to whatever listens there. */
+export const openTo = (server: Pick<Server, "target">, options?: BeanstalkConnection.Options) =>
+  Effect.provide(BeanstalkConnection.make(options), connectorTo(server.target))
+
+/** A connection to the server that the tests of the file share. */
+export const open = (options?: BeanstalkConnection.Options) =>
+  Effect.flatMap(Beanstalkd, (server) => openTo(server, options))
+
+let tubes = 0
+
+/** The name of a tube that no other test uses. */
+export const newTube = Effect.sync(() => `tube-${tubes += 1}`)
+
+/** A connection to the shared server that uses and watches nothing but a tube of its own. */
+export const openOwnTube = (options?: BeanstalkConnection.Options) =>
+  Effect.gen(function*() {
+    const tube = yield* newTube
+    const beanstalk = yield* open({ tube, watch: [tube], ...options })
+    return { tube, beanstalk }
+  })
+
+/** The failure that is expected; dies of any other, and of success. */
+export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag extends E["_tag"]>(
+  effect: Effect.Effect<A, E, R>,
+  tag: Tag
+): Effect.Effect<Extract<E, { readonly _tag: Tag }>, never, R> => {
+  const isExpected = (error: E): error is Extract<E, { readonly _tag: Tag }> => error._tag === tag
+  return Effect.flatMap(Effect.either(effect), (result) => {
+    if (Either.isRight(result)) return Effect.dieMessage(`it should fail with ${tag}, but succeeded`)
+    return isExpected(result.left) ? Effect.succeed(result.left) : Effect.die(result.left)
+  })
+}
+
+class NotYet extends Data.TaggedError("NotYet")<{ readonly seen: unknown }> {
+  override get message() {
+    return `What was waited for did not come about. The last seen was ${JSON.stringify(this.seen)}`
+  }
+}
+
+/** Reads until what is read fulfils the condition. */
+export const eventually = <A, E, R>(
+  read: Effect.Effect<A, E, R>,
+  condition: (value: A) => boolean
+): Effect.Effect<A, never, R> =>
+  read.pipe(
+    Effect.filterOrFail(condition, (seen) => new NotYet({ seen })),
+    Effect.retry({
+      while: (error) => error instanceof NotYet,
+      schedule: Schedule.upTo(Schedule.spaced("5 millis"), "20 seconds")
+    }),
+    Effect.orDie
+  )
+
+/** Makes a connection, and keeps every line that it sends and receives. */
+export const traced = <E, R>(make: Effect.Effect<BeanstalkConnection.Connection, E, R>) =>
+  Effect.suspend(() => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push([message].flat().join(" ")))
+    return make.pipe(
+      Effect.map((beanstalk) => ({ beanstalk, lines })),
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      Logger.withMinimumLogLevel(LogLevel.Trace)
+    )
+  })
+
+/** What was sent, of the lines that {@link traced} keeps. */
+export const sent = (lines: ReadonlyArray<string>) =>
+  lines.filter((line) => line.startsWith("> ")).map((line) => line.slice(2))
+
+/** A socket for bytes that the client itself would never send, and the real server's replies to them, decoded. */
+export interface Raw {
+  readonly say: (bytes: string | Uint8Array) => Effect.Effect<void>
+  readonly hear: Effect.Effect<BeanstalkProtocol.Reply>
+  /** Says something that has one reply. */
+  readonly ask: (bytes: string | Uint8Array) => Effect.Effect<BeanstalkProtocol.Reply>
+}
+
+export const openRaw = (server: Server): Effect.Effect<Raw, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const replies = yield* Queue.unbounded<BeanstalkProtocol.Reply>()
+    const decoder = new BeanstalkProtocol.ReplyDecoder(1024 * 1024)
+    const socket = yield* Effect.acquireRelease(
+      Effect.sync(() => server.connect()),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    socket.on("data", (chunk) => decoder.push(chunk, (reply) => void Queue.unsafeOffer(replies, reply)))
+    const say = (bytes: string | Uint8Array) => Effect.sync(() => void socket.write(bytes))
+    const hear = Queue.take(replies)
+    return { say, hear, ask: (bytes) => Effect.zipRight(say(bytes), hear) }
+  })
+
+/** A command whose arguments are known to be right. */
+export const valid = <A, E>(
+  command: BeanstalkProtocol.Command<A, E> | BeanstalkError.InvalidArgument
+): BeanstalkProtocol.Command<A, E> => {
+  if (command._tag === "InvalidArgument") throw command
+  return command
+}
+
+/** What a reply means to a command: its failure, and whether the connection must be closed after it. */
+export const failureOf = <A, E>(command: BeanstalkProtocol.Command<A, E>, reply: BeanstalkProtocol.Reply) => {
+  const decoded = command.decode(reply, "the server")
+  return decoded._tag === "Failure" ? decoded : undefined
+}
+
+/** A port of this machine where `onConnection` answers, until the scope closes and cuts whatever is connected. */
+export const listen = (
+  onConnection: (client: Net.Socket) => void,
+  { host = "127.0.0.1", make = (onConnection) => Net.createServer(onConnection) }: {
+    readonly host?: string
+    readonly make?: (onConnection: (client: Net.Socket) => void) => Net.Server
+  } = {}
+): Effect.Effect<{ readonly host: string; readonly port: number }, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const sockets = new Set<Net.Socket>()
+    const listener = make((client) => {
+      client.on("error", () => client.destroy())
+      onConnection(client)
+    })
+    listener.on("connection", (socket) => sockets.add(socket))
+    return yield* Effect.acquireRelease(
+      Effect.async<{ readonly host: string; readonly port: number }>((resume) => {
+        listener.once("error", (error) => resume(Effect.die(error)))
+        listener.listen(0, host, () => {
+          const address = listener.address()
+          const port = typeof address === "object" && address !== null ? address.port : 0
+          resume(Effect.succeed({ host, port }))
+        })
+      }),
+      () =>
+        Effect.async<void>((resume) => {
+          for (const socket of sockets) socket.destroy()
+          listener.close(() => resume(Effect.void))
+        })
+    )
+  })
+
+/** What a proxy does with the bytes of each direction; by default it passes them on. */
+export interface Interference {
+  readonly toServer?: ((bytes: Buffer, client: Net.Socket, upstream: Net.Socket) => void) | undefined
+  readonly toClient?: ((bytes: Buffer, client: Net.Socket, upstream: Net.Socket) => void) | undefined
+}
+
+/** Stands between a client and the real server. */
+export const interfere = (server: Server, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
+  const upstream = server.connect()
+  const passOn = {
+    toServer: (bytes: Buffer) => upstream.write(bytes),
+    toClient: (bytes: Buffer) => client.write(bytes)
+  }
+  client.on("data", (bytes) => (toServer ?? passOn.toServer)(bytes, client, upstream))
+  upstream.on("data", (bytes) => (toClient ?? passOn.toClient)(bytes, client, upstream))
+  client.on("close", () => upstream.destroy())
+  upstream.on("error", () => client.destroy())
+  upstream.on("close", () => client.end())
+}
+
+/** A {@link interfere | proxy} in front of the server, as a target to connect to. */
+export const proxy = (server: Server, interference?: Interference) =>
+  Effect.map(listen(interfere(server, interference)), (target) => ({ target }))
+
+/** Whether this machine can be told to give a running program no more memory: Linux can. */
+export const canLimitMemory = existsSync("/proc/self/status") &&
+  spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0
+
+/** Lets a server have so many bytes more than it has, and not one beyond. */
+export const limitMemory = (server: Server, spare: number) =>
+  Effect.sync(() => {
+    const kilobytes = /^VmSize:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]
+    execFileSync("prlimit", ["--pid", `${server.pid}`, `--as=${Number(kilobytes) * 1024 + spare}`])
+  })
