@@ -114,7 +114,7 @@ const command = <A, Failure = never>(
   meaning: (reply: Reply, origin: E.Origin) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
   more?: Partial<Pick<Command<A, Failure>, "body" | "tube" | "waits" | "reserves">>
 ): Command<A, Failure> => {
-  const line = printable(args === "" ? name : `${name} ${args}`)
+  const line = args === "" ? name : `${name} ${args}`
   const body = more?.body
   return {
     _tag: "Command",
@@ -130,12 +130,6 @@ const command = <A, Failure = never>(
       return meaning(reply, origin) ?? otherwise(reply, origin)
     }
   }
-}
-
-/** The last line of defence: nothing but printable ASCII, and no more than the server reads at once. */
-const printable = (line: string): string => {
-  if (!/^[\x20-\x7e]{1,222}$/.test(line)) throw new Error(`effect-beanstalk made an impossible command: please report`)
-  return line
 }
 
 /** What any command may be answered, and what none should be. */
@@ -687,8 +681,7 @@ export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
   const bytes = allocate(size)
   let offset = 0
   for (const { body, line } of requests) {
-    for (let i = 0; i < line.length; i++) bytes[offset++] = line.charCodeAt(i)
-    offset = endLine(bytes, offset)
+    offset = endLine(bytes, encodeLine(line, bytes, offset))
     if (body !== undefined) {
       bytes.set(body, offset)
       offset = endLine(bytes, offset + body.length)
@@ -714,6 +707,22 @@ const allocate = (size: number): Uint8Array => {
   slabUsed += size
   return slab.subarray(slabUsed - size, slabUsed)
 }
+
+/** The most that the server reads as one line, without its CRLF. */
+const longestLine = 222
+
+/** The last line of defence: whatever came around the checks before, nothing but printable ASCII leaves as a command. */
+const encodeLine = (line: string, bytes: Uint8Array, offset: number): number => {
+  if (line.length > longestLine) throw impossible()
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    if (code < 0x20 || code > 0x7e) throw impossible()
+    bytes[offset + i] = code
+  }
+  return offset + line.length
+}
+
+const impossible = () => new Error("effect-beanstalk made an impossible command: please report it")
 
 const endLine = (bytes: Uint8Array, offset: number): number => {
   bytes[offset] = 13

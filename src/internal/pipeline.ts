@@ -242,10 +242,12 @@ export class Pipeline {
     if (this.ending !== undefined) return
     const waiting = this.inFlight.length
     this.decoder.push(chunk, this.onReply)
-    if (this.inFlight.length === 0 && this.decoder.midway) this.unasked()
-    if (this.inFlight.length === waiting) return
-    this.headSince = this.options.now()
-    this.options.onDeadline()
+    if (this.inFlight.length === 0) {
+      if (this.decoder.midway) this.unasked()
+    } else if (this.inFlight.length < waiting) {
+      this.headSince = this.options.now()
+      this.options.onDeadline()
+    }
     if (this.queued.length > 0) this.options.onWritable()
   }
 

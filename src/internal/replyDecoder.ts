@@ -259,8 +259,11 @@ const grow = (incoming: Incoming, arrived: number): void => {
 
 const isCount = (text: string): boolean => /^\d{1,10}$/.test(text)
 
+/** Lines are short: one call with all of their codes, in an array that is used again, is the quickest way to text. */
 const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
-  let text = ""
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
-  return text
+  codes.length = end - start
+  for (let i = start; i < end; i++) codes[i - start] = bytes[i]!
+  return String.fromCharCode.apply(undefined, codes)
 }
+
+const codes: Array<number> = []

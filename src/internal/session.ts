@@ -57,12 +57,15 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
     trace: yield* tracing
   })
 
-  /** Nothing may be thrown into a callback of the socket, nor into a microtask: it would be the end of the process. */
-  const guarded = <Args extends ReadonlyArray<unknown>>(callback: (...args: Args) => void) => (...args: Args): void => {
+  // Nothing may be thrown into a callback of the socket, nor into a microtask: it would be the end of the process.
+  const thrown = (cause: unknown): void =>
+    pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
+
+  const receive = (chunk: Uint8Array): void => {
     try {
-      callback(...args)
+      pipeline.receive(chunk)
     } catch (cause) {
-      pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
+      thrown(cause)
     }
   }
 
@@ -70,13 +73,15 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   const write = yield* DirectSocket.writerOf(socket, (error) => pipeline.end(lost(error)))
 
   // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
-  const flush = guarded(() => {
+  const flush = (): void => {
     flushing = false
-    const batch = pipeline.takeBatch()
-    if (batch !== undefined) write(batch)
-  })
-
-  const receive = guarded((chunk: Uint8Array) => pipeline.receive(chunk))
+    try {
+      const batch = pipeline.takeBatch()
+      if (batch !== undefined) write(batch)
+    } catch (cause) {
+      thrown(cause)
+    }
+  }
 
   const opening = Effect.sync(() => {
     opened = true
