@@ -107,7 +107,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
     Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
     // Every command that was lost tells of it: there is nobody else to tell.
-    Effect.ignore,
+    Effect.catchAllCause(() => Effect.void),
     Effect.interruptible,
     Effect.forkScoped
   )
@@ -169,5 +169,11 @@ const tracing: Effect.Effect<((line: string) => void) | undefined> = Effect.gen(
   const level = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
   if (LogLevel.greaterThan(level, LogLevel.Trace)) return undefined
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  return (line) => void runFork(Effect.logTrace(line))
+  return (line) => {
+    try {
+      runFork(Effect.logTrace(line))
+    } catch {
+      // A logger that throws is no reason to lose a connection.
+    }
+  }
 })
