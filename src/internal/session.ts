@@ -94,11 +94,12 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   const watching = Effect.whileLoop({
     while: constTrue,
     body: () => {
-      pipeline.expire()
       watchedFor = pipeline.deadline()
-      return watchedFor === Number.POSITIVE_INFINITY
-        ? nearer.wait
-        : Effect.raceFirst(Effect.sleep(watchedFor - clock.unsafeCurrentTimeMillis()), nearer.wait)
+      if (watchedFor === Number.POSITIVE_INFINITY) return nearer.wait
+      const left = watchedFor - clock.unsafeCurrentTimeMillis()
+      return left > 0
+        ? Effect.raceFirst(Effect.sleep(left), nearer.wait)
+        : Effect.andThen(aTurn, Effect.sync(() => pipeline.expire()))
     },
     step: constVoid
   })
@@ -114,6 +115,15 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
 
   const session: Session = { send: (command) => send(pipeline, command) }
   return session
+})
+
+/**
+ * Lets the event loop read its sockets. When it has been blocked for long, timers are the first to run, and what the server
+ * has said meanwhile is still unread: nobody may call it silent before.
+ */
+const aTurn = Effect.async<void>((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), 0)
+  return Effect.sync(() => clearTimeout(timer))
 })
 
 const send = <A, Failure>(

@@ -220,6 +220,20 @@ describeReal("faults", () => {
         assert.include(error.message, "accepted the connection, but said nothing")
       }))
 
+    it.scoped("an event loop that was blocked for longer than the reply timeout loses nothing that was answered", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube({ replyTimeout: "100 millis" })
+        const putting = yield* Effect.fork(beanstalk.put("x"))
+        // Only microtasks run meanwhile: the put is written, and its answer cannot be read yet.
+        yield* Effect.replicateEffect(Effect.yieldNow(), 20, { discard: true })
+        yield* Effect.sync(() => {
+          const until = performance.now() + 500
+          while (performance.now() < until);
+        })
+        yield* Fiber.join(putting)
+        yield* beanstalk.listTubeUsed
+      }))
+
     it.scoped("an answer that comes after the reply timeout is nobody's, and a late put is put at most once", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
