@@ -1,0 +1,282 @@
+/**
+ * Servers whose part the test plays itself, line by line: it expects bytes, says bytes in pieces of any size, falls silent,
+ * hangs up, or stops reading.
+ *
+ * The one {@link inMemory} does no I/O, so that a `TestClock` and single steps of a fiber mean something. The one
+ * {@link onLoopback} is for what only a kernel does.
+ */
+import * as Socket from "@effect/platform/Socket"
+import { assert } from "@effect/vitest"
+import { BeanstalkConnection, BeanstalkError, Connector } from "effect-beanstalk"
+import { NodeConnector } from "effect-beanstalk/node"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import * as DirectSocket from "../../src/internal/directSocket.ts"
+import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
+
+/** What carries the server's words to the client. */
+interface Wire {
+  readonly say: (bytes: Uint8Array) => void
+  readonly hangUp: () => void
+  readonly reset: () => void
+  readonly stopReading: () => void
+}
+
+/** The server's end of one connection. Texts have one character for each byte. */
+export class Peer {
+  /** Everything the client has written, one element for each write. */
+  readonly writes: Array<string> = []
+  /** Whether the client's end is closed. */
+  isClosed = false
+  private readonly wire: Wire
+  private unread = ""
+  private readonly watchers = new Set<() => void>()
+
+  constructor(wire: Wire) {
+    this.wire = wire
+  }
+
+  /** Waits for these bytes. Any others fail the test. */
+  expect(text: string): Effect.Effect<void> {
+    const decided = () => this.isClosed || this.unread.length >= text.length || !text.startsWith(this.unread)
+    return Effect.map(this.until(decided), () => assert.strictEqual(this.take(text.length), text))
+  }
+
+  /** Waits for a whole line; it comes with its CRLF. */
+  readonly line: Effect.Effect<string> = Effect.suspend(() =>
+    Effect.map(this.until(() => this.unread.includes("\r\n")), () => this.take(this.unread.indexOf("\r\n") + 2))
+  )
+
+  /** What the client has written beyond all that was expected. */
+  readonly rest: Effect.Effect<string> = Effect.sync(() => this.unread)
+
+  /** Says these bytes, in pieces of this size, at once. */
+  say(text: string, size = text.length): Effect.Effect<void> {
+    return Effect.sync(() => {
+      for (let offset = 0; offset < text.length; offset += size) this.sayNow(text.slice(offset, offset + size))
+    })
+  }
+
+  /** Says these bytes this very moment. */
+  sayNow(text: string): void {
+    if (!this.isClosed) this.wire.say(bytes(text))
+  }
+
+  /** Says nothing any more, as a process that is gone. */
+  readonly hangUp: Effect.Effect<void> = Effect.sync(() => this.wire.hangUp())
+  readonly reset: Effect.Effect<void> = Effect.sync(() => this.wire.reset())
+  /** Takes nothing in any more: what the client writes stays on its side. */
+  readonly stopReading: Effect.Effect<void> = Effect.sync(() => this.wire.stopReading())
+  /** Completes when the client has closed its end. */
+  readonly closed: Effect.Effect<void> = Effect.suspend(() => this.until(() => this.isClosed))
+
+  /** The client has written something. */
+  hear(text: string): void {
+    this.writes.push(text)
+    this.unread += text
+    this.changed()
+  }
+
+  /** The client has closed its end. */
+  leave(): void {
+    this.isClosed = true
+    this.changed()
+  }
+
+  private take(length: number): string {
+    const taken = this.unread.slice(0, length)
+    this.unread = this.unread.slice(length)
+    return taken
+  }
+
+  private changed(): void {
+    for (const watcher of this.watchers) watcher()
+  }
+
+  private until(condition: () => boolean): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const watcher = () => {
+        if (!condition()) return
+        this.watchers.delete(watcher)
+        resume(Effect.void)
+      }
+      this.watchers.add(watcher)
+      watcher()
+      return Effect.sync(() => this.watchers.delete(watcher))
+    })
+  }
+}
+
+export interface Server {
+  readonly connector: Layer.Layer<Connector.Connector>
+  /** The next connection that a client opens. */
+  readonly accept: Effect.Effect<Peer>
+}
+
+const readError = new Socket.SocketGenericError({ reason: "Read", cause: new Error("read ECONNRESET") })
+
+/** What an address says where nobody listens. */
+export const refused = new Socket.SocketGenericError({ reason: "Open", cause: new Error("connect ECONNREFUSED") })
+
+interface InMemoryOptions {
+  /** What a client that opens a socket goes through first. */
+  readonly opening?: Effect.Effect<void, Socket.SocketError>
+  /** How the client writes: in plain code, as on Node, or through the Effect that every Socket has. */
+  readonly writing?: "directly" | "through an Effect"
+}
+
+/** A server without I/O. */
+export const inMemory = (options?: InMemoryOptions): Effect.Effect<Server> =>
+  Effect.map(Queue.unbounded<Peer>(), (accepted) => ({
+    connector: Layer.succeed(Connector.Connector, { address: "memory:11300", socket: openSocket(accepted, options) }),
+    accept: Queue.take(accepted)
+  }))
+
+/** Behaves as the sockets of `NodeSocket` do: writes wait until it is open, and `run` succeeds when the peer hangs up. */
+const openSocket = (
+  accepted: Queue.Queue<Peer>,
+  { opening = Effect.void, writing = "directly" }: InMemoryOptions = {}
+): Effect.Effect<Socket.Socket> =>
+  Effect.gen(function*() {
+    const opened = yield* Deferred.make<Peer>()
+    let current: Peer | undefined
+    let reads = true
+    const run: Socket.Socket["run"] = (handler, options) =>
+      Effect.gen(function*() {
+        yield* opening
+        const ended = yield* Deferred.make<void, Socket.SocketError>()
+        const peer = current = new Peer({
+          say: (bytes) => void handler(bytes),
+          hangUp: () => Deferred.unsafeDone(ended, Exit.void),
+          reset: () => Deferred.unsafeDone(ended, Exit.fail(readError)),
+          stopReading: () => void (reads = false)
+        })
+        yield* Deferred.succeed(opened, peer)
+        yield* options?.onOpen ?? Effect.void
+        yield* Queue.offer(accepted, peer)
+        yield* Effect.ensuring(Deferred.await(ended), Effect.sync(() => peer.leave()))
+      })
+    const write = (chunk: Uint8Array | string | Socket.CloseEvent) =>
+      Effect.flatMap(Deferred.await(opened), (peer) => {
+        if (!(chunk instanceof Uint8Array)) return Effect.dieMessage("bytes were expected")
+        peer.hear(chars(chunk))
+        return reads ? Effect.void : Effect.never
+      })
+    const socket = { [Socket.TypeId]: Socket.TypeId, run, runRaw: run, writer: Effect.succeed(write) } as const
+    return writing === "directly"
+      ? DirectSocket.make(socket, (chunk) => current?.hear(chars(chunk)))
+      : Socket.Socket.of(socket)
+  })
+
+/** A server on a port of this machine, until the scope closes. */
+export const onLoopback: Effect.Effect<Server & { readonly port: number }, never, Scope.Scope> = Effect.gen(
+  function*() {
+    const accepted = yield* Queue.unbounded<Peer>()
+    const sockets = new Set<Net.Socket>()
+    const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      const peer = new Peer({
+        say: (bytes) => void socket.write(bytes),
+        hangUp: () => void socket.end(),
+        reset: () => void socket.resetAndDestroy(),
+        stopReading: () => void socket.pause()
+      })
+      sockets.add(socket)
+      socket.on("data", (chunk) => peer.hear(chars(chunk)))
+      socket.on("error", () => socket.destroy())
+      socket.on("end", () => socket.end())
+      socket.on("close", () => peer.leave())
+      Queue.unsafeOffer(accepted, peer)
+    })
+    const port = yield* Effect.acquireRelease(
+      Effect.async<number>((resume) => {
+        listener.listen(0, "127.0.0.1", () => {
+          const address = listener.address()
+          resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+        })
+      }),
+      () =>
+        Effect.async<void>((resume) => {
+          for (const socket of sockets) socket.destroy()
+          listener.close(() => resume(Effect.void))
+        })
+    )
+    return { port, connector: NodeConnector.layer({ host: "127.0.0.1", port }), accept: Queue.take(accepted) }
+  }
+)
+
+const [, exchanges] = recordings[1]!
+
+/** The document a healthy server answers `stats` with. */
+export const document = recordedDocument(exchanges, "stats").replace(/max-job-size: \d+/, "max-job-size: 65535")
+
+/** What a healthy server answers to `stats`. */
+export const stats = ok(document)
+
+/** A connection to a server, and that server's end of it, behind the first round trip. */
+export const connect = (
+  server: Server,
+  options?: Omit<BeanstalkConnection.Options, "tube" | "watch">
+): Effect.Effect<readonly [BeanstalkConnection.Connection, Peer], BeanstalkError.BeanstalkError, Scope.Scope> =>
+  Effect.all([
+    Effect.provide(BeanstalkConnection.make(options), server.connector),
+    Effect.tap(server.accept, (peer) => Effect.zipRight(peer.expect("stats\r\n"), peer.say(stats)))
+  ], { concurrency: "unbounded" })
+
+/** A connection to a server in memory, and that server's end of it. */
+export const open = (options?: Omit<BeanstalkConnection.Options, "tube" | "watch"> & InMemoryOptions) =>
+  Effect.flatMap(inMemory(options), (server) => connect(server, options))
+
+/** The ways in which {@link open} can write. */
+export const waysToWrite = [{ writing: "directly" }, { writing: "through an Effect" }] as const
+
+type Commands = ReadonlyArray<Effect.Effect<unknown, unknown>>
+
+type Fibers<C extends Commands> = {
+  readonly [I in keyof C]: Fiber.RuntimeFiber<Effect.Effect.Success<C[I]>, Effect.Effect.Error<C[I]>>
+}
+
+/** Starts each command behind the one before: they are queued in this order. */
+export function start<const C extends Commands>(commands: C): Effect.Effect<Fibers<C>>
+export function start(commands: Commands): Effect.Effect<ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>> {
+  return Effect.forEach(commands, (command) => Effect.fork(command))
+}
+
+/** How something ended, in a word or two. */
+export const ending = (exit: Exit.Exit<unknown, unknown>): string =>
+  Exit.match(exit, {
+    onSuccess: () => "Success",
+    onFailure: (cause) => {
+      const error = Option.getOrUndefined(Cause.failureOption(cause))
+      if (!BeanstalkError.isBeanstalkError(error)) {
+        return Cause.isInterruptedOnly(cause)
+          ? "Interrupted"
+          : Cause.pretty(cause)
+      }
+      return error._tag === "ConnectionLost" ? `${error._tag} ${error.outcome}` : error._tag
+    }
+  })
+
+type AnyFibers = ReadonlyArray<Fiber.Fiber<unknown, unknown>>
+
+/** Waits for the ends of commands. */
+export const exits = (fibers: AnyFibers): Effect.Effect<ReadonlyArray<Exit.Exit<unknown, unknown>>> =>
+  Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
+
+/** Waits for the ends of commands, and puts them in words. */
+export const endings = (fibers: AnyFibers): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(exits(fibers), (exits) => exits.map(ending))
+
+/** Whether nothing has come of a command yet, although everything has happened that can without I/O and time. */
+export const isPending = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<boolean> =>
+  Effect.zipRight(turn, Effect.map(Fiber.poll(fiber), Option.isNone))
+
+/** Lets everything happen that needs neither I/O nor time: one turn of the event loop. */
+export const turn: Effect.Effect<void> = Effect.async((resume) => void setImmediate(() => resume(Effect.void)))
