@@ -29,7 +29,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as E from "./BeanstalkError.ts"
+import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
@@ -129,9 +129,12 @@ export interface Connection extends Inspectable.Inspectable {
    * Fails with `JobTooBig` (before anything is sent, if the server's limit is exceeded), `Draining`, and with `Buried`
    * when the job exists but was buried for lack of memory. `ExpectedCRLF`, and `BadFormat` here, close the connection.
    */
-  readonly put: (body: string | Uint8Array, options?: Protocol.PutOptions) => Effect.Effect<JobId, E.PutError>
+  readonly put: (
+    body: string | Uint8Array,
+    options?: Protocol.PutOptions
+  ) => Effect.Effect<JobId, BeanstalkError.PutError>
   /** Uses a tube from now on: `put`, `peekReady`, `peekDelayed`, `peekBuried` and `kick` without a tube of their own. */
-  readonly use: (tube: string) => Effect.Effect<TubeName, E.TubeError>
+  readonly use: (tube: string) => Effect.Effect<TubeName, BeanstalkError.TubeError>
 
   // working -----------------------------------------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ export interface Connection extends Inspectable.Inspectable {
    * Fails with `DeadlineSoon` when a job this connection holds has at most a second left and no other is ready: touch or
    * finish it before reserving again.
    */
-  readonly reserve: Effect.Effect<ReservedJob, E.ReserveError>
+  readonly reserve: Effect.Effect<ReservedJob, BeanstalkError.ReserveError>
   /**
    * Waits for a job for whole seconds, rounded up, and fails with `TimedOut` when none came. Zero does not wait.
    *
@@ -157,58 +160,61 @@ export interface Connection extends Inspectable.Inspectable {
    */
   readonly reserveWithTimeout: (
     timeout: Duration.DurationInput
-  ) => Effect.Effect<ReservedJob, E.ReserveWithTimeoutError>
+  ) => Effect.Effect<ReservedJob, BeanstalkError.ReserveWithTimeoutError>
   /**
    * Reserves the job with this id, be it ready, delayed or buried, in whatever tube. Needs beanstalkd 1.12.
    *
    * `JobNotFound` also when somebody, this connection included, has reserved it.
    */
-  readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, E.JobError>
+  readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, BeanstalkError.JobError>
   /**
    * Deletes a job: one this connection holds, or any that is ready, delayed or buried.
    *
    * Success does not prove that the job was still ours: after its time to run it is ready again, and anybody may delete
    * a ready job.
    */
-  readonly delete: (id: string) => Effect.Effect<void, E.JobError>
+  readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
   /** Gives a job back, to be reserved again at once or after a delay, with this priority from now on. */
-  readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, E.ReleaseError>
+  readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, BeanstalkError.ReleaseError>
   /** Puts a job aside, with this priority from now on, until it is kicked. */
-  readonly bury: (id: string, priority: number) => Effect.Effect<void, E.JobError>
+  readonly bury: (id: string, priority: number) => Effect.Effect<void, BeanstalkError.JobError>
   /** Starts the time to run of a job anew. */
-  readonly touch: (id: string) => Effect.Effect<void, E.JobError>
+  readonly touch: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
   /** Watches a tube, too: reserves may give jobs of it. Succeeds with the number of tubes watched. */
-  readonly watch: (tube: string) => Effect.Effect<number, E.TubeError>
+  readonly watch: (tube: string) => Effect.Effect<number, BeanstalkError.TubeError>
   /** Stops watching a tube. Succeeds with the number of tubes watched; fails with `NotIgnored` if it is the last. */
-  readonly ignore: (tube: string) => Effect.Effect<number, E.IgnoreError>
+  readonly ignore: (tube: string) => Effect.Effect<number, BeanstalkError.IgnoreError>
 
   // looking -----------------------------------------------------------------------------------------------------------
 
   /** Looks at a job, in whatever tube and state. */
-  readonly peek: (id: string) => Effect.Effect<PeekedJob, E.JobError>
+  readonly peek: (id: string) => Effect.Effect<PeekedJob, BeanstalkError.JobError>
   /** Looks at the job that would be reserved next. */
-  readonly peekReady: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  readonly peekReady: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
   /** Looks at the delayed job that becomes ready next. */
-  readonly peekDelayed: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  readonly peekDelayed: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
   /** Looks at the job that was buried first. */
-  readonly peekBuried: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, E.TubeError>
+  readonly peekBuried: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
   /**
    * Makes up to `bound` buried jobs ready, the longest buried first; if there are none, delayed ones, the soonest due
    * first. Succeeds with their number.
    */
-  readonly kick: (bound: number, options?: Protocol.InTube) => Effect.Effect<number, E.TubeError>
+  readonly kick: (bound: number, options?: Protocol.InTube) => Effect.Effect<number, BeanstalkError.TubeError>
   /** Makes one job ready that is buried or delayed, in whatever tube. */
-  readonly kickJob: (id: string) => Effect.Effect<void, E.JobError>
-  readonly statsJob: (id: string) => Effect.Effect<JobStats, E.JobError>
-  readonly statsTube: (tube: string) => Effect.Effect<TubeStats, E.ExistingTubeError>
-  readonly stats: Effect.Effect<ServerStats, E.CommandError>
-  readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, E.CommandError>
-  readonly listTubesWatched: Effect.Effect<ReadonlyArray<TubeName>, E.CommandError>
-  readonly listTubeUsed: Effect.Effect<TubeName, E.CommandError>
+  readonly kickJob: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
+  readonly statsJob: (id: string) => Effect.Effect<JobStats, BeanstalkError.JobError>
+  readonly statsTube: (tube: string) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError>
+  readonly stats: Effect.Effect<ServerStats, BeanstalkError.CommandError>
+  readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
+  readonly listTubesWatched: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
+  readonly listTubeUsed: Effect.Effect<TubeName, BeanstalkError.CommandError>
   /** Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. */
-  readonly pauseTube: (tube: string, duration: Duration.DurationInput) => Effect.Effect<void, E.ExistingTubeError>
+  readonly pauseTube: (
+    tube: string,
+    duration: Duration.DurationInput
+  ) => Effect.Effect<void, BeanstalkError.ExistingTubeError>
   /** Says goodbye, and succeeds once the server has closed the connection. What is sent after it fails. */
-  readonly quit: Effect.Effect<void, E.ConnectionLost>
+  readonly quit: Effect.Effect<void, BeanstalkError.ConnectionLost>
 }
 
 /**
@@ -246,7 +252,7 @@ export class BeanstalkConnection extends Context.Tag("effect-beanstalk/Beanstalk
  */
 export const make = (
   options: Options = {}
-): Effect.Effect<Connection, E.ConnectFailed | E.InvalidArgument, Connector | Scope.Scope> =>
+): Effect.Effect<Connection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const checked = yield* settings(options)
@@ -267,7 +273,7 @@ export const make = (
  */
 export const layer = (
   options?: Options
-): Layer.Layer<BeanstalkConnection, E.ConnectFailed | E.InvalidArgument, Connector> =>
+): Layer.Layer<BeanstalkConnection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector> =>
   Layer.scoped(BeanstalkConnection, make(options))
 
 /**
@@ -278,8 +284,11 @@ export const layer = (
  */
 export const layerConfig = (
   options: Config.Config.Wrap<Options>
-): Layer.Layer<BeanstalkConnection, E.ConnectFailed | E.InvalidArgument | ConfigError.ConfigError, Connector> =>
-  Layer.scoped(BeanstalkConnection, Effect.flatMap(Config.unwrap(options), make))
+): Layer.Layer<
+  BeanstalkConnection,
+  BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument | ConfigError.ConfigError,
+  Connector
+> => Layer.scoped(BeanstalkConnection, Effect.flatMap(Config.unwrap(options), make))
 
 // ---------------------------------------------------------------------------------------------------------------------
 // opening
@@ -288,12 +297,12 @@ export const layerConfig = (
 /** The options, checked, with their defaults. */
 interface Settings {
   readonly name: string | undefined
-  readonly greeting: ReadonlyArray<Protocol.Command<unknown, E.NotIgnored>>
+  readonly greeting: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
   readonly connectTimeout: number
   readonly session: Omit<SessionOptions, "onOpen">
 }
 
-const settings = (options: Options): Effect.Effect<Settings, E.InvalidArgument> =>
+const settings = (options: Options): Effect.Effect<Settings, BeanstalkError.InvalidArgument> =>
   Effect.suspend(() => {
     const checked = Argument.checked((): Settings => ({
       name: options.name,
@@ -306,13 +315,17 @@ const settings = (options: Options): Effect.Effect<Settings, E.InvalidArgument> 
         maxBodySize: Argument.positive("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
       }
     }))
-    return checked instanceof E.InvalidArgument ? checked : Effect.succeed(checked)
+    return checked instanceof BeanstalkError.InvalidArgument ? checked : Effect.succeed(checked)
   })
 
 /** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
 const greeting = ({ tube, watch = [defaultTube] }: Options): Settings["greeting"] => {
   if (watch.length === 0) {
-    throw new E.InvalidArgument({ command: "connect", argument: "watch", reason: "must name at least one tube" })
+    throw new BeanstalkError.InvalidArgument({
+      command: "connect",
+      argument: "watch",
+      reason: "must name at least one tube"
+    })
   }
   return [
     ...watch.filter((name) => name !== defaultTube).map(Protocol.watch),
@@ -364,16 +377,24 @@ const open = ({ connectTimeout, greeting, name, session: options }: Settings) =>
   })
 
 /** Which of the three ways it failed in, told from the error of the first round trip. */
-const handshakeFailed = (address: string, error: E.CommandError | E.NotIgnored): E.ConnectFailed => {
+const handshakeFailed = (
+  address: string,
+  error: BeanstalkError.CommandError | BeanstalkError.NotIgnored
+): BeanstalkError.ConnectFailed => {
   switch (error._tag) {
     case "ConnectionLost":
       return error.cause instanceof Silence
         ? timedOut(address, error.reason, error)
         : connectFailed(address, error.cause, error.reason)
     case "ProtocolViolation":
-      return new E.ConnectFailed({ address, reason: "Handshake", detail: `it said ${error.reply}`, cause: error })
+      return new BeanstalkError.ConnectFailed({
+        address,
+        reason: "Handshake",
+        detail: `it said ${error.reply}`,
+        cause: error
+      })
     default:
-      return new E.ConnectFailed({
+      return new BeanstalkError.ConnectFailed({
         address,
         reason: "Handshake",
         detail: `it answered ${error.command} with ${error._tag}`,
@@ -382,11 +403,14 @@ const handshakeFailed = (address: string, error: E.CommandError | E.NotIgnored):
   }
 }
 
-const timedOut = (address: string, detail: string, cause?: E.ConnectionLost): E.ConnectFailed =>
-  new E.ConnectFailed({ address, reason: "TimedOut", detail, cause })
+const timedOut = (
+  address: string,
+  detail: string,
+  cause?: BeanstalkError.ConnectionLost
+): BeanstalkError.ConnectFailed => new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail, cause })
 
-const connectFailed = (address: string, cause: unknown, detail = String(cause)): E.ConnectFailed =>
-  new E.ConnectFailed({
+const connectFailed = (address: string, cause: unknown, detail = String(cause)): BeanstalkError.ConnectFailed =>
+  new BeanstalkError.ConnectFailed({
     address,
     reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",
     detail,
@@ -402,7 +426,7 @@ interface Opened {
 
 const connection = ({ address, name, server: { id, maxJobSize, version }, session }: Opened): Connection => {
   const { send } = session
-  const check = <A, Failure>(command: Protocol.Command<A, Failure> | E.InvalidArgument) =>
+  const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
 
   return {
@@ -416,7 +440,7 @@ const connection = ({ address, name, server: { id, maxJobSize, version }, sessio
     put: (body, options) => {
       const command = Protocol.put(body, options)
       if (command._tag === "Command" && command.body !== undefined && command.body.length > maxJobSize) {
-        return new E.JobTooBig({ command: "put", address, size: command.body.length, limit: maxJobSize })
+        return new BeanstalkError.JobTooBig({ command: "put", address, size: command.body.length, limit: maxJobSize })
       }
       return check(command)
     },
@@ -450,8 +474,8 @@ const connection = ({ address, name, server: { id, maxJobSize, version }, sessio
 }
 
 /** Whatever is said in answer to `quit`, the connection has ended otherwise than it should. */
-const toConnectionLost = (error: E.CommandError): E.ConnectionLost =>
-  error._tag === "ConnectionLost" ? error : new E.ConnectionLost({
+const toConnectionLost = (error: BeanstalkError.CommandError): BeanstalkError.ConnectionLost =>
+  error._tag === "ConnectionLost" ? error : new BeanstalkError.ConnectionLost({
     command: error.command,
     address: error.address,
     outcome: "Unknown",

@@ -15,7 +15,7 @@
  */
 import type { DurationInput } from "effect/Duration"
 import * as Option from "effect/Option"
-import * as E from "./BeanstalkError.ts"
+import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Argument from "./internal/argument.ts"
 import { type Reply, ReplyDecoder } from "./internal/replyDecoder.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "./Job.ts"
@@ -63,7 +63,10 @@ export interface Command<out A, out E> {
   /** Whether success hands over a job that must not be forgotten. */
   readonly reserves: boolean
   /** Reads the reply. */
-  readonly decode: (reply: Reply, address: string) => Decoded<A, E | E.ServerError | E.ProtocolViolation>
+  readonly decode: (
+    reply: Reply,
+    address: string
+  ) => Decoded<A, E | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation>
 }
 
 /**
@@ -107,52 +110,73 @@ type Request = Pick<Command<unknown, unknown>, "line" | "body">
 
 const encodedSize = ({ body, line }: Request): number => line.length + 2 + (body === undefined ? 0 : body.length + 2)
 
-/** A command, and what the replies mean that are its own. */
-const command = <A, Failure = never>(
-  name: string,
-  args: string,
-  meaning: (reply: Reply, origin: E.Origin) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
-  more?: Partial<Pick<Command<A, Failure>, "body" | "tube" | "waits" | "reserves">>
-): Command<A, Failure> => {
-  const line = args === "" ? name : `${name} ${args}`
-  const body = more?.body
-  return {
-    _tag: "Command",
-    name,
-    line,
-    body,
-    size: encodedSize({ line, body }),
-    tube: more?.tube ?? unrelated,
-    waits: more?.waits ?? 0,
-    reserves: more?.reserves ?? false,
-    decode: (reply, address) => {
-      const origin = { command: name, address }
-      return meaning(reply, origin) ?? otherwise(reply, origin)
-    }
+/** What a reply means to a command, unless it means what it means to any. */
+type Meaning<A, E> = (
+  reply: Reply,
+  origin: BeanstalkError.Origin
+) => Decoded<A, E | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined
+
+/** A class, so that a command costs one object, and not a closure for each thing it can do. */
+class Instruction<A, E> implements Command<A, E> {
+  readonly _tag = "Command"
+  readonly name: string
+  readonly line: string
+  readonly body: Uint8Array | undefined
+  readonly size: number
+  readonly tube: TubeRelation
+  readonly waits: number
+  readonly reserves: boolean
+  private readonly meaning: Meaning<A, E>
+
+  constructor(name: string, args: string, meaning: Meaning<A, E>, more: Particulars) {
+    this.name = name
+    this.line = args === "" ? name : `${name} ${args}`
+    this.body = more.body
+    this.size = encodedSize(this)
+    this.tube = more.tube ?? unrelated
+    this.waits = more.waits ?? 0
+    this.reserves = more.reserves ?? false
+    this.meaning = meaning
+  }
+
+  decode(reply: Reply, address: string) {
+    const origin = { command: this.name, address }
+    return this.meaning(reply, origin) ?? otherwise(reply, origin)
   }
 }
+
+type Particulars = Partial<Pick<Command<unknown, unknown>, "body" | "tube" | "waits" | "reserves">>
+
+const ordinary: Particulars = {}
+
+const command = <A, E = never>(
+  name: string,
+  args: string,
+  meaning: Meaning<A, E>,
+  more = ordinary
+): Command<A, E> => new Instruction(name, args, meaning, more)
 
 /** What any command may be answered, and what none should be. */
 const otherwise = (
   reply: Reply,
-  origin: E.Origin
-): Decoded<never, E.ServerError | E.ProtocolViolation> => {
+  origin: BeanstalkError.Origin
+): Decoded<never, BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> => {
   switch (reply._tag) {
     case "OutOfMemory":
-      return failure(new E.OutOfMemory(origin))
+      return failure(new BeanstalkError.OutOfMemory(origin))
     case "InternalError":
-      return failure(new E.InternalError(origin))
+      return failure(new BeanstalkError.InternalError(origin))
     case "BadFormat":
-      return failure(new E.BadFormat(origin))
+      return failure(new BeanstalkError.BadFormat(origin))
     case "UnknownCommand":
-      return failure(new E.UnknownCommand(origin))
+      return failure(new BeanstalkError.UnknownCommand(origin))
     default:
       return violation(reply, origin)
   }
 }
 
-const violation = (reply: Reply, origin: E.Origin): Decoded<never, E.ProtocolViolation> =>
-  unsafe(new E.ProtocolViolation({ ...origin, reply: describe(reply) }))
+const violation = (reply: Reply, origin: BeanstalkError.Origin): Decoded<never, BeanstalkError.ProtocolViolation> =>
+  unsafe(new BeanstalkError.ProtocolViolation({ ...origin, reply: describe(reply) }))
 
 /**
  * A request in a few words, for people: its line, and a body only as a size.
@@ -237,7 +261,12 @@ const relation = (name: string, tube: string | undefined): TubeRelation =>
 export const put = (
   body: string | Uint8Array,
   options?: PutOptions
-): Command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried> | E.InvalidArgument =>
+):
+  | Command<
+    JobId,
+    BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
+  >
+  | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const tube = relation("put", options?.tube)
     const priority = options?.priority === undefined
@@ -247,7 +276,10 @@ export const put = (
     const ttr = options?.ttr === undefined ? defaultTtr : Argument.timeToRun("put", options.ttr)
     const bytes = Argument.body("put", body)
     const size = bytes.length
-    return command<JobId, E.JobTooBig | E.ExpectedCRLF | E.Draining | E.Buried>(
+    return command<
+      JobId,
+      BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
+    >(
       "put",
       `${priority} ${delay} ${ttr} ${size}`,
       (reply, origin) => {
@@ -255,17 +287,17 @@ export const put = (
           case "Inserted":
             return success(reply.id)
           case "BuriedJob":
-            return failure(new E.Buried({ ...origin, id: reply.id }))
+            return failure(new BeanstalkError.Buried({ ...origin, id: reply.id }))
           case "JobTooBig":
-            return failure(new E.JobTooBig({ ...origin, size }))
+            return failure(new BeanstalkError.JobTooBig({ ...origin, size }))
           case "Draining":
-            return failure(new E.Draining(origin))
+            return failure(new BeanstalkError.Draining(origin))
           case "ExpectedCRLF":
-            return unsafe(new E.ExpectedCRLF(origin))
+            return unsafe(new BeanstalkError.ExpectedCRLF(origin))
           case "BadFormat":
-            return unsafe(new E.BadFormat(origin))
+            return unsafe(new BeanstalkError.BadFormat(origin))
           case "UnknownCommand":
-            return unsafe(new E.UnknownCommand(origin))
+            return unsafe(new BeanstalkError.UnknownCommand(origin))
           default:
             return undefined
         }
@@ -278,7 +310,7 @@ export const put = (
  * @category producing
  * @since 0.1.0
  */
-export const use = (tube: string): Command<TubeName, never> | E.InvalidArgument =>
+export const use = (tube: string): Command<TubeName, never> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const name = Argument.tubeName("use", tube)
     return useTube(name, { _tag: "Selects", name })
@@ -305,12 +337,12 @@ const useTube = (name: TubeName, tube: TubeRelation) =>
  * @category working
  * @since 0.1.0
  */
-export const reserve: Command<ReservedJob, E.DeadlineSoon> = command("reserve", "", (reply, origin) => {
+export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = command("reserve", "", (reply, origin) => {
   switch (reply._tag) {
     case "Reserved":
       return success(new ReservedJob(reply.id, reply.body))
     case "DeadlineSoon":
-      return failure(new E.DeadlineSoon(origin))
+      return failure(new BeanstalkError.DeadlineSoon(origin))
     default:
       return undefined
   }
@@ -322,21 +354,26 @@ export const reserve: Command<ReservedJob, E.DeadlineSoon> = command("reserve", 
  */
 export const reserveWithTimeout = (
   timeout: DurationInput
-): Command<ReservedJob, E.DeadlineSoon | E.TimedOut> | E.InvalidArgument =>
+): Command<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const waits = Argument.timeout("reserve-with-timeout", timeout)
-    return command<ReservedJob, E.DeadlineSoon | E.TimedOut>("reserve-with-timeout", `${waits}`, (reply, origin) => {
-      switch (reply._tag) {
-        case "Reserved":
-          return success(new ReservedJob(reply.id, reply.body))
-        case "DeadlineSoon":
-          return failure(new E.DeadlineSoon(origin))
-        case "TimedOut":
-          return failure(new E.TimedOut(origin))
-        default:
-          return undefined
-      }
-    }, { waits, reserves: true })
+    return command<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
+      "reserve-with-timeout",
+      `${waits}`,
+      (reply, origin) => {
+        switch (reply._tag) {
+          case "Reserved":
+            return success(new ReservedJob(reply.id, reply.body))
+          case "DeadlineSoon":
+            return failure(new BeanstalkError.DeadlineSoon(origin))
+          case "TimedOut":
+            return failure(new BeanstalkError.TimedOut(origin))
+          default:
+            return undefined
+        }
+      },
+      { waits, reserves: true }
+    )
   })
 
 /** A command about one job: what its reply means, unless it is one that many commands share. */
@@ -345,20 +382,20 @@ const aboutJob = <A, Failure = never>(
   id: string,
   meaning: (
     reply: Reply,
-    origin: E.Origin,
+    origin: BeanstalkError.Origin,
     job: JobId
-  ) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
+  ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
   more?: { readonly args?: (command: string) => ReadonlyArray<number>; readonly reserves?: boolean }
-): Command<A, Failure | E.JobNotFound> | E.InvalidArgument =>
+): Command<A, Failure | BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const job = Argument.jobId(name, id)
     const args = more?.args?.(name) ?? []
-    return command<A, Failure | E.JobNotFound>(
+    return command<A, Failure | BeanstalkError.JobNotFound>(
       name,
       [job, ...args].join(" "),
       (reply, origin) =>
         reply._tag === "NotFound"
-          ? failure(new E.JobNotFound({ ...origin, id: job }))
+          ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
           : meaning(reply, origin, job),
       { reserves: more?.reserves ?? false }
     )
@@ -371,7 +408,9 @@ const answered = (tag: Reply["_tag"]) => (reply: Reply) => reply._tag === tag ? 
  * @category working
  * @since 0.1.0
  */
-export const reserveJob = (id: string): Command<ReservedJob, E.JobNotFound> | E.InvalidArgument =>
+export const reserveJob = (
+  id: string
+): Command<ReservedJob, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob(
     "reserve-job",
     id,
@@ -386,14 +425,14 @@ export const reserveJob = (id: string): Command<ReservedJob, E.JobNotFound> | E.
  * @category working
  * @since 0.1.0
  */
-export const deleteJob = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+export const deleteJob = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob("delete", id, answered("Deleted"))
 
 /**
  * @category working
  * @since 0.1.0
  */
-export const touch = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+export const touch = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob("touch", id, answered("Touched"))
 
 /**
@@ -416,13 +455,13 @@ export interface ReleaseOptions {
 export const release = (
   id: string,
   options: ReleaseOptions
-): Command<void, E.JobNotFound | E.Buried> | E.InvalidArgument =>
+): Command<void, BeanstalkError.JobNotFound | BeanstalkError.Buried> | BeanstalkError.InvalidArgument =>
   aboutJob("release", id, (reply, origin, job) => {
     switch (reply._tag) {
       case "Released":
         return done
       case "Buried":
-        return failure(new E.Buried({ ...origin, id: job }))
+        return failure(new BeanstalkError.Buried({ ...origin, id: job }))
       default:
         return undefined
     }
@@ -437,14 +476,17 @@ export const release = (
  * @category working
  * @since 0.1.0
  */
-export const bury = (id: string, priority: number): Command<void, E.JobNotFound> | E.InvalidArgument =>
+export const bury = (
+  id: string,
+  priority: number
+): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob("bury", id, answered("Buried"), { args: (name) => [Argument.unsigned(name, "priority", priority)] })
 
 /**
  * @category working
  * @since 0.1.0
  */
-export const watch = (tube: string): Command<number, never> | E.InvalidArgument =>
+export const watch = (tube: string): Command<number, never> | BeanstalkError.InvalidArgument =>
   Argument.checked(() =>
     command(
       "watch",
@@ -457,7 +499,7 @@ export const watch = (tube: string): Command<number, never> | E.InvalidArgument 
  * @category working
  * @since 0.1.0
  */
-export const ignore = (tube: string): Command<number, E.NotIgnored> | E.InvalidArgument =>
+export const ignore = (tube: string): Command<number, BeanstalkError.NotIgnored> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const name = Argument.tubeName("ignore", tube)
     return command("ignore", name, (reply, origin) => {
@@ -465,7 +507,7 @@ export const ignore = (tube: string): Command<number, E.NotIgnored> | E.InvalidA
         case "Watching":
           return success(reply.count)
         case "NotIgnored":
-          return failure(new E.NotIgnored({ ...origin, tube: name }))
+          return failure(new BeanstalkError.NotIgnored({ ...origin, tube: name }))
         default:
           return undefined
       }
@@ -480,7 +522,7 @@ export const ignore = (tube: string): Command<number, E.NotIgnored> | E.InvalidA
  * @category looking
  * @since 0.1.0
  */
-export const peek = (id: string): Command<PeekedJob, E.JobNotFound> | E.InvalidArgument =>
+export const peek = (id: string): Command<PeekedJob, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob(
     "peek",
     id,
@@ -491,7 +533,7 @@ export const peek = (id: string): Command<PeekedJob, E.JobNotFound> | E.InvalidA
 const peekNext = (name: string) =>
 (
   options?: InTube
-): Command<Option.Option<PeekedJob>, never> | E.InvalidArgument =>
+): Command<Option.Option<PeekedJob>, never> | BeanstalkError.InvalidArgument =>
   Argument.checked(() =>
     command(name, "", (reply) => {
       switch (reply._tag) {
@@ -527,7 +569,7 @@ export const peekBuried = peekNext("peek-buried")
  * @category looking
  * @since 0.1.0
  */
-export const kick = (bound: number, options?: InTube): Command<number, never> | E.InvalidArgument =>
+export const kick = (bound: number, options?: InTube): Command<number, never> | BeanstalkError.InvalidArgument =>
   Argument.checked(() =>
     command(
       "kick",
@@ -543,20 +585,25 @@ export const kick = (bound: number, options?: InTube): Command<number, never> | 
  * @category looking
  * @since 0.1.0
  */
-export const kickJob = (id: string): Command<void, E.JobNotFound> | E.InvalidArgument =>
+export const kickJob = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob("kick-job", id, answered("Kicked"))
 
 /** What a document says, or the violation that it is. */
-const documented = <A>(document: A | Stats.Unreadable, origin: E.Origin): Decoded<A, E.ProtocolViolation> =>
+const documented = <A>(
+  document: A | Stats.Unreadable,
+  origin: BeanstalkError.Origin
+): Decoded<A, BeanstalkError.ProtocolViolation> =>
   document instanceof Stats.Unreadable
-    ? unsafe(new E.ProtocolViolation({ ...origin, reply: `cannot read ${JSON.stringify(document.line)}` }))
+    ? unsafe(new BeanstalkError.ProtocolViolation({ ...origin, reply: `cannot read ${JSON.stringify(document.line)}` }))
     : success(document)
 
 /**
  * @category looking
  * @since 0.1.0
  */
-export const statsJob = (id: string): Command<Stats.JobStats, E.JobNotFound> | E.InvalidArgument =>
+export const statsJob = (
+  id: string
+): Command<Stats.JobStats, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob(
     "stats-job",
     id,
@@ -567,18 +614,21 @@ export const statsJob = (id: string): Command<Stats.JobStats, E.JobNotFound> | E
 const aboutTube = <A, Failure = never>(
   name: string,
   tube: string,
-  meaning: (reply: Reply, origin: E.Origin) => Decoded<A, Failure | E.ServerError | E.ProtocolViolation> | undefined,
+  meaning: (
+    reply: Reply,
+    origin: BeanstalkError.Origin
+  ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
   args?: (command: string) => number
-): Command<A, Failure | E.TubeNotFound> | E.InvalidArgument =>
+): Command<A, Failure | BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const checkedTube = Argument.tubeName(name, tube)
     const more = args === undefined ? "" : ` ${args(name)}`
-    return command<A, Failure | E.TubeNotFound>(
+    return command<A, Failure | BeanstalkError.TubeNotFound>(
       name,
       `${checkedTube}${more}`,
       (reply, origin) =>
         reply._tag === "NotFound"
-          ? failure(new E.TubeNotFound({ ...origin, tube: checkedTube }))
+          ? failure(new BeanstalkError.TubeNotFound({ ...origin, tube: checkedTube }))
           : meaning(reply, origin)
     )
   })
@@ -587,7 +637,9 @@ const aboutTube = <A, Failure = never>(
  * @category looking
  * @since 0.1.0
  */
-export const statsTube = (tube: string): Command<Stats.TubeStats, E.TubeNotFound> | E.InvalidArgument =>
+export const statsTube = (
+  tube: string
+): Command<Stats.TubeStats, BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
   aboutTube(
     "stats-tube",
     tube,
@@ -601,7 +653,7 @@ export const statsTube = (tube: string): Command<Stats.TubeStats, E.TubeNotFound
 export const pauseTube = (
   tube: string,
   duration: DurationInput
-): Command<void, E.TubeNotFound> | E.InvalidArgument =>
+): Command<void, BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
   aboutTube("pause-tube", tube, answered("Paused"), (name) => Argument.pause(name, duration))
 
 /**

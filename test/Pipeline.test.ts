@@ -765,6 +765,38 @@ describe("deadlines", () => {
   })
 })
 
+describe("a reply that has begun", () => {
+  it("must come to its end within the reply timeout, even where the server may take its time to begin", () => {
+    const bench = new Bench({ replyTimeout: 100 })
+    bench.send(Protocol.reserve)
+    bench.written()
+    bench.time = 5000
+    assert.strictEqual(bench.pipeline.deadline(), Number.POSITIVE_INFINITY)
+    bench.receive("RESERVED 1 5\r\nab")
+    assert.strictEqual(bench.pipeline.deadline(), 5100)
+    bench.time = 5099
+    bench.receive("c")
+    assert.strictEqual(bench.pipeline.deadline(), 5100)
+    bench.time = 5100
+    bench.pipeline.expire()
+    assert.strictEqual(bench.ending, "the server left reserve unanswered for 5.1 seconds")
+  })
+
+  it("leaves the next command its own time once it has ended", () => {
+    const bench = new Bench({ replyTimeout: 100 })
+    bench.send(Protocol.reserve)
+    bench.written()
+    bench.time = 50
+    bench.receive("RESERVED 1 2\r\nab")
+    bench.time = 90
+    bench.receive("\r\n")
+    bench.send(Protocol.reserve)
+    bench.written()
+    assert.strictEqual(bench.pipeline.deadline(), Number.POSITIVE_INFINITY)
+    bench.lives()
+  })
+})
+
 describe("the end", () => {
   it("is told once to each, with what became of it", () => {
     const bench = new Bench({ maxInFlight: 1 })

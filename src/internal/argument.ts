@@ -3,7 +3,6 @@
  * commands, and a stray CR would stall the connection for good.
  */
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { isJobId, isTubeName, type JobId, type TubeName } from "../Job.ts"
 
@@ -75,8 +74,12 @@ const seconds = (command: string, argument: string, value: Duration.DurationInpu
 
 /** NaN for what is no duration. */
 const millis = (value: Duration.DurationInput): number => {
-  const duration = isNegative(value) ? Option.none() : Duration.decodeUnknown(value)
-  return Option.isSome(duration) ? Duration.toMillis(duration.value) : Number.NaN
+  if (isNegative(value)) return Number.NaN
+  try {
+    return Duration.toMillis(value)
+  } catch {
+    return Number.NaN
+  }
 }
 
 /** Duration itself turns what is negative, or no number, into zero. */

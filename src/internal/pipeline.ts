@@ -25,6 +25,7 @@ export interface PipelineOptions {
   readonly onWritable: () => void
   /** `deadline` may have come closer. */
   readonly onDeadline: () => void
+  /** Everything is settled, and nothing more will be taken or written. */
   readonly onEnd: (ending: Ending) => void
   /** Sees every command and reply, bodies as sizes. */
   readonly trace: ((line: string) => void) | undefined
@@ -105,6 +106,8 @@ export class Pipeline {
   private bytesInFlight = 0
   /** Since when the oldest command in flight has been the oldest. */
   private headSince = 0
+  /** Since when a part of its reply is there; `undefined` while none is. */
+  private replySince: number | undefined = undefined
   /** The tube that commands without one of their own act on, as whoever uses the connection sees it. */
   private tubeInUse: TubeName = defaultTube
   /** The tube the server certainly acts on behind everything written so far; `undefined` while that is uncertain. */
@@ -241,11 +244,17 @@ export class Pipeline {
   receive(chunk: Uint8Array): void {
     if (this.ending !== undefined) return
     const waiting = this.inFlight.length
+    const begun = this.decoder.midway
     this.decoder.push(chunk, this.onReply)
+    const answered = this.inFlight.length < waiting
+    const midway = this.decoder.midway
     if (this.inFlight.length === 0) {
-      if (this.decoder.midway) this.unasked()
-    } else if (this.inFlight.length < waiting) {
-      this.headSince = this.options.now()
+      this.replySince = undefined
+      if (midway) this.unasked()
+    } else if (answered || midway !== begun) {
+      const now = this.options.now()
+      if (answered) this.headSince = now
+      this.replySince = midway ? now : undefined
       this.options.onDeadline()
     }
     if (this.queued.length > 0) this.options.onWritable()
@@ -292,8 +301,11 @@ export class Pipeline {
   deadline(): number {
     const head = this.inFlight.head
     if (head === undefined) return Number.POSITIVE_INFINITY
-    return this.headSince +
-      (head.command.waits > 0 ? head.command.waits * 1000 + reserveGrace : this.options.replyTimeout)
+    const { waits } = head.command
+    const patience = waits > 0 ? waits * 1000 + reserveGrace : this.options.replyTimeout
+    // Whatever it was waiting for: a reply that has begun must come to its end.
+    const begun = this.replySince === undefined ? Number.POSITIVE_INFINITY : this.replySince + this.options.replyTimeout
+    return Math.min(this.headSince + patience, begun)
   }
 
   /** Ends the pipeline if the deadline has passed. */

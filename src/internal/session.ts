@@ -4,7 +4,6 @@
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
@@ -16,7 +15,6 @@ import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import * as DirectSocket from "./directSocket.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
-import { Signal } from "./signal.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
@@ -34,8 +32,8 @@ export interface SessionOptions
 export const start = Effect.fnUntraced(function*({ onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
   const clock = yield* Effect.clock
-  const nearer = new Signal()
-  const ended = yield* Deferred.make<Ending>()
+  const nearer = Effect.unsafeMakeLatch()
+  const ended = Effect.unsafeMakeLatch()
   /** The deadline that the watching fiber sleeps for. */
   let watchedFor = Number.POSITIVE_INFINITY
   let opened = false
@@ -51,9 +49,9 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
       queueMicrotask(flush)
     },
     onDeadline: () => {
-      if (pipeline.deadline() < watchedFor) nearer.raise()
+      if (pipeline.deadline() < watchedFor) nearer.unsafeOpen()
     },
-    onEnd: (ending) => Deferred.unsafeDone(ended, Exit.succeed(ending)),
+    onEnd: () => ended.unsafeOpen(),
     trace: yield* tracing
   })
 
@@ -94,18 +92,19 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   const watching = Effect.whileLoop({
     while: constTrue,
     body: () => {
+      nearer.unsafeClose()
       watchedFor = pipeline.deadline()
-      if (watchedFor === Number.POSITIVE_INFINITY) return nearer.wait
+      if (watchedFor === Number.POSITIVE_INFINITY) return nearer.await
       const left = watchedFor - clock.unsafeCurrentTimeMillis()
       return left > 0
-        ? Effect.raceFirst(Effect.sleep(left), nearer.wait)
+        ? Effect.raceFirst(Effect.sleep(left), nearer.await)
         : Effect.andThen(aTurn, Effect.sync(() => pipeline.expire()))
     },
     step: constVoid
   })
 
   yield* Effect.all([reading, watching], { concurrency: "unbounded", discard: true }).pipe(
-    Effect.raceFirst(Deferred.await(ended)),
+    Effect.raceFirst(ended.await),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
     // Every command that was lost tells of it: there is nobody else to tell.
     Effect.catchAllCause(() => Effect.void),
