@@ -7,7 +7,7 @@ import { NodeBeanstalk } from "effect-beanstalk/node"
 const program = Effect.gen(function*() {
   const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
 
-  // Sent again while that can succeed and cannot do harm: out of memory, draining, lost before it was sent.
+  // Sent again while that can succeed and cannot do harm: here, when the server is out of memory or draining.
   const id = yield* beanstalk.put("hello", { tube: "greetings" }).pipe(
     Effect.retry({ while: BeanstalkError.isRetryable, schedule: Schedule.exponential("100 millis"), times: 5 })
   )

@@ -89,6 +89,7 @@ export interface Options {
  * @since 0.1.0
  */
 export interface ServerInfo {
+  /** As the server spells it: `1.13`. */
   readonly version: string
   /** Another id at the same address is another process, whose job ids have nothing to do with the ones before. */
   readonly id: string
@@ -101,8 +102,9 @@ export interface ServerInfo {
  *
  * **Details**
  *
- * Every command can fail with a `CommandError`: one of the four answers the server may give to anything, `ConnectionLost`,
- * or `ProtocolViolation`. What else each can fail with is in its type, and nowhere else.
+ * Every command but `quit` can fail with a `CommandError`: one of the four answers the server may give to anything,
+ * `ConnectionLost`, or `ProtocolViolation`. Besides those, with `InvalidArgument`, before anything is sent, where it has
+ * arguments; and with what is said below.
  *
  * Interrupting a fiber takes its command back if it is not written yet; if it is, the reply is dropped and nobody else
  * notices. The exception are reserves, see {@link Connection.reserve}.
@@ -112,9 +114,11 @@ export interface ServerInfo {
  */
 export interface Connection extends Inspectable.Inspectable {
   readonly [TypeId]: TypeId
+  /** What it was told to be called. */
   readonly name: string | undefined
   /** The server as its `Connector` names it. */
   readonly address: string
+  /** What the first round trip told of the server. */
   readonly server: ServerInfo
 
   // producing ---------------------------------------------------------------------------------------------------------
@@ -127,7 +131,7 @@ export interface Connection extends Inspectable.Inspectable {
    * not change them before it has ended.
    *
    * Fails with `JobTooBig` (before anything is sent, if the server's limit is exceeded), `Draining`, and with `Buried`
-   * when the job exists but was buried for lack of memory. `ExpectedCRLF`, and `BadFormat` here, close the connection.
+   * when the job exists but was buried for lack of memory. `ExpectedCRLF`, and here `BadFormat` and `UnknownCommand` too, close the connection.
    */
   readonly put: (
     body: string | Uint8Array,
@@ -148,7 +152,7 @@ export interface Connection extends Inspectable.Inspectable {
    * which gives back every job it holds. Use {@link Connection.reserveWithTimeout}, and a connection of its own for whatever
    * reserves.
    *
-   * Fails with `DeadlineSoon` when a job this connection holds has at most a second left and no other is ready: touch or
+   * Fails with `DeadlineSoon` when a job this connection holds has less than a second left and no other is ready: touch or
    * finish it before reserving again.
    */
   readonly reserve: Effect.Effect<ReservedJob, BeanstalkError.ReserveError>
@@ -168,17 +172,25 @@ export interface Connection extends Inspectable.Inspectable {
    */
   readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, BeanstalkError.JobError>
   /**
-   * Deletes a job: one this connection holds, or any that is ready, delayed or buried.
+   * Deletes a job: one this connection holds, or any that is ready, delayed or buried. Fails with `JobNotFound` when there
+   * is none such, or another connection has reserved it.
    *
    * Success does not prove that the job was still ours: after its time to run it is ready again, and anybody may delete
    * a ready job.
    */
   readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
-  /** Gives a job back, to be reserved again at once or after a delay, with this priority from now on. */
+  /**
+   * Gives a job back, to be reserved again at once or after a delay (whole seconds, rounded up; none by default), with this
+   * priority from now on. Fails with `JobNotFound` when this connection does not hold it (any more), and with `Buried` when
+   * the server had no memory to make it ready.
+   */
   readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, BeanstalkError.ReleaseError>
-  /** Puts a job aside, with this priority from now on, until it is kicked. */
+  /**
+   * Puts a job aside, with this priority from now on, until it is kicked. Fails with `JobNotFound` when this connection does
+   * not hold it (any more).
+   */
   readonly bury: (id: string, priority: number) => Effect.Effect<void, BeanstalkError.JobError>
-  /** Starts the time to run of a job anew. */
+  /** Starts the time to run of a job anew. Fails with `JobNotFound` when this connection does not hold it (any more). */
   readonly touch: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
   /** Watches a tube, too: reserves may give jobs of it. Succeeds with the number of tubes watched. */
   readonly watch: (tube: string) => Effect.Effect<number, BeanstalkError.TubeError>
@@ -187,28 +199,37 @@ export interface Connection extends Inspectable.Inspectable {
 
   // looking -----------------------------------------------------------------------------------------------------------
 
-  /** Looks at a job, in whatever tube and state. */
+  /** Looks at a job, in whatever tube and state. Fails with `JobNotFound` when there is none. */
   readonly peek: (id: string) => Effect.Effect<PeekedJob, BeanstalkError.JobError>
-  /** Looks at the job that would be reserved next. */
+  /** Looks at the job of a tube that would be reserved next; none when no job is ready. */
   readonly peekReady: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
-  /** Looks at the delayed job that becomes ready next. */
+  /** Looks at the delayed job of a tube that becomes ready next. */
   readonly peekDelayed: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
-  /** Looks at the job that was buried first. */
+  /** Looks at the job of a tube that was buried first. */
   readonly peekBuried: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
   /**
    * Makes up to `bound` buried jobs ready, the longest buried first; if there are none, delayed ones, the soonest due
    * first. Succeeds with their number.
    */
   readonly kick: (bound: number, options?: Protocol.InTube) => Effect.Effect<number, BeanstalkError.TubeError>
-  /** Makes one job ready that is buried or delayed, in whatever tube. */
+  /** Makes one job ready, in whatever tube. Fails with `JobNotFound` when it is neither buried nor delayed. */
   readonly kickJob: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
+  /** The statistics of a job. Fails with `JobNotFound` when there is none. */
   readonly statsJob: (id: string) => Effect.Effect<JobStats, BeanstalkError.JobError>
+  /** The statistics of a tube. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
   readonly statsTube: (tube: string) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError>
+  /** The statistics of the server. */
   readonly stats: Effect.Effect<ServerStats, BeanstalkError.CommandError>
+  /** Every tube there is. */
   readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
+  /** The tubes that reserves of this connection take jobs from. */
   readonly listTubesWatched: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
+  /** The tube that commands without one of their own act on. */
   readonly listTubeUsed: Effect.Effect<TubeName, BeanstalkError.CommandError>
-  /** Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. */
+  /**
+   * Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. Fails with `TubeNotFound` when nobody
+   * uses or watches the tube and no job is in it.
+   */
   readonly pauseTube: (
     tube: string,
     duration: Duration.DurationInput
@@ -432,7 +453,7 @@ const connection = ({ address, name, server: { id, maxJobSize, version }, sessio
   return {
     ...Inspectable.BaseProto,
     [TypeId]: TypeId,
-    toJSON: () => ({ _id: TypeId, name, address, server: { version, id } }),
+    toJSON: () => ({ _id: "effect-beanstalk/BeanstalkConnection", name, address, server: { version, id } }),
     name,
     address,
     server: { id, maxJobSize, version },

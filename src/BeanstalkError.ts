@@ -102,7 +102,7 @@ export class BadFormat extends Data.TaggedError("BadFormat")<Origin> {
 }
 
 /**
- * `UNKNOWN_COMMAND`: the server is older than the command.
+ * `UNKNOWN_COMMAND`: the server is older than the command. In answer to a `put` it also closes the connection.
  *
  * @category errors
  * @since 0.1.0
@@ -297,7 +297,7 @@ export class TimedOut extends Data.TaggedError("TimedOut")<Origin> {
 }
 
 /**
- * `DEADLINE_SOON`: a job that this connection holds has at most a second left, and no other job is ready.
+ * `DEADLINE_SOON`: a job that this connection holds has less than a second left, and no other job is ready.
  *
  * Neither an error nor a time-out: finish or `touch` what is held. Reserving again at once is answered the same at
  * once, tens of thousands of times a second. With a time to run of one second it is permanent.
@@ -343,7 +343,7 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
 /**
  * No connection could be made.
  *
- * `reason` tells where it ended: `Unreachable` (nobody answers at the address), `TimedOut` (nothing came back in time, be
+ * `reason` tells where it ended: `Unreachable` (no socket to the address could be opened), `TimedOut` (nothing came back in time, be
  * it the connection or the first reply: a connection that is accepted proves nothing) or `Handshake` (something
  * answered, but not as beanstalkd does).
  *
@@ -353,7 +353,9 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly address: string
   readonly reason: "Unreachable" | "TimedOut" | "Handshake"
+  /** What happened, in words. */
   readonly detail: string
+  /** The error of the socket, or the one that ended the first round trip. */
   readonly cause?: unknown
 }> {
   get [TypeId](): TypeId {
@@ -451,18 +453,24 @@ export type ConnectionError = ConnectFailed | ConnectionLost | ProtocolViolation
 export type CommandError = ServerError | ConnectionLost | ProtocolViolation
 
 /**
+ * What `put` can fail with.
+ *
  * @category unions
  * @since 0.1.0
  */
 export type PutError = CommandError | InvalidArgument | JobTooBig | ExpectedCRLF | Draining | Buried
 
 /**
+ * What `reserve` can fail with.
+ *
  * @category unions
  * @since 0.1.0
  */
 export type ReserveError = CommandError | DeadlineSoon
 
 /**
+ * What `reserveWithTimeout` can fail with.
+ *
  * @category unions
  * @since 0.1.0
  */
@@ -477,6 +485,8 @@ export type ReserveWithTimeoutError = CommandError | InvalidArgument | DeadlineS
 export type JobError = CommandError | InvalidArgument | JobNotFound
 
 /**
+ * What `release` can fail with.
+ *
  * @category unions
  * @since 0.1.0
  */
@@ -491,6 +501,8 @@ export type ReleaseError = JobError | Buried
 export type TubeError = CommandError | InvalidArgument
 
 /**
+ * What `ignore` can fail with.
+ *
  * @category unions
  * @since 0.1.0
  */
@@ -564,7 +576,8 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * **Details**
  *
  * True for `OutOfMemory`, `Draining`, `TimedOut`, `ConnectFailed`, and a `ConnectionLost` whose command was not sent.
- * False for a `ConnectionLost` with an unknown outcome, since the command may have been carried out, and for `DeadlineSoon`,
+ * A connection does not come back, so after a `ConnectionLost` it is what opens the connection that must be retried. False
+ * for a `ConnectionLost` with an unknown outcome, since the command may have been carried out, and for `DeadlineSoon`,
  * which needs the held job to be touched first.
  *
  * **Example** (try again while it makes sense)

@@ -105,8 +105,13 @@ const unrelated: TubeRelation = { _tag: "None" }
 
 const inUse: TubeRelation = { _tag: "InUse" }
 
-/** What of a command goes over the wire. */
-type Request = Pick<Command<unknown, unknown>, "line" | "body">
+/**
+ * What of a command goes over the wire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Request = Pick<Command<unknown, unknown>, "line" | "body">
 
 const encodedSize = ({ body, line }: Request): number => line.length + 2 + (body === undefined ? 0 : body.length + 2)
 
@@ -255,6 +260,8 @@ const relation = (name: string, tube: string | undefined): TubeRelation =>
   tube === undefined ? inUse : { _tag: "Named", name: Argument.tubeName(name, tube) }
 
 /**
+ * `put`: stores a job. Its reply is the id, or one of the errors of `PutError`.
+ *
  * @category producing
  * @since 0.1.0
  */
@@ -307,6 +314,8 @@ export const put = (
   })
 
 /**
+ * `use`: selects the tube that later commands without one of their own act on.
+ *
  * @category producing
  * @since 0.1.0
  */
@@ -334,6 +343,8 @@ const useTube = (name: TubeName, tube: TubeRelation) =>
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
+ * `reserve`: waits for a job for as long as it takes.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -349,6 +360,8 @@ export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = comman
 }, { waits: Number.POSITIVE_INFINITY, reserves: true })
 
 /**
+ * `reserve-with-timeout`: waits for a job for whole seconds, rounded up, at most 2,147,483,647.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -405,6 +418,8 @@ const aboutJob = <A, Failure = never>(
 const answered = (tag: Reply["_tag"]) => (reply: Reply) => reply._tag === tag ? done : undefined
 
 /**
+ * `reserve-job`: reserves one job by its id, in whatever tube it is.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -422,6 +437,8 @@ export const reserveJob = (
   )
 
 /**
+ * `delete`: a job that is held by this connection, or by nobody.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -429,6 +446,8 @@ export const deleteJob = (id: string): Command<void, BeanstalkError.JobNotFound>
   aboutJob("delete", id, answered("Deleted"))
 
 /**
+ * `touch`: starts the time to run of a held job anew.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -449,6 +468,8 @@ export interface ReleaseOptions {
 }
 
 /**
+ * `release`: gives a held job back. `BURIED` means that the server had no memory to make it ready.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -473,6 +494,8 @@ export const release = (
   })
 
 /**
+ * `bury`: puts a held job aside. `BURIED` is its success.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -483,6 +506,8 @@ export const bury = (
   aboutJob("bury", id, answered("Buried"), { args: (name) => [Argument.unsigned(name, "priority", priority)] })
 
 /**
+ * `watch`: adds a tube to those that reserves take jobs from. Its reply is their number.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -496,6 +521,8 @@ export const watch = (tube: string): Command<number, never> | BeanstalkError.Inv
   )
 
 /**
+ * `ignore`: takes a tube from those that reserves take jobs from. Its reply is their number; the last one stays.
+ *
  * @category working
  * @since 0.1.0
  */
@@ -519,6 +546,8 @@ export const ignore = (tube: string): Command<number, BeanstalkError.NotIgnored>
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
+ * `peek`: looks at one job, in whatever tube and state.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -548,24 +577,32 @@ const peekNext = (name: string) =>
   )
 
 /**
+ * `peek-ready`: looks at the job of a tube that would be reserved next.
+ *
  * @category looking
  * @since 0.1.0
  */
 export const peekReady = peekNext("peek-ready")
 
 /**
+ * `peek-delayed`: looks at the job of a tube that becomes ready next.
+ *
  * @category looking
  * @since 0.1.0
  */
 export const peekDelayed = peekNext("peek-delayed")
 
 /**
+ * `peek-buried`: looks at the job of a tube that was buried first.
+ *
  * @category looking
  * @since 0.1.0
  */
 export const peekBuried = peekNext("peek-buried")
 
 /**
+ * `kick`: makes up to `bound` (0 to 4,294,967,295) jobs of a tube ready. Its reply is their number.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -582,6 +619,8 @@ export const kick = (bound: number, options?: InTube): Command<number, never> | 
   )
 
 /**
+ * `kick-job`: makes one buried or delayed job ready.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -598,6 +637,8 @@ const documented = <A>(
     : success(document)
 
 /**
+ * `stats-job`: the statistics of one job.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -634,6 +675,8 @@ const aboutTube = <A, Failure = never>(
   })
 
 /**
+ * `stats-tube`: the statistics of a tube that exists.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -647,6 +690,8 @@ export const statsTube = (
   )
 
 /**
+ * `pause-tube`: lets nobody reserve from a tube for whole seconds, rounded up; zero ends a pause.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -657,6 +702,8 @@ export const pauseTube = (
   aboutTube("pause-tube", tube, answered("Paused"), (name) => Argument.pause(name, duration))
 
 /**
+ * `stats`: the statistics of the server.
+ *
  * @category looking
  * @since 0.1.0
  */
@@ -674,18 +721,24 @@ const listing = (name: string) =>
   )
 
 /**
+ * `list-tubes`: every tube there is.
+ *
  * @category looking
  * @since 0.1.0
  */
 export const listTubes: Command<ReadonlyArray<TubeName>, never> = listing("list-tubes")
 
 /**
+ * `list-tubes-watched`: the tubes that reserves of this connection take jobs from.
+ *
  * @category looking
  * @since 0.1.0
  */
 export const listTubesWatched: Command<ReadonlyArray<TubeName>, never> = listing("list-tubes-watched")
 
 /**
+ * `list-tube-used`: the tube that commands without one of their own act on.
+ *
  * @category looking
  * @since 0.1.0
  */

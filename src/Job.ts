@@ -152,7 +152,8 @@ abstract class JobWithBody extends Inspectable.Class {
   }
 
   /**
-   * The body as text: UTF-8, or any other label that `TextDecoder` knows (`"latin1"`, `"shift_jis"`, …).
+   * The body as text: UTF-8, or any other label that `TextDecoder` knows (`"shift_jis"`, `"latin1"`, which to it and to
+   * every browser is windows-1252, …).
    *
    * Fails with {@link InvalidText} when the body is not text in that encoding, unless `{ invalid: "replace" }` is given,
    * and when the encoding is unknown.

@@ -1,12 +1,12 @@
 /** This project as it is published. From source, tsx would name every closure it makes, at the cost of each command. */
-import { Effect, ManagedRuntime } from "effect"
+import { Duration, Effect, ManagedRuntime } from "effect"
 import { BeanstalkConnection } from "../../dist/index.js"
 import { NodeBeanstalk } from "../../dist/node/index.js"
 import type { Connect, Session } from "../contender.ts"
 import type { Ledger } from "../ledger.ts"
 import { priority, putBytes, ttr, tube } from "../workload.ts"
 
-const options = { priority, ttr: `${ttr} seconds` } as const
+const options = { priority, ttr: Duration.seconds(ttr) }
 
 const sideBySide = <E, R>(depth: number, loop: Effect.Effect<void, E, R>) =>
   Effect.all(Array.from({ length: depth }, () => loop), { concurrency: "unbounded", discard: true })

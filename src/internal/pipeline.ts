@@ -206,7 +206,8 @@ export class Pipeline {
 
   /**
    * Puts a `use` in front of a command that acts on another tube than the server has selected. Both leave in one piece, so
-   * nobody's command can come in between, and since a refusal ends the pipeline, nothing is ever sent on in the wrong tube.
+   * nobody's command can come in between. A refusal ends the pipeline: nothing more is sent, and what has left behind it is
+   * told as `Unknown`.
    */
   private selectTubeFor(entry: Entry, batch: Array<Protocol.Command<unknown, unknown>>): void {
     const relation = entry.command.tube

@@ -46,6 +46,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
     onWritable: () => {
       if (flushing || !opened) return
       flushing = true
+      // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
       queueMicrotask(flush)
     },
     onDeadline: () => {
@@ -70,7 +71,6 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   const socket = yield* connector.socket
   const write = yield* DirectSocket.writerOf(socket, (error) => pipeline.end(lost(error)))
 
-  // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
   const flush = (): void => {
     flushing = false
     try {
