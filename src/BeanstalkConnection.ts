@@ -36,7 +36,7 @@ import * as Argument from "./internal/argument.ts"
 import { Silence } from "./internal/pipeline.ts"
 import { type Session, type SessionOptions, start } from "./internal/session.ts"
 import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeName } from "./Job.ts"
-import type { JobStats, ServerStats, TubeStats } from "./Stats.ts"
+import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
 
 /**
  * @category type ids
@@ -70,8 +70,9 @@ export interface Options {
   /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * How long the server may leave the oldest command unanswered before the connection counts as lost. A reserve that waits
-   * has its own timeout and one second more; a plain `reserve` may wait for ever. Default: 10 seconds.
+   * How long the server may leave the oldest command unanswered before the connection counts as lost, from the moment it is
+   * written: a large body on a slow line needs more. A reserve that waits has its own timeout and one second more; a plain
+   * `reserve` may wait for ever. A body from the server may take as long as it keeps coming. Default: 10 seconds.
    */
   readonly replyTimeout?: Duration.DurationInput | undefined
   /** How many commands may be written and not yet answered; beyond it fibers wait. Default: 4,096. */
@@ -80,21 +81,6 @@ export interface Options {
   readonly maxQueuedBytes?: number | undefined
   /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest beanstalkd itself can be told. */
   readonly maxBodySize?: number | undefined
-}
-
-/**
- * What a connection learns of its server in the first round trip.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ServerInfo {
-  /** As the server spells it: `1.13`. */
-  readonly version: string
-  /** Another id at the same address is another process, whose job ids have nothing to do with the ones before. */
-  readonly id: string
-  /** The largest body the server accepts, in bytes. */
-  readonly maxJobSize: number
 }
 
 /**
@@ -373,7 +359,7 @@ const open = ({ connectTimeout, greeting, name, session: options }: Settings) =>
         Effect.mapError((cause) => connectFailed(address, cause))
       )
       const [server] = yield* Effect.all(
-        [session.send(Protocol.stats), ...greeting.map(session.send)],
+        [session.send(Protocol.serverInfo), ...greeting.map(session.send)],
         { concurrency: "unbounded" }
       ).pipe(
         Effect.mapError((error) => handshakeFailed(address, error))
@@ -445,23 +431,32 @@ interface Opened {
   readonly session: Session
 }
 
-const connection = ({ address, name, server: { id, maxJobSize, version }, session }: Opened): Connection => {
-  const { send } = session
+const connection = ({ address, name, server, session: { send } }: Opened): Connection => {
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
 
   return {
     ...Inspectable.BaseProto,
     [TypeId]: TypeId,
-    toJSON: () => ({ _id: "effect-beanstalk/BeanstalkConnection", name, address, server: { version, id } }),
+    toJSON: () => ({
+      _id: "effect-beanstalk/BeanstalkConnection",
+      name,
+      address,
+      server: { version: server.version, id: server.id }
+    }),
     name,
     address,
-    server: { id, maxJobSize, version },
+    server,
 
     put: (body, options) => {
       const command = Protocol.put(body, options)
-      if (command._tag === "Command" && command.body !== undefined && command.body.length > maxJobSize) {
-        return new BeanstalkError.JobTooBig({ command: "put", address, size: command.body.length, limit: maxJobSize })
+      if (command._tag === "Command" && command.body !== undefined && command.body.length > server.maxJobSize) {
+        return new BeanstalkError.JobTooBig({
+          command: "put",
+          address,
+          size: command.body.length,
+          limit: server.maxJobSize
+        })
       }
       return check(command)
     },

@@ -246,9 +246,16 @@ export interface InTube {
 export interface PutOptions extends InTube {
   /** The most urgent is 0, the least 4,294,967,295. Default: 1024, the first that is not counted as "urgent". */
   readonly priority?: number | undefined
-  /** How long the job stays out of reach before it becomes ready. Whole seconds, rounded up. Default: none. */
+  /**
+   * How long the job stays out of reach before it becomes ready. Whole seconds, rounded up; a bare number is milliseconds.
+   * Default: none.
+   */
   readonly delay?: DurationInput | undefined
-  /** How long a worker may hold the job before it is given to another. Whole seconds, rounded up. Default: 60 seconds. */
+  /**
+   * How long a worker may hold the job before it is given to another. Whole seconds, rounded up; a bare number is
+   * milliseconds, as everywhere in Effect: `60` would be one second. Below three, `DeadlineSoon` is all a worker sees.
+   * Default: 60 seconds.
+   */
   readonly ttr?: DurationInput | undefined
 }
 
@@ -463,7 +470,10 @@ export const touch = (id: string): Command<void, BeanstalkError.JobNotFound> | B
 export interface ReleaseOptions {
   /** The job's priority from now on. There is no default: it would overwrite the one the job has. */
   readonly priority: number
-  /** How long the job stays out of reach before it becomes ready again. Whole seconds, rounded up. Default: none. */
+  /**
+   * How long the job stays out of reach before it becomes ready again. Whole seconds, rounded up; a bare number is
+   * milliseconds. Default: none.
+   */
   readonly delay?: DurationInput | undefined
 }
 
@@ -711,6 +721,18 @@ export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStat
   "stats",
   "",
   (reply, origin) => reply._tag === "Ok" ? documented(Stats.readServerStats(reply.body), origin) : undefined
+)
+
+/**
+ * `stats`, of which only what a connection needs is read.
+ *
+ * @category looking
+ * @since 0.1.0
+ */
+export const serverInfo: Command<Stats.ServerInfo, never> = command<Stats.ServerInfo>(
+  "stats",
+  "",
+  (reply, origin) => reply._tag === "Ok" ? documented(Stats.readServerInfo(reply.body), origin) : undefined
 )
 
 const listing = (name: string) =>

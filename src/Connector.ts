@@ -13,6 +13,9 @@ import type * as Effect from "effect/Effect"
 /**
  * How a socket to one beanstalkd is opened, and what to call that beanstalkd in messages.
  *
+ * A socket should be destroyed when its `run` ends. `NodeSocket.makeNet` waits until everything is written instead, and so
+ * keeps the socket of a peer that has stopped reading: `NodeConnector` does not.
+ *
  * **Example** (a connector of one's own)
  *
  * ```ts

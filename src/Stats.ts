@@ -116,6 +116,22 @@ export class ServerStats extends Schema.Class<ServerStats>("effect-beanstalk/Ser
 }) {}
 
 /**
+ * What a connection needs to know of its server, and reads from its statistics in the first round trip. Other keys may be
+ * there or not: an old server, or another that speaks the protocol, will do.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ServerInfo extends Schema.Class<ServerInfo>("effect-beanstalk/ServerInfo")({
+  /** As the server spells it: `1.13`. */
+  version: Schema.String,
+  /** Another id at the same address is another process, whose job ids have nothing to do with the ones before. */
+  id: Schema.String,
+  /** The largest body the server accepts, in bytes. */
+  maxJobSize: from("max-job-size", Schema.compose(Integer, Schema.NonNegative))
+}) {}
+
+/**
  * What `stats-tube` tells of one tube, since the tube came into being: a tube that nobody uses, watches or has a job in
  * disappears, and its counters with it.
  *
@@ -247,6 +263,14 @@ const reader = <A, I>(stats: Schema.Schema<A, I> & { readonly fields: object }) 
  * @since 0.1.0
  */
 export const readServerStats: (document: Uint8Array) => ServerStats | Unreadable = reader(ServerStats)
+
+/**
+ * Reads what a connection needs to know from the reply to `stats`.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const readServerInfo: (document: Uint8Array) => ServerInfo | Unreadable = reader(ServerInfo)
 
 /**
  * Reads the reply to `stats-tube`.

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import fc from "fast-check"
+import { runInNewContext } from "node:vm"
 import { InvalidArgument } from "../src/BeanstalkError.ts"
 import * as Protocol from "../src/BeanstalkProtocol.ts"
 import * as Argument from "../src/internal/argument.ts"
@@ -443,6 +444,20 @@ describe("injection", () => {
     for (const name of ["a\r\nquit", "é", "a".repeat(219), "a\0"]) {
       assert.throws(() => Protocol.encode([Protocol.select(untyped(JSON.stringify(name)))]), /impossible command/)
     }
+  })
+})
+
+describe("bytes", () => {
+  it("of another realm are bytes, and a view of something else is none", () => {
+    const foreign: Uint8Array = runInNewContext("new Uint8Array([104, 105])")
+    assert.isFalse(foreign instanceof Uint8Array)
+    const put = Protocol.put(foreign)
+    assert.strictEqual(
+      put._tag === "Command" ? chars(Protocol.encode([put])) : put.message,
+      "put 1024 0 60 2\r\nhi\r\n"
+    )
+    const view: Uint8Array = runInNewContext("new DataView(new ArrayBuffer(2))")
+    assert.strictEqual(Protocol.put(view)._tag, "InvalidArgument")
   })
 })
 

@@ -242,6 +242,12 @@ const answers: ReadonlyArray<{
     detail: "max-job-size: (missing)"
   },
   {
+    what: "a limit below nothing",
+    answer: (peer) => peer.say(ok(Scripted.document.replace(/max-job-size: .*\n/, "max-job-size: -5\n"))),
+    reason: "Handshake",
+    detail: "max-job-size: -5"
+  },
+  {
     what: "statistics that are something else",
     answer: (peer) => peer.say(ok("---\n- default\n")),
     reason: "Handshake",
@@ -254,6 +260,18 @@ const answers: ReadonlyArray<{
     detail: "without being asked"
   }
 ]
+
+describe("a server of another kind", () => {
+  it.scoped("will do, as long as it tells its version, its id and its limit", () =>
+    Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const making = yield* opening(server)
+      const peer = yield* server.accept
+      yield* peer.say(ok("---\nid: 1\nversion: other\nmax-job-size: 10\nrusage-utime: 3\n"))
+      const { server: { id, maxJobSize, version } } = yield* Fiber.join(making)
+      assert.deepStrictEqual({ id, maxJobSize, version }, { id: "1", maxJobSize: 10, version: "other" })
+    }))
+})
 
 const connectTimeout: Duration.DurationInput = "3 seconds"
 

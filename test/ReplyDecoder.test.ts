@@ -457,6 +457,20 @@ describe("hostile bytes", () => {
   })
 })
 
+describe("an empty body", () => {
+  it("is nobody else's: transferring its buffer harms no other reply", () => {
+    const decoder = new ReplyDecoder(gibibyte)
+    const bodies: Array<Uint8Array> = []
+    const keep = (reply: Reply) => {
+      if (reply._tag === "Reserved") bodies.push(reply.body)
+    }
+    decoder.push(bytes("RESERVED 1 0\r\n\r\n"), keep)
+    for (const body of bodies) structuredClone(body, { transfer: [body.buffer] })
+    decoder.push(bytes("RESERVED 2 0\r\n\r\nRESERVED 3 2\r\nhi\r\n"), keep)
+    assert.deepStrictEqual(bodies.slice(1).map(chars), ["", "hi"])
+  })
+})
+
 describe("memory", () => {
   const inBuffers = () => process.memoryUsage().arrayBuffers
 

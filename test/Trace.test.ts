@@ -294,7 +294,7 @@ describe("a clock that throws", () => {
     isBroken = false
     readonly clock = new Proxy(Clock.make(), {
       get: (clock, key, receiver) => {
-        if (this.isBroken && key === "unsafeCurrentTimeMillis") throw new Error("the clock stands still")
+        if (this.isBroken && key === "unsafeCurrentTimeNanos") throw new Error("the clock stands still")
         return Reflect.get(clock, key, receiver)
       }
     })

@@ -101,16 +101,37 @@ describe("a silent server", () => {
 })
 
 describe("a server that says a byte now and then", () => {
-  it.scoped("does not keep a command alive for ever", () =>
+  it.scoped.each([
+    { part: "a line", bytes: 4, left: 6000 },
+    { part: "a body, from its first byte on", bytes: 9, left: 2000 }
+  ])("does not keep a command alive for ever: $part", ({ bytes, left }) =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [listing] = yield* Scripted.start([connection.stats])
       yield* peer.expect("stats\r\n")
-      for (const byte of Scripted.stats.slice(0, 9)) {
+      for (const byte of Scripted.stats.slice(0, bytes)) {
         yield* pass("1 second")
         yield* peer.say(byte)
       }
-      yield* isLostAfter(1000, peer, listing)
+      yield* isLostAfter(left, peer, listing)
+    }))
+
+  it.scoped("is another than one that says much: a large body may take its time", () =>
+    Effect.gen(function*() {
+      const [connection, peer] = yield* Scripted.open()
+      const [reserving, touching] = yield* Scripted.start([
+        connection.reserveWithTimeout("1 second"),
+        connection.touch("2")
+      ])
+      yield* peer.expect("reserve-with-timeout 1\r\ntouch 2\r\n")
+      yield* peer.say(`RESERVED 1 ${5 * 65_536}\r\n`)
+      for (let piece = 0; piece < 5; piece++) {
+        yield* pass("9 seconds")
+        yield* peer.say("z".repeat(65_536))
+      }
+      yield* peer.say("\r\n")
+      assert.strictEqual((yield* Fiber.join(reserving)).body.length, 5 * 65_536)
+      yield* isLostAfter(10_000, peer, touching)
     }))
 })
 

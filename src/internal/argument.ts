@@ -117,8 +117,12 @@ const encoder = new TextEncoder()
 
 export const body = (command: string, value: string | Uint8Array): Uint8Array => {
   if (typeof value === "string") return encoder.encode(value)
-  if (!(value instanceof Uint8Array)) return refuse(command, "body", `must be text or bytes, but is ${typeof value}`)
+  if (!isBytes(value)) return refuse(command, "body", `must be text or bytes, but is ${typeof value}`)
   return value.length <= largestU32
     ? value
     : refuse(command, "body", `must have at most ${largestU32} bytes, but has ${value.length}`)
 }
+
+/** Bytes of another realm, such as a test runner's, are no `instanceof` ours. */
+const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]"

@@ -19,7 +19,7 @@ export interface PipelineOptions {
   /** … and how many bytes they may have together. A single larger one goes alone. */
   readonly maxQueuedBytes: number
   readonly maxBodySize: number
-  /** The time in milliseconds, on the clock that deadlines are slept by. */
+  /** The time in milliseconds, on a clock that nobody sets. */
   readonly now: () => number
   /** There may be something to write: `takeBatch` is worth a call. */
   readonly onWritable: () => void
@@ -44,6 +44,9 @@ export class Silence extends Error {}
 export type Outcome<A, E> =
   | Protocol.Decoded<A, E | CommandError>
   | { readonly _tag: "Defect"; readonly defect: Error }
+
+/** How many bytes of a body show that the server is not silent: single bytes, dripping for ever, do not. */
+const progress = 64 * 1024
 
 /** How much longer than its timeout a blocking reserve may take, in milliseconds. */
 const reserveGrace = 1000
@@ -106,8 +109,10 @@ export class Pipeline {
   private bytesInFlight = 0
   /** Since when the oldest command in flight has been the oldest. */
   private headSince = 0
-  /** Since when a part of its reply is there; `undefined` while none is. */
+  /** Since when a part of its reply is there, or the last part that counts; `undefined` while none is. */
   private replySince: number | undefined = undefined
+  /** How much has arrived of it since then. */
+  private arrived = 0
   /** The tube that commands without one of their own act on, as whoever uses the connection sees it. */
   private tubeInUse: TubeName = defaultTube
   /** The tube the server certainly acts on behind everything written so far; `undefined` while that is uncertain. */
@@ -245,20 +250,23 @@ export class Pipeline {
   receive(chunk: Uint8Array): void {
     if (this.ending !== undefined) return
     const waiting = this.inFlight.length
-    const begun = this.decoder.midway
     this.decoder.push(chunk, this.onReply)
-    const answered = this.inFlight.length < waiting
-    const midway = this.decoder.midway
-    if (this.inFlight.length === 0) {
-      this.replySince = undefined
-      if (midway) this.unasked()
-    } else if (answered || midway !== begun) {
-      const now = this.options.now()
-      if (answered) this.headSince = now
-      this.replySince = midway ? now : undefined
-      this.options.onDeadline()
-    }
+    if (this.inFlight.length > 0) this.keepTime(this.inFlight.length < waiting, chunk.length)
+    else if (this.decoder.midway) this.unasked()
+    else this.replySince = undefined
     if (this.queued.length > 0) this.options.onWritable()
+  }
+
+  /** Every reply starts the time of the next command. A large body takes its time, as long as it comes. */
+  private keepTime(answered: boolean, bytes: number): void {
+    const begins = this.decoder.midway && (answered || this.replySince === undefined)
+    this.arrived = begins ? 0 : this.arrived + bytes
+    if (!answered && !begins && this.arrived < progress) return
+    const now = this.options.now()
+    if (answered) this.headSince = now
+    this.replySince = this.decoder.midway ? now : undefined
+    this.arrived = 0
+    this.options.onDeadline()
   }
 
   /** The server has closed the connection: what a `quit` was waiting for, and for everything else the end. */
@@ -302,11 +310,12 @@ export class Pipeline {
   deadline(): number {
     const head = this.inFlight.head
     if (head === undefined) return Number.POSITIVE_INFINITY
+    const { replyTimeout } = this.options
+    const begun = this.replySince === undefined ? Number.POSITIVE_INFINITY : this.replySince + replyTimeout
+    if (this.decoder.insideBody) return begun
     const { waits } = head.command
-    const patience = waits > 0 ? waits * 1000 + reserveGrace : this.options.replyTimeout
-    // Whatever it was waiting for: a reply that has begun must come to its end.
-    const begun = this.replySince === undefined ? Number.POSITIVE_INFINITY : this.replySince + this.options.replyTimeout
-    return Math.min(this.headSince + patience, begun)
+    // Whatever it was waiting for: a line that has begun must come to its end.
+    return Math.min(begun, this.headSince + (waits > 0 ? waits * 1000 + reserveGrace : replyTimeout))
   }
 
   /** Ends the pipeline if the deadline has passed. */

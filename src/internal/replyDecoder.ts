@@ -84,8 +84,6 @@ interface Incoming {
   filled: number
 }
 
-const empty = new Uint8Array(0)
-
 const nonsense = (description: string): Reply => ({ _tag: "Nonsense", description })
 
 export class ReplyDecoder {
@@ -106,6 +104,11 @@ export class ReplyDecoder {
   /** Whether part of a reply has arrived, but not all of it. */
   get midway(): boolean {
     return this.lineLength > 0 || this.incoming !== undefined
+  }
+
+  /** Whether it is a body that has arrived in part. */
+  get insideBody(): boolean {
+    return this.incoming !== undefined
   }
 
   /** Stops decoding: whatever else arrives is ignored. */
@@ -203,7 +206,7 @@ export class ReplyDecoder {
     if (announced === undefined || !isCount(announced)) return this.meaningless(line)
     const size = Number(announced)
     if (size > limit) return nonsense(`${line} (more than the ${limit} bytes accepted)`)
-    this.incoming = { size, complete, buffer: empty, filled: 0 }
+    this.incoming = { size, complete, buffer: new Uint8Array(0), filled: 0 }
     this.trailer = 0
     return undefined
   }

@@ -32,6 +32,8 @@ export interface SessionOptions
 export const start = Effect.fnUntraced(function*({ onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
   const clock = yield* Effect.clock
+  // Its milliseconds follow the wall clock, which may be set; its nanoseconds do not.
+  const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
   const nearer = Effect.unsafeMakeLatch()
   const ended = Effect.unsafeMakeLatch()
   /** The deadline that the watching fiber sleeps for. */
@@ -42,7 +44,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   const pipeline: Pipeline = new Pipeline({
     ...options,
     address: connector.address,
-    now: () => clock.unsafeCurrentTimeMillis(),
+    now,
     onWritable: () => {
       if (flushing || !opened) return
       flushing = true
@@ -95,7 +97,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
       nearer.unsafeClose()
       watchedFor = pipeline.deadline()
       if (watchedFor === Number.POSITIVE_INFINITY) return nearer.await
-      const left = watchedFor - clock.unsafeCurrentTimeMillis()
+      const left = watchedFor - now()
       return left > 0
         ? Effect.raceFirst(Effect.sleep(left), nearer.await)
         : Effect.andThen(aTurn, Effect.sync(() => pipeline.expire()))

@@ -11,10 +11,12 @@ import * as Socket from "@effect/platform/Socket"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
+import { domainToASCII } from "node:url"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
 import * as DirectSocket from "../internal/directSocket.ts"
@@ -80,7 +82,7 @@ const openSocket = (connect: () => Duplex, readyEvent: "connect" | "secureConnec
   Effect.suspend(() => {
     let current: Duplex | undefined
     const open = Effect.acquireRelease(
-      Effect.try({ try: () => current = connect(), catch: cannotOpen }),
+      Effect.try({ try: () => current = connect().on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))
@@ -94,8 +96,15 @@ const openSocket = (connect: () => Duplex, readyEvent: "connect" | "secureConnec
 const ready = (duplex: Duplex, readyEvent: string) =>
   Effect.async<void, Socket.SocketError>((resume) => {
     duplex.on("error", (cause) => resume(Effect.fail(cannotOpen(cause))))
+    if (duplex.errored !== null) resume(Effect.fail(cannotOpen(duplex.errored)))
     duplex.once(readyEvent, () => resume(Effect.void))
   })
+
+/** To Node an empty host is this host, an empty path a port of it, and a NUL the end of a path: somewhere else than asked. */
+const named = (what: string, name: string): string => {
+  if (name === "" || name.includes("\0")) throw new Error(`the ${what} is empty, or contains a NUL`)
+  return name
+}
 
 const cannotOpen = (cause: unknown) => new Socket.SocketGenericError({ reason: "Open", cause })
 
@@ -113,7 +122,7 @@ export const layer = (
   Layer.succeed(Connector, {
     address: address(host, port),
     socket: openSocket(
-      () => Net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay }),
+      () => Net.connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }),
       "connect"
     )
   })
@@ -127,11 +136,7 @@ export const layer = (
 export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
   Layer.succeed(Connector, {
     address: `unix:${path}`,
-    socket: openSocket(() => {
-      // To Node an empty path is no path, and it would connect to a port of this host instead.
-      if (path === "") throw new Error("the path of the socket is empty")
-      return Net.connect({ path })
-    }, "connect")
+    socket: openSocket(() => Net.connect({ path: named("path", path) }), "connect")
   })
 
 /**
@@ -147,7 +152,7 @@ export const layerTls = (
     address: address(host, port),
     socket: openSocket(() => {
       const servername = Net.isIP(host) === 0 ? { servername: host } : {}
-      const socket = Tls.connect({ ...servername, ...tls, host, port })
+      const socket = Tls.connect({ ...servername, ...tls, host: named("host", host), port })
       return socket.setNoDelay(true).setKeepAlive(true, keepAliveInitialDelay)
     }, "secureConnect")
   })
@@ -173,7 +178,7 @@ export const layerUrl = (
       case "beanstalks:":
         return Effect.succeed(layerTls({ ...tcpOptions(target), tls: options?.tls }))
       case "unix:":
-        return Effect.succeed(layerUnix({ path: decodePath(target) }))
+        return Effect.succeed(layerUnix({ path: decode(target.pathname) }))
       default:
         return new InvalidArgument({
           command: "connect",
@@ -190,21 +195,21 @@ const parseUrl = (url: string): URL | undefined => {
   const isUnix = target.protocol === "unix:"
   const surplus = target.username + target.password + target.search + target.hash +
     (isUnix ? target.host : target.pathname.replace(/^\/$/, ""))
-  const needed = isUnix ? decodePath(target).replace(/^\/$/, "") : target.hostname
+  const needed = isUnix ? decode(target.pathname).replace(/^\/$/, "") : domainToASCII(decode(target.hostname))
   return surplus === "" && needed !== "" ? target : undefined
 }
 
 /** Empty when it cannot be decoded. */
-const decodePath = ({ pathname }: URL): string => {
+const decode = (encoded: string): string => {
   try {
-    return decodeURIComponent(pathname)
+    return decodeURIComponent(encoded)
   } catch {
     return ""
   }
 }
 
 const tcpOptions = ({ hostname, port }: URL): TcpOptions => ({
-  host: hostname.replace(/^\[(.*)\]$/, "$1"),
+  host: domainToASCII(decode(hostname)).replace(/^\[(.*)\]$/, "$1"),
   port: port === "" ? undefined : Number(port)
 })
 

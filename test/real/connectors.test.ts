@@ -112,6 +112,15 @@ describeReal("connectors", () => {
         assert.include(error.message, "ECONNREFUSED")
       }))
 
+    it.scoped("an empty host, or a path with a NUL, is Unreachable, and not some other place", () =>
+      Effect.gen(function*() {
+        for (const target of [{ host: "", port: 11300 }, { path: "" }, { path: "/run/b.sock\0other" }]) {
+          const error = yield* failsWith(openTo({ target }), "ConnectFailed")
+          assert.strictEqual(error.reason, "Unreachable")
+          assert.include(error.message, "is empty, or contains a NUL")
+        }
+      }))
+
     it.scoped("fails as Unreachable for a port that cannot be: nothing has answered", () =>
       Effect.gen(function*() {
         const error = yield* failsWith(openTo({ target: { host: "127.0.0.1", port: 65536 } }), "ConnectFailed")
