@@ -53,10 +53,16 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
 
 /** As the server will print it: leading zeros are allowed, but mean nothing. */
 export const jobId = (command: string, value: string): JobId => {
-  const id = typeof value === "string" && isJobId(value) ? value.replace(/^0+(?=\d)/, "") : ""
-  return isJobId(id)
-    ? id
-    : refuse(command, "id", `must be the decimal digits of an unsigned 64-bit integer, as text, but is ${show(value)}`)
+  if (typeof value === "string" && isJobId(value)) {
+    if (!value.startsWith("0")) return value
+    const id = value.replace(/^0+(?=\d)/, "")
+    if (isJobId(id)) return id
+  }
+  return refuse(
+    command,
+    "id",
+    `must be the decimal digits of an unsigned 64-bit integer, as text, but is ${show(value)}`
+  )
 }
 
 export const unsigned = (command: string, argument: string, value: number): number =>

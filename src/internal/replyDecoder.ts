@@ -80,7 +80,7 @@ const LF = 10
 interface Incoming {
   readonly size: number
   readonly complete: (body: Uint8Array) => Reply
-  buffer: Uint8Array
+  buffer: Uint8Array | undefined
   filled: number
 }
 
@@ -206,7 +206,7 @@ export class ReplyDecoder {
     if (announced === undefined || !isCount(announced)) return this.meaningless(line)
     const size = Number(announced)
     if (size > limit) return nonsense(`${line} (more than the ${limit} bytes accepted)`)
-    this.incoming = { size, complete, buffer: new Uint8Array(0), filled: 0 }
+    this.incoming = { size, complete, buffer: undefined, filled: 0 }
     this.trailer = 0
     return undefined
   }
@@ -219,8 +219,7 @@ export class ReplyDecoder {
   ): number {
     const taken = Math.min(incoming.size - incoming.filled, chunk.length - offset)
     if (taken > 0) {
-      grow(incoming, taken)
-      incoming.buffer.set(part(chunk, offset, offset + taken), incoming.filled)
+      roomFor(incoming, taken).set(part(chunk, offset, offset + taken), incoming.filled)
       incoming.filled += taken
       return offset + taken
     }
@@ -230,7 +229,7 @@ export class ReplyDecoder {
     this.trailer += 1
     if (this.trailer === 2) {
       this.incoming = undefined
-      this.give(incoming.complete(incoming.buffer), onReply)
+      this.give(incoming.complete(incoming.buffer ?? new Uint8Array(0)), onReply)
     }
     return offset + 1
   }
@@ -252,12 +251,13 @@ export class ReplyDecoder {
 }
 
 /** Makes room for what has arrived: twice as much as before, or all of the body, whichever is less. */
-const grow = (incoming: Incoming, arrived: number): void => {
-  const needed = incoming.filled + arrived
-  if (needed <= incoming.buffer.length) return
-  const larger = new Uint8Array(Math.min(incoming.size, Math.max(needed, 2 * incoming.buffer.length)))
-  larger.set(incoming.buffer.subarray(0, incoming.filled))
+const roomFor = (incoming: Incoming, arrived: number): Uint8Array => {
+  const { buffer, filled, size } = incoming
+  if (buffer !== undefined && filled + arrived <= buffer.length) return buffer
+  const larger = new Uint8Array(Math.min(size, Math.max(filled + arrived, 2 * filled)))
+  if (buffer !== undefined) larger.set(buffer.subarray(0, filled))
   incoming.buffer = larger
+  return larger
 }
 
 /** A view where one is needed: for a body in thousands of small pieces, views would be most of the work. */
