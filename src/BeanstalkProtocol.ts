@@ -18,11 +18,21 @@ import * as Option from "effect/Option"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Argument from "./internal/argument.ts"
 import { type Reply, ReplyDecoder } from "./internal/replyDecoder.ts"
+import { encode, encodedSize, type Request } from "./internal/requestEncoder.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "./Job.ts"
 import * as Stats from "./Stats.ts"
 
 export {
   /**
+   * The requests as bytes, one behind the other, to leave in one write.
+   *
+   * @category encoding
+   * @since 0.1.0
+   */
+  encode,
+  /**
+   * Everything beanstalkd can answer, as a value.
+   *
    * @category models
    * @since 0.1.0
    */
@@ -33,7 +43,14 @@ export {
    * @category decoding
    * @since 0.1.0
    */
-  ReplyDecoder
+  ReplyDecoder,
+  /**
+   * What of a command goes over the wire.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  type Request
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -105,16 +122,6 @@ const unrelated: TubeRelation = { _tag: "None" }
 
 const inUse: TubeRelation = { _tag: "InUse" }
 
-/**
- * What of a command goes over the wire.
- *
- * @category models
- * @since 0.1.0
- */
-export type Request = Pick<Command<unknown, unknown>, "line" | "body">
-
-const encodedSize = ({ body, line }: Request): number => line.length + 2 + (body === undefined ? 0 : body.length + 2)
-
 /** What a reply means to a command, unless it means what it means to any. */
 type Meaning<A, E> = (
   reply: Reply,
@@ -182,6 +189,15 @@ const otherwise = (
 
 const violation = (reply: Reply, origin: BeanstalkError.Origin): Decoded<never, BeanstalkError.ProtocolViolation> =>
   unsafe(new BeanstalkError.ProtocolViolation({ ...origin, reply: describe(reply) }))
+
+/**
+ * Whether a command still has the size it was made with. A body whose buffer was transferred or resized since then no
+ * longer has the length that the request line announces, and must not be sent.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const isIntact = (command: Command<unknown, unknown>): boolean => encodedSize(command) === command.size
 
 /**
  * A request in a few words, for people: its line, and a body only as a size.
@@ -349,13 +365,8 @@ const useTube = (name: TubeName, tube: TubeRelation) =>
 // working
 // ---------------------------------------------------------------------------------------------------------------------
 
-/**
- * `reserve`: waits for a job for as long as it takes.
- *
- * @category working
- * @since 0.1.0
- */
-export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = command("reserve", "", (reply, origin) => {
+/** What the two reserves that may wait have in common. */
+const reserved = (reply: Reply, origin: BeanstalkError.Origin) => {
   switch (reply._tag) {
     case "Reserved":
       return success(new ReservedJob(reply.id, reply.body))
@@ -364,7 +375,20 @@ export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = comman
     default:
       return undefined
   }
-}, { waits: Number.POSITIVE_INFINITY, reserves: true })
+}
+
+/**
+ * `reserve`: waits for a job for as long as it takes.
+ *
+ * @category working
+ * @since 0.1.0
+ */
+export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = command(
+  "reserve",
+  "",
+  reserved,
+  { waits: Number.POSITIVE_INFINITY, reserves: true }
+)
 
 /**
  * `reserve-with-timeout`: waits for a job for whole seconds, rounded up, at most 2,147,483,647.
@@ -380,18 +404,8 @@ export const reserveWithTimeout = (
     return command<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
       "reserve-with-timeout",
       `${waits}`,
-      (reply, origin) => {
-        switch (reply._tag) {
-          case "Reserved":
-            return success(new ReservedJob(reply.id, reply.body))
-          case "DeadlineSoon":
-            return failure(new BeanstalkError.DeadlineSoon(origin))
-          case "TimedOut":
-            return failure(new BeanstalkError.TimedOut(origin))
-          default:
-            return undefined
-        }
-      },
+      (reply, origin) =>
+        reply._tag === "TimedOut" ? failure(new BeanstalkError.TimedOut(origin)) : reserved(reply, origin),
       { waits, reserves: true }
     )
   })
@@ -637,14 +651,18 @@ export const kick = (bound: number, options?: InTube): Command<number, never> | 
 export const kickJob = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   aboutJob("kick-job", id, answered("Kicked"))
 
-/** What a document says, or the violation that it is. */
-const documented = <A>(
-  document: A | Stats.Unreadable,
-  origin: BeanstalkError.Origin
-): Decoded<A, BeanstalkError.ProtocolViolation> =>
-  document instanceof Stats.Unreadable
-    ? unsafe(new BeanstalkError.ProtocolViolation({ ...origin, reply: `cannot read ${JSON.stringify(document.line)}` }))
-    : success(document)
+/** The meaning of a reply that is a document: what it says, or the violation that it is. */
+const documented =
+  <A>(read: (document: Uint8Array) => A | Stats.Unreadable) =>
+  (reply: Reply, origin: BeanstalkError.Origin): Decoded<A, BeanstalkError.ProtocolViolation> | undefined => {
+    if (reply._tag !== "Ok") return undefined
+    const document = read(reply.body)
+    return document instanceof Stats.Unreadable
+      ? unsafe(
+        new BeanstalkError.ProtocolViolation({ ...origin, reply: `cannot read ${JSON.stringify(document.line)}` })
+      )
+      : success(document)
+  }
 
 /**
  * `stats-job`: the statistics of one job.
@@ -658,7 +676,7 @@ export const statsJob = (
   aboutJob(
     "stats-job",
     id,
-    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readJobStats(reply.body), origin) : undefined
+    documented(Stats.readJobStats)
   )
 
 /** A command about a tube that must exist. */
@@ -696,7 +714,7 @@ export const statsTube = (
   aboutTube(
     "stats-tube",
     tube,
-    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readTubeStats(reply.body), origin) : undefined
+    documented(Stats.readTubeStats)
   )
 
 /**
@@ -720,7 +738,7 @@ export const pauseTube = (
 export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStats>(
   "stats",
   "",
-  (reply, origin) => reply._tag === "Ok" ? documented(Stats.readServerStats(reply.body), origin) : undefined
+  documented(Stats.readServerStats)
 )
 
 /**
@@ -732,14 +750,14 @@ export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStat
 export const serverInfo: Command<Stats.ServerInfo, never> = command<Stats.ServerInfo>(
   "stats",
   "",
-  (reply, origin) => reply._tag === "Ok" ? documented(Stats.readServerInfo(reply.body), origin) : undefined
+  documented(Stats.readServerInfo)
 )
 
 const listing = (name: string) =>
   command<ReadonlyArray<TubeName>>(
     name,
     "",
-    (reply, origin) => reply._tag === "Ok" ? documented(Stats.readTubeNames(reply.body), origin) : undefined
+    documented(Stats.readTubeNames)
   )
 
 /**
@@ -782,77 +800,3 @@ export const quit: Command<void, never> = command(
   "",
   (reply, origin) => reply._tag === "Closed" ? done : violation(reply, origin)
 )
-
-// ---------------------------------------------------------------------------------------------------------------------
-// bytes
-// ---------------------------------------------------------------------------------------------------------------------
-
-/**
- * Whether a command still has the size it was made with. A body whose buffer was transferred or resized since then no
- * longer has the length that the request line announces, and must not be sent.
- *
- * @category encoding
- * @since 0.1.0
- */
-export const isIntact = (command: Command<unknown, unknown>): boolean => encodedSize(command) === command.size
-
-/**
- * The requests as bytes, one behind the other, to leave in one write.
- *
- * @category encoding
- * @since 0.1.0
- */
-export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
-  let size = 0
-  for (const request of requests) size += encodedSize(request)
-  const bytes = allocate(size)
-  let offset = 0
-  for (const { body, line } of requests) {
-    offset = endLine(bytes, encodeLine(line, bytes, offset))
-    if (body !== undefined) {
-      bytes.set(body, offset)
-      offset = endLine(bytes, offset + body.length)
-    }
-  }
-  return bytes
-}
-
-const slabSize = 64 * 1024
-let slab = new Uint8Array(0)
-let slabUsed = 0
-
-/**
- * Bytes that nobody uses yet. Small requests are cut from a larger piece, never to be used again: an array buffer for each
- * would be a quarter of the cost of a command.
- */
-const allocate = (size: number): Uint8Array => {
-  if (size > slabSize / 4) return new Uint8Array(size)
-  if (slabUsed + size > slab.length) {
-    slab = new Uint8Array(slabSize)
-    slabUsed = 0
-  }
-  slabUsed += size
-  return slab.subarray(slabUsed - size, slabUsed)
-}
-
-/** The most that the server reads as one line, without its CRLF. */
-const longestLine = 222
-
-/** The last line of defence: whatever came around the checks before, nothing but printable ASCII leaves as a command. */
-const encodeLine = (line: string, bytes: Uint8Array, offset: number): number => {
-  if (line.length > longestLine) throw impossible()
-  for (let i = 0; i < line.length; i++) {
-    const code = line.charCodeAt(i)
-    if (code < 0x20 || code > 0x7e) throw impossible()
-    bytes[offset + i] = code
-  }
-  return offset + line.length
-}
-
-const impossible = () => new Error("effect-beanstalk made an impossible command: please report it")
-
-const endLine = (bytes: Uint8Array, offset: number): number => {
-  bytes[offset] = 13
-  bytes[offset + 1] = 10
-  return offset + 2
-}

@@ -135,6 +135,26 @@ describe("a server that says a byte now and then", () => {
     }))
 })
 
+describe("a wall clock that is set back", () => {
+  it.scoped("puts off no deadline", () =>
+    Effect.gen(function*() {
+      let isSetBack = false
+      const testClock = yield* Effect.clock
+      const wallClock = {
+        ...testClock,
+        unsafeCurrentTimeMillis: () => testClock.unsafeCurrentTimeMillis() - (isSetBack ? 3_600_000 : 0),
+        unsafeCurrentTimeNanos: () => testClock.unsafeCurrentTimeNanos(),
+        sleep: (duration: Duration.Duration) => testClock.sleep(duration)
+      }
+      const [connection, peer] = yield* Effect.withClock(Scripted.open(), wallClock)
+      const [touching] = yield* Scripted.start([connection.touch("1")])
+      yield* peer.expect("touch 1\r\n")
+      yield* pass(4000)
+      isSetBack = true
+      yield* isLostAfter(6000, peer, touching)
+    }))
+})
+
 describe("a command that becomes the oldest", () => {
   it.scoped("has its whole time from then on", () =>
     Effect.gen(function*() {

@@ -318,13 +318,14 @@ describeReal("connectors", () => {
         assert.isEmpty(names)
       }))
 
-    it.scoped("the port may be left out", () =>
+    it.scoped("the port may be left out, and the host may have any letters", () =>
       Effect.gen(function*() {
         const urls = [
           "beanstalk://queue",
           "beanstalks://queue",
           "beanstalk://[::1]",
           "beanstalk://queue:80",
+          "beanstalk://münchen:1",
           "unix:/a/b"
         ]
         const addresses = yield* Effect.forEach(
@@ -332,7 +333,14 @@ describeReal("connectors", () => {
           (url) =>
             Effect.provide(Effect.map(Connector.Connector, ({ address }) => address), NodeConnector.layerUrl(url))
         )
-        assert.deepStrictEqual(addresses, ["queue:11300", "queue:11300", "[::1]:11300", "queue:80", "unix:/a/b"])
+        assert.deepStrictEqual(addresses, [
+          "queue:11300",
+          "queue:11300",
+          "[::1]:11300",
+          "queue:80",
+          "xn--mnchen-3ya:1",
+          "unix:/a/b"
+        ])
       }))
 
     const bad = [
