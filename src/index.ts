@@ -21,9 +21,19 @@ export * as Connector from "./Connector.ts"
 /**
  * @since 0.1.0
  */
+export * as EmbeddedServer from "./EmbeddedServer.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Job from "./Job.ts"
 
 /**
  * @since 0.1.0
  */
 export * as Stats from "./Stats.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as VirtualClock from "./VirtualClock.ts"

@@ -15,6 +15,7 @@ import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import * as DirectSocket from "./directSocket.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
+import { turn } from "./turn.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
@@ -122,10 +123,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
  * Lets the event loop read its sockets. When it has been blocked for long, timers are the first to run, and what the server
  * has said meanwhile is still unread: nobody may call it silent before.
  */
-const aTurn = Effect.async<void>((resume) => {
-  const timer = setTimeout(() => resume(Effect.void), 0)
-  return Effect.sync(() => clearTimeout(timer))
-})
+const aTurn = Effect.async<void>((resume) => turn(() => resume(Effect.void)))
 
 const send = <A, Failure>(
   pipeline: Pipeline,

@@ -1,0 +1,170 @@
+/**
+ * A beanstalkd in memory, for tests, demos and development: nothing to install, no port, and time is Effect's `Clock`.
+ *
+ * {@link layer} provides the `Connector` that connections and clients need, and beside it {@link EmbeddedServer}: a journal of
+ * everything that happened to every job, and the faults that can be made to happen. `NodeEmbeddedServer` in
+ * `effect-beanstalk/node` serves the same on a port.
+ *
+ * It answers as beanstalkd 1.13 does, byte for byte, or as 1.12: the same script is sent to both by its tests. Under
+ * `TestClock`, or the faster clock of `VirtualClock`, hours pass in a moment.
+ *
+ * It persists nothing: the jobs are gone with the scope.
+ *
+ * **Example** (a worker that is tested without a server, and without waiting)
+ *
+ * ```ts
+ * it.effect("a job that was released with a delay comes back", () =>
+ *   Effect.gen(function*() {
+ *     const beanstalk = yield* BeanstalkConnection.make()
+ *     const id = yield* beanstalk.put("hello")
+ *     yield* beanstalk.reserve
+ *     yield* beanstalk.release(id, { priority: 0, delay: "1 hour" })
+ *     const again = yield* Effect.fork(beanstalk.reserve)
+ *     yield* TestClock.adjust("1 hour")
+ *     assert.strictEqual((yield* Fiber.join(again)).id, id)
+ *     const server = yield* EmbeddedServer.EmbeddedServer
+ *     const events = (yield* server.journal).map(({ event }) => event)
+ *     assert.deepStrictEqual(events, ["put", "reserved", "released", "due", "reserved"])
+ *   }).pipe(Effect.scoped, Effect.provide(EmbeddedServer.layer())))
+ * ```
+ *
+ * **Gotchas**
+ *
+ * Where the real server is known to be wrong, this one is not:
+ *
+ * - A time to run ends at its deadline. The real one judges by `now > deadline`, and when it looks in the very microsecond of
+ *   the deadline it forgets the job, which then stays reserved until its holder says something or closes.
+ * - A `reserve-with-timeout` that was answered with `DEADLINE_SOON` leaves no timeout behind. In the real one it does, and
+ *   the next time to run is lost by it.
+ * - A connection that waits in a reserve while its own job runs out is told `DEADLINE_SOON`, and gets nothing else. In the
+ *   real one it may be given that very job without being told, and the reply of another may be lost.
+ * - Of several connections whose appointments fall together, all are kept. The real one may lose one of them.
+ * - `peek` of a job that is still being uploaded is `NOT_FOUND`. The real one shows memory of other jobs.
+ * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT` and no more.
+ *   The real one also swallows the command behind it.
+ * - It has no binlog, and so no job in limbo behind a full disk; and no socket makes it spin.
+ * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { Connector } from "./Connector.ts"
+import type { JobEvent } from "./internal/broker/queues.ts"
+import type { Fault } from "./internal/embedded/fault.ts"
+import * as MemorySocket from "./internal/embedded/memorySocket.ts"
+import * as internal from "./internal/embedded/server.ts"
+import type { JobId, TubeName } from "./Job.ts"
+
+export type { JobEvent } from "./internal/broker/queues.ts"
+export { Fault } from "./internal/embedded/fault.ts"
+
+/**
+ * What kind of server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Which beanstalkd to be. They differ in the quotes of statistics, and in the reading of `reserve-with-timeout`. Default: `1.13`. */
+  readonly version?: "1.12" | "1.13" | undefined
+  /** The largest body that is taken, in bytes. Default: 65,535, as beanstalkd has it without `-z`. */
+  readonly maxJobSize?: number | undefined
+  /** How many entries the journal keeps. Default: 100,000. */
+  readonly journalSize?: number | undefined
+}
+
+/**
+ * One thing that happened to one job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JournalEntry {
+  /** In milliseconds, by the Clock. */
+  readonly at: number
+  readonly event: JobEvent
+  readonly id: JobId
+  readonly tube: TubeName
+  /** The state it is in then; `deleted` when it is gone. */
+  readonly state: "ready" | "reserved" | "delayed" | "buried" | "deleted"
+  /** The connection that did it, or to which it happened, counted from 1; `undefined` when it was the time. */
+  readonly connection: number | undefined
+}
+
+/**
+ * One open connection, as the server sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenConnection {
+  /** Counted from 1 in the order of connecting. */
+  readonly number: number
+  readonly uses: TubeName
+  readonly watches: ReadonlyArray<TubeName>
+  readonly isWaiting: boolean
+  /** The jobs it has reserved. */
+  readonly holds: ReadonlyArray<JobId>
+}
+
+/**
+ * A running server, from inside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server {
+  /** What happened to jobs so far, the oldest first; of a long story only the last `journalSize` entries. */
+  readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
+  /** What happens to jobs from now on. It has no end. */
+  readonly events: Stream.Stream<JournalEntry>
+  /** The connections that are open. */
+  readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>
+  /** Refuses new jobs from now on, with `DRAINING`, as beanstalkd does behind SIGUSR1. There is no way back. */
+  readonly drain: Effect.Effect<void>
+  /** Makes something go wrong. */
+  readonly inject: (fault: Fault) => Effect.Effect<void>
+  /** Ends every fault. What silence held back arrives. */
+  readonly heal: Effect.Effect<void>
+}
+
+/**
+ * The service of a running {@link Server}.
+ *
+ * @category tags
+ * @since 0.1.0
+ */
+export class EmbeddedServer extends Context.Tag("effect-beanstalk/EmbeddedServer")<EmbeddedServer, Server>() {}
+
+/**
+ * A running server and the way to it, until the scope closes. Use it where one program needs several; {@link layer} is for
+ * one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options?: Options
+): Effect.Effect<
+  { readonly server: Server; readonly connector: Context.Tag.Service<Connector> },
+  never,
+  Scope.Scope
+> =>
+  Effect.map(internal.start(options), ({ host, server }) => ({
+    server,
+    connector: { address: "memory", socket: MemorySocket.make(host) }
+  }))
+
+/**
+ * A server, and the `Connector` to it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<EmbeddedServer | Connector> =>
+  Layer.scopedContext(Effect.map(make(options), ({ connector, server }) =>
+    Context.make(EmbeddedServer, server).pipe(Context.add(Connector, connector))))

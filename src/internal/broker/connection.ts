@@ -1,0 +1,318 @@
+/** One connection: bytes to commands, commands to what they do, and that to replies. */
+import type { Broker } from "./broker.ts"
+import { ByteBuilder } from "./byteBuilder.ts"
+import { Client } from "./client.ts"
+import { type Command, parse } from "./commandLine.ts"
+import { Input } from "./input.ts"
+import type { Job } from "./job.ts"
+import { jobStatistics, serverStatistics, tubeList, tubeStatistics } from "./statistics.ts"
+
+/** The way to the peer. */
+export interface Wire {
+  /** False asks for nothing more until `resume` is called. */
+  readonly write: (bytes: Uint8Array) => boolean
+  /** Nothing more will be written or read. */
+  readonly close: () => void
+}
+
+/** Replies leave at the latest when this many bytes are waiting. */
+const batchSize = 64 * 1024
+
+const CR = 13
+const LF = 10
+
+/** A job whose body is coming in. */
+interface Upload {
+  readonly job: Job
+  readonly body: ByteBuilder
+  /** Bytes still to come, the CRLF included. */
+  missing: number
+}
+
+export class Connection extends Client {
+  private readonly broker: Broker
+  private readonly wire: Wire
+  private readonly input = new Input()
+  private readonly output = new ByteBuilder()
+  private upload: Upload | undefined = undefined
+  /** A body to throw away, and what to answer when that is done. */
+  private refused: { missing: number; readonly reply: string } | undefined = undefined
+  private isProducer = false
+  private isWorker = false
+  private isClosed = false
+  /** The peer reads too slowly. */
+  private isBlocked = false
+
+  constructor(broker: Broker, number: number, wire: Wire) {
+    super(number, broker.queues.defaultTube)
+    this.broker = broker
+    this.wire = wire
+    broker.queues.join(this)
+  }
+
+  /** How many bytes wait to be read, because a reserve blocks or the peer does not read. */
+  get backlog(): number {
+    return this.input.length
+  }
+
+  // What the peer does. The time is that of the broker.
+
+  receive(chunk: Uint8Array): void {
+    if (this.isClosed) return
+    this.input.push(chunk)
+    this.run()
+  }
+
+  /** The peer says no more, but still listens. */
+  end(): void {
+    this.input.hasEnded = true
+    this.run()
+  }
+
+  /** The peer has closed in an orderly way: what had been read already is still done. */
+  hangUp(): void {
+    if (this.isClosed) return
+    this.input.cut()
+    this.isBlocked = false
+    this.run()
+  }
+
+  /** The peer is gone. */
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    if (this.upload !== undefined) this.broker.queues.forget(this.upload.job)
+    this.broker.leave(this, { isProducer: this.isProducer, isWorker: this.isWorker })
+    this.broker.settle()
+    this.flush()
+    this.wire.close()
+  }
+
+  /** The peer reads again. */
+  resume(): void {
+    this.isBlocked = false
+    this.run()
+  }
+
+  /** Writes what is to be said so far. */
+  flush(): void {
+    if (this.output.length > 0 && !this.wire.write(this.output.take())) this.isBlocked = true
+  }
+
+  private run(): void {
+    while (!this.isClosed && !this.isBlocked && this.step()) {
+      this.broker.settle()
+      if (this.output.length >= batchSize) this.flush()
+    }
+  }
+
+  /** Does the next thing that can be done with what has been read; false when there is none. */
+  private step(): boolean {
+    if (this.isWaiting) return this.input.hasEnded && this.giveUpWaiting()
+    if (this.upload !== undefined) return this.readBody(this.upload)
+    if (this.refused !== undefined) return this.dropBody(this.refused)
+    const line = this.input.readLine()
+    if (line === undefined) return this.needMore()
+    this.execute(line === "overlong" ? { name: "bad-format" } : parse(line, this.broker.identity.version))
+    return true
+  }
+
+  private needMore(): false {
+    if (this.input.hasEnded) this.close()
+    return false
+  }
+
+  private giveUpWaiting(): true {
+    this.broker.queues.stopWaiting(this)
+    this.onTimedOut()
+    return true
+  }
+
+  /** It grows as bytes come, and not by what was announced. */
+  private readBody(upload: Upload): boolean {
+    const piece = this.input.read(upload.missing)
+    if (piece.length === 0) return this.needMore()
+    upload.missing -= piece.length
+    if (upload.missing > 0 || upload.body.length > 0) upload.body.append(piece)
+    if (upload.missing > 0) return true
+    this.upload = undefined
+    this.put(upload.job, upload.body.length > 0 ? upload.body.take() : piece.slice())
+    return true
+  }
+
+  private dropBody(refused: { missing: number; readonly reply: string }): boolean {
+    const dropped = this.input.drop(refused.missing)
+    if (dropped === 0) return this.needMore()
+    refused.missing -= dropped
+    if (refused.missing > 0) return true
+    this.refused = undefined
+    this.reply(refused.reply)
+    return true
+  }
+
+  // Commands
+
+  private execute(command: Command): void {
+    const { counters, identity, queues } = this.broker
+    this.broker.count(command.name)
+    switch (command.name) {
+      case "put":
+        return this.announce(command)
+      case "use":
+        queues.use(this, command.tube)
+        return this.reply(`USING ${command.tube}`)
+      case "peek":
+        return this.found(queues.findWhole(command.id))
+      case "peek-ready":
+        return this.found(this.used.ready.head)
+      case "peek-delayed":
+        return this.found(this.used.delayed.head)
+      case "peek-buried":
+        return this.found(this.used.buried.head)
+      case "reserve":
+        return this.reserve(Number.POSITIVE_INFINITY)
+      case "reserve-with-timeout":
+        return this.reserve(command.timeout)
+      case "reserve-job": {
+        const job = queues.reserveJob(this, command.id)
+        if (job === undefined) return this.reply("NOT_FOUND")
+        this.becomeWorker()
+        return this.onReserved(job)
+      }
+      case "delete":
+        return this.replyIf(queues.delete(this, command.id), "DELETED")
+      case "release": {
+        const isQueued = queues.release(this, command.id, command.priority, command.delay)
+        return this.replyIf(isQueued !== undefined, isQueued === true ? "RELEASED" : "BURIED")
+      }
+      case "bury":
+        return this.replyIf(queues.bury(this, command.id, command.priority), "BURIED")
+      case "touch":
+        return this.replyIf(queues.touch(this, command.id), "TOUCHED")
+      case "kick":
+        return this.reply(`KICKED ${queues.kick(this, command.bound)}`)
+      case "kick-job":
+        return this.replyIf(queues.kickJob(this, command.id), "KICKED")
+      case "watch":
+        queues.watch(this, command.tube)
+        return this.reply(`WATCHING ${this.watched.length}`)
+      case "ignore":
+        return this.reply(queues.ignore(this, command.tube) ? `WATCHING ${this.watched.length}` : "NOT_IGNORED")
+      case "pause-tube":
+        if (command.tube === undefined) return this.reply("BAD_FORMAT")
+        return this.replyIf(queues.pause(command.tube, command.duration), "PAUSED")
+      case "stats":
+        return this.document(serverStatistics(queues, counters, identity))
+      case "stats-tube": {
+        const tube = queues.tubes.find(command.tube)
+        if (tube === undefined) return this.reply("NOT_FOUND")
+        return this.document(tubeStatistics(tube, queues.now, identity.version))
+      }
+      case "stats-job": {
+        const job = queues.find(command.id)
+        if (job === undefined) return this.reply("NOT_FOUND")
+        return this.document(jobStatistics(job, queues.now, identity.version))
+      }
+      case "list-tubes":
+        return this.document(tubeList(queues.tubes.list))
+      case "list-tubes-watched":
+        return this.document(tubeList(this.watched))
+      case "list-tube-used":
+        return this.reply(`USING ${this.used.name}`)
+      case "quit":
+        return this.close()
+      case "bad-format":
+        return this.reply("BAD_FORMAT")
+      case "unknown-command":
+        return this.reply("UNKNOWN_COMMAND")
+    }
+  }
+
+  /** The head of a put. The body is read, and thrown away, before it is refused. */
+  private announce({ delay, isWellFormed, priority, size, ttr }: Command & { readonly name: "put" }): void {
+    const { identity, queues } = this.broker
+    const missing = size + 2
+    if (size > identity.maxJobSize) {
+      this.refused = { missing, reply: "JOB_TOO_BIG" }
+    } else if (!isWellFormed) {
+      this.reply("BAD_FORMAT")
+    } else {
+      this.becomeProducer()
+      if (queues.memory === "none") this.refused = { missing, reply: "OUT_OF_MEMORY" }
+      else this.upload = { job: queues.announce(this, priority, delay, ttr), body: new ByteBuilder(), missing }
+    }
+  }
+
+  private put(job: Job, body: Uint8Array): void {
+    const { counters, queues } = this.broker
+    const isComplete = body[body.length - 2] === CR && body[body.length - 1] === LF
+    if (!isComplete || counters.isDraining) {
+      queues.forget(job)
+      return this.reply(isComplete ? "DRAINING" : "EXPECTED_CRLF")
+    }
+    job.body = body
+    this.reply(`${queues.put(job, this) ? "INSERTED" : "BURIED"} ${job.id}`)
+  }
+
+  private reserve(timeout: number): void {
+    this.becomeWorker()
+    this.broker.queues.awaitJob(this, timeout * 1000)
+  }
+
+  onReserved(job: Job): void {
+    this.job("RESERVED", job)
+  }
+
+  onDeadlineSoon(): void {
+    this.reply("DEADLINE_SOON")
+  }
+
+  onTimedOut(): void {
+    this.reply("TIMED_OUT")
+  }
+
+  private becomeProducer(): void {
+    if (this.isProducer) return
+    this.isProducer = true
+    this.broker.counters.producers += 1
+  }
+
+  private becomeWorker(): void {
+    if (this.isWorker) return
+    this.isWorker = true
+    this.broker.counters.workers += 1
+  }
+
+  // Replies
+
+  private found(job: Job | undefined): void {
+    if (job === undefined) this.reply("NOT_FOUND")
+    else this.job("FOUND", job)
+  }
+
+  private replyIf(condition: boolean, reply: string): void {
+    this.reply(condition ? reply : "NOT_FOUND")
+  }
+
+  private reply(line: string): void {
+    this.say().line(line)
+  }
+
+  private job(word: string, { body, id }: Job): void {
+    const output = this.say()
+    output.line(`${word} ${id} ${body.length - 2}`)
+    output.append(body)
+  }
+
+  private document(text: string): void {
+    const output = this.say()
+    output.line(`OK ${text.length}`)
+    output.line(text)
+  }
+
+  /** Behind every answer something else may be due next. */
+  private say(): ByteBuilder {
+    this.broker.onReply(this)
+    return this.output
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The bytes that a client has sent, cut into lines as beanstalkd cuts them: with a buffer of 224 bytes, of which it looks at
+ * the first CR only.
+ */
+
+/** The longest line, with its CRLF. */
+const bufferSize = 224
+
+const CR = 13
+const LF = 10
+
+export class Input {
+  /** What has been joined already: a line is read from here. */
+  private head: Uint8Array = new Uint8Array(0)
+  private offset = 0
+  private readonly more: Array<Uint8Array> = []
+  /** How many of the bytes at `offset` beanstalkd would have in its buffer, and not in that of the kernel. */
+  private buffered = 0
+  /** Whether a line is being thrown away. */
+  private isOverlong = false
+  /** Bytes that have not been read. */
+  length = 0
+  /** No more will come. */
+  hasEnded = false
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    this.length += chunk.length
+    this.more.push(chunk)
+  }
+
+  /** A line without its CRLF; `overlong` at the end of one that was thrown away; `undefined` when more must come first. */
+  readLine(): Uint8Array | "overlong" | undefined {
+    for (;;) {
+      const window = this.fill(bufferSize)
+      const end = this.lineEnd(window)
+      if (end >= 0) return this.endLine(end)
+      if (window < bufferSize) return undefined
+      this.isOverlong = true
+      // Unlike beanstalkd, which loses a CRLF on the edge of its buffer, and the next command with it.
+      this.skip(this.head[this.offset + window - 1] === CR ? window - 1 : window)
+    }
+  }
+
+  /** A view on bytes that are here, up to this number. */
+  read(most: number): Uint8Array {
+    this.fill(1)
+    const bytes = this.head.subarray(this.offset, this.offset + Math.min(most, this.head.length - this.offset))
+    this.skip(bytes.length)
+    return bytes
+  }
+
+  /** Throws away up to this number of bytes that are here; returns how many. */
+  drop(most: number): number {
+    return this.read(most).length
+  }
+
+  /** What the kernel still holds is lost: only what beanstalkd has read already remains. */
+  cut(): void {
+    this.head = this.head.subarray(0, this.offset + this.buffered)
+    this.more.length = 0
+    this.length = this.buffered
+    this.hasEnded = true
+  }
+
+  /** Joins what is needed for a view on this many bytes; returns how many there are. */
+  private fill(size: number): number {
+    while (this.head.length - this.offset < size && this.more.length > 0) {
+      const next = this.more.shift()!
+      this.head = this.offset === this.head.length ? next : join(this.head.subarray(this.offset), next)
+      this.offset = 0
+    }
+    return Math.min(size, this.head.length - this.offset)
+  }
+
+  /** Where the CR of a CRLF is, if the first CR is one. */
+  private lineEnd(window: number): number {
+    const { head, offset } = this
+    for (let i = offset; i < offset + window - 1; i++) {
+      if (head[i] === CR) return head[i + 1] === LF ? i : -1
+    }
+    return -1
+  }
+
+  private endLine(end: number): Uint8Array | "overlong" {
+    const line = this.head.subarray(this.offset, end)
+    if (end + 2 - this.offset > this.buffered) this.buffered = Math.min(bufferSize, this.head.length - this.offset)
+    this.skip(end + 2 - this.offset)
+    if (!this.isOverlong) return line
+    this.isOverlong = false
+    return "overlong"
+  }
+
+  private skip(size: number): void {
+    this.offset += size
+    this.length -= size
+    this.buffered = Math.max(0, this.buffered - size)
+  }
+}
+
+const join = (a: Uint8Array, b: Uint8Array): Uint8Array => {
+  const joined = new Uint8Array(a.length + b.length)
+  joined.set(a)
+  joined.set(b, a.length)
+  return joined
+}

@@ -1,0 +1,130 @@
+/**
+ * A broker and its clients, with the time and the faults. Whatever comes to the broker comes through here, and at the end of
+ * each call the alarm is set for what will happen next by itself.
+ */
+import { Broker } from "../broker/broker.ts"
+import type { OnJobEvent } from "../broker/queues.ts"
+import type { Identity } from "../broker/statistics.ts"
+import { turn } from "../turn.ts"
+import type { Fault } from "./fault.ts"
+import { type Door, Line, type LineFault, type LineHost } from "./line.ts"
+
+export interface HostOptions {
+  readonly identity: Identity
+  readonly now: () => number
+  readonly onEvent: OnJobEvent
+  /** Asks for a call of `ring` at this time. */
+  readonly onNextTick: (at: number) => void
+}
+
+export class Host implements LineHost {
+  readonly broker: Broker
+  readonly now: () => number
+  private readonly onNextTick: (at: number) => void
+  private readonly lines = new Set<Line>()
+  /** Those that have something to deliver, perhaps later. */
+  private readonly delivering = new Set<Line>()
+  private isTurnAwaited = false
+  /** What lies on every line, by its tag. */
+  private readonly faults = new Map<string, LineFault>()
+  private answers: Array<Uint8Array> = []
+  private isRefusing = false
+
+  constructor({ identity, now, onEvent, onNextTick }: HostOptions) {
+    this.now = now
+    this.onNextTick = onNextTick
+    this.broker = new Broker(identity, onEvent)
+  }
+
+  get connections(): Iterable<Line> {
+    return this.lines
+  }
+
+  /** `undefined` when nobody can connect. */
+  open(door: Door): Line | undefined {
+    if (this.isRefusing) return undefined
+    const line = new Line(this, door)
+    for (const fault of this.faults.values()) line.inject(fault)
+    this.lines.add(line)
+    return line
+  }
+
+  ring(): void {
+    this.act(() => this.deliver())
+  }
+
+  inject(fault: Fault): void {
+    this.act(() => this.injectNow(fault))
+  }
+
+  heal(): void {
+    this.act(() => {
+      this.faults.clear()
+      this.answers = []
+      this.isRefusing = false
+      this.broker.memory = "enough"
+      for (const line of this.lines) line.heal()
+    })
+  }
+
+  private injectNow(fault: Fault): void {
+    switch (fault._tag) {
+      case "Cut":
+        for (const line of this.lines) line.cut()
+        return
+      case "Answer":
+        this.answers.push(fault.bytes)
+        return
+      case "Refuse":
+        this.isRefusing = true
+        return
+      case "NoMemory":
+        this.broker.memory = "none"
+        return
+      case "NoMemoryForQueues":
+        this.broker.memory = "none-for-queues"
+        return
+      default:
+        this.faults.set(fault._tag, fault)
+        for (const line of this.lines) line.inject(fault)
+    }
+  }
+
+  // What lines need
+
+  act = (what: () => void): void => {
+    this.broker.at(this.now(), what)
+    this.askForNextTick()
+  }
+
+  deliverSoon = (line: Line): void => {
+    this.delivering.add(line)
+    if (this.isTurnAwaited) return
+    this.isTurnAwaited = true
+    turn(() => {
+      this.isTurnAwaited = false
+      this.ring()
+    })
+  }
+
+  forget = (line: Line): void => {
+    this.lines.delete(line)
+    this.delivering.delete(line)
+  }
+
+  takeAnswer = (): Uint8Array | undefined => this.answers.shift()
+
+  private deliver(): void {
+    for (const line of this.delivering) {
+      line.deliver()
+      if (line.deliversAt === Number.POSITIVE_INFINITY) this.delivering.delete(line)
+    }
+  }
+
+  private askForNextTick(): void {
+    let next = this.broker.nextTick
+    // Those that are late are waiting for the event loop's turn, and not for a time.
+    for (const { deliversAt } of this.delivering) if (deliversAt > this.now()) next = Math.min(next, deliversAt)
+    if (next < Number.POSITIVE_INFINITY) this.onNextTick(next)
+  }
+}

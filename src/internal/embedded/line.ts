@@ -1,0 +1,211 @@
+/**
+ * The way between one client and its connection, with all that can go wrong on it.
+ *
+ * What the server says is not heard before the event loop has had a turn: a client is never called from within its own write.
+ */
+import * as Duration from "effect/Duration"
+import type { Broker } from "../broker/broker.ts"
+import type { Connection } from "../broker/connection.ts"
+import type { Fault } from "./fault.ts"
+
+/** The client's end. */
+export interface Door {
+  /** False asks for nothing more until `resume` is called. */
+  readonly deliver: (bytes: Uint8Array) => boolean
+  /** The server has closed. */
+  readonly end: () => void
+  /** The connection was cut. */
+  readonly reset: () => void
+}
+
+interface Saying {
+  readonly at: number
+  /** `undefined` says that the server has closed. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/** Faults that lie on a line until they heal. */
+export type LineFault = Extract<Fault, { readonly _tag: "CutAfterRequest" | "CutAfterReply" | "Silence" | "Delay" | "Chunks" }>
+
+/** A server whose words are heard so slowly stops reading. */
+const mostUnheard = 1024 * 1024
+
+/** What a line needs of the host it belongs to. */
+export interface LineHost {
+  readonly broker: Broker
+  readonly now: () => number
+  /** Lets something happen to the broker, with all that follows from it. */
+  readonly act: (what: () => void) => void
+  /** Calls `deliver` soon. */
+  readonly deliverSoon: (line: Line) => void
+  readonly forget: (line: Line) => void
+  /** What is to be said in the server's place, once. */
+  readonly takeAnswer: () => Uint8Array | undefined
+}
+
+export class Line {
+  readonly connection: Connection
+  private readonly host: LineHost
+  private readonly door: Door
+  private readonly sayings: Array<Saying> = []
+  private unheard = 0
+  private heldBack: Array<() => void> = []
+  /** The client reads too slowly. */
+  private isBlocked = false
+  /** The server has been asked to say no more. */
+  private isHolding = false
+  private isOver = false
+  private requestsLeft = Number.POSITIVE_INFINITY
+  private repliesLeft = Number.POSITIVE_INFINITY
+  private isSilent = false
+  private delay = 0
+  private pieceSize = Number.POSITIVE_INFINITY
+
+  constructor(host: LineHost, door: Door) {
+    this.host = host
+    this.door = door
+    this.connection = host.broker.connect({
+      write: (bytes) => this.say(bytes),
+      close: () => void this.say(undefined)
+    })
+  }
+
+  // What the client does
+
+  receive(chunk: Uint8Array): void {
+    this.arrive(() => {
+      const answer = this.host.takeAnswer()
+      if (answer !== undefined) return void this.say(answer)
+      const part = chunk.length < this.requestsLeft ? chunk : chunk.subarray(0, this.requestsLeft)
+      this.requestsLeft -= part.length
+      this.connection.receive(part)
+      if (this.requestsLeft === 0) this.cut()
+    })
+  }
+
+  /** The client says no more, but still listens. */
+  end(): void {
+    this.arrive(() => this.connection.end())
+  }
+
+  /** The client has closed. */
+  hangUp(): void {
+    this.finish()
+    this.arrive(() => {
+      this.connection.hangUp()
+      this.host.forget(this)
+    })
+  }
+
+  /** The client is gone. */
+  reset(): void {
+    this.finish()
+    this.arrive(() => {
+      this.connection.close()
+      this.host.forget(this)
+    })
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    this.isBlocked = false
+    this.host.deliverSoon(this)
+  }
+
+  // What goes wrong
+
+  inject(fault: LineFault): void {
+    switch (fault._tag) {
+      case "CutAfterRequest":
+        this.requestsLeft = fault.bytes
+        return
+      case "CutAfterReply":
+        this.repliesLeft = fault.bytes
+        return
+      case "Silence":
+        this.isSilent = true
+        return
+      case "Delay":
+        this.delay = Duration.toMillis(fault.duration)
+        return
+      case "Chunks":
+        this.pieceSize = fault.bytes
+        return
+    }
+  }
+
+  heal(): void {
+    this.requestsLeft = Number.POSITIVE_INFINITY
+    this.repliesLeft = Number.POSITIVE_INFINITY
+    this.isSilent = false
+    this.delay = 0
+    this.pieceSize = Number.POSITIVE_INFINITY
+    const heldBack = this.heldBack
+    this.heldBack = []
+    for (const what of heldBack) what()
+    this.host.deliverSoon(this)
+  }
+
+  cut(): void {
+    if (this.isOver) return
+    this.finish()
+    this.connection.close()
+    this.host.forget(this)
+    this.door.reset()
+  }
+
+  private finish(): void {
+    this.isOver = true
+    this.sayings.length = 0
+  }
+
+  private arrive(what: () => void): void {
+    if (this.isSilent) this.heldBack.push(what)
+    else this.host.act(what)
+  }
+
+  // What the server says
+
+  private say(bytes: Uint8Array | undefined): boolean {
+    if (this.isOver) return true
+    this.sayings.push({ at: this.host.now() + this.delay, bytes })
+    this.unheard += bytes?.length ?? 0
+    this.host.deliverSoon(this)
+    this.isHolding = this.unheard >= mostUnheard
+    return !this.isHolding
+  }
+
+  /** When there is something to deliver. */
+  get deliversAt(): number {
+    return this.isSilent || this.isBlocked ? Number.POSITIVE_INFINITY : this.sayings[0]?.at ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Delivers what it is time for. */
+  deliver(): void {
+    while (this.deliversAt <= this.host.now()) {
+      const { bytes } = this.sayings.shift()!
+      if (bytes === undefined) return this.close()
+      this.unheard -= bytes.length
+      this.deliverPieces(bytes)
+    }
+    if (!this.isHolding || this.unheard >= mostUnheard) return
+    this.isHolding = false
+    this.connection.resume()
+  }
+
+  private close(): void {
+    this.finish()
+    this.host.forget(this)
+    this.door.end()
+  }
+
+  private deliverPieces(bytes: Uint8Array): void {
+    for (let offset = 0; offset < bytes.length && !this.isOver;) {
+      const size = Math.min(this.pieceSize, this.repliesLeft, bytes.length - offset)
+      if (!this.door.deliver(bytes.subarray(offset, offset + size))) this.isBlocked = true
+      offset += size
+      this.repliesLeft -= size
+      if (this.repliesLeft === 0) this.cut()
+    }
+  }
+}
