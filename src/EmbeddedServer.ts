@@ -166,5 +166,7 @@ export const make = (
  * @since 0.1.0
  */
 export const layer = (options?: Options): Layer.Layer<EmbeddedServer | Connector> =>
-  Layer.scopedContext(Effect.map(make(options), ({ connector, server }) =>
-    Context.make(EmbeddedServer, server).pipe(Context.add(Connector, connector))))
+  Layer.scopedContext(
+    Effect.map(make(options), ({ connector, server }) =>
+      Context.make(EmbeddedServer, server).pipe(Context.add(Connector, connector)))
+  )

@@ -1,6 +1,6 @@
+import type { Positioned } from "../heap.ts"
 import type { Linked } from "../linkedQueue.ts"
 import type { Client } from "./client.ts"
-import type { Positioned } from "../heap.ts"
 import type { Tube } from "./tube.ts"
 
 /** A job is `invalid` while its body is being uploaded, and when it is gone. */
@@ -51,8 +51,7 @@ export class Job implements Positioned, Linked<Job> {
 
 const nothing = new Uint8Array(0)
 
-export const moreUrgent = (a: Job, b: Job): boolean =>
-  a.priority === b.priority ? a.id < b.id : a.priority < b.priority
+export const moreUrgent = (a: Job, b: Job): boolean => a.priority === b.priority ? a.id < b.id : a.priority < b.priority
 
 export const dueSooner = (a: Job, b: Job): boolean => a.deadline === b.deadline ? a.id < b.id : a.deadline < b.deadline
 

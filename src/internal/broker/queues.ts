@@ -3,9 +3,9 @@
  *
  * Nothing is read or written here, and no clock is asked: `now` is told.
  */
+import { Heap } from "../heap.ts"
 import type { Client } from "./client.ts"
 import { wakesSooner } from "./client.ts"
-import { Heap } from "../heap.ts"
 import { Job, type JobState, moreUrgent } from "./job.ts"
 import { type Tube, Tubes } from "./tube.ts"
 

@@ -1,6 +1,6 @@
+import { Heap, type Positioned } from "../heap.ts"
 import { LinkedQueue } from "../linkedQueue.ts"
 import type { Client } from "./client.ts"
-import { Heap, type Positioned } from "../heap.ts"
 import { dueSooner, type Job, moreUrgent } from "./job.ts"
 import { Waiters } from "./waiters.ts"
 

@@ -12,6 +12,8 @@ import type { Fault } from "./fault.ts"
 export interface Door {
   /** False asks for nothing more until `resume` is called. */
   readonly deliver: (bytes: Uint8Array) => boolean
+  /** Whether what the client says can be read, or would only have to be kept. */
+  readonly listen: (isListening: boolean) => void
   /** The server has closed. */
   readonly end: () => void
   /** The connection was cut. */
@@ -25,10 +27,16 @@ interface Saying {
 }
 
 /** Faults that lie on a line until they heal. */
-export type LineFault = Extract<Fault, { readonly _tag: "CutAfterRequest" | "CutAfterReply" | "Silence" | "Delay" | "Chunks" }>
+export type LineFault = Extract<
+  Fault,
+  { readonly _tag: "CutAfterRequest" | "CutAfterReply" | "Silence" | "Delay" | "Chunks" }
+>
 
-/** A server whose words are heard so slowly stops reading. */
+/** A server stops talking when this many of its bytes are still to be heard. */
 const mostUnheard = 1024 * 1024
+
+/** A client is not listened to any more when this many of its bytes cannot be read yet, because it waits in a reserve. */
+const mostUnread = 64 * 1024
 
 /** What a line needs of the host it belongs to. */
 export interface LineHost {
@@ -54,6 +62,7 @@ export class Line {
   private isBlocked = false
   /** The server has been asked to say no more. */
   private isHolding = false
+  private isListening = true
   private isOver = false
   private requestsLeft = Number.POSITIVE_INFINITY
   private repliesLeft = Number.POSITIVE_INFINITY
@@ -80,6 +89,7 @@ export class Line {
       this.requestsLeft -= part.length
       this.connection.receive(part)
       if (this.requestsLeft === 0) this.cut()
+      this.listen()
     })
   }
 
@@ -188,9 +198,18 @@ export class Line {
       this.unheard -= bytes.length
       this.deliverPieces(bytes)
     }
-    if (!this.isHolding || this.unheard >= mostUnheard) return
-    this.isHolding = false
-    this.connection.resume()
+    if (this.isHolding && this.unheard < mostUnheard) {
+      this.isHolding = false
+      this.connection.resume()
+    }
+    this.listen()
+  }
+
+  private listen(): void {
+    const isListening = this.connection.backlog < mostUnread
+    if (isListening === this.isListening || this.isOver) return
+    this.isListening = isListening
+    this.door.listen(isListening)
   }
 
   private close(): void {

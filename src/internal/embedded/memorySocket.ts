@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import { constVoid } from "effect/Function"
 import * as DirectSocket from "../directSocket.ts"
 import type { Host } from "./host.ts"
 import type { Line } from "./line.ts"
@@ -31,6 +32,7 @@ export const make = (host: Host): Effect.Effect<Socket.Socket> =>
             if (Effect.isEffect(handled)) runFork(handled)
             return true
           },
+          listen: constVoid,
           end: () => end(Exit.void),
           reset: () => end(Exit.fail(failure("Read", "read ECONNRESET")))
         })

@@ -1,0 +1,103 @@
+/**
+ * The embedded server on a port or a unix socket, for clients in other processes and languages.
+ *
+ * @since 0.1.0
+ */
+import * as SocketServer from "@effect/platform/SocketServer"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Net from "node:net"
+import type * as EmbeddedServer from "../EmbeddedServer.ts"
+import type { Host } from "../internal/embedded/host.ts"
+import * as internal from "../internal/embedded/server.ts"
+
+/**
+ * Where to listen, and what kind of server to be.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends EmbeddedServer.Options {
+  /** The address to listen on. Default: `127.0.0.1`. There is no authentication: whoever reaches the port can do everything. */
+  readonly host?: string | undefined
+  /** Default: any that is free. */
+  readonly port?: number | undefined
+  /** Listen on a unix socket at this path instead. */
+  readonly path?: string | undefined
+}
+
+/**
+ * A server that listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Listening extends EmbeddedServer.Server {
+  /** Where it listens, in the words of `NodeBeanstalk.layerConnection({ url })`: `beanstalk://127.0.0.1:40404` or `unix:/path`. */
+  readonly url: string
+}
+
+/**
+ * A server that listens until the scope closes, and cuts all its connections then.
+ *
+ * Fails with `SocketServerError` when it cannot listen there.
+ *
+ * **Example** (a server for a client in another process)
+ *
+ * ```ts
+ * const program = Effect.gen(function*() {
+ *   const server = yield* NodeEmbeddedServer.listen({ port: 11300 })
+ *   yield* Console.log(`listening at ${server.url}`)
+ *   yield* Effect.never
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const listen = (
+  options: Options = {}
+): Effect.Effect<Listening, SocketServer.SocketServerError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { host, server } = yield* internal.start(options)
+    const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => serve(host, socket))
+    const where = options.path === undefined
+      ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }
+      : { path: options.path }
+    yield* Effect.acquireRelease(opened(listener, where), () => closed(listener))
+    return { ...server, url: urlOf(listener.address()) }
+  })
+
+const opened = (listener: Net.Server, where: Net.ListenOptions) =>
+  Effect.async<void, SocketServer.SocketServerError>((resume) => {
+    // It stays: an error that nobody hears ends the process, and there may be some when it has long been listening.
+    listener.on("error", (cause) => resume(new SocketServer.SocketServerError({ reason: "Open", cause })))
+    listener.listen(where, () => resume(Effect.void))
+  })
+
+/** Does not wait for the connections: the server behind them cuts them itself. */
+const closed = (listener: Net.Server) => Effect.sync(() => void listener.close())
+
+const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
+  if (address === null || typeof address === "string") return `unix:${address}`
+  return address.family === "IPv6"
+    ? `beanstalk://[${address.address}]:${address.port}`
+    : `beanstalk://${address.address}:${address.port}`
+}
+
+const serve = (host: Host, socket: Net.Socket): void => {
+  // Only TCP knows how to reset.
+  const reset = () => void (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
+  const line = host.open({
+    deliver: (bytes) => socket.write(bytes),
+    listen: (isListening) => void (isListening ? socket.resume() : socket.pause()),
+    end: () => socket.destroySoon(),
+    reset
+  })
+  if (line === undefined) return reset()
+  socket.on("data", (chunk) => line.receive(chunk))
+  socket.on("drain", () => line.resume())
+  socket.on("end", () => line.end())
+  socket.on("error", () => line.reset())
+  socket.on("close", () => line.hangUp())
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+/**
+ * The embedded server as a program, with the flags of beanstalkd: `npm run serve -- -l 127.0.0.1 -p 11300`.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import { parseArgs, type ParseArgsConfig } from "node:util"
+import type * as EmbeddedServer from "../EmbeddedServer.ts"
+import * as NodeEmbeddedServer from "./NodeEmbeddedServer.ts"
+
+const usage = `Use: serve [OPTIONS]
+
+A beanstalkd in memory, for tests and development. It keeps nothing on disk.
+
+Options:
+ -l ADDR  listen on address (default is 127.0.0.1), or on a socket: unix:PATH
+ -p PORT  listen on port (default is 11300)
+ -z BYTES set the maximum job size in bytes (default is 65535); max allowed is 1073741824 bytes
+ -v       show version information
+ -V       tell what happens to every job
+ -h       show this help
+
+SIGUSR1 puts it into drain mode.`
+
+const options = {
+  address: { type: "string", short: "l", default: "127.0.0.1" },
+  port: { type: "string", short: "p", default: "11300" },
+  size: { type: "string", short: "z", default: "65535" },
+  version: { type: "boolean", short: "v" },
+  verbose: { type: "boolean", short: "V" },
+  help: { type: "boolean", short: "h" }
+} as const satisfies ParseArgsConfig["options"]
+
+const largestJob = 1024 ** 3
+
+/** What beanstalkd ends with when it does not understand its arguments. */
+const badUsage = 5
+
+const whereTo = ({ address, port }: { readonly address: string; readonly port: string }) => {
+  const [, path] = /^unix:(.+)$/.exec(address) ?? []
+  return path === undefined ? { host: address, port: wholeNumber("-p", port) } : { path }
+}
+
+const wholeNumber = (flag: string, text: string): number => {
+  if (!/^\d{1,10}$/.test(text)) throw new Error(`${flag} takes a number`)
+  return Number(text)
+}
+
+/** What was asked for: a text to print, or a server. */
+const readArguments = () => {
+  const { values } = parseArgs({ options })
+  if (values.help === true) return usage
+  if (values.version === true) return "beanstalkd 1.13, embedded in effect-beanstalk"
+  return {
+    isVerbose: values.verbose === true,
+    listen: { ...whereTo(values), maxJobSize: Math.min(wholeNumber("-z", values.size), largestJob) }
+  }
+}
+
+type Arguments = Exclude<ReturnType<typeof readArguments>, string>
+
+/** Drain mode for the server, each time the process gets the signal. */
+const drainOnSignal = (server: NodeEmbeddedServer.Listening) =>
+  Effect.gen(function*() {
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const drain = () => void runFork(server.drain)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => process.on("SIGUSR1", drain)),
+      () => Effect.sync(() => process.off("SIGUSR1", drain))
+    )
+  })
+
+const tell = ({ at, connection, event, id, state, tube }: EmbeddedServer.JournalEntry) =>
+  Console.log(
+    `${new Date(at).toISOString()} ${tube}: job ${id} ${event}, now ${state}` +
+      (connection === undefined ? "" : ` (connection ${connection})`)
+  )
+
+const run = ({ isVerbose, listen }: Arguments) =>
+  Effect.gen(function*() {
+    const server = yield* NodeEmbeddedServer.listen(listen)
+    yield* drainOnSignal(server)
+    yield* Console.log(`Process ${process.pid} listens at ${server.url}. It keeps nothing on disk.`)
+    yield* isVerbose ? Stream.runForEach(server.events, tell) : Effect.never
+  }).pipe(
+    Effect.scoped,
+    Effect.tapErrorTag("SocketServerError", ({ cause }) => Console.error(`cannot listen: ${cause}`))
+  )
+
+const main = Effect.try({ try: readArguments, catch: (error) => error instanceof Error ? error.message : error }).pipe(
+  Effect.matchEffect({
+    onSuccess: (asked) => typeof asked === "string" ? Console.log(asked) : run(asked),
+    onFailure: (message) =>
+      Effect.andThen(Console.error(`${message}\n\n${usage}`), Effect.sync(() => process.exitCode = badUsage))
+  })
+)
+
+NodeRuntime.runMain(main, { disableErrorReporting: true })
