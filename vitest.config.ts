@@ -12,7 +12,7 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
     globalSetup: ["test/support/requireServer.ts"],
     reporters: ["default", new LeftOut()],
     testTimeout: 30_000,

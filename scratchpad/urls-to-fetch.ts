@@ -8,9 +8,8 @@
 import { HttpClient } from "@effect/platform"
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
-import { BeanstalkConnection, type Job } from "effect-beanstalk"
+import { BeanstalkConnection, EmbeddedServer, type Job } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
-import { findBeanstalkd, howToInstall, startBeanstalkd } from "../test/support/beanstalkd.ts"
 import { startPages } from "./pages.ts"
 
 const tube = "URLs-to-fetch"
@@ -69,12 +68,8 @@ const work = (name: string) =>
     )
   }).pipe(Effect.scoped)
 
-/** The server that BEANSTALKD_URL names, or one that is started for as long as this program runs. */
-const connector = Layer.unwrapScoped(Effect.gen(function*() {
-  if (process.env["BEANSTALKD_URL"] !== undefined) return NodeConnector.layerEnv
-  const { target } = yield* startBeanstalkd()
-  return "path" in target ? NodeConnector.layerUnix(target) : NodeConnector.layer(target)
-}))
+/** The server that BEANSTALKD_URL names, or one in this process, which needs nothing installed. */
+const connector = process.env["BEANSTALKD_URL"] === undefined ? EmbeddedServer.layer() : NodeConnector.layerEnv
 
 const main = Effect.gen(function*() {
   const args = process.argv.slice(2)
@@ -88,9 +83,4 @@ const main = Effect.gen(function*() {
   Effect.tapError((error) => Console.error(error.message))
 )
 
-if (process.env["BEANSTALKD_URL"] === undefined && findBeanstalkd() === undefined) {
-  console.error(`There is no beanstalkd to talk to: set BEANSTALKD_URL to a running one. ${howToInstall}`)
-  process.exitCode = 1
-} else {
-  NodeRuntime.runMain(main, { disableErrorReporting: true })
-}
+NodeRuntime.runMain(main, { disableErrorReporting: true })

@@ -120,7 +120,18 @@ export interface OpenConnection {
 export interface Server {
   /** What happened to jobs so far, the oldest first; of a long story only the last `journalSize` entries. */
   readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
-  /** What happens to jobs from now on. It has no end. */
+  /**
+   * The journal, and then what happens as it happens. It has no end.
+   *
+   * **Example** (wait until a job is done, however long ago that was)
+   *
+   * ```ts
+   * server.events.pipe(
+   *   Stream.takeUntil(({ event, id }) => event === "deleted" && id === mine),
+   *   Stream.runDrain
+   * )
+   * ```
+   */
   readonly events: Stream.Stream<JournalEntry>
   /** The connections that are open. */
   readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>

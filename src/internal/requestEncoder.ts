@@ -1,6 +1,7 @@
 /**
  * Requests to bytes: the last room a command passes through before it leaves, and the last that can stop it.
  */
+import { Slab } from "./slab.ts"
 
 /** A request line without its CRLF, and the body of a `put`. */
 export interface Request {
@@ -12,11 +13,14 @@ export interface Request {
 export const encodedSize = ({ body, line }: Request): number =>
   line.length + 2 + (body === undefined ? 0 : body.length + 2)
 
+/** Requests live until they are written. */
+const slab = new Slab(64 * 1024)
+
 /** The requests as bytes, one behind the other, to leave in one write. */
 export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
   let size = 0
   for (const request of requests) size += encodedSize(request)
-  const bytes = allocate(size)
+  const bytes = slab.allocate(size)
   let offset = 0
   for (const { body, line } of requests) {
     offset = endLine(bytes, encodeLine(line, bytes, offset))
@@ -26,24 +30,6 @@ export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
     }
   }
   return bytes
-}
-
-const slabSize = 64 * 1024
-let slab = new Uint8Array(0)
-let slabUsed = 0
-
-/**
- * Bytes that nobody uses yet. Small requests are cut from a larger piece, never to be used again: an array buffer for each
- * would be a quarter of the cost of a command.
- */
-const allocate = (size: number): Uint8Array => {
-  if (size > slabSize / 4) return new Uint8Array(size)
-  if (slabUsed + size > slab.length) {
-    slab = new Uint8Array(slabSize)
-    slabUsed = 0
-  }
-  slabUsed += size
-  return slab.subarray(slabUsed - size, slabUsed)
 }
 
 /** The most that the server reads as one line, without its CRLF. */

@@ -1,4 +1,5 @@
 /** One connection: bytes to commands, commands to what they do, and that to replies. */
+import { Slab } from "../slab.ts"
 import type { Broker } from "./broker.ts"
 import { ByteBuilder } from "./byteBuilder.ts"
 import { Client } from "./client.ts"
@@ -24,7 +25,8 @@ const LF = 10
 /** A job whose body is coming in. */
 interface Upload {
   readonly job: Job
-  readonly body: ByteBuilder
+  /** What has come so far, if it does not come in one piece. */
+  body: ByteBuilder | undefined
   /** Bytes still to come, the CRLF included. */
   missing: number
 }
@@ -132,11 +134,12 @@ export class Connection extends Client {
   private readBody(upload: Upload): boolean {
     const piece = this.input.read(upload.missing)
     if (piece.length === 0) return this.needMore()
+    const isWhole = piece.length === upload.missing
     upload.missing -= piece.length
-    if (upload.missing > 0 || upload.body.length > 0) upload.body.append(piece)
-    if (upload.missing > 0) return true
+    if (!isWhole || upload.body !== undefined) (upload.body ??= new ByteBuilder()).append(piece)
+    if (!isWhole) return true
     this.upload = undefined
-    this.put(upload.job, upload.body.length > 0 ? upload.body.take() : piece.slice())
+    this.put(upload.job, upload.body?.take() ?? kept(piece))
     return true
   }
 
@@ -239,7 +242,7 @@ export class Connection extends Client {
     } else {
       this.becomeProducer()
       if (queues.memory === "none") this.refused = { missing, reply: "OUT_OF_MEMORY" }
-      else this.upload = { job: queues.announce(this, priority, delay, ttr), body: new ByteBuilder(), missing }
+      else this.upload = { job: queues.announce(this, priority, delay, ttr), body: undefined, missing }
     }
   }
 
@@ -315,4 +318,13 @@ export class Connection extends Client {
     this.broker.onReply(this)
     return this.output
   }
+}
+
+/** Bodies of jobs live long, and one must not keep many others. */
+const slab = new Slab(8 * 1024)
+
+const kept = (bytes: Uint8Array): Uint8Array => {
+  const copy = slab.allocate(bytes.length)
+  copy.set(bytes)
+  return copy
 }

@@ -77,7 +77,10 @@ const serverOf = (host: Host, journal: Journal<Event>): Server => ({
   events: Stream.asyncPush<JournalEntry>((emit) => {
     const listener = (event: Event) => emit.single(entryOf(event))
     return Effect.acquireRelease(
-      Effect.sync(() => journal.listen(listener)),
+      Effect.sync(() => {
+        for (const event of journal.last) listener(event)
+        journal.listen(listener)
+      }),
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
