@@ -6,16 +6,14 @@ import * as Stream from "effect/Stream"
 import type { JournalEntry, OpenConnection, Options, Server } from "../../EmbeddedServer.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
-import type { JobState } from "../broker/job.ts"
-import type { JobEvent } from "../broker/queues.ts"
 import * as Alarm from "./alarm.ts"
 import { Host } from "./host.ts"
-import { Journal } from "./journal.ts"
+import { type Entry, Journal } from "./journal.ts"
 
 /** A host that lives as long as the scope. */
 export const start = Effect.fnUntraced(function*(options: Options = {}) {
   const { journalSize = 100_000, maxJobSize = 65_535, version = "1.13" } = options
-  const journal = new Journal<Event>(journalSize)
+  const journal = new Journal(journalSize)
   const alarm: Alarm.Alarm = yield* Alarm.make(() => host.ring())
   const host: Host = new Host({
     identity: {
@@ -31,7 +29,7 @@ export const start = Effect.fnUntraced(function*(options: Options = {}) {
     now: alarm.now,
     onNextTick: alarm.set,
     onEvent: (event, { id, state, tube }, client) =>
-      journal.add({ at: host.broker.queues.now, event, id, tube: tube.name, state, connection: client?.number })
+      journal.add(host.broker.queues.now, event, id, tube.name, state, client?.number)
   })
   yield* Effect.addFinalizer(() => Effect.sync(() => host.inject({ _tag: "Cut" })))
   return { host, server: serverOf(host, journal) }
@@ -43,22 +41,12 @@ const instanceId = Effect.map(
   (digits) => digits.map((digit) => digit.toString(16)).join("")
 )
 
-/** What is written down at the moment. It costs little, since most of it is never read. */
-interface Event {
-  readonly at: number
-  readonly event: JobEvent
-  readonly id: number
-  readonly tube: string
-  readonly state: JobState
-  readonly connection: number | undefined
-}
-
 const jobId = Brand.nominal<JobId>()
 
 const tubeName = Brand.nominal<TubeName>()
 
-const entryOf = ({ id, state, tube, ...event }: Event): JournalEntry => ({
-  ...event,
+const entryOf = ({ id, state, tube, ...entry }: Entry): JournalEntry => ({
+  ...entry,
   id: jobId(String(id)),
   tube: tubeName(tube),
   state: state === "invalid" ? "deleted" : state
@@ -72,13 +60,13 @@ const openConnection = ({ held, isWaiting, number, used, watched }: Connection):
   holds: Array.from(held, ({ id }) => jobId(String(id)))
 })
 
-const serverOf = (host: Host, journal: Journal<Event>): Server => ({
+const serverOf = (host: Host, journal: Journal): Server => ({
   journal: Effect.sync(() => journal.last.map(entryOf)),
   events: Stream.asyncPush<JournalEntry>((emit) => {
-    const listener = (event: Event) => emit.single(entryOf(event))
+    const listener = (entry: Entry) => emit.single(entryOf(entry))
     return Effect.acquireRelease(
       Effect.sync(() => {
-        for (const event of journal.last) listener(event)
+        for (const entry of journal.last) listener(entry)
         journal.listen(listener)
       }),
       () => Effect.sync(() => journal.leave(listener))
