@@ -94,8 +94,13 @@ export class Connection extends Client {
     this.run()
   }
 
-  /** Writes what is to be said so far. */
-  flush(): void {
+  /** Does what has come behind a reserve, when that has been answered, and writes what is to be said so far. */
+  goOn(): void {
+    this.run()
+    this.flush()
+  }
+
+  private flush(): void {
     if (this.output.length > 0 && !this.wire.write(this.output.take())) this.isBlocked = true
   }
 
