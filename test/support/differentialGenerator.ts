@@ -156,6 +156,7 @@ export class Generator {
   private readonly drainsAt: number
   /** No two jobs have the same time to run: where time matters, no two connections should have the same appointment. */
   private readonly ttrs = new Set<number>()
+  private readonly delays = new Set<number>()
   private readonly connections: number
   private steps = 0
   /** The rest of what has been cut in two. */
@@ -337,7 +338,20 @@ export class Generator {
   private delay(scene: Scene): string {
     const { random } = this
     if (scene.isTimed) return String(random.chance(0.6) ? 0 : random.between(1, 20))
-    return random.weighted([[20, "0"], [6, "1000"], [3, "2000"], [1, "4294967295"], [0.2, "4294967296"], [0.2, "-1"]])
+    return random.weighted([
+      [20, () => "0"],
+      [9, () => this.longDelay(1000)],
+      [1, () => this.longDelay(4_294_960_000)],
+      [0.2, () => random.pick(["4294967296", "-1"])]
+    ])()
+  }
+
+  /** Where the real time passes, the same delay ends sooner for whom it began sooner. */
+  private longDelay(atLeast: number): string {
+    let delay = atLeast + this.random.between(0, 5000)
+    while (this.delays.has(delay)) delay += 1
+    this.delays.add(delay)
+    return String(delay)
   }
 
   private ttr(scene: Scene): string {

@@ -59,6 +59,8 @@ export interface Peer {
   readonly connection: Connection
   readonly expected: Transcript
   hasEnded: boolean
+  /** What was said since the last reply. */
+  unanswered: number
 }
 
 const startOfTime = 1_000_000 * second
@@ -129,6 +131,7 @@ export class Pair {
 
   async say(peer: Peer, bytes: Buffer): Promise<void> {
     this.log.push(`${peer.name} > ${JSON.stringify(bytes.toString("latin1"))}`)
+    peer.unanswered += 1
     this.act(() => peer.connection.receive(bytes))
     peer.socket.write(bytes)
     await this.agree(2 + Math.ceil(bytes.length / 224))
@@ -149,6 +152,7 @@ export class Pair {
     this.act(() => how === "close" ? peer.connection.hangUp() : peer.connection.close())
     if (how === "close") peer.socket.destroy()
     else peer.socket.resetAndDestroy()
+    await this.until(() => peer.socket.closed)
     await this.agree(8)
   }
 
@@ -192,6 +196,7 @@ export class Pair {
     const { name } = peer
     const expected = peer.expected.take()
     const heard = peer.heard.take()
+    if (heard.length > 0) peer.unanswered = 0
     for (const reply of heard) this.log.push(`${name} < ${JSON.stringify(reply)}`)
     const isSame = expected.length === heard.length && expected.every((reply, i) => reply === heard[i])
     if (!isSame) throw new Difference({ who: name, expected, heard })
@@ -254,7 +259,7 @@ export class Pair {
         },
         close: () => expected.close()
       }))
-    const peer: Peer = { name, socket, heard, connection, expected, hasEnded: false }
+    const peer: Peer = { name, socket, heard, connection, expected, hasEnded: false, unanswered: 0 }
     this.peers.add(peer)
     return peer
   }

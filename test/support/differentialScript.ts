@@ -37,6 +37,9 @@ export interface Scene {
   readonly standing: (state: "ready" | "delayed" | "buried") => ReadonlyArray<number>
 }
 
+/** A kernel that hears nothing back keeps to itself what is said beyond this, for a while. */
+const mostUnanswered = 5
+
 /** How the real server cuts what it reads. */
 const bufferSize = 224
 
@@ -130,6 +133,7 @@ export class Player implements Scene {
 
   private async say(peer: Peer, who: number, text: string): Promise<void> {
     if (peer.hasEnded || (peer.connection.isWaiting && who !== 0)) return
+    if (peer.unanswered >= mostUnanswered) return
     // The real server shows memory of others to one who looks at a job that is being uploaded.
     if (this.pair.broker.queues.counts.invalid > 0 && text.includes("peek ")) return
     const bytes = Buffer.from(text.replace(marked, (mark) => `${this.firstId + mark.charCodeAt(0) - marks}`), "latin1")
@@ -137,8 +141,8 @@ export class Player implements Scene {
     if (peer.connection.backlog > 0 && !peer.connection.isWaiting && hasCROnEdge(bytes, peer.connection.backlog)) return
     await this.letTimePass()
     if (text.includes("reserve-with-timeout")) this.timed.add(peer)
-    const somebodyHasMore = [...this.peers.values()].some(({ connection }) =>
-      connection.isWaiting && connection.backlog > 0
+    const somebodyHasMore = [...this.peers.values()].some((other) =>
+      other !== peer && other.connection.isWaiting && other.connection.backlog > 0
     )
     // Of two that have something to do at the same time either may be the first to do it.
     if (somebodyHasMore || (who !== 0 && text.includes("reserve"))) {
