@@ -1,7 +1,5 @@
 /** Plays many scripts against pairs of servers, and shrinks one that shows a difference. */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
 import { Generator } from "./differentialGenerator.ts"
 import { Difference, type Pair, type PairOptions, startPair } from "./differentialPair.ts"
 import { Random } from "./differentialRandom.ts"
@@ -25,6 +23,9 @@ export interface Figures {
   readonly differences: ReadonlyArray<string>
 }
 
+/** A run ends with so many differences. */
+const mostDifferences = 3
+
 type Outcome = "same" | "left" | Difference
 
 const playOn = async (pair: Pair, next: (scene: Scene) => Step | undefined) => {
@@ -44,7 +45,7 @@ const withPair = <A>(options: PairOptions, use: (pair: Pair) => Promise<A>): Pro
   Effect.runPromise(Effect.scoped(Effect.flatMap(startPair(options), (pair) => Effect.promise(() => use(pair)))))
 
 const replay = (options: PairOptions, script: Script) =>
-  withPair(options, async (pair) => {
+  withPair({ ...options, patience: 500 }, async (pair) => {
     const steps = script[Symbol.iterator]()
     const { outcome } = await playOn(pair, () => {
       const { done, value } = steps.next()
@@ -68,7 +69,13 @@ const shrink = async (options: PairOptions, script: Script): Promise<Script> => 
   return smallest
 }
 
-const report = async (options: RunOptions, seed: number, difference: Difference, log: Array<string>, script: Script) => {
+const report = async (
+  options: RunOptions,
+  seed: number,
+  difference: Difference,
+  log: Array<string>,
+  script: Script
+) => {
   const again = await replay(options, script)
   const tell = ({ expected, heard, who }: Difference, log: ReadonlyArray<string>) =>
     [
@@ -88,14 +95,16 @@ const report = async (options: RunOptions, seed: number, difference: Difference,
 }
 
 /** Each script has a seed of its own: that of the run, and where it stands in the run. */
-export const run = async (options: RunOptions): Promise<Figures> => {
+export const run = (options: RunOptions): Effect.Effect<Figures> => Effect.promise(() => runAll(options))
+
+const runAll = async (options: RunOptions): Promise<Figures> => {
   const startedAt = performance.now()
   let steps = 0
   let commands = 0
   let left = 0
   let scripts = 0
   const differences: Array<string> = []
-  while (scripts < options.scripts && differences.length < 3) {
+  while (scripts < options.scripts && differences.length < mostDifferences) {
     await withPair(options, async (pair) => {
       let outcome: Outcome = "same"
       while (outcome === "same" && scripts < options.scripts) {
@@ -117,17 +126,4 @@ export const run = async (options: RunOptions): Promise<Figures> => {
     })
   }
   return { scripts, steps, commands, seconds: (performance.now() - startedAt) / 1000, left, differences }
-}
-
-/** A library that freezes the clock, as long as `use` runs. */
-export const withScope = async <A, B>(
-  acquire: Effect.Effect<A, never, Scope.Scope>,
-  use: (value: A) => Promise<B>
-): Promise<B> => {
-  const scope = Effect.runSync(Scope.make())
-  try {
-    return await use(await Effect.runPromise(Scope.extend(acquire, scope)))
-  } finally {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-  }
 }

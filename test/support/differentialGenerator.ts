@@ -233,11 +233,20 @@ export class Generator {
       [2, random.between(231, 2000)]
     ])
     // The real server loses a CRLF that falls on the edge of its buffer.
-    const filler = random.pick(["x", "delete 1 ", "stats\n", "\0"]).repeat(2000).slice(0, size % 224 === 1 ? size - 1 : size - 2)
+    const filler = random.pick(["x", "delete 1 ", "stats\n", "\0"]).repeat(2000).slice(
+      0,
+      size % 224 === 1 ? size - 1 : size - 2
+    )
     return `${filler}\r\n`
   }
 
+  /** The real server loses a CRLF that falls on the edge of its buffer. */
   private command(scene: Scene, who: number): string {
+    const text = this.anyCommand(scene, who)
+    return text.split("\r\n").some((line) => line.length % 224 === 223) ? "stats\r\n" : text
+  }
+
+  private anyCommand(scene: Scene, who: number): string {
     const { random } = this
     // Behind a reserve that blocks nothing may look at a job, since somebody may be uploading it then.
     const isBehind = who === 0
@@ -294,9 +303,16 @@ export class Generator {
     const head = `put ${this.priority(scene)} ${this.delay(scene)} ${this.ttr(scene)}`
     return random.weighted<() => string>([
       [4, () => `${head} ${Math.max(0, body.length + random.between(-3, 3))}\r\n${body}\r\n`],
-      [3, () => `${head} ${random.pick(oddNumbers.filter((number) => number !== "9007199254740993"))}\r\n${body}\r\n`
+      [3, () =>
+        `${head} ${random.pick(oddNumbers.filter((number) => number !== "9007199254740993"))}\r\n${body}\r\n`
           .replace("4294967295", "4294967296")],
-      [3, () => `put ${this.odd("0")} ${this.odd("0")} ${this.odd("1000")} ${body.length}${random.pick(["", " ", "x", " 1"])}\r\n${body}\r\n`],
+      [
+        3,
+        () =>
+          `put ${this.odd("0")} ${this.odd("0")} ${this.odd("1000")} ${body.length}${
+            random.pick(["", " ", "x", " 1"])
+          }\r\n${body}\r\n`
+      ],
       [2, () => {
         const size = this.maxJobSize + random.pick([0, 1, 1, 2, 300, 5000])
         return `${head} ${size}${random.pick(["", "", " junk"])}\r\n${"w".repeat(size)}${random.pick(["\r\n", "ww"])}`
@@ -327,7 +343,9 @@ export class Generator {
 
   private tube(scene: Scene): string {
     const { random } = this
-    return random.pick(!scene.isTimed && random.chance(0.05) ? badTubes : random.chance(0.8) ? tubes.slice(0, 4) : tubes)
+    return random.pick(
+      !scene.isTimed && random.chance(0.05) ? badTubes : random.chance(0.8) ? tubes.slice(0, 4) : tubes
+    )
   }
 
   private priority(scene: Scene): string {

@@ -24,24 +24,24 @@ export const grain = 0.125
 /** How many grains a second has. */
 export const second = 1000 / grain
 
-/** How long a reply may take, in milliseconds. */
-const patience = 5000
+/** Whether this machine can make a program live at the time that it is told: Linux can, with a compiler. */
+export const canFreezeClock = process.platform === "linux" &&
+  spawnSync("cc", ["--version"], { stdio: "ignore" }).status === 0
 
-/** Compiles what lets a program live at the time that a file tells; `undefined` where that cannot be done. */
-export const frozenClock: Effect.Effect<string | undefined, never, Scope.Scope> = Effect.map(
-  temporaryFolder,
-  (folder) => {
-    if (process.platform !== "linux" || spawnSync("cc", ["--version"], { stdio: "ignore" }).status !== 0) return undefined
-    const library = join(folder, "frozenClock.so")
-    execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, fileURLToPath(new URL("frozenClock.c", import.meta.url))])
-    return library
-  }
-)
+/** A library that gives the program into which it is loaded the time that stands in a file. */
+export const frozenClock: Effect.Effect<string, never, Scope.Scope> = Effect.map(temporaryFolder, (folder) => {
+  const library = join(folder, "frozenClock.so")
+  const source = fileURLToPath(new URL("frozenClock.c", import.meta.url))
+  execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, source])
+  return library
+})
 
 export interface PairOptions {
   /** The library that freezes the clock. Without, the real server lives in the real time, and the other in none. */
   readonly clock?: string | undefined
   readonly maxJobSize?: number | undefined
+  /** How long a reply may take, in milliseconds. Default: 5000. */
+  readonly patience?: number | undefined
 }
 
 /** The two did not do the same. */
@@ -74,16 +74,23 @@ export class Pair {
   readonly control: Peer
   private readonly server: Server
   private readonly setClock: ((grains: number) => void) | undefined
+  private readonly patience: number
   private readonly mask: Mask
   private readonly peers = new Set<Peer>()
   private onChange: () => void = () => {}
   private grains = startOfTime
 
-  /** `knock` is a connection of its own, over which the real server has been asked for its statistics before. */
-  constructor(server: Server, statistics: string, maxJobSize: number, setClock: ((grains: number) => void) | undefined) {
+  /** The statistics are those of the real server, asked for over a connection that is gone. */
+  constructor(
+    server: Server,
+    statistics: string,
+    { clock, maxJobSize = 65_535, patience = 5000 }: PairOptions,
+    setClock: (grains: number) => void
+  ) {
     this.server = server
-    this.setClock = setClock
-    this.mask = maskFor(setClock === undefined ? "real" : "frozen")
+    this.patience = patience
+    this.setClock = clock === undefined ? undefined : setClock
+    this.mask = maskFor(clock === undefined ? "real" : "frozen")
     this.broker = new Broker({
       version: statistics.includes("hostname: \"") ? "1.13" : "1.12",
       id: "",
@@ -162,7 +169,9 @@ export class Pair {
     this.grains = grains
     this.setClock?.(grains)
     this.act(() => {})
-    await this.agree(2)
+    // The real server sleeps until somebody says something, and then looks at its clock.
+    await this.roundTrip()
+    await this.agree(1)
   }
 
   /** The signal comes when it comes: it is waited for, and each time the question is asked of both. */
@@ -188,7 +197,7 @@ export class Pair {
       [...this.peers].every(({ expected, heard }) =>
         heard.replies.length >= expected.replies.length && heard.isClosed === expected.isClosed
       )
-    if (await this.until(hasCome)) for (let i = 0; i < turns; i++) await this.roundTrip()
+    if (await this.until(hasCome)) { for (let i = 0; i < turns; i++) await this.roundTrip() }
     for (const peer of this.peers) this.compare(peer)
   }
 
@@ -222,7 +231,7 @@ export class Pair {
         this.onChange = () => {}
         resolve(isTrue)
       }
-      const timer = setTimeout(() => finish(false), patience)
+      const timer = setTimeout(() => finish(false), this.patience)
       this.onChange = () => {
         if (condition()) finish(true)
       }
@@ -266,8 +275,9 @@ export class Pair {
 }
 
 /** Starts both. */
-export const startPair = ({ clock, maxJobSize }: PairOptions): Effect.Effect<Pair, never, Scope.Scope> =>
+export const startPair = (options: PairOptions): Effect.Effect<Pair, never, Scope.Scope> =>
   Effect.gen(function*() {
+    const { clock, maxJobSize } = options
     const file = join(yield* temporaryFolder, "clock")
     const time = new BigInt64Array(1)
     const write = (grains: number) => {
@@ -286,7 +296,7 @@ export const startPair = ({ clock, maxJobSize }: PairOptions): Effect.Effect<Pai
     })
     const statistics = yield* ask(server)
     return yield* Effect.acquireRelease(
-      Effect.sync(() => new Pair(server, statistics, maxJobSize ?? 65_535, clock === undefined ? undefined : setClock)),
+      Effect.sync(() => new Pair(server, statistics, options, setClock)),
       (pair) => Effect.sync(() => pair.control.socket.destroy())
     )
   })

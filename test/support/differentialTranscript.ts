@@ -12,8 +12,11 @@ const ofTheTime = ["uptime", "age", "time-left", "pause-time-left"]
 const masker = (keys: ReadonlyArray<string>) => {
   const pattern = new RegExp(`^(${keys.join("|")}): (?:(")[^\\n]*"|[^\\n]*)$`, "gm")
   return (document: string) =>
-    document.replace(pattern, (line: string, key: string, quote: string | undefined) =>
-      key === "id" && document.startsWith("---\nid: ") ? line : `${key}: ${quote ?? ""}*${quote ?? ""}`)
+    document.replace(
+      pattern,
+      (line: string, key: string, quote: string | undefined) =>
+        key === "id" && document.startsWith("---\nid: ") ? line : `${key}: ${quote ?? ""}*${quote ?? ""}`
+    )
 }
 
 export type Mask = (document: string) => string
