@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { findBeanstalkd } from "../support/beanstalkd.ts"
 import { type Figures, run } from "../support/differential.ts"
-import { canFreezeClock, frozenClock } from "../support/differentialPair.ts"
+import { canFreezeClock, frozenClock, type Pair, type Peer, second, startPair } from "../support/differentialPair.ts"
 import { describeReal } from "../support/real.ts"
 
 const asked = process.env["EFFECT_BEANSTALK_FUZZ"]
@@ -32,6 +32,45 @@ const showsNoDifference = (name: string, { differences, ...figures }: Figures) =
         `${left} scripts left since the real server would not survive them`
     )
   })
+
+/** Here the real server has no other clock than ours: what is expected of it at a time is waited for. */
+const threeSeconds = async (pair: Pair) => {
+  const say = (peer: Peer, text: string) => pair.say(peer, Buffer.from(text))
+  const put = (delay: number, ttr: number, priority = 0) => `put ${priority} ${delay} ${ttr} 0\r\n\r\n`
+  const open = async (count: number, text: string) => {
+    const peers: Array<Peer> = []
+    for (let i = 0; i < count; i++) {
+      const peer = await pair.open(text.slice(0, 1) + i)
+      await say(peer, `use ${text}\r\nwatch ${text}\r\nignore default\r\n`)
+      peers.push(peer)
+    }
+    return peers
+  }
+  const start = pair.now
+  const producer = await pair.open("producer")
+  const waiting = await open(12, "due")
+  const paused = await open(6, "paused")
+  const [holder, next] = await open(2, "held")
+  const [careful] = await open(1, "kept")
+  const impatient = await open(6, "nothing")
+  for (const worker of waiting) await say(worker, "reserve\r\n")
+  await say(producer, `use held\r\n${put(0, 2)}use kept\r\n${put(0, 3)}use due\r\n`)
+  await say(holder!, "reserve-with-timeout 0\r\n")
+  await say(careful!, "reserve\r\n")
+  // Jobs that are due one behind the other go to those who wait in an odd order; the more urgent is not the sooner.
+  for (let i = 0; i < 6; i++) await say(producer, put(2, 1000, 6 - i))
+  for (let i = 0; i < 6; i++) await say(producer, put(1, 1000, i))
+  await say(producer, `use paused\r\npause-tube paused 2\r\n${put(0, 1000, 2)}${put(0, 1000, 1)}${put(0, 1000, 1)}`)
+  for (const worker of paused) await say(worker, "reserve-with-timeout 3\r\n")
+  for (const worker of impatient.slice(0, 3)) await say(worker, "reserve-with-timeout 1\r\n")
+  for (const worker of impatient.slice(3)) await say(worker, "reserve-with-timeout 3\r\n")
+  await say(careful!, "reserve\r\n")
+  for (let seconds = 1; seconds <= 3; seconds++) await pair.advance(start + seconds * second)
+  // The real server may have overlooked the end of a job, until its holder says something.
+  for (const worker of [holder!, careful!]) await say(worker, "list-tube-used\r\n")
+  await say(next!, "reserve-with-timeout 0\r\nreserve-with-timeout 0\r\n")
+  await say(next!, "stats-job 1\r\nstats-job 2\r\nstats-tube due\r\nstats-tube paused\r\nstats\r\n")
+}
 
 describeReal(`the broker and ${findBeanstalkd()}`, () => {
   it.live("answer alike when time does not matter", () =>
@@ -55,6 +94,12 @@ describeReal(`the broker and ${findBeanstalkd()}`, () => {
       run({ seed, scripts: scripts(10), length: 60, drains: true }),
       (figures) => showsNoDifference("draining", figures)
     ), timeout)
+
+  it.live("let the same happen in the same order when time passes", () =>
+    Effect.gen(function*() {
+      const pair = yield* startPair({})
+      yield* Effect.promise(() => threeSeconds(pair))
+    }).pipe(Effect.scoped))
 
   describe.runIf(canFreezeClock)("by a clock that is put forward by hand", () => {
     it.live("answer alike", () =>

@@ -77,13 +77,10 @@ const report = async (
   script: Script
 ) => {
   const again = await replay(options, script)
-  const tell = ({ expected, heard, who }: Difference, log: ReadonlyArray<string>) =>
-    [
-      ...log.slice(-40),
-      `connection ${who}`,
-      ...expected.map((reply) => `  broker:     ${JSON.stringify(reply)}`),
-      ...heard.map((reply) => `  beanstalkd: ${JSON.stringify(reply)}`)
-    ].map((line) => line.replace(/(.)\1{29,}/g, (run: string, one: string) => `${one}{${run.length}}`)).join("\n")
+  const tell = ({ message }: Difference, log: ReadonlyArray<string>) =>
+    [...log.slice(-40), message]
+      .join("\n")
+      .replace(/(.)\1{29,}/g, (run: string, one: string) => `${one}{${run.length}}`)
   if (!(again.outcome instanceof Difference)) {
     return `seed ${seed}: a difference that does not show on new servers\n${tell(difference, log)}`
   }

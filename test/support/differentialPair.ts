@@ -49,7 +49,15 @@ export class Difference extends Data.TaggedError("Difference")<{
   readonly who: string
   readonly expected: ReadonlyArray<string>
   readonly heard: ReadonlyArray<string>
-}> {}
+}> {
+  override get message() {
+    return [
+      `connection ${this.who}`,
+      ...this.expected.map((reply) => `  broker:     ${JSON.stringify(reply)}`),
+      ...this.heard.map((reply) => `  beanstalkd: ${JSON.stringify(reply)}`)
+    ].join("\n")
+  }
+}
 
 /** One connection to both. */
 export interface Peer {
