@@ -17,6 +17,9 @@ const badTubes = ["", "-a", "a b", " a", "a ", "a*", "x".repeat(201), "a\0b", "\
 
 const priorities = [0, 0, 1, 1, 2, 1023, 1024, 4294967295]
 
+/** In seconds. Of few there are often several at once. */
+const shortTimes = [1, 2, 3, 5, 10, 20]
+
 const oddNumbers = [
   "",
   "-1",
@@ -203,18 +206,22 @@ export class Generator {
       this.rests.delete(who)
       return rest
     }
+    const spoiling = this.spoiling(scene, who)
+    if (spoiling !== undefined) return spoiling
     const commands = random.chance(0.35) ? random.between(2, 8) : 1
-    const text = Array.from({ length: commands }, () => this.command(scene, who)).join("") + this.last(scene, who)
-    if (text.length < 2 || scene.isWaiting(who) || !random.chance(0.12)) return text
+    const text = Array.from({ length: commands }, () => this.command(scene, who)).join("")
+    // The player has to know by the text who looks at a job, who may wait, and how long.
+    const isWhole = text.includes("peek ") || (text.includes("reserve") && (who !== 0 || scene.isTimed))
+    if (isWhole || scene.isWaiting(who) || !random.chance(0.15)) return text
     const place = random.between(1, text.length - 1)
     this.rests.set(who, text.slice(place))
     return text.slice(0, place)
   }
 
-  /** What may spoil the reading of everything behind it comes last. */
-  private last(scene: Scene, who: number): string {
+  /** What may spoil the reading of everything behind it. */
+  private spoiling(scene: Scene, who: number): string | undefined {
     const { random } = this
-    if (scene.isTimed || scene.isWaiting(who) || !random.chance(0.02)) return ""
+    if (scene.isTimed || scene.isWaiting(who) || !random.chance(0.03)) return undefined
     return random.weighted<() => string>([
       [2, () => `foo\rbar\r\n`],
       [2, () => "list-tube-used\r\r\n"],
@@ -355,7 +362,7 @@ export class Generator {
 
   private delay(scene: Scene): string {
     const { random } = this
-    if (scene.isTimed) return String(random.chance(0.6) ? 0 : random.between(1, 20))
+    if (scene.isTimed) return String(random.chance(0.6) ? 0 : random.pick(shortTimes))
     return random.weighted([
       [20, () => "0"],
       [9, () => this.longDelay(1000)],
@@ -375,7 +382,7 @@ export class Generator {
   private ttr(scene: Scene): string {
     const { random } = this
     if (!scene.isTimed) return random.weighted([[20, "1000"], [3, "9999"], [1, "4294967295"], [0.2, "4294967296"]])
-    let ttr = 2 * random.between(1, 20)
+    let ttr = 2 * random.between(0, 20)
     while (this.ttrs.has(ttr)) ttr += 2
     this.ttrs.add(ttr)
     return String(ttr)
@@ -389,7 +396,7 @@ export class Generator {
 
   private pause(scene: Scene): string {
     const { random } = this
-    if (scene.isTimed) return String(random.between(1, 20))
+    if (scene.isTimed) return String(random.pick(shortTimes))
     return random.weighted([[5, "0"], [5, "1000"], [2, "4294967295"], [0.3, "4294967296"], [0.3, "-1"], [0.3, "1000 "]])
   }
 }

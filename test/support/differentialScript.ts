@@ -40,6 +40,9 @@ export interface Scene {
 /** A kernel that hears nothing back keeps to itself what is said beyond this, for a while. */
 const mostUnanswered = 5
 
+/** What can wait to be read behind a reserve. */
+const mostUnread = 8000
+
 /** How the real server cuts what it reads. */
 const bufferSize = 224
 
@@ -134,10 +137,13 @@ export class Player implements Scene {
   private async say(peer: Peer, who: number, text: string): Promise<void> {
     if (peer.hasEnded || (peer.connection.isWaiting && who !== 0)) return
     if (peer.unanswered >= mostUnanswered) return
+    // What a kernel has no room for keeps back even that the connection has been closed.
+    if (who === 0 && text.length > mostUnread && (peer.connection.isWaiting || text.includes("reserve"))) return
     // The real server shows memory of others to one who looks at a job that is being uploaded.
     if (this.pair.broker.queues.counts.invalid > 0 && text.includes("peek ")) return
     const bytes = Buffer.from(text.replace(marked, (mark) => `${this.firstId + mark.charCodeAt(0) - marks}`), "latin1")
-    // The real server loses a CRLF that falls on the edge of its buffer.
+    // The real server loses a CRLF that falls on the edge of its buffer, which is where it is said to be only if a line begins.
+    if (peer.unanswered > 0 && /[^\r]{200}/.test(text)) return
     if (peer.connection.backlog > 0 && !peer.connection.isWaiting && hasCROnEdge(bytes, peer.connection.backlog)) return
     await this.letTimePass()
     if (text.includes("reserve-with-timeout")) this.timed.add(peer)
