@@ -17,8 +17,8 @@ const asked = process.env["EFFECT_BEANSTALK_FUZZ"]
 
 const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? 1)
 
-/** How many scripts, of those that are played without being asked. */
-const scripts = (usually: number) => asked === undefined ? usually : Math.ceil(Number(asked) * usually / 100)
+/** How many scripts there are of each of the two main kinds. */
+const scripts = Number(asked ?? 40)
 
 const timeout = Duration.toMillis(asked === undefined ? "30 seconds" : "30 minutes")
 
@@ -75,15 +75,15 @@ const threeSeconds = async (pair: Pair) => {
 describeReal(`the broker and ${findBeanstalkd()}`, () => {
   it.live("answer alike when time does not matter", () =>
     Effect.flatMap(
-      run({ seed, scripts: scripts(100), length: 60 }),
+      run({ seed, scripts, length: 60 }),
       (figures) => showsNoDifference("without time", figures)
     ), timeout)
 
   it.live("answer alike when bodies may not be long", () =>
     Effect.flatMap(
       Effect.zip(
-        run({ seed, scripts: scripts(15), length: 60, maxJobSize: 10 }),
-        run({ seed, scripts: scripts(10), length: 60, maxJobSize: 0 })
+        run({ seed, scripts: Math.ceil(scripts / 6), length: 60, maxJobSize: 10 }),
+        run({ seed, scripts: Math.ceil(scripts / 10), length: 60, maxJobSize: 0 })
       ),
       ([few, none]) =>
         Effect.zip(showsNoDifference("10 bytes at most", few), showsNoDifference("no bytes at all", none))
@@ -91,7 +91,7 @@ describeReal(`the broker and ${findBeanstalkd()}`, () => {
 
   it.live("answer alike when draining begins", () =>
     Effect.flatMap(
-      run({ seed, scripts: scripts(10), length: 60, drains: true }),
+      run({ seed, scripts: Math.ceil(scripts / 10), length: 60, drains: true }),
       (figures) => showsNoDifference("draining", figures)
     ), timeout)
 
@@ -102,10 +102,22 @@ describeReal(`the broker and ${findBeanstalkd()}`, () => {
     }).pipe(Effect.scoped))
 
   describe.runIf(canFreezeClock)("by a clock that is put forward by hand", () => {
+    it.live("give jobs that end together back in the order in which they were reserved", () =>
+      Effect.gen(function*() {
+        const pair = yield* startPair({ clock: yield* frozenClock })
+        yield* Effect.promise(async () => {
+          const holder = await pair.open("holder")
+          await pair.say(holder, Buffer.from("put 1 0 10 0\r\n\r\nput 0 0 10 0\r\n\r\nreserve\r\nreserve\r\n"))
+          const waiting = await pair.open("waiting")
+          await pair.say(waiting, Buffer.from("reserve\r\n"))
+          await pair.advance(pair.now + 11 * second)
+        })
+      }).pipe(Effect.scoped))
+
     it.live("answer alike", () =>
       Effect.gen(function*() {
         const clock = yield* frozenClock
-        const figures = yield* run({ seed, scripts: scripts(100), length: 80, clock })
+        const figures = yield* run({ seed, scripts, length: 80, clock })
         yield* showsNoDifference("with time", figures)
       }).pipe(Effect.scoped), timeout)
   })

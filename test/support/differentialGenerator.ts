@@ -262,6 +262,7 @@ export class Generator {
       [isHostile ? 4 : 0, () => `${random.pick(garbage)}\r\n`],
       [isHostile ? 4 : 0, () => this.badPut(scene)],
       [18, () => this.put(scene)],
+      [scene.isTimed ? 4 : 0, () => this.together(scene)],
       [12, () => "reserve\r\n"],
       [8, () => `reserve-with-timeout ${this.timeout(scene, who)}\r\n`],
       [4, () => `reserve-job ${this.id(scene, who)}\r\n`],
@@ -293,6 +294,15 @@ export class Generator {
     const body = this.body()
     return `put ${this.priority(scene)} ${this.delay(scene)} ${this.ttr(scene)} ${body.length}\r\n${body}\r\n`
       .replace("put ", random.chance(0.02) ? "put   " : "put ")
+  }
+
+  /** Jobs of several tubes that are due at the same time. */
+  private together(scene: Scene): string {
+    const delay = this.random.pick(shortTimes)
+    return Array.from(
+      { length: this.random.between(2, 4) },
+      () => `use ${this.tube(scene)}\r\nput ${this.priority(scene)} ${delay} ${this.ttr(scene)} 0\r\n\r\n`
+    ).join("")
   }
 
   private body(): string {
