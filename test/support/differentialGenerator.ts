@@ -218,15 +218,17 @@ export class Generator {
     return text.slice(0, place)
   }
 
-  /** What may spoil the reading of everything behind it. */
+  /** What may spoil everything behind it. */
   private spoiling(scene: Scene, who: number): string | undefined {
     const { random } = this
-    if (scene.isTimed || scene.isWaiting(who) || !random.chance(0.03)) return undefined
+    if (scene.isTimed || scene.isWaiting(who) || !random.chance(0.05)) return undefined
     return random.weighted<() => string>([
       [2, () => `foo\rbar\r\n`],
       [2, () => "list-tube-used\r\r\n"],
       [2, () => "list-tube-used\n"],
       [4, () => this.overlong()],
+      // A pause of nothing ends when the real server's clock next ticks, which may be just before or behind the next command.
+      [who === 0 ? 0 : 8, () => `pause-tube ${this.tube(scene)} 0\r\n`],
       [1, () => "quit\r\n"],
       [1, () => "quitx\r\n"]
     ])()
@@ -407,6 +409,6 @@ export class Generator {
   private pause(scene: Scene): string {
     const { random } = this
     if (scene.isTimed) return String(random.pick(shortTimes))
-    return random.weighted([[5, "0"], [5, "1000"], [2, "4294967295"], [0.3, "4294967296"], [0.3, "-1"], [0.3, "1000 "]])
+    return random.weighted([[5, "1000"], [2, "4294967295"], [0.3, "4294967296"], [0.3, "-1"], [0.3, "1000 "]])
   }
 }
