@@ -39,6 +39,8 @@
  * - A connection that waits in a reserve while its own job runs out is told `DEADLINE_SOON`, and gets nothing else. In the
  *   real one it may be given that very job without being told, and the reply of another may be lost.
  * - Of several connections whose appointments fall together, all are kept. The real one may lose one of them.
+ * - When several connections have commands to be done at the same time, they are done connection by connection. The real one
+ *   takes one command of each in turn.
  * - `peek` of a job that is still being uploaded is `NOT_FOUND`. The real one shows memory of other jobs.
  * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT` and no more.
  *   The real one also swallows the command behind it.

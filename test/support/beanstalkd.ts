@@ -56,6 +56,8 @@ export interface ServerOptions {
   readonly port?: number
   /** More arguments for the program: `-z`, `-b`, … */
   readonly args?: ReadonlyArray<string>
+  /** More variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const freePort = Effect.async<number>((resume) => {
@@ -101,7 +103,12 @@ export const startBeanstalkd = (options: ServerOptions = {}): Effect.Effect<Serv
       : { host: "127.0.0.1", port: options.port ?? (yield* freePort) }
     const listen = "path" in target ? ["-l", `unix:${target.path}`] : ["-l", target.host, "-p", `${target.port}`]
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(program, [...listen, ...options.args ?? []], { stdio: "ignore" })),
+      Effect.sync(() =>
+        spawn(program, [...listen, ...options.args ?? []], {
+          stdio: "ignore",
+          env: { ...process.env, ...options.env }
+        })
+      ),
       (child) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), ended(child))
     )
     const connect = () => Net.connect(target)

@@ -12,7 +12,7 @@ export class Broker {
   readonly queues: Queues
   readonly identity: Identity
   readonly counters: { -readonly [K in keyof Counters]: Counters[K] } & { readonly commands: Map<CommandName, number> }
-  /** Those that have something to say. */
+  /** Those that have something to say, and behind that perhaps something to do. */
   private readonly replied = new Set<Connection>()
 
   /** Times are in milliseconds since 1970. */
@@ -34,9 +34,16 @@ export class Broker {
     this.queues.now = now
     this.queues.tick()
     const result = what()
-    for (const connection of this.replied) connection.flush()
-    this.replied.clear()
+    this.goOn()
     return result
+  }
+
+  /** Whoever was given an answer by what another did, or by the time, does what it has been sent meanwhile. */
+  private goOn(): void {
+    for (const connection of this.replied) {
+      this.replied.delete(connection)
+      connection.goOn()
+    }
   }
 
   /** When something will happen by itself: `at` is to be called then. */

@@ -44,6 +44,8 @@ export class Connection extends Client {
   private isClosed = false
   /** The peer reads too slowly. */
   private isBlocked = false
+  /** With the last one the connection breaks. */
+  private repliesLeft = Number.POSITIVE_INFINITY
 
   constructor(broker: Broker, number: number, wire: Wire) {
     super(number, broker.queues.defaultTube)
@@ -71,11 +73,16 @@ export class Connection extends Client {
     this.run()
   }
 
-  /** The peer has closed in an orderly way: what had been read already is still done. */
+  /**
+   * The peer has closed in an orderly way. What it has sent is still done, until that shows: the first reply is on its way
+   * before anybody notices that nobody is there, and the next finds the connection broken.
+   */
   hangUp(): void {
     if (this.isClosed) return
-    this.input.cut()
-    this.isBlocked = false
+    // One that leaves with something unread breaks the connection at once.
+    if (this.isBlocked) return this.close()
+    this.input.hasEnded = true
+    this.repliesLeft = 2
     this.run()
   }
 
@@ -96,14 +103,20 @@ export class Connection extends Client {
     this.run()
   }
 
-  /** Writes what is to be said so far. */
-  flush(): void {
+  /** Does what has come behind a reserve, when that has been answered, and writes what is to be said so far. */
+  goOn(): void {
+    this.run()
+    this.flush()
+  }
+
+  private flush(): void {
     if (this.output.length > 0 && !this.wire.write(this.output.take())) this.isBlocked = true
   }
 
   private run(): void {
     while (!this.isClosed && !this.isBlocked && this.step()) {
       this.broker.settle()
+      if (this.repliesLeft === 0) return this.close()
       if (this.output.length >= batchSize) this.flush()
     }
   }
@@ -315,6 +328,7 @@ export class Connection extends Client {
 
   /** Behind every answer something else may be due next. */
   private say(): ByteBuilder {
+    this.repliesLeft -= 1
     this.broker.onReply(this)
     return this.output
   }

@@ -14,8 +14,6 @@ export class Input {
   private head: Uint8Array = new Uint8Array(0)
   private offset = 0
   private readonly more: Array<Uint8Array> = []
-  /** How many of the bytes at `offset` beanstalkd would have in its buffer, and not in that of the kernel. */
-  private buffered = 0
   /** Whether a line is being thrown away. */
   private isOverlong = false
   /** Bytes that have not been read. */
@@ -55,14 +53,6 @@ export class Input {
     return this.read(most).length
   }
 
-  /** What the kernel still holds is lost: only what beanstalkd has read already remains. */
-  cut(): void {
-    this.head = this.head.subarray(0, this.offset + this.buffered)
-    this.more.length = 0
-    this.length = this.buffered
-    this.hasEnded = true
-  }
-
   /** Joins what is needed for a view on this many bytes; returns how many there are. */
   private fill(size: number): number {
     while (this.head.length - this.offset < size && this.more.length > 0) {
@@ -84,7 +74,6 @@ export class Input {
 
   private endLine(end: number): Uint8Array | "overlong" {
     const line = this.head.subarray(this.offset, end)
-    if (end + 2 - this.offset > this.buffered) this.buffered = Math.min(bufferSize, this.head.length - this.offset)
     this.skip(end + 2 - this.offset)
     if (!this.isOverlong) return line
     this.isOverlong = false
@@ -94,7 +83,6 @@ export class Input {
   private skip(size: number): void {
     this.offset += size
     this.length -= size
-    this.buffered = Math.max(0, this.buffered - size)
   }
 }
 
