@@ -34,8 +34,11 @@ export class Broker {
     this.queues.now = now
     this.queues.tick()
     const result = what()
-    for (const connection of this.replied) connection.flush()
-    this.replied.clear()
+    // What they do next may give something to say to those who have had their turn already: they get another.
+    for (const connection of this.replied) {
+      this.replied.delete(connection)
+      connection.proceed()
+    }
     return result
   }
 

@@ -94,8 +94,14 @@ export class Connection extends Client {
     this.run()
   }
 
+  /** Something was said: what the peer has sent behind a reserve that waited is done now. */
+  proceed(): void {
+    this.run()
+    this.flush()
+  }
+
   /** Writes what is to be said so far. */
-  flush(): void {
+  private flush(): void {
     if (this.output.length > 0 && !this.wire.write(this.output.take())) this.isBlocked = true
   }
 

@@ -1,5 +1,5 @@
 /**
- * What other clients got wrong on real servers. Each test is named after what must not happen again.
+ * What other clients got wrong. Each test is named after what must not happen again.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -7,12 +7,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type * as Net from "node:net"
-import { hostname } from "node:os"
-import { Beanstalkd, startBeanstalkd } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
 import {
   eventually,
   failsWith,
+  idOf,
   type Interference,
   newTube,
   open,
@@ -21,7 +19,9 @@ import {
   proxy,
   sent,
   traced
-} from "./support.ts"
+} from "../support/connections.ts"
+import { Beanstalkd } from "../support/server.ts"
+import { describeContract } from "../support/servers.ts"
 
 /** A connection to the shared server through a proxy, and the proxy's sockets to this side, to be cut. */
 const openThroughProxy = ({ toClient, toServer }: Interference = {}) =>
@@ -48,8 +48,8 @@ const show = (value: unknown) =>
 const replacing = (what: string, by: string) => (bytes: Buffer) =>
   Buffer.from(bytes.toString("latin1").replace(what, by), "latin1")
 
-describeReal("what other clients got wrong", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("hostile arguments", (it) => {
+describeContract("what other clients got wrong", (kind) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("hostile arguments", (it) => {
     /** As a program without types may call. */
     const numericText = JSON.parse("\"1\\r\\npause-tube default 9\"")
 
@@ -153,7 +153,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("options", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("options", (it) => {
     it.scoped("a priority of 0 and a ttr that was given are not overwritten by defaults", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -190,7 +190,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer({ args: ["-z", "2000000"] }), { excludeTestServices: true })("bodies", (it) => {
+  layer(Beanstalkd.layer(kind, { maxJobSize: 2000000 }), { excludeTestServices: true })("bodies", (it) => {
     it.scoped("bytes arrive as bytes, not as JSON or text", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -298,7 +298,7 @@ describeReal("what other clients got wrong", () => {
 
     it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd({ args: ["-z", "10"] })
+        const server = yield* kind.start({ maxJobSize: 10 })
         const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
         const beanstalk = yield* openTo(
           yield* proxy(server, { toClient: (bytes, client) => void client.write(enlarge(bytes)) })
@@ -314,7 +314,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("statistics", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("statistics", (it) => {
     for (
       const name of ["123", "1e5", "12e4567", "null", "true", "1.5", "0x1F", "my-hyphenated-tube", "a/b;c.d$e_(f)+g"]
     ) {
@@ -332,10 +332,11 @@ describeReal("what other clients got wrong", () => {
 
     it.scoped("the operating system is not a comment, and neither it nor the host is in quotes", () =>
       Effect.gen(function*() {
-        const beanstalk = yield* open()
+        const server = yield* Beanstalkd
+        const beanstalk = yield* openTo(server)
         const stats = yield* beanstalk.stats
         assert.match(stats.os ?? "", /^[^"].*[^"]$/)
-        assert.strictEqual(stats.hostname, hostname())
+        assert.strictEqual(stats.hostname, server.hostname)
       }))
 
     it.scoped("the server's id and its version are text, whatever number they look like", () =>
@@ -353,7 +354,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("several commands at once", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("several commands at once", (it) => {
     it.scoped("two concurrent reserves both get their own job", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -434,7 +435,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("times to run", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("times to run", (it) => {
     it.scoped("DEADLINE_SOON costs nothing: the job is still held, touch and delete work", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -487,10 +488,10 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("connections that end", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("connections that end", (it) => {
     it.scoped("everything in flight fails when the server is gone, a waiting reserve too; nothing hangs", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const observer = yield* openTo(server)
         const beanstalk = yield* openTo(server)
         const inFlight = yield* Effect.fork(Effect.all([
@@ -499,7 +500,7 @@ describeReal("what other clients got wrong", () => {
           failsWith(beanstalk.quit, "ConnectionLost")
         ], { concurrency: "unbounded" }))
         yield* eventually(observer.stats, (stats) => stats.currentWaiting === 1)
-        yield* server.signal("SIGKILL")
+        yield* server.kill
         const errors = yield* Fiber.join(inFlight)
         assert.deepStrictEqual(errors.map((error) => error.outcome), ["Unknown", "Unknown", "Unknown"])
         assert.strictEqual((yield* failsWith(beanstalk.stats, "ConnectionLost")).outcome, "NotSent")
@@ -508,7 +509,7 @@ describeReal("what other clients got wrong", () => {
     it.scoped("the connection after one that was lost starts afresh: no reply of the old one reaches it", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
-        const server = yield* Scope.extend(startBeanstalkd(), scope)
+        const server = yield* Scope.extend(kind.start(), scope)
         const observer = yield* openTo(server)
         const first = yield* openTo(server)
         const waiting = yield* Effect.fork(failsWith(first.reserve, "ConnectionLost"))
@@ -516,7 +517,7 @@ describeReal("what other clients got wrong", () => {
         yield* Scope.close(scope, Exit.void)
         yield* Fiber.join(waiting)
         assert("port" in server.target)
-        const second = yield* openTo(yield* startBeanstalkd({ port: server.target.port }))
+        const second = yield* openTo(yield* kind.start({ port: server.target.port }))
         const [used, count, id] = yield* Effect.all([
           second.use("afresh"),
           second.watch("afresh"),
@@ -528,11 +529,11 @@ describeReal("what other clients got wrong", () => {
     it.scoped("a connection does not come back by itself, without its tubes: it stays lost", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
-        const server = yield* Scope.extend(startBeanstalkd(), scope)
+        const server = yield* Scope.extend(kind.start(), scope)
         const beanstalk = yield* openTo(server, { tube: "mine" })
         yield* Scope.close(scope, Exit.void)
         assert("port" in server.target)
-        const restarted = yield* openTo(yield* startBeanstalkd({ port: server.target.port }))
+        const restarted = yield* openTo(yield* kind.start({ port: server.target.port }))
         const outcome = failsWith(beanstalk.put("x"), "ConnectionLost").pipe(Effect.map((error) => error.outcome))
         yield* eventually(outcome, (outcome) => outcome === "NotSent")
         const { currentConnections, totalJobs } = yield* restarted.stats
@@ -541,12 +542,12 @@ describeReal("what other clients got wrong", () => {
 
     it.scoped("a connection that could not be made does not stand in the way of the next", () =>
       Effect.gen(function*() {
-        const gone = yield* Effect.scoped(startBeanstalkd())
+        const gone = yield* Effect.scoped(kind.start())
         assert("port" in gone.target)
         assert.strictEqual((yield* failsWith(openTo(gone), "ConnectFailed")).reason, "Unreachable")
-        const server = yield* startBeanstalkd({ port: gone.target.port })
+        const server = yield* kind.start({ port: gone.target.port })
         const beanstalk = yield* openTo(gone)
-        assert.strictEqual((yield* beanstalk.stats).pid, server.pid)
+        assert.strictEqual((yield* beanstalk.stats).id, yield* idOf(server))
       }))
 
     it.scoped("an idle connection that is reset does not end the process; the next command fails", () =>
@@ -612,7 +613,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("replies that are out of step", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("replies that are out of step", (it) => {
     it.scoped("BadFormat to a put closes the connection: what the body was run as reaches nobody", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({

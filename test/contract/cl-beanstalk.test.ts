@@ -10,17 +10,12 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { mkdirSync, rmSync } from "node:fs"
 import { inspect } from "node:util"
-import { Beanstalkd, startBeanstalkd, temporaryFolder } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
 import {
-  canLimitMemory,
   connectorTo,
   eventually,
   failsWith,
   failureOf,
-  limitMemory,
   newTube,
   open,
   openOwnTube,
@@ -29,10 +24,12 @@ import {
   sent,
   traced,
   valid
-} from "./support.ts"
+} from "../support/connections.ts"
+import { Beanstalkd } from "../support/server.ts"
+import { describeContract } from "../support/servers.ts"
 
-describeReal("what cl-beanstalk can do", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("connections", (it) => {
+describeContract("what cl-beanstalk can do", (kind) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("connections", (it) => {
     it.scoped("connect and disconnect: closing the scope closes the connection, without a quit", () =>
       Effect.gen(function*() {
         const observer = yield* open()
@@ -164,7 +161,7 @@ describeReal("what cl-beanstalk can do", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("producing", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("producing", (it) => {
     it.scoped("use: it succeeds with the tube's name", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -180,16 +177,14 @@ describeReal("what cl-beanstalk can do", () => {
         assert.deepStrictEqual([...(yield* beanstalk.peek(octets)).body], [0xe9])
       }))
 
-    it.scoped.runIf(canLimitMemory)(
+    it.scoped.runIf(kind.canFillQueues)(
       "buried-job: a job that was buried by put is a failure with its id, to carry on with",
       () =>
         Effect.gen(function*() {
-          const server = yield* startBeanstalkd()
+          const server = yield* kind.start()
           const beanstalk = yield* openTo(server)
-          const put = beanstalk.put("")
-          yield* Effect.all(Array.from({ length: 16_382 }, () => put), { concurrency: "unbounded", discard: true })
-          yield* limitMemory(server, 200_000)
-          const id = yield* put.pipe(Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)))
+          yield* server.fillQueues
+          const id = yield* beanstalk.put("").pipe(Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)))
           assert.strictEqual((yield* Effect.flatten(beanstalk.peekBuried())).id, id)
         })
     )
@@ -220,7 +215,7 @@ describeReal("what cl-beanstalk can do", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("working", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("working", (it) => {
     it.scoped("reserve: message and id, or :timed-out", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -286,7 +281,7 @@ describeReal("what cl-beanstalk can do", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("looking", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("looking", (it) => {
     it.scoped("peek: message and id, or :not-found; the next ready, delayed or buried job, or none", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -333,7 +328,7 @@ describeReal("what cl-beanstalk can do", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("conditions", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("conditions", (it) => {
     it.scoped("beanstalk-error: one guard knows every error of this client, and no other", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -355,13 +350,12 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("beanstalkd-out-of-memory: the restart Retry is Effect.retry while isRetryable", () =>
       Effect.gen(function*() {
-        const folder = yield* temporaryFolder
-        const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] }))
-        rmSync(folder, { recursive: true })
-        const full = yield* failsWith(Effect.forever(beanstalk.put(new Uint8Array(1000))), "OutOfMemory")
+        const { makeRoom, server } = yield* kind.startFull
+        const beanstalk = yield* openTo(server)
+        const full = yield* failsWith(beanstalk.put(new Uint8Array(1000)), "OutOfMemory")
         assert.isTrue(BeanstalkError.isServerError(full))
         const id = yield* beanstalk.put(new Uint8Array(1000)).pipe(
-          Effect.tapErrorTag("OutOfMemory", () => Effect.sync(() => mkdirSync(folder))),
+          Effect.tapErrorTag("OutOfMemory", () => makeRoom),
           Effect.retry({ while: BeanstalkError.isRetryable, times: 1 })
         )
         assert.strictEqual((yield* beanstalk.statsJob(id)).state, "ready")
@@ -369,9 +363,9 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("beanstalkd-draining: retryable, since another server or a later time may take the job", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
-        yield* server.signal("SIGUSR1")
+        yield* server.drain
         yield* eventually(beanstalk.stats, (stats) => stats.draining === true)
         const error = yield* failsWith(beanstalk.put("message"), "Draining")
         assert.isTrue(BeanstalkError.isRetryable(error))
@@ -389,30 +383,16 @@ describeReal("what cl-beanstalk can do", () => {
         const notSent = yield* failsWith(beanstalk.put("message"), "ConnectionLost")
         assert.strictEqual(notSent.outcome, "NotSent")
         assert.isTrue(BeanstalkError.isRetryable(notSent))
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const { beanstalk: doomed, lines } = yield* traced(openTo(server))
-        yield* server.signal("SIGSTOP")
+        yield* server.freeze
         const putting = yield* Effect.fork(Effect.flip(doomed.put("message")))
         yield* eventually(Effect.sync(() => sent(lines)), (written) => written.at(-1)?.startsWith("put ") === true)
-        yield* server.signal("SIGKILL")
+        yield* server.kill
         const unknown = yield* putting
         assert(unknown._tag === "ConnectionLost")
         assert.strictEqual(unknown.outcome, "Unknown")
         assert.isFalse(BeanstalkError.isRetryable(unknown))
-      }))
-
-    it.scoped("beanstalkd-internal-error: InternalError", () =>
-      Effect.gen(function*() {
-        const folder = yield* temporaryFolder
-        const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] }))
-        yield* beanstalk.put("message")
-        const { id } = yield* beanstalk.reserve
-        rmSync(folder, { recursive: true })
-        const fill = (size: number) => failsWith(Effect.forever(beanstalk.put(new Uint8Array(size))), "OutOfMemory")
-        yield* Effect.zipRight(fill(1000), fill(0))
-        const error = yield* failsWith(beanstalk.bury(id, 0), "InternalError")
-        assert.isTrue(BeanstalkError.isServerError(error))
-        assert.isFalse(BeanstalkError.isRetryable(error))
       }))
 
     it.scoped("bad-message-format and expected-crlf: bugs of the client, and their messages ask for a report", () =>
