@@ -25,142 +25,10 @@ import {
   traced,
   valid
 } from "../support/connections.ts"
-import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 describeContract("what cl-beanstalk can do", (kind) => {
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("connections", (it) => {
-    it.scoped("connect and disconnect: closing the scope closes the connection, without a quit", () =>
-      Effect.gen(function*() {
-        const observer = yield* open()
-        const { currentConnections } = yield* observer.stats
-        const scope = yield* Scope.make()
-        const { lines } = yield* traced(Scope.extend(open({ name: "short-lived" }), scope))
-        yield* eventually(observer.stats, (stats) => stats.currentConnections === currentConnections + 1)
-        yield* Scope.close(scope, Exit.void)
-        yield* eventually(observer.stats, (stats) => stats.currentConnections === currentConnections)
-        assert.notInclude(sent(lines), "quit")
-      }))
-
-    it.scoped("quit: it is really sent, and ends the connection", () =>
-      Effect.gen(function*() {
-        const { beanstalk, lines } = yield* traced(open())
-        yield* beanstalk.quit
-        assert.strictEqual(sent(lines).at(-1), "quit")
-        const error = yield* failsWith(beanstalk.stats, "ConnectionLost")
-        assert.strictEqual(error.outcome, "NotSent")
-      }))
-
-    it.scoped("with-beanstalk-connection: a scoped block has a connection that is closed when the block ends", () =>
-      Effect.gen(function*() {
-        const server = yield* Beanstalkd
-        const { leaked, tube } = yield* Effect.gen(function*() {
-          const beanstalk = yield* BeanstalkConnection.make()
-          return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
-        }).pipe(Effect.scoped, Effect.provide(connectorTo(server.target)))
-        assert.strictEqual(String(tube), "default")
-        yield* failsWith(leaked.listTubeUsed, "ConnectionLost")
-      }))
-
-    it.scoped("with-beanstalk-connection: so has a program that is given the Layer", () =>
-      Effect.gen(function*() {
-        const { target } = yield* Beanstalkd
-        const { leaked, tube } = yield* Effect.gen(function*() {
-          const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
-          return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
-        }).pipe(Effect.provide(NodeBeanstalk.layerConnection(target)))
-        assert.strictEqual(String(tube), "default")
-        yield* failsWith(leaked.listTubeUsed, "ConnectionLost")
-      }))
-
-    it.scoped("a connection prints with its name and its server", () =>
-      Effect.gen(function*() {
-        const beanstalk = yield* open({ name: "mailer" })
-        for (const printed of [String(beanstalk), JSON.stringify(beanstalk), inspect(beanstalk)]) {
-          assert.include(printed, "mailer")
-          assert.include(printed, beanstalk.address)
-        }
-      }))
-
-    it.scoped("a connection has its name and its server in what it logs", () =>
-      Effect.gen(function*() {
-        const annotations: Array<unknown> = []
-        const logger = Logger.make((entry) => void annotations.push(Object.fromEntries(entry.annotations)))
-        const beanstalk = yield* open({ name: "mailer" }).pipe(
-          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
-          Logger.withMinimumLogLevel(LogLevel.Trace)
-        )
-        assert.isNotEmpty(annotations)
-        for (const found of annotations) {
-          assert.deepStrictEqual(found, {
-            "beanstalkd.address": beanstalk.address,
-            "beanstalkd.connection": "mailer"
-          })
-        }
-      }))
-
-    it.scoped("*debug-protocol*: at Trace every line sent and received is logged, bodies only as sizes", () =>
-      Effect.gen(function*() {
-        const { beanstalk, lines } = yield* traced(open())
-        const opening = lines.length
-        const id = yield* beanstalk.put("secret", { priority: 1 })
-        yield* beanstalk.peek(id)
-        yield* beanstalk.delete(id)
-        yield* Effect.flip(beanstalk.touch(id))
-        assert.deepStrictEqual(lines.slice(opening), [
-          "> put 1 0 60 6 (6 bytes)",
-          `< INSERTED ${id}`,
-          `> peek ${id}`,
-          `< FOUND ${id} (6 bytes)`,
-          `> delete ${id}`,
-          "< DELETED",
-          `> touch ${id}`,
-          "< NOT_FOUND"
-        ])
-      }))
-
-    it.scoped("*debug-protocol*: nothing is logged when Trace is off", () =>
-      Effect.gen(function*() {
-        const logged: Array<unknown> = []
-        const logger = Logger.make(({ message }) => void logged.push(message))
-        yield* Effect.gen(function*() {
-          const beanstalk = yield* open()
-          yield* beanstalk.put("quiet")
-        }).pipe(
-          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
-          Logger.withMinimumLogLevel(LogLevel.Debug)
-        )
-        assert.deepStrictEqual(logged, [])
-      }))
-
-    it.scoped("this code can run on several worker processes at once: each job goes to one of them", () =>
-      Effect.gen(function*() {
-        const { beanstalk: producer, tube } = yield* openOwnTube()
-        const workers = yield* Effect.replicateEffect(open({ watch: [tube] }), 4)
-        const put = yield* Effect.forEach(
-          Array.from({ length: 100 }, (_, i) => `job ${i}`),
-          (body) => producer.put(body),
-          {
-            concurrency: "unbounded"
-          }
-        )
-        const work = (worker: BeanstalkConnection.Connection) =>
-          Effect.gen(function*() {
-            const done: Array<string> = []
-            while (true) {
-              const job = yield* Effect.option(worker.reserveWithTimeout(0))
-              if (Option.isNone(job)) return done
-              yield* worker.delete(job.value.id)
-              done.push(job.value.id)
-            }
-          })
-        const done = yield* Effect.forEach(workers, work, { concurrency: "unbounded" })
-        assert.sameMembers(done.flat(), [...put].map(String))
-        assert.strictEqual(done.flat().length, put.length)
-        assert.isTrue(done.every((jobs) => jobs.length > 0))
-      }))
-  })
-
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("producing", (it) => {
     it.scoped("use: it succeeds with the tube's name", () =>
       Effect.gen(function*() {
@@ -327,8 +195,142 @@ describeContract("what cl-beanstalk can do", (kind) => {
         yield* failsWith(beanstalk.statsJob(id), "JobNotFound")
       }))
   })
+})
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("conditions", (it) => {
+describeListening("what cl-beanstalk can do", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("connections", (it) => {
+    it.scoped("connect and disconnect: closing the scope closes the connection, without a quit", () =>
+      Effect.gen(function*() {
+        const observer = yield* open()
+        const { currentConnections } = yield* observer.stats
+        const scope = yield* Scope.make()
+        const { lines } = yield* traced(Scope.extend(open({ name: "short-lived" }), scope))
+        yield* eventually(observer.stats, (stats) => stats.currentConnections === currentConnections + 1)
+        yield* Scope.close(scope, Exit.void)
+        yield* eventually(observer.stats, (stats) => stats.currentConnections === currentConnections)
+        assert.notInclude(sent(lines), "quit")
+      }))
+
+    it.scoped("quit: it is really sent, and ends the connection", () =>
+      Effect.gen(function*() {
+        const { beanstalk, lines } = yield* traced(open())
+        yield* beanstalk.quit
+        assert.strictEqual(sent(lines).at(-1), "quit")
+        const error = yield* failsWith(beanstalk.stats, "ConnectionLost")
+        assert.strictEqual(error.outcome, "NotSent")
+      }))
+
+    it.scoped("with-beanstalk-connection: a scoped block has a connection that is closed when the block ends", () =>
+      Effect.gen(function*() {
+        const server = yield* ListeningBeanstalkd
+        const { leaked, tube } = yield* Effect.gen(function*() {
+          const beanstalk = yield* BeanstalkConnection.make()
+          return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
+        }).pipe(Effect.scoped, Effect.provide(connectorTo(server.target)))
+        assert.strictEqual(String(tube), "default")
+        yield* failsWith(leaked.listTubeUsed, "ConnectionLost")
+      }))
+
+    it.scoped("with-beanstalk-connection: so has a program that is given the Layer", () =>
+      Effect.gen(function*() {
+        const { target } = yield* ListeningBeanstalkd
+        const { leaked, tube } = yield* Effect.gen(function*() {
+          const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
+          return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
+        }).pipe(Effect.provide(NodeBeanstalk.layerConnection(target)))
+        assert.strictEqual(String(tube), "default")
+        yield* failsWith(leaked.listTubeUsed, "ConnectionLost")
+      }))
+
+    it.scoped("a connection prints with its name and its server", () =>
+      Effect.gen(function*() {
+        const beanstalk = yield* open({ name: "mailer" })
+        for (const printed of [String(beanstalk), JSON.stringify(beanstalk), inspect(beanstalk)]) {
+          assert.include(printed, "mailer")
+          assert.include(printed, beanstalk.address)
+        }
+      }))
+
+    it.scoped("a connection has its name and its server in what it logs", () =>
+      Effect.gen(function*() {
+        const annotations: Array<unknown> = []
+        const logger = Logger.make((entry) => void annotations.push(Object.fromEntries(entry.annotations)))
+        const beanstalk = yield* open({ name: "mailer" }).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Logger.withMinimumLogLevel(LogLevel.Trace)
+        )
+        assert.isNotEmpty(annotations)
+        for (const found of annotations) {
+          assert.deepStrictEqual(found, {
+            "beanstalkd.address": beanstalk.address,
+            "beanstalkd.connection": "mailer"
+          })
+        }
+      }))
+
+    it.scoped("*debug-protocol*: at Trace every line sent and received is logged, bodies only as sizes", () =>
+      Effect.gen(function*() {
+        const { beanstalk, lines } = yield* traced(open())
+        const opening = lines.length
+        const id = yield* beanstalk.put("secret", { priority: 1 })
+        yield* beanstalk.peek(id)
+        yield* beanstalk.delete(id)
+        yield* Effect.flip(beanstalk.touch(id))
+        assert.deepStrictEqual(lines.slice(opening), [
+          "> put 1 0 60 6 (6 bytes)",
+          `< INSERTED ${id}`,
+          `> peek ${id}`,
+          `< FOUND ${id} (6 bytes)`,
+          `> delete ${id}`,
+          "< DELETED",
+          `> touch ${id}`,
+          "< NOT_FOUND"
+        ])
+      }))
+
+    it.scoped("*debug-protocol*: nothing is logged when Trace is off", () =>
+      Effect.gen(function*() {
+        const logged: Array<unknown> = []
+        const logger = Logger.make(({ message }) => void logged.push(message))
+        yield* Effect.gen(function*() {
+          const beanstalk = yield* open()
+          yield* beanstalk.put("quiet")
+        }).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Logger.withMinimumLogLevel(LogLevel.Debug)
+        )
+        assert.deepStrictEqual(logged, [])
+      }))
+
+    it.scoped("this code can run on several worker processes at once: each job goes to one of them", () =>
+      Effect.gen(function*() {
+        const { beanstalk: producer, tube } = yield* openOwnTube()
+        const workers = yield* Effect.replicateEffect(open({ watch: [tube] }), 4)
+        const put = yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, i) => `job ${i}`),
+          (body) => producer.put(body),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        const work = (worker: BeanstalkConnection.Connection) =>
+          Effect.gen(function*() {
+            const done: Array<string> = []
+            while (true) {
+              const job = yield* Effect.option(worker.reserveWithTimeout(0))
+              if (Option.isNone(job)) return done
+              yield* worker.delete(job.value.id)
+              done.push(job.value.id)
+            }
+          })
+        const done = yield* Effect.forEach(workers, work, { concurrency: "unbounded" })
+        assert.sameMembers(done.flat(), [...put].map(String))
+        assert.strictEqual(done.flat().length, put.length)
+        assert.isTrue(done.every((jobs) => jobs.length > 0))
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("conditions", (it) => {
     it.scoped("beanstalk-error: one guard knows every error of this client, and no other", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -397,7 +399,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
 
     it.scoped("bad-message-format and expected-crlf: bugs of the client, and their messages ask for a report", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const put = valid(BeanstalkProtocol.put("x"))
         const touch = valid(BeanstalkProtocol.touch("1"))
         const expectedCrlf = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))?.error
@@ -409,7 +411,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
 
     it.scoped("unknown-command: carries the command, and the version that command needs", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const reply = yield* raw.ask("no-such-command 1\r\n")
         const error = failureOf(valid(BeanstalkProtocol.reserveJob("1")), reply)?.error
         assert(error?._tag === "UnknownCommand")
@@ -419,7 +421,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
 
     it.scoped("bad-reply: a reply without a meaning for the command is a ProtocolViolation that carries it", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(valid(BeanstalkProtocol.touch("1")), yield* raw.ask("list-tube-used\r\n"))
         assert(failure?.error._tag === "ProtocolViolation")
         assert.strictEqual(failure.error.reply, "USING default")
@@ -428,7 +430,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
 
     it.scoped("yaml-parsing-failed: unreadable statistics are a ProtocolViolation that names the line", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(BeanstalkProtocol.listTubes, yield* raw.ask("stats-tube default\r\n"))
         assert(failure?.error._tag === "ProtocolViolation")
         assert.match(failure.error.reply, /name: /)

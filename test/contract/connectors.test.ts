@@ -22,8 +22,8 @@ import {
   openTo,
   traced
 } from "../support/connections.ts"
-import { Beanstalkd, type Server } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
+import { describeListening } from "../support/servers.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -33,7 +33,7 @@ const certificate = fixture("cert.pem")
 const key = fixture("key.pem")
 
 /** What stunnel would be: TLS outside, the real server inside. Tells the name each client asked for. */
-const tlsProxy = (server: Server) =>
+const tlsProxy = (server: Listening) =>
   Effect.gen(function*() {
     const names: Array<unknown> = []
     const { port } = yield* listen(interfere(server), {
@@ -61,7 +61,7 @@ const whoAnswersOn = <E>(connection: Layer.Layer<BeanstalkConnection.BeanstalkCo
     Effect.provide(connection)
   )
 
-const portOf = (server: Server) => {
+const portOf = (server: Listening) => {
   assert("port" in server.target)
   return server.target.port
 }
@@ -69,34 +69,34 @@ const portOf = (server: Server) => {
 const withEnvironment = (variables: Readonly<Record<string, string>>) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
-describeContract("connectors", (kind) => {
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("TCP", (it) => {
+describeListening("connectors", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TCP", (it) => {
     it.scoped("reaches a server by host and port", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layer({ host: "127.0.0.1", port: portOf(server) })
         assert.strictEqual(yield* Effect.provide(whoAnswers, connector), yield* idOf(server))
       }))
 
     it.scoped("reaches a server by the name of its host", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "localhost", port: portOf(server) })
         assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
       }))
 
     it.scoped("reaches a server by an IPv6 address", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "::ffff:127.0.0.1", port: portOf(server) })
         assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
       }))
   })
 
-  layer(Beanstalkd.layer(kind, { unix: true }), { excludeTestServices: true })("unix sockets", (it) => {
+  layer(ListeningBeanstalkd.layer(kind, { unix: true }), { excludeTestServices: true })("unix sockets", (it) => {
     it.scoped("reach a server by path", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         assert("path" in server.target)
         const { path } = server.target
         assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUnix({ path })), yield* idOf(server))
@@ -114,10 +114,10 @@ describeContract("connectors", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("TLS", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TLS", (it) => {
     it.scoped("reaches a server behind a proxy whose certificate is trusted", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const { port } = yield* tlsProxy(server)
         const options = { host: "localhost", port, tls: { ca: certificate } }
         assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerTls(options)), yield* idOf(server))
@@ -126,7 +126,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("carries jobs of every size like TCP does", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tube = yield* newTube
         const beanstalk = yield* BeanstalkConnection.make({ tube, watch: [tube] }).pipe(
           Effect.provide(NodeConnector.layerTls({ host: "127.0.0.1", port, tls: { ca: certificate } }))
@@ -139,7 +139,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("asks for the host by name, and for another name when told so", () =>
       Effect.gen(function*() {
-        const { names, port } = yield* tlsProxy(yield* Beanstalkd)
+        const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tls = { ca: certificate, checkServerIdentity: () => undefined }
         yield* Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port, tls }))
         yield* Effect.provide(
@@ -152,7 +152,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("refuses a certificate that nobody vouches for", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
           Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port })),
           "ConnectFailed"
@@ -163,7 +163,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("refuses a certificate for another name", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { ca: certificate, servername: "queue.example.org" } }
         const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
@@ -172,7 +172,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("fails as Unreachable with a certificate of our own that is none: nothing has answered", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { cert: "none", key } }
         const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
@@ -180,7 +180,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("fails where the server speaks no TLS", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const options = { host: "127.0.0.1", port: portOf(server), tls: { ca: certificate } }
         const error = yield* failsWith(
           BeanstalkConnection.make({ connectTimeout: "200 millis" }).pipe(
@@ -193,7 +193,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("gives jobs back when the proxy cuts the connection", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const tube = yield* newTube
         const observer = yield* open({ tube })
         const id = yield* observer.put("x")
@@ -208,10 +208,10 @@ describeContract("connectors", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("URLs", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("URLs", (it) => {
     it.scoped("beanstalk://host:port is TCP", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const url = `beanstalk://127.0.0.1:${portOf(server)}`
         assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
         assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ url: `${url}/` })), yield* idOf(server))
@@ -219,7 +219,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("beanstalk://[address]:port is an IPv6 address", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const url = `beanstalk://[::ffff:127.0.0.1]:${portOf(server)}`
         assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
       }))
@@ -236,7 +236,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("beanstalks://host:port is TLS, with the certificate verified", () =>
       Effect.gen(function*() {
-        const { names, port } = yield* tlsProxy(yield* Beanstalkd)
+        const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
           Effect.provide(whoAnswers, NodeConnector.layerUrl(`beanstalks://localhost:${port}`)),
           "ConnectFailed"
@@ -246,10 +246,10 @@ describeContract("connectors", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("configuration", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("configuration", (it) => {
     it.scoped("BEANSTALKD_URL tells where the server is", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const environment = withEnvironment({ BEANSTALKD_URL: `beanstalk://127.0.0.1:${portOf(server)}` })
         assert.strictEqual(yield* environment(whoAnswersOn(NodeBeanstalk.layerConnectionEnv)), yield* idOf(server))
         assert.strictEqual(yield* environment(Effect.provide(whoAnswers, NodeConnector.layerEnv)), yield* idOf(server))
@@ -257,7 +257,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("any other name may hold the URL", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layerConfig(Config.string("QUEUE"))
         const environment = withEnvironment({ QUEUE: `beanstalk://127.0.0.1:${portOf(server)}` })
         assert.strictEqual(yield* environment(Effect.provide(whoAnswers, connector)), yield* idOf(server))
@@ -265,7 +265,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("options of the server and of the connection may come from Config", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnectionConfig({
           host: Config.string("HOST"),
           port: Config.integer("PORT"),
@@ -283,7 +283,7 @@ describeContract("connectors", (kind) => {
 
     it.scoped("options of a connection may come from Config whatever the connector is", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = BeanstalkConnection.layerConfig({ tube: Config.string("TUBE") }).pipe(
           Layer.provide(connectorTo(server.target))
         )
@@ -299,7 +299,7 @@ describeContract("connectors", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("opening a connection", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("opening a connection", (it) => {
     it.scoped("uses and watches what it is told, and nothing else, before anything else is sent", () =>
       Effect.gen(function*() {
         const [tube, one, two] = [yield* newTube, yield* newTube, yield* newTube]

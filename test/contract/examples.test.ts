@@ -3,10 +3,10 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { describeReal } from "../support/real.ts"
-import type { Server } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import type { Listening } from "../support/server.ts"
+import { describeListening } from "../support/servers.ts"
 
-const url = ({ target }: Server) =>
+const url = ({ target }: Listening) =>
   "path" in target ? `unix:${target.path}` : `beanstalk://${target.host}:${target.port}`
 
 /** Runs an example as its reader would, and succeeds with what it printed and how it ended. */
@@ -24,7 +24,7 @@ const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-describeContract("the examples", (kind) => {
+describeListening("the examples", (kind) => {
   it.scopedLive("a job put by one is fetched by the next, and then there is nothing to do", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()

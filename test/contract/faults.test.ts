@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import { eventually, failsWith, idOf, open, openOwnTube, openTo, proxy, sent, traced } from "../support/connections.ts"
-import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { eventually, failsWith, open, openOwnTube, openTo, proxy, sent, traced } from "../support/connections.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
@@ -40,6 +40,13 @@ type Reserve = (
   worker: BeanstalkConnection.Connection,
   id: string
 ) => Effect.Effect<Job.ReservedJob, BeanstalkError.BeanstalkError>
+
+const kinds: Readonly<Record<string, Reserve>> = {
+  "reserve": (worker) => worker.reserve,
+  "reserve with a timeout": (worker) => worker.reserveWithTimeout("1 hour"),
+  "reserve with a timeout of zero": (worker) => worker.reserveWithTimeout(0),
+  "reserveJob": (worker, id) => worker.reserveJob(id)
+}
 
 /** Runs something, and interrupts it after a random number of turns, or after the answer to another command. */
 const interruptedAtRandom = <A, E, R>(self: Effect.Effect<A, E, R>, roundTrip: Effect.Effect<unknown>) =>
@@ -112,51 +119,6 @@ describeContract("faults", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
-    /** Puts a job, lets so many bytes of the request and of the answer pass, and tells how many jobs there are. */
-    const putAndCut = ({ answer, request }: { readonly request: number; readonly answer: number }) =>
-      Effect.gen(function*() {
-        const { beanstalk: observer, tube } = yield* openOwnTube()
-        let cutting = false
-        let [sentOn, givenBack] = [0, 0]
-        const beanstalk = yield* openTo(
-          yield* proxy(yield* Beanstalkd, {
-            toServer: (bytes, client, upstream) => {
-              upstream.write(cutting ? bytes.subarray(0, request - sentOn) : bytes)
-              sentOn += cutting ? bytes.length : 0
-              if (sentOn > request) client.destroy()
-            },
-            toClient: (bytes, client) => {
-              client.write(cutting ? bytes.subarray(0, answer - givenBack) : bytes)
-              givenBack += cutting ? bytes.length : 0
-              if (givenBack > answer) client.destroy()
-            }
-          }),
-          { tube }
-        )
-        cutting = true
-        const error = yield* failsWith(beanstalk.put("once"), "ConnectionLost")
-        const { totalJobs } = yield* eventually(observer.statsTube(tube), (stats) => stats.currentUsing === 1)
-        return { outcome: error.outcome, totalJobs }
-      })
-
-    const request = "put 1024 0 60 4\r\nonce\r\n".length
-
-    it.scoped("a put that is cut at any byte of its request is Unknown, and there is no job", () =>
-      Effect.gen(function*() {
-        const cuts = Array.from({ length: request }, (_, i) => i)
-        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request: cut, answer: 0 })))
-        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 0 })))
-      }))
-
-    it.scoped("a put that is cut at any byte of its answer is Unknown, and there is one job", () =>
-      Effect.gen(function*() {
-        const cuts = Array.from("INSERTED 1\r\n", (_, i) => i)
-        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request, answer: cut })))
-        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 1 })))
-      }))
-  })
-
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
     it.scoped("it is noticed within the reply timeout, and what was asked fails as Unknown", () =>
       Effect.gen(function*() {
@@ -172,7 +134,7 @@ describeContract("faults", (kind) => {
           assert.match(errors[0].reason, /the server left put unanswered for \d/)
         }))
         const next = yield* open()
-        assert.strictEqual((yield* next.stats).id, yield* idOf(server))
+        assert.strictEqual((yield* next.stats).id, beanstalk.server.id)
       }))
 
     it.scoped("a reserve with a timeout is given that timeout and a second more, not the reply timeout", () =>
@@ -231,13 +193,6 @@ describeContract("faults", (kind) => {
 
   layer(Beanstalkd.layer(kind, { maxJobSize: 100000 }), { excludeTestServices: true })("interruptions", (it) => {
     const fibers = 256
-
-    const kinds: Readonly<Record<string, Reserve>> = {
-      "reserve": (worker) => worker.reserve,
-      "reserve with a timeout": (worker) => worker.reserveWithTimeout("1 hour"),
-      "reserve with a timeout of zero": (worker) => worker.reserveWithTimeout(0),
-      "reserveJob": (worker, id) => worker.reserveJob(id)
-    }
 
     it.scoped(
       `${fibers} fibers, ${commands} commands, some interrupted at random: each reply reaches its asker`,
@@ -355,37 +310,6 @@ describeContract("faults", (kind) => {
       { timeout: 600_000 }
     )
 
-    for (const [name, reserve] of Object.entries(kinds)) {
-      it.scoped(`${name}, interrupted between the arrival of its job and its own turn, gives the job back`, () =>
-        Effect.gen(function*() {
-          const { beanstalk: observer, tube } = yield* openOwnTube()
-          const id = yield* observer.put("x", { ttr: "1 hour" })
-          // Holds the replies back until both can go in one piece, so that both fibers are resumed in the same turn.
-          let held: Buffer | undefined
-          const worker = yield* openTo(
-            yield* proxy(yield* Beanstalkd, {
-              toClient: (bytes, client) => {
-                if (held === undefined) return void client.write(bytes)
-                held = Buffer.concat([held, bytes])
-                if (held.includes("RESERVED")) client.write(held)
-              }
-            }),
-            { watch: [tube] }
-          )
-          held = Buffer.alloc(0)
-          const reserving = yield* Deferred.make<Fiber.Fiber<Job.ReservedJob, BeanstalkError.BeanstalkError>>()
-          const interrupting = yield* Effect.fork(
-            Effect.zipRight(worker.listTubeUsed, Effect.flatMap(Deferred.await(reserving), Fiber.interrupt))
-          )
-          yield* Deferred.succeed(reserving, yield* Effect.fork(reserve(worker, id)))
-          assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
-          const { reserves } = yield* eventually(observer.statsJob(id), (job) => job.state === "ready")
-          assert.strictEqual(reserves, 1)
-          const error = yield* failsWith(worker.stats, "ConnectionLost")
-          assert.include(error.reason, "a job came for a reserve")
-        }))
-    }
-
     it.scoped("a command that is interrupted before it is written never reaches the server", () =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
@@ -418,5 +342,85 @@ describeContract("faults", (kind) => {
         const peeked = yield* Effect.flatten(beanstalk.peekReady())
         assert.strictEqual(yield* peeked.text(), "on its way")
       }))
+  })
+})
+
+describeListening("faults", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
+    /** Puts a job, lets so many bytes of the request and of the answer pass, and tells how many jobs there are. */
+    const putAndCut = ({ answer, request }: { readonly request: number; readonly answer: number }) =>
+      Effect.gen(function*() {
+        const { beanstalk: observer, tube } = yield* openOwnTube()
+        let cutting = false
+        let [sentOn, givenBack] = [0, 0]
+        const beanstalk = yield* openTo(
+          yield* proxy(yield* ListeningBeanstalkd, {
+            toServer: (bytes, client, upstream) => {
+              upstream.write(cutting ? bytes.subarray(0, request - sentOn) : bytes)
+              sentOn += cutting ? bytes.length : 0
+              if (sentOn > request) client.destroy()
+            },
+            toClient: (bytes, client) => {
+              client.write(cutting ? bytes.subarray(0, answer - givenBack) : bytes)
+              givenBack += cutting ? bytes.length : 0
+              if (givenBack > answer) client.destroy()
+            }
+          }),
+          { tube }
+        )
+        cutting = true
+        const error = yield* failsWith(beanstalk.put("once"), "ConnectionLost")
+        const { totalJobs } = yield* eventually(observer.statsTube(tube), (stats) => stats.currentUsing === 1)
+        return { outcome: error.outcome, totalJobs }
+      })
+
+    const request = "put 1024 0 60 4\r\nonce\r\n".length
+
+    it.scoped("a put that is cut at any byte of its request is Unknown, and there is no job", () =>
+      Effect.gen(function*() {
+        const cuts = Array.from({ length: request }, (_, i) => i)
+        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request: cut, answer: 0 })))
+        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 0 })))
+      }))
+
+    it.scoped("a put that is cut at any byte of its answer is Unknown, and there is one job", () =>
+      Effect.gen(function*() {
+        const cuts = Array.from("INSERTED 1\r\n", (_, i) => i)
+        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request, answer: cut })))
+        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 1 })))
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("interruptions on the way", (it) => {
+    for (const [name, reserve] of Object.entries(kinds)) {
+      it.scoped(`${name}, interrupted between the arrival of its job and its own turn, gives the job back`, () =>
+        Effect.gen(function*() {
+          const { beanstalk: observer, tube } = yield* openOwnTube()
+          const id = yield* observer.put("x", { ttr: "1 hour" })
+          // Holds the replies back until both can go in one piece, so that both fibers are resumed in the same turn.
+          let held: Buffer | undefined
+          const worker = yield* openTo(
+            yield* proxy(yield* ListeningBeanstalkd, {
+              toClient: (bytes, client) => {
+                if (held === undefined) return void client.write(bytes)
+                held = Buffer.concat([held, bytes])
+                if (held.includes("RESERVED")) client.write(held)
+              }
+            }),
+            { watch: [tube] }
+          )
+          held = Buffer.alloc(0)
+          const reserving = yield* Deferred.make<Fiber.Fiber<Job.ReservedJob, BeanstalkError.BeanstalkError>>()
+          const interrupting = yield* Effect.fork(
+            Effect.zipRight(worker.listTubeUsed, Effect.flatMap(Deferred.await(reserving), Fiber.interrupt))
+          )
+          yield* Deferred.succeed(reserving, yield* Effect.fork(reserve(worker, id)))
+          assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
+          const { reserves } = yield* eventually(observer.statsJob(id), (job) => job.state === "ready")
+          assert.strictEqual(reserves, 1)
+          const error = yield* failsWith(worker.stats, "ConnectionLost")
+          assert.include(error.reason, "a job came for a reserve")
+        }))
+    }
   })
 })

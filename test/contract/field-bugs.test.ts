@@ -20,14 +20,14 @@ import {
   sent,
   traced
 } from "../support/connections.ts"
-import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 /** A connection to the shared server through a proxy, and the proxy's sockets to this side, to be cut. */
 const openThroughProxy = ({ toClient, toServer }: Interference = {}) =>
   Effect.gen(function*() {
     const clients = new Set<Net.Socket>()
-    const target = yield* proxy(yield* Beanstalkd, {
+    const target = yield* proxy(yield* ListeningBeanstalkd, {
       toServer,
       toClient: (bytes, client, upstream) => {
         clients.add(client)
@@ -187,130 +187,6 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual(String(yield* beanstalk.use(name)), name)
         assert.strictEqual(yield* beanstalk.watch(name), 2)
         assert.strictEqual(String((yield* beanstalk.statsTube(name)).name), name)
-      }))
-  })
-
-  layer(Beanstalkd.layer(kind, { maxJobSize: 2000000 }), { excludeTestServices: true })("bodies", (it) => {
-    it.scoped("bytes arrive as bytes, not as JSON or text", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const bytes = Uint8Array.of(0, 1, 0xff, 0xfe, 13, 10)
-        for (const body of [bytes, Buffer.from(bytes), new Uint8Array([9, ...bytes, 9]).subarray(1, 7)]) {
-          yield* beanstalk.put(body)
-          const job = yield* beanstalk.reserve
-          assert.deepStrictEqual([...job.body], [...bytes])
-        }
-      }))
-
-    it.scoped("an empty body is put, and the replies behind it stay in step", () =>
-      Effect.gen(function*() {
-        const { beanstalk, tube } = yield* openOwnTube()
-        const [id, job, used, peeked, watched] = yield* Effect.all([
-          beanstalk.put(""),
-          beanstalk.reserve,
-          beanstalk.listTubeUsed,
-          Effect.flip(beanstalk.peek("0")),
-          beanstalk.watch(tube)
-        ], { concurrency: "unbounded" })
-        assert.deepStrictEqual([job.id, job.body.length], [id, 0])
-        assert.deepStrictEqual([String(used), peeked._tag, watched], [tube, "JobNotFound", 1])
-      }))
-
-    it.scoped("a body that is neither text nor bytes is refused, and does not hang", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        for (const json of ["5", "null", "{\"0\":1}", "[\"type\"]", "true"]) {
-          const body = JSON.parse(json)
-          assert.strictEqual((yield* failsWith(beanstalk.put(body), "InvalidArgument")).argument, "body")
-        }
-      }))
-
-    it.scoped("a body that is not the text it should be costs neither the job's id nor the job", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put(Uint8Array.of(0xc3))
-        const buried = yield* beanstalk.reserve.pipe(
-          Effect.flatMap((job) => job.text()),
-          Effect.catchTag("InvalidText", (poison) => Effect.as(beanstalk.bury(poison.id, 0), poison.id))
-        )
-        assert.strictEqual(buried, id)
-        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "buried")
-      }))
-
-    it.scoped("large bodies that arrive on two connections at once do not mix", () =>
-      Effect.gen(function*() {
-        const fill = (byte: number) =>
-          Effect.gen(function*() {
-            const { beanstalk } = yield* openOwnTube()
-            const body = new Uint8Array(2_000_000).fill(byte)
-            yield* beanstalk.put(body)
-            const id = yield* beanstalk.put(body)
-            return { beanstalk, body: Buffer.from(body), id }
-          })
-        const connections = yield* Effect.all([fill(65), fill(66), fill(67)])
-        const received = yield* Effect.forEach(
-          connections,
-          ({ beanstalk, id }) =>
-            Effect.all([beanstalk.reserve, beanstalk.peek(id), beanstalk.reserve], { concurrency: "unbounded" }),
-          { concurrency: "unbounded" }
-        )
-        received.forEach(([first, peeked, second], i) => {
-          for (const job of [first, peeked, second]) assert.isTrue(connections[i]?.body.equals(job.body))
-          assert.strictEqual(second.id, connections[i]?.id)
-        })
-      }))
-
-    it.scoped("replies that arrive byte by byte are read as if they came in one piece", () =>
-      Effect.gen(function*() {
-        const server = yield* Beanstalkd
-        const slow = yield* proxy(server, {
-          toClient: (bytes, client) => bytes.forEach((byte) => void client.write(Uint8Array.of(byte)))
-        })
-        const beanstalk = yield* openTo(slow)
-        const tube = yield* newTube
-        yield* beanstalk.watch(tube)
-        const id = yield* beanstalk.put("\r\n", { tube })
-        const [job, stats, count, tubes] = yield* Effect.all([
-          beanstalk.reserve,
-          beanstalk.statsJob(id),
-          beanstalk.watch(tube),
-          beanstalk.listTubesWatched
-        ], { concurrency: "unbounded" })
-        assert.strictEqual(yield* job.text(), "\r\n")
-        assert.deepStrictEqual([stats.id, stats.state, count], [id, "reserved", 2])
-        assert.deepStrictEqual([...tubes].map(String), ["default", tube])
-      }))
-
-    it.scoped("bodies that are refused for their size leave no listener behind, and the connection usable", () =>
-      Effect.gen(function*() {
-        const warnings: Array<Error> = []
-        const onWarning = (warning: Error) => void warnings.push(warning)
-        yield* Effect.acquireRelease(
-          Effect.sync(() => process.on("warning", onWarning)),
-          () => Effect.sync(() => process.off("warning", onWarning))
-        )
-        const { beanstalk } = yield* openOwnTube()
-        const large = new Uint8Array(2_000_001)
-        yield* Effect.replicateEffect(failsWith(beanstalk.put(large), "JobTooBig"), 100)
-        yield* beanstalk.delete(yield* beanstalk.put("small"))
-        assert.deepStrictEqual(warnings, [])
-      }))
-
-    it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
-      Effect.gen(function*() {
-        const server = yield* kind.start({ maxJobSize: 10 })
-        const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
-        const beanstalk = yield* openTo(
-          yield* proxy(server, { toClient: (bytes, client) => void client.write(enlarge(bytes)) })
-        )
-        assert.strictEqual(beanstalk.server.maxJobSize, 99)
-        const [error, used, watched] = yield* Effect.all([
-          failsWith(beanstalk.put("eleven byte"), "JobTooBig"),
-          beanstalk.listTubeUsed,
-          beanstalk.watch("elsewhere")
-        ], { concurrency: "unbounded" })
-        assert.deepStrictEqual([error.size, error.limit], [11, undefined])
-        assert.deepStrictEqual([String(used), watched], ["default", 2])
       }))
   })
 
@@ -487,8 +363,134 @@ describeContract("what other clients got wrong", (kind) => {
         yield* next.delete(id)
       }))
   })
+})
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("connections that end", (it) => {
+describeListening("what other clients got wrong", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 2000000 }), { excludeTestServices: true })("bodies", (it) => {
+    it.scoped("bytes arrive as bytes, not as JSON or text", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const bytes = Uint8Array.of(0, 1, 0xff, 0xfe, 13, 10)
+        for (const body of [bytes, Buffer.from(bytes), new Uint8Array([9, ...bytes, 9]).subarray(1, 7)]) {
+          yield* beanstalk.put(body)
+          const job = yield* beanstalk.reserve
+          assert.deepStrictEqual([...job.body], [...bytes])
+        }
+      }))
+
+    it.scoped("an empty body is put, and the replies behind it stay in step", () =>
+      Effect.gen(function*() {
+        const { beanstalk, tube } = yield* openOwnTube()
+        const [id, job, used, peeked, watched] = yield* Effect.all([
+          beanstalk.put(""),
+          beanstalk.reserve,
+          beanstalk.listTubeUsed,
+          Effect.flip(beanstalk.peek("0")),
+          beanstalk.watch(tube)
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual([job.id, job.body.length], [id, 0])
+        assert.deepStrictEqual([String(used), peeked._tag, watched], [tube, "JobNotFound", 1])
+      }))
+
+    it.scoped("a body that is neither text nor bytes is refused, and does not hang", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        for (const json of ["5", "null", "{\"0\":1}", "[\"type\"]", "true"]) {
+          const body = JSON.parse(json)
+          assert.strictEqual((yield* failsWith(beanstalk.put(body), "InvalidArgument")).argument, "body")
+        }
+      }))
+
+    it.scoped("a body that is not the text it should be costs neither the job's id nor the job", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put(Uint8Array.of(0xc3))
+        const buried = yield* beanstalk.reserve.pipe(
+          Effect.flatMap((job) => job.text()),
+          Effect.catchTag("InvalidText", (poison) => Effect.as(beanstalk.bury(poison.id, 0), poison.id))
+        )
+        assert.strictEqual(buried, id)
+        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "buried")
+      }))
+
+    it.scoped("large bodies that arrive on two connections at once do not mix", () =>
+      Effect.gen(function*() {
+        const fill = (byte: number) =>
+          Effect.gen(function*() {
+            const { beanstalk } = yield* openOwnTube()
+            const body = new Uint8Array(2_000_000).fill(byte)
+            yield* beanstalk.put(body)
+            const id = yield* beanstalk.put(body)
+            return { beanstalk, body: Buffer.from(body), id }
+          })
+        const connections = yield* Effect.all([fill(65), fill(66), fill(67)])
+        const received = yield* Effect.forEach(
+          connections,
+          ({ beanstalk, id }) =>
+            Effect.all([beanstalk.reserve, beanstalk.peek(id), beanstalk.reserve], { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        received.forEach(([first, peeked, second], i) => {
+          for (const job of [first, peeked, second]) assert.isTrue(connections[i]?.body.equals(job.body))
+          assert.strictEqual(second.id, connections[i]?.id)
+        })
+      }))
+
+    it.scoped("replies that arrive byte by byte are read as if they came in one piece", () =>
+      Effect.gen(function*() {
+        const server = yield* ListeningBeanstalkd
+        const slow = yield* proxy(server, {
+          toClient: (bytes, client) => bytes.forEach((byte) => void client.write(Uint8Array.of(byte)))
+        })
+        const beanstalk = yield* openTo(slow)
+        const tube = yield* newTube
+        yield* beanstalk.watch(tube)
+        const id = yield* beanstalk.put("\r\n", { tube })
+        const [job, stats, count, tubes] = yield* Effect.all([
+          beanstalk.reserve,
+          beanstalk.statsJob(id),
+          beanstalk.watch(tube),
+          beanstalk.listTubesWatched
+        ], { concurrency: "unbounded" })
+        assert.strictEqual(yield* job.text(), "\r\n")
+        assert.deepStrictEqual([stats.id, stats.state, count], [id, "reserved", 2])
+        assert.deepStrictEqual([...tubes].map(String), ["default", tube])
+      }))
+
+    it.scoped("bodies that are refused for their size leave no listener behind, and the connection usable", () =>
+      Effect.gen(function*() {
+        const warnings: Array<Error> = []
+        const onWarning = (warning: Error) => void warnings.push(warning)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => process.on("warning", onWarning)),
+          () => Effect.sync(() => process.off("warning", onWarning))
+        )
+        const { beanstalk } = yield* openOwnTube()
+        const large = new Uint8Array(2_000_001)
+        yield* Effect.replicateEffect(failsWith(beanstalk.put(large), "JobTooBig"), 100)
+        yield* beanstalk.delete(yield* beanstalk.put("small"))
+        assert.deepStrictEqual(warnings, [])
+      }))
+
+    it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
+      Effect.gen(function*() {
+        const server = yield* kind.start({ maxJobSize: 10 })
+        const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
+        const beanstalk = yield* openTo(
+          yield* proxy(server, { toClient: (bytes, client) => void client.write(enlarge(bytes)) })
+        )
+        assert.strictEqual(beanstalk.server.maxJobSize, 99)
+        const [error, used, watched] = yield* Effect.all([
+          failsWith(beanstalk.put("eleven byte"), "JobTooBig"),
+          beanstalk.listTubeUsed,
+          beanstalk.watch("elsewhere")
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual([error.size, error.limit], [11, undefined])
+        assert.deepStrictEqual([String(used), watched], ["default", 2])
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("connections that end", (it) => {
     it.scoped("everything in flight fails when the server is gone, a waiting reserve too; nothing hangs", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
@@ -613,7 +615,7 @@ describeContract("what other clients got wrong", (kind) => {
       }))
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("replies that are out of step", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("replies that are out of step", (it) => {
     it.scoped("BadFormat to a put closes the connection: what the body was run as reaches nobody", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({

@@ -5,8 +5,8 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { failsWith, newTube, open, openOwnTube, openRaw } from "../support/connections.ts"
-import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 describeContract("the commands of a connection", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("looking and tidying", (it) => {
@@ -255,17 +255,6 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual(counted, counted.map(() => 1))
       }))
 
-    it.scoped("a job that is still being uploaded has the state invalid", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const before = yield* beanstalk.put("before")
-        yield* raw.say("put 0 0 60 10\r\nhalf")
-        const id = String(Number(before) + 1)
-        const job = yield* beanstalk.statsJob(id).pipe(Effect.eventually)
-        assert.strictEqual(job.state, "invalid")
-      }))
-
     it.scoped("listTubes, listTubesWatched and listTubeUsed name what exists, is watched and is used", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
@@ -313,6 +302,21 @@ describeContract("the commands of a connection", (kind) => {
         const later = yield* failsWith(beanstalk.delete(id), "ConnectionLost")
         assert.deepStrictEqual([behind.outcome, later.outcome], ["NotSent", "NotSent"])
         assert.strictEqual((yield* observer.statsJob(id)).state, "ready")
+      }))
+  })
+})
+
+describeListening("the commands of a connection", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("looking at what is on its way", (it) => {
+    it.scoped("a job that is still being uploaded has the state invalid", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const before = yield* beanstalk.put("before")
+        yield* raw.say("put 0 0 60 10\r\nhalf")
+        const id = String(Number(before) + 1)
+        const job = yield* beanstalk.statsJob(id).pipe(Effect.eventually)
+        assert.strictEqual(job.state, "invalid")
       }))
   })
 })

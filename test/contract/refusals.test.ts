@@ -14,8 +14,8 @@ import {
   openTo,
   valid
 } from "../support/connections.ts"
-import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 /** An id that no server here ever gives. */
 const nobody = "18446744073709551615"
@@ -60,119 +60,6 @@ describeContract("what a server refuses", (kind) => {
         const { beanstalk } = yield* openOwnTube()
         yield* failsWith(beanstalk.peek(nobody), "JobNotFound")
         yield* failsWith(beanstalk.peek("18446744073709551616"), "InvalidArgument")
-      }))
-  })
-
-  layer(Beanstalkd.layer(kind, { maxJobSize: 10 }), { excludeTestServices: true })("a body that is too big", (it) => {
-    it.scoped("is refused here, with the server's own limit, and nothing is sent", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const before = yield* beanstalk.stats
-        const error = yield* failsWith(beanstalk.put("eleven byte"), "JobTooBig")
-        assert.deepStrictEqual([error.size, error.limit], [11, 10])
-        const after = yield* beanstalk.stats
-        assert.strictEqual(after.cmdPut, before.cmdPut)
-        yield* beanstalk.put("ten bytes!")
-      }))
-
-    it.scoped("is counted in bytes", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        yield* beanstalk.put("ééééé")
-        const error = yield* failsWith(beanstalk.put("éééééé"), "JobTooBig")
-        assert.strictEqual(error.size, 12)
-      }))
-
-    it.scoped("is JobTooBig when the server says so, and the replies behind it stay in step", () =>
-      Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const command = valid(BeanstalkProtocol.put("eleven byte"))
-        const failure = failureOf(command, yield* raw.ask(BeanstalkProtocol.encode([command])))
-        assert(failure?.error._tag === "JobTooBig")
-        assert.deepStrictEqual([failure.error.size, failure.error.limit, failure.unsafe], [11, undefined, false])
-        assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
-      }))
-  })
-
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("what the encoder cannot be brought to send", (it) => {
-    const put = valid(BeanstalkProtocol.put("x"))
-    const use = valid(BeanstalkProtocol.use("default"))
-    const touch = valid(BeanstalkProtocol.touch("1"))
-
-    it.scoped("a body of another length than announced is ExpectedCRLF, and the connection unsafe", () =>
-      Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const failure = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))
-        assert.strictEqual(failure?.error._tag, "ExpectedCRLF")
-        assert.isTrue(failure?.unsafe)
-      }))
-
-    const malformed: ReadonlyArray<string> = [
-      "put -1 0 60 1",
-      "put 4294967296 0 60 1",
-      "put 0 1.5 60 1",
-      "put 0 0 60 4294967296",
-      "put 0 0 60"
-    ]
-    for (const line of malformed) {
-      it.scoped(`"${line}" is BadFormat, its body is read as a command, and the connection unsafe`, () =>
-        Effect.gen(function*() {
-          const raw = yield* openRaw(yield* Beanstalkd)
-          const failure = failureOf(put, yield* raw.ask(`${line}\r\nuse default\r\n`))
-          assert.strictEqual(failure?.error._tag, "BadFormat")
-          assert.isTrue(failure?.unsafe)
-          const stray = use.decode(yield* raw.hear, "the server")
-          assert.strictEqual(stray._tag, "Success")
-        }))
-    }
-
-    const elsewhere: ReadonlyArray<string> = ["touch -1", "touch ", "touch 1 2", "touch 18446744073709551616"]
-    for (const line of elsewhere) {
-      it.scoped(`"${line}" is BadFormat, and the replies behind it stay in step`, () =>
-        Effect.gen(function*() {
-          const raw = yield* openRaw(yield* Beanstalkd)
-          const failure = failureOf(touch, yield* raw.ask(`${line}\r\n`))
-          assert.strictEqual(failure?.error._tag, "BadFormat")
-          assert.isFalse(failure?.unsafe)
-          assert.strictEqual(use.decode(yield* raw.ask("use default\r\n"), "the server")._tag, "Success")
-        }))
-    }
-
-    it.scoped("a timeout beyond 2^63 seconds is BadFormat", () =>
-      Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const reserve = valid(BeanstalkProtocol.reserveWithTimeout(0))
-        const failure = failureOf(reserve, yield* raw.ask("reserve-with-timeout 9223372036854775808\r\n"))
-        assert.strictEqual(failure?.error._tag, "BadFormat")
-      }))
-
-    it.scoped("a line of more than 224 bytes is BadFormat", () =>
-      Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const failure = failureOf(use, yield* raw.ask(`use ${"x".repeat(300)}\r\n`))
-        assert.strictEqual(failure?.error._tag, "BadFormat")
-      }))
-
-    it.scoped("a command the server does not know is UnknownCommand", () =>
-      Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
-        const failure = failureOf(touch, yield* raw.ask("Touch 1\r\n"))
-        assert(failure?.error._tag === "UnknownCommand")
-        assert.isFalse(failure.unsafe)
-        assert.include(failure.error.message, "it needs beanstalkd 1.2 or later")
-      }))
-
-    it.scoped("the longest command there can be is understood", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const tube = "t".repeat(200)
-        const duration = `${2 ** 32 - 1} seconds` as const
-        const command = valid(BeanstalkProtocol.pauseTube(tube, duration))
-        assert.strictEqual(BeanstalkProtocol.encode([command]).length, 224)
-        assert.strictEqual((yield* failsWith(beanstalk.pauseTube(tube, duration), "TubeNotFound")).tube.length, 200)
-        yield* beanstalk.use(tube)
-        yield* beanstalk.pauseTube(tube, duration)
-        assert.strictEqual((yield* beanstalk.statsTube(tube)).pause, 2 ** 32 - 1)
       }))
   })
 
@@ -273,5 +160,120 @@ describeContract("what a server refuses", (kind) => {
           yield* beanstalk.bury(held, 0)
         })
     )
+  })
+})
+
+describeListening("what a server refuses", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 10 }), { excludeTestServices: true })("big bodies", (it) => {
+    it.scoped("is refused here, with the server's own limit, and nothing is sent", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const before = yield* beanstalk.stats
+        const error = yield* failsWith(beanstalk.put("eleven byte"), "JobTooBig")
+        assert.deepStrictEqual([error.size, error.limit], [11, 10])
+        const after = yield* beanstalk.stats
+        assert.strictEqual(after.cmdPut, before.cmdPut)
+        yield* beanstalk.put("ten bytes!")
+      }))
+
+    it.scoped("is counted in bytes", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        yield* beanstalk.put("ééééé")
+        const error = yield* failsWith(beanstalk.put("éééééé"), "JobTooBig")
+        assert.strictEqual(error.size, 12)
+      }))
+
+    it.scoped("is JobTooBig when the server says so, and the replies behind it stay in step", () =>
+      Effect.gen(function*() {
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const command = valid(BeanstalkProtocol.put("eleven byte"))
+        const failure = failureOf(command, yield* raw.ask(BeanstalkProtocol.encode([command])))
+        assert(failure?.error._tag === "JobTooBig")
+        assert.deepStrictEqual([failure.error.size, failure.error.limit, failure.unsafe], [11, undefined, false])
+        assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("what the encoder never sends", (it) => {
+    const put = valid(BeanstalkProtocol.put("x"))
+    const use = valid(BeanstalkProtocol.use("default"))
+    const touch = valid(BeanstalkProtocol.touch("1"))
+
+    it.scoped("a body of another length than announced is ExpectedCRLF, and the connection unsafe", () =>
+      Effect.gen(function*() {
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const failure = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))
+        assert.strictEqual(failure?.error._tag, "ExpectedCRLF")
+        assert.isTrue(failure?.unsafe)
+      }))
+
+    const malformed: ReadonlyArray<string> = [
+      "put -1 0 60 1",
+      "put 4294967296 0 60 1",
+      "put 0 1.5 60 1",
+      "put 0 0 60 4294967296",
+      "put 0 0 60"
+    ]
+    for (const line of malformed) {
+      it.scoped(`"${line}" is BadFormat, its body is read as a command, and the connection unsafe`, () =>
+        Effect.gen(function*() {
+          const raw = yield* openRaw(yield* ListeningBeanstalkd)
+          const failure = failureOf(put, yield* raw.ask(`${line}\r\nuse default\r\n`))
+          assert.strictEqual(failure?.error._tag, "BadFormat")
+          assert.isTrue(failure?.unsafe)
+          const stray = use.decode(yield* raw.hear, "the server")
+          assert.strictEqual(stray._tag, "Success")
+        }))
+    }
+
+    const elsewhere: ReadonlyArray<string> = ["touch -1", "touch ", "touch 1 2", "touch 18446744073709551616"]
+    for (const line of elsewhere) {
+      it.scoped(`"${line}" is BadFormat, and the replies behind it stay in step`, () =>
+        Effect.gen(function*() {
+          const raw = yield* openRaw(yield* ListeningBeanstalkd)
+          const failure = failureOf(touch, yield* raw.ask(`${line}\r\n`))
+          assert.strictEqual(failure?.error._tag, "BadFormat")
+          assert.isFalse(failure?.unsafe)
+          assert.strictEqual(use.decode(yield* raw.ask("use default\r\n"), "the server")._tag, "Success")
+        }))
+    }
+
+    it.scoped("a timeout beyond 2^63 seconds is BadFormat", () =>
+      Effect.gen(function*() {
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const reserve = valid(BeanstalkProtocol.reserveWithTimeout(0))
+        const failure = failureOf(reserve, yield* raw.ask("reserve-with-timeout 9223372036854775808\r\n"))
+        assert.strictEqual(failure?.error._tag, "BadFormat")
+      }))
+
+    it.scoped("a line of more than 224 bytes is BadFormat", () =>
+      Effect.gen(function*() {
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const failure = failureOf(use, yield* raw.ask(`use ${"x".repeat(300)}\r\n`))
+        assert.strictEqual(failure?.error._tag, "BadFormat")
+      }))
+
+    it.scoped("a command the server does not know is UnknownCommand", () =>
+      Effect.gen(function*() {
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
+        const failure = failureOf(touch, yield* raw.ask("Touch 1\r\n"))
+        assert(failure?.error._tag === "UnknownCommand")
+        assert.isFalse(failure.unsafe)
+        assert.include(failure.error.message, "it needs beanstalkd 1.2 or later")
+      }))
+
+    it.scoped("the longest command there can be is understood", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const tube = "t".repeat(200)
+        const duration = `${2 ** 32 - 1} seconds` as const
+        const command = valid(BeanstalkProtocol.pauseTube(tube, duration))
+        assert.strictEqual(BeanstalkProtocol.encode([command]).length, 224)
+        assert.strictEqual((yield* failsWith(beanstalk.pauseTube(tube, duration), "TubeNotFound")).tube.length, 200)
+        yield* beanstalk.use(tube)
+        yield* beanstalk.pauseTube(tube, duration)
+        assert.strictEqual((yield* beanstalk.statsTube(tube)).pause, 2 ** 32 - 1)
+      }))
   })
 })

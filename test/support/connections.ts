@@ -13,14 +13,20 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import { Beanstalkd, type Server } from "./server.ts"
+import { Beanstalkd, type Listening, type Server, type Target } from "./server.ts"
 
-export const connectorTo = (target: Server["target"]): Layer.Layer<Connector.Connector> =>
+export const connectorTo = (target: Target): Layer.Layer<Connector.Connector> =>
   "path" in target ? NodeConnector.layerUnix(target) : NodeConnector.layer(target)
 
 /** A connection that closes with the scope, to whatever listens there. */
-export const openTo = (server: Pick<Server, "target">, options?: BeanstalkConnection.Options) =>
-  Effect.provide(BeanstalkConnection.make(options), connectorTo(server.target))
+export const openTo = (
+  server: Pick<Server, "connector"> | Pick<Listening, "target">,
+  options?: BeanstalkConnection.Options
+) =>
+  Effect.provide(
+    BeanstalkConnection.make(options),
+    "connector" in server ? server.connector : connectorTo(server.target)
+  )
 
 /** A connection to the server that the tests of the file share. */
 export const open = (options?: BeanstalkConnection.Options) =>
@@ -95,7 +101,7 @@ export interface Raw {
   readonly ask: (bytes: string | Uint8Array) => Effect.Effect<BeanstalkProtocol.Reply>
 }
 
-export const openRaw = (server: Pick<Server, "connect">): Effect.Effect<Raw, never, Scope.Scope> =>
+export const openRaw = (server: Pick<Listening, "connect">): Effect.Effect<Raw, never, Scope.Scope> =>
   Effect.gen(function*() {
     const replies = yield* Queue.unbounded<BeanstalkProtocol.Reply>()
     const decoder = new BeanstalkProtocol.ReplyDecoder(1024 * 1024)
@@ -124,7 +130,7 @@ export const failureOf = <A, E>(command: BeanstalkProtocol.Command<A, E>, reply:
 }
 
 /** The id by which a server tells itself apart, asked without the client. */
-export const idOf = (server: Pick<Server, "connect">) =>
+export const idOf = (server: Pick<Listening, "connect">) =>
   Effect.gen(function*() {
     const raw = yield* openRaw(server)
     const decoded = BeanstalkProtocol.stats.decode(yield* raw.ask("stats\r\n"), "the server")
@@ -171,7 +177,7 @@ export interface Interference {
 
 /** Stands between a client and the server. */
 export const interfere =
-  (server: Pick<Server, "connect">, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
+  (server: Pick<Listening, "connect">, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
     const upstream = server.connect()
     const passOn = {
       toServer: (bytes: Buffer) => upstream.write(bytes),
@@ -185,5 +191,5 @@ export const interfere =
   }
 
 /** A {@link interfere | proxy} in front of the server, as a target to connect to. */
-export const proxy = (server: Pick<Server, "connect">, interference?: Interference) =>
+export const proxy = (server: Pick<Listening, "connect">, interference?: Interference) =>
   Effect.map(listen(interfere(server, interference)), (target) => ({ target }))

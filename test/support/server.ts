@@ -1,6 +1,7 @@
 /** What the tests need of a beanstalkd, whichever it is. */
+import type { Connector } from "effect-beanstalk"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Net from "node:net"
@@ -10,9 +11,8 @@ export type Target = { readonly host: string; readonly port: number } | { readon
 
 /** A beanstalkd, whichever it is. */
 export interface Server {
-  readonly target: Target
-  /** The same for `net.connect`, for tests that write bytes of their own. */
-  readonly connect: () => Net.Socket
+  /** The way to it. */
+  readonly connector: Layer.Layer<Connector.Connector>
   /** The process it says it is. */
   readonly pid: number
   /** What it says of the machine it runs on. */
@@ -27,8 +27,15 @@ export interface Server {
   readonly fillQueues: Effect.Effect<void>
 }
 
+/** One that can be reached from elsewhere. */
+export interface Listening extends Server {
+  readonly target: Target
+  /** The same for `net.connect`, for tests that write bytes of their own. */
+  readonly connect: () => Net.Socket
+}
+
 export interface ServerOptions {
-  /** Listen on a unix socket instead of a port. */
+  /** Listen on a unix socket instead of a port. It means nothing where nothing listens. */
   readonly unix?: boolean | undefined
   /** The port to listen on. Default: any that is free. */
   readonly port?: number | undefined
@@ -37,13 +44,13 @@ export interface ServerOptions {
 }
 
 /** A kind of server. */
-export interface Kind {
+export interface Kind<S extends Server = Server> {
   readonly name: string
   /** A server until the scope closes. */
-  readonly start: (options?: ServerOptions) => Effect.Effect<Server, never, Scope.Scope>
+  readonly start: (options?: ServerOptions) => Effect.Effect<S, never, Scope.Scope>
   /** A server that has no room for another job, until it is made. */
   readonly startFull: Effect.Effect<
-    { readonly server: Server; readonly makeRoom: Effect.Effect<void> },
+    { readonly server: S; readonly makeRoom: Effect.Effect<void> },
     never,
     Scope.Scope
   >
@@ -55,5 +62,14 @@ export interface Kind {
 export class Beanstalkd extends Context.Tag("test/Beanstalkd")<Beanstalkd, Server>() {
   static layer(kind: Kind, options?: ServerOptions): Layer.Layer<Beanstalkd> {
     return Layer.scoped(this, kind.start(options))
+  }
+}
+
+/** The same of a group that must reach it from elsewhere. */
+export class ListeningBeanstalkd extends Context.Tag("test/ListeningBeanstalkd")<ListeningBeanstalkd, Listening>() {
+  static layer(kind: Kind<Listening>, options?: ServerOptions): Layer.Layer<ListeningBeanstalkd | Beanstalkd> {
+    return Layer.scopedContext(
+      Effect.map(kind.start(options), (server) => Context.make(this, server).pipe(Context.add(Beanstalkd, server)))
+    )
   }
 }

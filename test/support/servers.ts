@@ -1,23 +1,66 @@
 /**
- * The beanstalkds that the contract is kept by: the embedded one, always, and the real one where there is one.
+ * The beanstalkds that the contract is kept by: the embedded one, always, in memory and behind a port, and the real one where
+ * there is one.
  */
 import { describe } from "@effect/vitest"
-import { EmbeddedServer } from "effect-beanstalk"
+import { Connector, EmbeddedServer } from "effect-beanstalk"
 import { NodeEmbeddedServer } from "effect-beanstalk/node"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { mkdirSync, rmSync } from "node:fs"
 import * as Net from "node:net"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
-import { failsWith, openTo } from "./connections.ts"
+import { connectorTo, failsWith, openTo } from "./connections.ts"
 import { canLimitMemory, limitMemory } from "./memory.ts"
 import { describeReal } from "./real.ts"
-import type { Kind, Server, ServerOptions, Target } from "./server.ts"
+import type { Kind, Listening, Server, ServerOptions, Target } from "./server.ts"
 
 // The embedded server
+
+/** It may be killed before its time: what it is made of lives in a scope of its own. */
+const mortal = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
+  Effect.gen(function*() {
+    const life = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const made = yield* Effect.orDie(Scope.extend(make, life))
+    return { made, kill: Scope.close(life, Exit.void) }
+  })
+
+/** What can be done to it from inside, wherever it is. */
+const insideOf = ({ drain, heal, inject }: EmbeddedServer.Server) => ({
+  hostname: "localhost",
+  drain,
+  freeze: Effect.acquireRelease(inject(EmbeddedServer.Fault.Silence()), () => heal),
+  fillQueues: inject(EmbeddedServer.Fault.NoMemoryForQueues())
+})
+
+type Make<S extends Server> = (
+  options?: ServerOptions
+) => Effect.Effect<{ readonly embedded: EmbeddedServer.Server; readonly server: S }, never, Scope.Scope>
+
+const embeddedKind = <S extends Server>(name: string, make: Make<S>): Kind<S> => ({
+  name,
+  start: (options) => Effect.map(make(options), ({ server }) => server),
+  startFull: Effect.gen(function*() {
+    const { embedded, server } = yield* make()
+    yield* embedded.inject(EmbeddedServer.Fault.NoMemory())
+    return { server, makeRoom: embedded.heal }
+  }),
+  canFillQueues: true
+})
+
+const makeInMemory = ({ maxJobSize }: ServerOptions = {}) =>
+  Effect.gen(function*() {
+    const { kill, made } = yield* mortal(EmbeddedServer.make({ maxJobSize }))
+    const connector = Layer.succeed(Connector.Connector, made.connector)
+    const server: Server = { ...insideOf(made.server), connector, pid: 0, kill }
+    return { embedded: made.server, server }
+  })
+
+const inMemory = embeddedKind("the embedded server in memory", makeInMemory)
 
 const targetOf = (url: string): Target => {
   const { hostname, pathname, port, protocol } = new URL(url)
@@ -27,36 +70,20 @@ const targetOf = (url: string): Target => {
 const listen = ({ maxJobSize, port, unix = false }: ServerOptions = {}) =>
   Effect.gen(function*() {
     const path = unix ? join(yield* temporaryFolder, "beanstalkd.sock") : undefined
-    // It may be killed before its time.
-    const life = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    const embedded = yield* NodeEmbeddedServer.listen({ maxJobSize, path, port }).pipe(
-      Scope.extend(life),
-      Effect.orDie
-    )
-    const target = targetOf(embedded.url)
-    const server: Server = {
+    const { kill, made } = yield* mortal(NodeEmbeddedServer.listen({ maxJobSize, path, port }))
+    const target = targetOf(made.url)
+    const server: Listening = {
+      ...insideOf(made),
+      connector: connectorTo(target),
       target,
       connect: () => Net.connect(target),
       pid: process.pid,
-      hostname: "localhost",
-      drain: embedded.drain,
-      freeze: Effect.acquireRelease(embedded.inject(EmbeddedServer.Fault.Silence()), () => embedded.heal),
-      kill: Scope.close(life, Exit.void),
-      fillQueues: embedded.inject(EmbeddedServer.Fault.NoMemoryForQueues())
+      kill
     }
-    return { embedded, server }
+    return { embedded: made, server }
   })
 
-const embedded: Kind = {
-  name: "the embedded server",
-  start: (options) => Effect.map(listen(options), ({ server }) => server),
-  startFull: Effect.gen(function*() {
-    const { embedded, server } = yield* listen()
-    yield* embedded.inject(EmbeddedServer.Fault.NoMemory())
-    return { server, makeRoom: embedded.heal }
-  }),
-  canFillQueues: true
-}
+const listening = embeddedKind("the embedded server", listen)
 
 // The real one
 
@@ -68,7 +95,8 @@ const spawn = ({ args = [], maxJobSize, port, unix }: ServerOptions & { readonly
     const limit = maxJobSize === undefined ? [] : ["-z", `${maxJobSize}`]
     const program = yield* startBeanstalkd({ port, unix, args: [...limit, ...args] })
     const { connect, ended, pid, signal, target } = program
-    const server: Server = {
+    const server: Listening = {
+      connector: connectorTo(target),
       target,
       connect,
       pid,
@@ -87,7 +115,7 @@ const spawn = ({ args = [], maxJobSize, port, unix }: ServerOptions & { readonly
     return server
   })
 
-const real: Kind = {
+const real: Kind<Listening> = {
   name: "a real beanstalkd",
   start: spawn,
   startFull: Effect.gen(function*() {
@@ -108,6 +136,12 @@ const real: Kind = {
 
 /** Tests that every beanstalkd must pass. */
 export const describeContract = (title: string, tests: (kind: Kind) => void): void => {
-  describe(`${title}, on ${embedded.name}`, () => tests(embedded))
+  describe(`${title}, on ${inMemory.name}`, () => tests(inMemory))
+  describeListening(title, tests)
+}
+
+/** Tests that every beanstalkd must pass that listens on a port or a socket. */
+export const describeListening = (title: string, tests: (kind: Kind<Listening>) => void): void => {
+  describe(`${title}, on ${listening.name}`, () => tests(listening))
   describeReal(`${title}, on ${real.name}`, () => tests(real))
 }
