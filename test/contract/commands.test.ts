@@ -159,6 +159,48 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(yield* job.text(), "at last")
       }))
 
+    it.scoped("of four connections that wait for a tube, the first is served first, then the second, fourth and third", () =>
+      Effect.gen(function*() {
+        const { beanstalk: producer, tube } = yield* openOwnTube()
+        const reserving = yield* Effect.forEach([1, 2, 3, 4], (count) =>
+          Effect.gen(function*() {
+            const worker = yield* open({ watch: [tube] })
+            const fiber = yield* Effect.fork(worker.reserve)
+            yield* eventually(producer.statsTube(tube), (stats) => stats.currentWaiting === count)
+            return fiber
+          }))
+        const [one, two, three, four] = yield* Effect.all([
+          producer.put("one"),
+          producer.put("two"),
+          producer.put("three"),
+          producer.put("four")
+        ])
+        const served = yield* Effect.forEach(reserving, (fiber) => Fiber.join(fiber))
+        assert.deepStrictEqual(served.map((job) => job.id), [one, two, four, three])
+      }))
+
+    it.scoped("what one connection does behind its reserve may serve another that has just been served", () =>
+      Effect.gen(function*() {
+        const { beanstalk: producer } = yield* openOwnTube()
+        const { beanstalk: worker, tube } = yield* openOwnTube()
+        const { beanstalk: helper, tube: helpers } = yield* openOwnTube()
+        const reserving = yield* Effect.fork(
+          Effect.all([worker.reserve, worker.reserve], { concurrency: "unbounded" })
+        )
+        const helping = yield* Effect.fork(
+          Effect.all([helper.reserve, helper.put("second", { tube })], { concurrency: "unbounded" })
+        )
+        yield* eventually(producer.statsTube(tube), (stats) => stats.currentWaiting === 1)
+        yield* eventually(producer.statsTube(helpers), (stats) => stats.currentWaiting === 1)
+        const [first] = yield* Effect.all([
+          producer.put("first", { tube }),
+          producer.put("help", { tube: helpers })
+        ], { concurrency: "unbounded" })
+        const [, second] = yield* Fiber.join(helping)
+        const served = yield* Fiber.join(reserving)
+        assert.deepStrictEqual(served.map((job) => job.id), [first, second])
+      }))
+
     it.scoped("reserve takes from every watched tube, and from no other", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()

@@ -8,6 +8,7 @@ import {
   eventually,
   failsWith,
   failureOf,
+  idOf,
   newTube,
   openOwnTube,
   openRaw,
@@ -164,7 +165,7 @@ describeContract("what a server refuses", (kind) => {
 })
 
 describeListening("what a server refuses", (kind) => {
-  layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 10 }), { excludeTestServices: true })("big bodies", (it) => {
+  layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 10 }), { excludeTestServices: true })("too big a body", (it) => {
     it.scoped("is refused here, with the server's own limit, and nothing is sent", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -191,6 +192,18 @@ describeListening("what a server refuses", (kind) => {
         const failure = failureOf(command, yield* raw.ask(BeanstalkProtocol.encode([command])))
         assert(failure?.error._tag === "JobTooBig")
         assert.deepStrictEqual([failure.error.size, failure.error.limit, failure.unsafe], [11, undefined, false])
+        assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
+      }))
+
+    it.scoped("is swallowed to its end, in however many pieces it comes", () =>
+      Effect.gen(function*() {
+        const server = yield* ListeningBeanstalkd
+        const raw = yield* openRaw(server)
+        yield* raw.say("put 0 0 60 25\r\nuse one\r\n")
+        // The answer to another tells that what was said before has arrived.
+        yield* idOf(server)
+        const reply = yield* raw.ask("use two\r\nuse six\r\n")
+        assert.strictEqual(reply._tag, "JobTooBig")
         assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
       }))
   })
