@@ -45,7 +45,7 @@
  * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT` and no more.
  *   The real one also swallows the command behind it.
  * - It has no binlog, and so no job in limbo behind a full disk; and no socket makes it spin.
- * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is.
+ * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is. So is `pid`, unless it listens on a port or a socket.
  *
  * @since 0.1.0
  */

@@ -59,7 +59,7 @@ export const listen = (
   options: Options = {}
 ): Effect.Effect<Listening, SocketServer.SocketServerError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { host, server } = yield* internal.start(options)
+    const { host, server } = yield* internal.start(options, process.pid)
     const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => serve(host, socket))
     const where = options.path === undefined
       ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }

@@ -3,9 +3,7 @@
  *
  * The program is the one `BEANSTALKD_PATH` names, or else the first `beanstalkd` on the PATH.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -37,7 +35,8 @@ export const findBeanstalkd = (env: NodeJS.ProcessEnv = process.env): string | u
 export const howToInstall = "Install one with `apt-get install beanstalkd` (Debian, Ubuntu) or " +
   "`brew install beanstalkd` (macOS), or set BEANSTALKD_PATH to the program."
 
-export interface Server {
+/** A program that runs. */
+export interface Program {
   /** For `NodeBeanstalk`: where it listens. */
   readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
   /** The same for `net.connect`, for tests that write bytes of their own. */
@@ -49,15 +48,15 @@ export interface Server {
   readonly ended: Effect.Effect<void>
 }
 
-export interface ServerOptions {
+export interface ProgramOptions {
   /** Listen on a unix socket instead of a port. */
-  readonly unix?: boolean
+  readonly unix?: boolean | undefined
   /** The port to listen on. Default: any that is free. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** More arguments for the program: `-z`, `-b`, … */
-  readonly args?: ReadonlyArray<string>
+  readonly args?: ReadonlyArray<string> | undefined
   /** More variables of its environment. */
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>> | undefined
 }
 
 const freePort = Effect.async<number>((resume) => {
@@ -94,7 +93,7 @@ const accepts = (connect: () => Net.Socket) =>
   })
 
 /** Starts a server that is killed when the scope closes. Dies when there is none to start. */
-export const startBeanstalkd = (options: ServerOptions = {}): Effect.Effect<Server, never, Scope.Scope> =>
+export const startBeanstalkd = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.gen(function*() {
     const program = findBeanstalkd()
     if (program === undefined) return yield* Effect.dieMessage(`There is no beanstalkd here. ${howToInstall}`)
@@ -125,10 +124,3 @@ export const startBeanstalkd = (options: ServerOptions = {}): Effect.Effect<Serv
       ended: ended(child)
     }
   })
-
-/** The server that the tests of one file share. */
-export class Beanstalkd extends Context.Tag("test/Beanstalkd")<Beanstalkd, Server>() {
-  static layer(options?: ServerOptions): Layer.Layer<Beanstalkd> {
-    return Layer.scoped(this, startBeanstalkd(options))
-  }
-}

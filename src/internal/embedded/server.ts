@@ -10,8 +10,8 @@ import * as Alarm from "./alarm.ts"
 import { Host } from "./host.ts"
 import { type Entry, Journal } from "./journal.ts"
 
-/** A host that lives as long as the scope. */
-export const start = Effect.fnUntraced(function*(options: Options = {}) {
+/** A host that lives as long as the scope, in a process if that is known. */
+export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0) {
   const { journalSize = 100_000, maxJobSize = 65_535, version = "1.13" } = options
   const journal = new Journal(journalSize)
   const alarm: Alarm.Alarm = yield* Alarm.make(() => host.ring())
@@ -21,7 +21,7 @@ export const start = Effect.fnUntraced(function*(options: Options = {}) {
       maxJobSize,
       id: yield* instanceId,
       startedAt: alarm.now(),
-      pid: 0,
+      pid,
       hostname: "localhost",
       os: "effect-beanstalk EmbeddedServer",
       platform: "memory"

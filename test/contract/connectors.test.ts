@@ -1,20 +1,29 @@
 /**
- * The ways to a real server: TCP, unix socket, TLS, URLs and configuration; and what happens where there is no way.
+ * The ways to a server: TCP, unix socket, TLS, URLs and configuration.
  */
 import { assert, layer } from "@effect/vitest"
-import { BeanstalkConnection, Connector } from "effect-beanstalk"
+import { BeanstalkConnection } from "effect-beanstalk"
 import { NodeBeanstalk, NodeConnector } from "effect-beanstalk/node"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readFileSync } from "node:fs"
-import type * as Net from "node:net"
-import { join } from "node:path"
 import * as Tls from "node:tls"
-import { Beanstalkd, type Server, startBeanstalkd, temporaryFolder } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
-import { connectorTo, eventually, failsWith, interfere, listen, newTube, open, openTo, traced } from "./support.ts"
+import {
+  connectorTo,
+  eventually,
+  failsWith,
+  idOf,
+  interfere,
+  listen,
+  newTube,
+  open,
+  openTo,
+  traced
+} from "../support/connections.ts"
+import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
+import { describeListening } from "../support/servers.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
@@ -24,7 +33,7 @@ const certificate = fixture("cert.pem")
 const key = fixture("key.pem")
 
 /** What stunnel would be: TLS outside, the real server inside. Tells the name each client asked for. */
-const tlsProxy = (server: Server) =>
+const tlsProxy = (server: Listening) =>
   Effect.gen(function*() {
     const names: Array<unknown> = []
     const { port } = yield* listen(interfere(server), {
@@ -37,10 +46,10 @@ const tlsProxy = (server: Server) =>
     return { port, names }
   })
 
-/** The process id of the server at the other end, asked over a connection that is opened for it. */
+/** The id of the server at the other end, asked over a connection that is opened for it. */
 const whoAnswers = BeanstalkConnection.make().pipe(
   Effect.flatMap((beanstalk) => beanstalk.stats),
-  Effect.map((stats) => stats.pid),
+  Effect.map((stats) => stats.id),
   Effect.scoped
 )
 
@@ -48,14 +57,11 @@ const whoAnswers = BeanstalkConnection.make().pipe(
 const whoAnswersOn = <E>(connection: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>) =>
   BeanstalkConnection.BeanstalkConnection.pipe(
     Effect.flatMap((beanstalk) => beanstalk.stats),
-    Effect.map((stats) => stats.pid),
+    Effect.map((stats) => stats.id),
     Effect.provide(connection)
   )
 
-/** A port of this machine where nobody listens. */
-const unusedPort = Effect.map(Effect.scoped(listen(() => {})), ({ port }) => port)
-
-const portOf = (server: Server) => {
+const portOf = (server: Listening) => {
   assert("port" in server.target)
   return server.target.port
 }
@@ -63,109 +69,38 @@ const portOf = (server: Server) => {
 const withEnvironment = (variables: Readonly<Record<string, string>>) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
-describeReal("connectors", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("TCP", (it) => {
+describeListening("connectors", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TCP", (it) => {
     it.scoped("reaches a server by host and port", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layer({ host: "127.0.0.1", port: portOf(server) })
-        assert.strictEqual(yield* Effect.provide(whoAnswers, connector), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, connector), yield* idOf(server))
       }))
 
     it.scoped("reaches a server by the name of its host", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "localhost", port: portOf(server) })
-        assert.strictEqual(yield* whoAnswersOn(connection), server.pid)
+        assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
       }))
 
     it.scoped("reaches a server by an IPv6 address", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "::ffff:127.0.0.1", port: portOf(server) })
-        assert.strictEqual(yield* whoAnswersOn(connection), server.pid)
-      }))
-
-    it.scoped("goes to localhost and port 11300 unless told otherwise", () =>
-      Effect.gen(function*() {
-        const addresses = yield* Effect.forEach(
-          [NodeConnector.layer(), NodeConnector.layer({ host: "queue" }), NodeConnector.layer({ port: 1 })],
-          (connector) => Effect.provide(Effect.map(Connector.Connector, ({ address }) => address), connector)
-        )
-        assert.deepStrictEqual(addresses, ["localhost:11300", "queue:11300", "localhost:1"])
-      }))
-
-    it.scoped("an IPv6 address stands in brackets in messages", () =>
-      Effect.gen(function*() {
-        const port = yield* unusedPort
-        const connection = NodeBeanstalk.layerConnection({ host: "::1", port })
-        const error = yield* failsWith(whoAnswersOn(connection), "ConnectFailed")
-        assert.strictEqual(error.address, `[::1]:${port}`)
-        assert.include(error.message, `[::1]:${port}`)
-      }))
-
-    it.scoped("fails as Unreachable where nobody listens, and says so", () =>
-      Effect.gen(function*() {
-        const port = yield* unusedPort
-        const error = yield* failsWith(openTo({ target: { host: "127.0.0.1", port } }), "ConnectFailed")
-        assert.deepStrictEqual([error.reason, error.address], ["Unreachable", `127.0.0.1:${port}`])
-        assert.include(error.message, "ECONNREFUSED")
-      }))
-
-    it.scoped("an empty host, or a path with a NUL, is Unreachable, and not some other place", () =>
-      Effect.gen(function*() {
-        for (const target of [{ host: "", port: 11300 }, { path: "" }, { path: "/run/b.sock\0other" }]) {
-          const error = yield* failsWith(openTo({ target }), "ConnectFailed")
-          assert.strictEqual(error.reason, "Unreachable")
-          assert.include(error.message, "is empty, or contains a NUL")
-        }
-      }))
-
-    it.scoped("fails as Unreachable for a port that cannot be: nothing has answered", () =>
-      Effect.gen(function*() {
-        const error = yield* failsWith(openTo({ target: { host: "127.0.0.1", port: 65536 } }), "ConnectFailed")
-        assert.strictEqual(error.reason, "Unreachable")
-      }))
-
-    it.scoped("fails as TimedOut where somebody accepts, and says nothing", () =>
-      Effect.gen(function*() {
-        const target = yield* listen(() => {})
-        const error = yield* failsWith(openTo({ target }, { connectTimeout: "1 second" }), "ConnectFailed")
-        assert.strictEqual(error.reason, "TimedOut")
-        assert.include(error.message, "accepted the connection")
-      }))
-
-    it.scoped("fails as TimedOut there as well when the reply timeout is the shorter one", () =>
-      Effect.gen(function*() {
-        const target = yield* listen(() => {})
-        const error = yield* failsWith(openTo({ target }, { replyTimeout: "100 millis" }), "ConnectFailed")
-        assert.strictEqual(error.reason, "TimedOut")
-      }))
-
-    it.scoped("fails as Handshake where something else than beanstalkd answers", () =>
-      Effect.gen(function*() {
-        const target = yield* listen((client) => void client.write("220 mail.example.org ESMTP\r\n"))
-        const error = yield* failsWith(openTo({ target }), "ConnectFailed")
-        assert.strictEqual(error.reason, "Handshake")
-        assert.include(error.message, "220 mail.example.org ESMTP")
-      }))
-
-    it.scoped("fails as Handshake where the connection is closed at once", () =>
-      Effect.gen(function*() {
-        const target = yield* listen((client) => void client.destroy())
-        const error = yield* failsWith(openTo({ target }), "ConnectFailed")
-        assert.strictEqual(error.reason, "Handshake")
+        assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
       }))
   })
 
-  layer(Beanstalkd.layer({ unix: true }), { excludeTestServices: true })("unix sockets", (it) => {
+  layer(ListeningBeanstalkd.layer(kind, { unix: true }), { excludeTestServices: true })("unix sockets", (it) => {
     it.scoped("reach a server by path", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         assert("path" in server.target)
         const { path } = server.target
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUnix({ path })), server.pid)
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ path })), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUnix({ path })), yield* idOf(server))
+        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ path })), yield* idOf(server))
       }))
 
     it.scoped("carry jobs of every size like TCP does", () =>
@@ -177,29 +112,21 @@ describeReal("connectors", () => {
         const jobs = yield* Effect.replicateEffect(beanstalk.reserve, bodies.length)
         assert.deepStrictEqual(jobs.map((job) => Buffer.from(job.body)), bodies.map((body) => Buffer.from(body)))
       }))
-
-    it.scoped("appear in messages as beanstalkd's own -l has them", () =>
-      Effect.gen(function*() {
-        const path = join(yield* temporaryFolder, "nobody.sock")
-        const error = yield* failsWith(openTo({ target: { path } }), "ConnectFailed")
-        assert.deepStrictEqual([error.reason, error.address], ["Unreachable", `unix:${path}`])
-        assert.include(error.message, "ENOENT")
-      }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("TLS", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TLS", (it) => {
     it.scoped("reaches a server behind a proxy whose certificate is trusted", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const { port } = yield* tlsProxy(server)
         const options = { host: "localhost", port, tls: { ca: certificate } }
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerTls(options)), server.pid)
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection(options)), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerTls(options)), yield* idOf(server))
+        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection(options)), yield* idOf(server))
       }))
 
     it.scoped("carries jobs of every size like TCP does", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tube = yield* newTube
         const beanstalk = yield* BeanstalkConnection.make({ tube, watch: [tube] }).pipe(
           Effect.provide(NodeConnector.layerTls({ host: "127.0.0.1", port, tls: { ca: certificate } }))
@@ -212,7 +139,7 @@ describeReal("connectors", () => {
 
     it.scoped("asks for the host by name, and for another name when told so", () =>
       Effect.gen(function*() {
-        const { names, port } = yield* tlsProxy(yield* Beanstalkd)
+        const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tls = { ca: certificate, checkServerIdentity: () => undefined }
         yield* Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port, tls }))
         yield* Effect.provide(
@@ -225,7 +152,7 @@ describeReal("connectors", () => {
 
     it.scoped("refuses a certificate that nobody vouches for", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
           Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port })),
           "ConnectFailed"
@@ -236,7 +163,7 @@ describeReal("connectors", () => {
 
     it.scoped("refuses a certificate for another name", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { ca: certificate, servername: "queue.example.org" } }
         const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
@@ -245,7 +172,7 @@ describeReal("connectors", () => {
 
     it.scoped("fails as Unreachable with a certificate of our own that is none: nothing has answered", () =>
       Effect.gen(function*() {
-        const { port } = yield* tlsProxy(yield* Beanstalkd)
+        const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { cert: "none", key } }
         const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
@@ -253,7 +180,7 @@ describeReal("connectors", () => {
 
     it.scoped("fails where the server speaks no TLS", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const options = { host: "127.0.0.1", port: portOf(server), tls: { ca: certificate } }
         const error = yield* failsWith(
           BeanstalkConnection.make({ connectTimeout: "200 millis" }).pipe(
@@ -266,7 +193,7 @@ describeReal("connectors", () => {
 
     it.scoped("gives jobs back when the proxy cuts the connection", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const tube = yield* newTube
         const observer = yield* open({ tube })
         const id = yield* observer.put("x")
@@ -281,35 +208,35 @@ describeReal("connectors", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("URLs", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("URLs", (it) => {
     it.scoped("beanstalk://host:port is TCP", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const url = `beanstalk://127.0.0.1:${portOf(server)}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), server.pid)
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ url: `${url}/` })), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
+        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ url: `${url}/` })), yield* idOf(server))
       }))
 
     it.scoped("beanstalk://[address]:port is an IPv6 address", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const url = `beanstalk://[::ffff:127.0.0.1]:${portOf(server)}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
       }))
 
     it.scoped("unix:/path is a unix socket, whatever the path has in it", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd({ unix: true })
+        const server = yield* kind.start({ unix: true })
         assert("path" in server.target)
         const url = `unix:${server.target.path}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
         const escaped = url.replace("beanstalkd.sock", "%62eanstalkd.sock")
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(escaped)), server.pid)
+        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(escaped)), yield* idOf(server))
       }))
 
     it.scoped("beanstalks://host:port is TLS, with the certificate verified", () =>
       Effect.gen(function*() {
-        const { names, port } = yield* tlsProxy(yield* Beanstalkd)
+        const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
           Effect.provide(whoAnswers, NodeConnector.layerUrl(`beanstalks://localhost:${port}`)),
           "ConnectFailed"
@@ -317,100 +244,28 @@ describeReal("connectors", () => {
         assert.include(error.message, "self-signed certificate")
         assert.isEmpty(names)
       }))
-
-    it.scoped("the port may be left out, and the host may have any letters", () =>
-      Effect.gen(function*() {
-        const urls = [
-          "beanstalk://queue",
-          "beanstalks://queue",
-          "beanstalk://[::1]",
-          "beanstalk://queue:80",
-          "beanstalk://münchen:1",
-          "unix:/a/b"
-        ]
-        const addresses = yield* Effect.forEach(
-          urls,
-          (url) =>
-            Effect.provide(Effect.map(Connector.Connector, ({ address }) => address), NodeConnector.layerUrl(url))
-        )
-        assert.deepStrictEqual(addresses, [
-          "queue:11300",
-          "queue:11300",
-          "[::1]:11300",
-          "queue:80",
-          "xn--mnchen-3ya:1",
-          "unix:/a/b"
-        ])
-      }))
-
-    const bad = [
-      "",
-      "localhost:11300",
-      "127.0.0.1",
-      "http://localhost:11300",
-      "beanstalk:",
-      "beanstalk://",
-      "beanstalk://user:secret@localhost",
-      "beanstalk://localhost/tube",
-      "beanstalk://localhost?timeout=1",
-      "beanstalk://localhost#tube",
-      "beanstalk://localhost:65536",
-      "beanstalk://local host",
-      "unix:",
-      "unix:/",
-      "unix:/half%2",
-      "unix://host/path"
-    ]
-    for (const url of bad) {
-      it.scoped(`${JSON.stringify(url)} is refused, with what a URL must be like`, () =>
-        Effect.gen(function*() {
-          const error = yield* failsWith(
-            whoAnswersOn(NodeBeanstalk.layerConnection({ url })),
-            "InvalidArgument"
-          )
-          assert.deepStrictEqual([error.command, error.argument], ["connect", "url"])
-          assert.include(error.message, "beanstalk://localhost:11300")
-          assert.notInclude(error.message, "secret")
-        }))
-    }
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("configuration", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("configuration", (it) => {
     it.scoped("BEANSTALKD_URL tells where the server is", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const environment = withEnvironment({ BEANSTALKD_URL: `beanstalk://127.0.0.1:${portOf(server)}` })
-        assert.strictEqual(yield* environment(whoAnswersOn(NodeBeanstalk.layerConnectionEnv)), server.pid)
-        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, NodeConnector.layerEnv)), server.pid)
-      }))
-
-    it.scoped("without BEANSTALKD_URL, or with an empty one, there is no default", () =>
-      Effect.gen(function*() {
-        for (const variables of [{}, { BEANSTALKD_URL: "" }]) {
-          const error = yield* Effect.flip(withEnvironment(variables)(whoAnswersOn(NodeBeanstalk.layerConnectionEnv)))
-          assert.include(String(error), "BEANSTALKD_URL")
-        }
-      }))
-
-    it.scoped("a BEANSTALKD_URL that is none is refused", () =>
-      Effect.gen(function*() {
-        const connecting = withEnvironment({ BEANSTALKD_URL: "localhost" })(
-          whoAnswersOn(NodeBeanstalk.layerConnectionEnv)
-        )
-        assert.strictEqual((yield* Effect.flip(connecting))._tag, "InvalidArgument")
+        assert.strictEqual(yield* environment(whoAnswersOn(NodeBeanstalk.layerConnectionEnv)), yield* idOf(server))
+        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, NodeConnector.layerEnv)), yield* idOf(server))
       }))
 
     it.scoped("any other name may hold the URL", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layerConfig(Config.string("QUEUE"))
         const environment = withEnvironment({ QUEUE: `beanstalk://127.0.0.1:${portOf(server)}` })
-        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, connector)), server.pid)
+        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, connector)), yield* idOf(server))
       }))
 
     it.scoped("options of the server and of the connection may come from Config", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnectionConfig({
           host: Config.string("HOST"),
           port: Config.integer("PORT"),
@@ -428,7 +283,7 @@ describeReal("connectors", () => {
 
     it.scoped("options of a connection may come from Config whatever the connector is", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const connection = BeanstalkConnection.layerConfig({ tube: Config.string("TUBE") }).pipe(
           Layer.provide(connectorTo(server.target))
         )
@@ -444,7 +299,7 @@ describeReal("connectors", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("opening a connection", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("opening a connection", (it) => {
     it.scoped("uses and watches what it is told, and nothing else, before anything else is sent", () =>
       Effect.gen(function*() {
         const [tube, one, two] = [yield* newTube, yield* newTube, yield* newTube]
@@ -499,21 +354,9 @@ describeReal("connectors", () => {
 
     it.scoped("learns the server's limit for bodies, its version and its id", () =>
       Effect.gen(function*() {
-        const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-z", "12345"] }))
+        const beanstalk = yield* openTo(yield* kind.start({ maxJobSize: 12345 }))
         const { id, version } = yield* beanstalk.stats
         assert.deepStrictEqual(beanstalk.server, { id, version, maxJobSize: 12345 })
-      }))
-
-    it.scoped("closes the socket of an attempt that failed", () =>
-      Effect.gen(function*() {
-        const sockets: Array<Net.Socket> = []
-        const target = yield* listen((client) => {
-          sockets.push(client.resume())
-          client.write("nonsense\r\n")
-        })
-        yield* failsWith(openTo({ target }), "ConnectFailed")
-        yield* eventually(Effect.sync(() => sockets.filter((socket) => !socket.destroyed).length), (left) => left === 0)
-        assert.strictEqual(sockets.length, 1)
       }))
 
     it.scoped("refuses a job that is larger than it was told to accept, and closes", () =>

@@ -1,5 +1,5 @@
 /**
- * What the tests against a real server share: connections to it, tubes nobody else knows, and bytes of their own.
+ * What the tests against a server share: connections to it, tubes nobody else knows, and bytes of their own.
  */
 import { BeanstalkConnection, type BeanstalkError, BeanstalkProtocol, type Connector } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
@@ -12,17 +12,21 @@ import * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { execFileSync, spawnSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
 import * as Net from "node:net"
-import { Beanstalkd, type Server } from "../support/beanstalkd.ts"
+import { Beanstalkd, type Listening, type Server, type Target } from "./server.ts"
 
-export const connectorTo = (target: Server["target"]): Layer.Layer<Connector.Connector> =>
+export const connectorTo = (target: Target): Layer.Layer<Connector.Connector> =>
   "path" in target ? NodeConnector.layerUnix(target) : NodeConnector.layer(target)
 
 /** A connection that closes with the scope, to whatever listens there. */
-export const openTo = (server: Pick<Server, "target">, options?: BeanstalkConnection.Options) =>
-  Effect.provide(BeanstalkConnection.make(options), connectorTo(server.target))
+export const openTo = (
+  server: Pick<Server, "connector"> | Pick<Listening, "target">,
+  options?: BeanstalkConnection.Options
+) =>
+  Effect.provide(
+    BeanstalkConnection.make(options),
+    "connector" in server ? server.connector : connectorTo(server.target)
+  )
 
 /** A connection to the server that the tests of the file share. */
 export const open = (options?: BeanstalkConnection.Options) =>
@@ -89,7 +93,7 @@ export const traced = <E, R>(make: Effect.Effect<BeanstalkConnection.Connection,
 export const sent = (lines: ReadonlyArray<string>) =>
   lines.filter((line) => line.startsWith("> ")).map((line) => line.slice(2))
 
-/** A socket for bytes that the client itself would never send, and the real server's replies to them, decoded. */
+/** A socket for bytes that the client itself would never send, and the server's replies to them, decoded. */
 export interface Raw {
   readonly say: (bytes: string | Uint8Array) => Effect.Effect<void>
   readonly hear: Effect.Effect<BeanstalkProtocol.Reply>
@@ -97,7 +101,7 @@ export interface Raw {
   readonly ask: (bytes: string | Uint8Array) => Effect.Effect<BeanstalkProtocol.Reply>
 }
 
-export const openRaw = (server: Server): Effect.Effect<Raw, never, Scope.Scope> =>
+export const openRaw = (server: Pick<Listening, "connect">): Effect.Effect<Raw, never, Scope.Scope> =>
   Effect.gen(function*() {
     const replies = yield* Queue.unbounded<BeanstalkProtocol.Reply>()
     const decoder = new BeanstalkProtocol.ReplyDecoder(1024 * 1024)
@@ -124,6 +128,14 @@ export const failureOf = <A, E>(command: BeanstalkProtocol.Command<A, E>, reply:
   const decoded = command.decode(reply, "the server")
   return decoded._tag === "Failure" ? decoded : undefined
 }
+
+/** The id by which a server tells itself apart, asked without the client. */
+export const idOf = (server: Pick<Listening, "connect">) =>
+  Effect.gen(function*() {
+    const raw = yield* openRaw(server)
+    const decoded = BeanstalkProtocol.stats.decode(yield* raw.ask("stats\r\n"), "the server")
+    return decoded._tag === "Success" ? decoded.value.id : yield* Effect.die(decoded.error)
+  }).pipe(Effect.scoped)
 
 /** A port of this machine where `onConnection` answers, until the scope closes and cuts whatever is connected. */
 export const listen = (
@@ -163,31 +175,21 @@ export interface Interference {
   readonly toClient?: ((bytes: Buffer, client: Net.Socket, upstream: Net.Socket) => void) | undefined
 }
 
-/** Stands between a client and the real server. */
-export const interfere = (server: Server, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
-  const upstream = server.connect()
-  const passOn = {
-    toServer: (bytes: Buffer) => upstream.write(bytes),
-    toClient: (bytes: Buffer) => client.write(bytes)
+/** Stands between a client and the server. */
+export const interfere =
+  (server: Pick<Listening, "connect">, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
+    const upstream = server.connect()
+    const passOn = {
+      toServer: (bytes: Buffer) => upstream.write(bytes),
+      toClient: (bytes: Buffer) => client.write(bytes)
+    }
+    client.on("data", (bytes) => (toServer ?? passOn.toServer)(bytes, client, upstream))
+    upstream.on("data", (bytes) => (toClient ?? passOn.toClient)(bytes, client, upstream))
+    client.on("close", () => upstream.destroy())
+    upstream.on("error", () => client.destroy())
+    upstream.on("close", () => client.end())
   }
-  client.on("data", (bytes) => (toServer ?? passOn.toServer)(bytes, client, upstream))
-  upstream.on("data", (bytes) => (toClient ?? passOn.toClient)(bytes, client, upstream))
-  client.on("close", () => upstream.destroy())
-  upstream.on("error", () => client.destroy())
-  upstream.on("close", () => client.end())
-}
 
 /** A {@link interfere | proxy} in front of the server, as a target to connect to. */
-export const proxy = (server: Server, interference?: Interference) =>
+export const proxy = (server: Pick<Listening, "connect">, interference?: Interference) =>
   Effect.map(listen(interfere(server, interference)), (target) => ({ target }))
-
-/** Whether this machine can be told to give a running program no more memory: Linux can. */
-export const canLimitMemory = existsSync("/proc/self/status") &&
-  spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0
-
-/** Lets a server have so many bytes more than it has, and not one beyond. */
-export const limitMemory = (server: Server, spare: number) =>
-  Effect.sync(() => {
-    const kilobytes = /^VmSize:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]
-    execFileSync("prlimit", ["--pid", `${server.pid}`, `--as=${Number(kilobytes) * 1024 + spare}`])
-  })

@@ -1,5 +1,5 @@
 /**
- * What happens when things go wrong: the server dies, stops or drains, and fibers are interrupted at any moment.
+ * What happens when things go wrong: the server dies, freezes or drains, and fibers are interrupted at any moment.
  *
  * `EFFECT_BEANSTALK_STRESS=1` runs the two long tests at full size. A run is repeated with the `EFFECT_BEANSTALK_SEED`
  * that its failure names.
@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import { Beanstalkd, startBeanstalkd, temporaryFolder } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
-import { eventually, failsWith, open, openOwnTube, openTo, proxy, sent, traced } from "./support.ts"
+import { eventually, failsWith, open, openOwnTube, openTo, proxy, sent, traced } from "../support/connections.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
@@ -41,6 +41,13 @@ type Reserve = (
   id: string
 ) => Effect.Effect<Job.ReservedJob, BeanstalkError.BeanstalkError>
 
+const kinds: Readonly<Record<string, Reserve>> = {
+  "reserve": (worker) => worker.reserve,
+  "reserve with a timeout": (worker) => worker.reserveWithTimeout("1 hour"),
+  "reserve with a timeout of zero": (worker) => worker.reserveWithTimeout(0),
+  "reserveJob": (worker, id) => worker.reserveJob(id)
+}
+
 /** Runs something, and interrupts it after a random number of turns, or after the answer to another command. */
 const interruptedAtRandom = <A, E, R>(self: Effect.Effect<A, E, R>, roundTrip: Effect.Effect<unknown>) =>
   Effect.gen(function*() {
@@ -52,15 +59,15 @@ const interruptedAtRandom = <A, E, R>(self: Effect.Effect<A, E, R>, roundTrip: E
     return yield* Fiber.interrupt(fiber)
   })
 
-describeReal("faults", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("a server that dies", (it) => {
-    /** Stops a server with commands in flight, and kills it. */
+describeContract("faults", (kind) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that dies", (it) => {
+    /** Freezes a server with commands in flight, and kills it. */
     const killWith = (count: number, written: number, options: BeanstalkConnection.Options) =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const { beanstalk, lines } = yield* traced(openTo(server, { ...options, replyTimeout: "1 hour" }))
         const before = sent(lines).length
-        yield* server.signal("SIGSTOP")
+        yield* server.freeze
         const inFlight = yield* Effect.fork(Effect.forEach(
           Array.from({ length: count }),
           (_, i) =>
@@ -70,8 +77,7 @@ describeReal("faults", () => {
           { concurrency: "unbounded" }
         ))
         yield* eventually(Effect.sync(() => sent(lines).length - before), (sent) => sent === written)
-        yield* server.signal("SIGKILL")
-        yield* server.ended
+        yield* server.kill
         const errors = yield* Effect.timeout(Fiber.join(inFlight), "1 second")
         const later = yield* failsWith(beanstalk.stats, "ConnectionLost")
         assert.strictEqual(later.outcome, "NotSent")
@@ -81,21 +87,21 @@ describeReal("faults", () => {
     const having = (errors: ReadonlyArray<BeanstalkError.ConnectionLost>, outcome: "NotSent" | "Unknown") =>
       errors.filter((error) => error.outcome === outcome).length
 
-    it.scoped("kill -9 with 1,000 commands in flight fails all of them within a second, as Unknown", () =>
+    it.scoped("1,000 commands in flight all fail within a second, as Unknown", () =>
       Effect.gen(function*() {
         const errors = yield* killWith(1000, 1000, {})
         assert.deepStrictEqual([having(errors, "Unknown"), having(errors, "NotSent")], [1000, 0])
         assert.deepStrictEqual([errors[0]?.command, errors[1]?.command], ["put", "touch"])
       }))
 
-    it.scoped("with room for 500, kill -9 fails the half that was written as Unknown, and the rest as NotSent", () =>
+    it.scoped("with room for 500, the half that was written fails as Unknown, and the rest as NotSent", () =>
       Effect.gen(function*() {
         const errors = yield* killWith(1000, 500, { maxInFlight: 500 })
         assert.deepStrictEqual([having(errors, "Unknown"), having(errors, "NotSent")], [500, 500])
         assert.isTrue(errors.slice(0, 500).every((error) => error.outcome === "Unknown"))
       }))
 
-    it.scoped("with room for few bytes, kill -9 fails what did not fit as NotSent", () =>
+    it.scoped("with room for few bytes, what did not fit fails as NotSent", () =>
       Effect.gen(function*() {
         const errors = yield* killWith(1000, 1, { maxQueuedBytes: 1 })
         assert.deepStrictEqual([having(errors, "Unknown"), having(errors, "NotSent")], [1, 999])
@@ -103,96 +109,23 @@ describeReal("faults", () => {
 
     it.scoped("a reserve that waits without end fails too", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const observer = yield* openTo(server)
         const beanstalk = yield* openTo(server)
         const reserving = yield* Effect.fork(failsWith(beanstalk.reserve, "ConnectionLost"))
         yield* eventually(observer.stats, (stats) => stats.currentWaiting === 1)
-        yield* server.signal("SIGKILL")
+        yield* server.kill
         assert.strictEqual((yield* Fiber.join(reserving)).outcome, "Unknown")
       }))
-
-    it.scoped("what was acknowledged before a kill -9 is there after a restart with the same binlog", () =>
-      Effect.gen(function*() {
-        const args = ["-b", yield* temporaryFolder]
-        const server = yield* startBeanstalkd({ args })
-        const beanstalk = yield* openTo(server)
-        const acknowledged = new Map<Job.JobId, string>()
-        const put = (body: string) => Effect.map(beanstalk.put(body), (id) => acknowledged.set(id, body))
-        const bodies = Array.from({ length: 1000 }, (_, i) => `job ${i}`)
-        const putting = yield* Effect.fork(
-          Effect.forEach(bodies, (body) => Effect.exit(put(body)), { concurrency: 10 })
-        )
-        yield* eventually(Effect.sync(() => acknowledged.size), (size) => size >= 100)
-        yield* server.signal("SIGKILL")
-        yield* Fiber.join(putting)
-        yield* server.ended
-        const restarted = yield* openTo(yield* startBeanstalkd({ args }))
-        for (const [id, body] of acknowledged) {
-          assert.strictEqual(yield* (yield* restarted.peek(id)).text(), body)
-        }
-        const { currentJobsReady } = yield* restarted.stats
-        assert.isAtLeast(currentJobsReady, acknowledged.size)
-        assert.isAtMost(currentJobsReady, bodies.length)
-      }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("a connection that is cut", (it) => {
-    /** Puts a job, lets so many bytes of the request and of the answer pass, and tells how many jobs there are. */
-    const putAndCut = ({ answer, request }: { readonly request: number; readonly answer: number }) =>
-      Effect.gen(function*() {
-        const { beanstalk: observer, tube } = yield* openOwnTube()
-        let cutting = false
-        let [sentOn, givenBack] = [0, 0]
-        const beanstalk = yield* openTo(
-          yield* proxy(yield* Beanstalkd, {
-            toServer: (bytes, client, upstream) => {
-              upstream.write(cutting ? bytes.subarray(0, request - sentOn) : bytes)
-              sentOn += cutting ? bytes.length : 0
-              if (sentOn > request) client.destroy()
-            },
-            toClient: (bytes, client) => {
-              client.write(cutting ? bytes.subarray(0, answer - givenBack) : bytes)
-              givenBack += cutting ? bytes.length : 0
-              if (givenBack > answer) client.destroy()
-            }
-          }),
-          { tube }
-        )
-        cutting = true
-        const error = yield* failsWith(beanstalk.put("once"), "ConnectionLost")
-        const { totalJobs } = yield* eventually(observer.statsTube(tube), (stats) => stats.currentUsing === 1)
-        return { outcome: error.outcome, totalJobs }
-      })
-
-    const request = "put 1024 0 60 4\r\nonce\r\n".length
-
-    it.scoped("a put that is cut at any byte of its request is Unknown, and there is no job", () =>
-      Effect.gen(function*() {
-        const cuts = Array.from({ length: request }, (_, i) => i)
-        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request: cut, answer: 0 })))
-        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 0 })))
-      }))
-
-    it.scoped("a put that is cut at any byte of its answer is Unknown, and there is one job", () =>
-      Effect.gen(function*() {
-        const cuts = Array.from("INSERTED 1\r\n", (_, i) => i)
-        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request, answer: cut })))
-        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 1 })))
-      }))
-  })
-
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("a server that does not answer", (it) => {
-    /** A server that is stopped while the test runs, and goes on at its end. */
-    const stopped = (server: { readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void> }) =>
-      Effect.acquireRelease(server.signal("SIGSTOP"), () => server.signal("SIGCONT"))
-
-    it.scoped("SIGSTOP is noticed within the reply timeout, and what was asked fails as Unknown", () =>
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
+    it.scoped("it is noticed within the reply timeout, and what was asked fails as Unknown", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const beanstalk = yield* open({ replyTimeout: "1 second" })
         yield* Effect.scoped(Effect.gen(function*() {
-          yield* stopped(server)
+          yield* server.freeze
           const errors = yield* Effect.all([
             failsWith(beanstalk.put("x"), "ConnectionLost"),
             failsWith(beanstalk.stats, "ConnectionLost")
@@ -201,37 +134,23 @@ describeReal("faults", () => {
           assert.match(errors[0].reason, /the server left put unanswered for \d/)
         }))
         const next = yield* open()
-        assert.strictEqual((yield* next.stats).pid, server.pid)
+        assert.strictEqual((yield* next.stats).id, beanstalk.server.id)
       }))
 
     it.scoped("a reserve with a timeout is given that timeout and a second more, not the reply timeout", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open({ replyTimeout: "1 second" })
-        yield* stopped(yield* Beanstalkd)
+        yield* (yield* Beanstalkd).freeze
         const error = yield* failsWith(beanstalk.reserveWithTimeout("1 second"), "ConnectionLost")
         assert.match(error.reason, /the server left reserve-with-timeout unanswered for [2-9]/)
       }))
 
-    it.scoped("a connection that is accepted by a stopped server fails to open, and does not hang", () =>
+    it.scoped("a connection that is accepted by a frozen server fails to open, and does not hang", () =>
       Effect.gen(function*() {
-        yield* stopped(yield* Beanstalkd)
+        yield* (yield* Beanstalkd).freeze
         const error = yield* failsWith(open({ connectTimeout: "1 second" }), "ConnectFailed")
         assert.strictEqual(error.reason, "TimedOut")
         assert.include(error.message, "accepted the connection, but said nothing")
-      }))
-
-    it.scoped("an event loop that was blocked for longer than the reply timeout loses nothing that was answered", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube({ replyTimeout: "100 millis" })
-        const putting = yield* Effect.fork(beanstalk.put("x"))
-        // Only microtasks run meanwhile: the put is written, and its answer cannot be read yet.
-        yield* Effect.replicateEffect(Effect.yieldNow(), 20, { discard: true })
-        yield* Effect.sync(() => {
-          const until = performance.now() + 500
-          while (performance.now() < until);
-        })
-        yield* Fiber.join(putting)
-        yield* beanstalk.listTubeUsed
       }))
 
     it.scoped("an answer that comes after the reply timeout is nobody's, and a late put is put at most once", () =>
@@ -239,17 +158,17 @@ describeReal("faults", () => {
         const server = yield* Beanstalkd
         const { beanstalk: observer, tube } = yield* openOwnTube()
         const beanstalk = yield* open({ tube, replyTimeout: "1 second" })
-        yield* Effect.scoped(Effect.zipRight(stopped(server), failsWith(beanstalk.put("late"), "ConnectionLost")))
+        yield* Effect.scoped(Effect.zipRight(server.freeze, failsWith(beanstalk.put("late"), "ConnectionLost")))
         assert.strictEqual((yield* failsWith(beanstalk.listTubeUsed, "ConnectionLost")).outcome, "NotSent")
         const { totalJobs } = yield* eventually(observer.statsTube(tube), (stats) => stats.currentUsing === 1)
         assert.isAtMost(totalJobs, 1)
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("a server that drains", (it) => {
-    it.scoped("SIGUSR1 with puts in flight: each is there or Draining, and the connection goes on", () =>
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that drains", (it) => {
+    it.scoped("with puts in flight: each is there or Draining, and the connection goes on", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
         const putting = yield* Effect.fork(Effect.forEach(
           Array.from({ length: 2000 }, (_, i) => `job ${i}`),
@@ -257,7 +176,7 @@ describeReal("faults", () => {
           { concurrency: 100 }
         ))
         yield* eventually(beanstalk.stats, (stats) => stats.totalJobs > 0)
-        yield* server.signal("SIGUSR1")
+        yield* server.drain
         const answers = yield* Fiber.join(putting)
         yield* eventually(beanstalk.stats, (stats) => stats.draining === true)
         const stored = answers.filter((answer) => answer !== "draining").length
@@ -272,15 +191,8 @@ describeReal("faults", () => {
       }))
   })
 
-  layer(Beanstalkd.layer({ args: ["-z", "100000"] }), { excludeTestServices: true })("interruptions", (it) => {
+  layer(Beanstalkd.layer(kind, { maxJobSize: 100000 }), { excludeTestServices: true })("interruptions", (it) => {
     const fibers = 256
-
-    const kinds: Readonly<Record<string, Reserve>> = {
-      "reserve": (worker) => worker.reserve,
-      "reserve with a timeout": (worker) => worker.reserveWithTimeout("1 hour"),
-      "reserve with a timeout of zero": (worker) => worker.reserveWithTimeout(0),
-      "reserveJob": (worker, id) => worker.reserveJob(id)
-    }
 
     it.scoped(
       `${fibers} fibers, ${commands} commands, some interrupted at random: each reply reaches its asker`,
@@ -398,37 +310,6 @@ describeReal("faults", () => {
       { timeout: 600_000 }
     )
 
-    for (const [name, reserve] of Object.entries(kinds)) {
-      it.scoped(`${name}, interrupted between the arrival of its job and its own turn, gives the job back`, () =>
-        Effect.gen(function*() {
-          const { beanstalk: observer, tube } = yield* openOwnTube()
-          const id = yield* observer.put("x", { ttr: "1 hour" })
-          // Holds the replies back until both can go in one piece, so that both fibers are resumed in the same turn.
-          let held: Buffer | undefined
-          const worker = yield* openTo(
-            yield* proxy(yield* Beanstalkd, {
-              toClient: (bytes, client) => {
-                if (held === undefined) return void client.write(bytes)
-                held = Buffer.concat([held, bytes])
-                if (held.includes("RESERVED")) client.write(held)
-              }
-            }),
-            { watch: [tube] }
-          )
-          held = Buffer.alloc(0)
-          const reserving = yield* Deferred.make<Fiber.Fiber<Job.ReservedJob, BeanstalkError.BeanstalkError>>()
-          const interrupting = yield* Effect.fork(
-            Effect.zipRight(worker.listTubeUsed, Effect.flatMap(Deferred.await(reserving), Fiber.interrupt))
-          )
-          yield* Deferred.succeed(reserving, yield* Effect.fork(reserve(worker, id)))
-          assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
-          const { reserves } = yield* eventually(observer.statsJob(id), (job) => job.state === "ready")
-          assert.strictEqual(reserves, 1)
-          const error = yield* failsWith(worker.stats, "ConnectionLost")
-          assert.include(error.reason, "a job came for a reserve")
-        }))
-    }
-
     it.scoped("a command that is interrupted before it is written never reaches the server", () =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
@@ -461,5 +342,85 @@ describeReal("faults", () => {
         const peeked = yield* Effect.flatten(beanstalk.peekReady())
         assert.strictEqual(yield* peeked.text(), "on its way")
       }))
+  })
+})
+
+describeListening("faults", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
+    /** Puts a job, lets so many bytes of the request and of the answer pass, and tells how many jobs there are. */
+    const putAndCut = ({ answer, request }: { readonly request: number; readonly answer: number }) =>
+      Effect.gen(function*() {
+        const { beanstalk: observer, tube } = yield* openOwnTube()
+        let cutting = false
+        let [sentOn, givenBack] = [0, 0]
+        const beanstalk = yield* openTo(
+          yield* proxy(yield* ListeningBeanstalkd, {
+            toServer: (bytes, client, upstream) => {
+              upstream.write(cutting ? bytes.subarray(0, request - sentOn) : bytes)
+              sentOn += cutting ? bytes.length : 0
+              if (sentOn > request) client.destroy()
+            },
+            toClient: (bytes, client) => {
+              client.write(cutting ? bytes.subarray(0, answer - givenBack) : bytes)
+              givenBack += cutting ? bytes.length : 0
+              if (givenBack > answer) client.destroy()
+            }
+          }),
+          { tube }
+        )
+        cutting = true
+        const error = yield* failsWith(beanstalk.put("once"), "ConnectionLost")
+        const { totalJobs } = yield* eventually(observer.statsTube(tube), (stats) => stats.currentUsing === 1)
+        return { outcome: error.outcome, totalJobs }
+      })
+
+    const request = "put 1024 0 60 4\r\nonce\r\n".length
+
+    it.scoped("a put that is cut at any byte of its request is Unknown, and there is no job", () =>
+      Effect.gen(function*() {
+        const cuts = Array.from({ length: request }, (_, i) => i)
+        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request: cut, answer: 0 })))
+        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 0 })))
+      }))
+
+    it.scoped("a put that is cut at any byte of its answer is Unknown, and there is one job", () =>
+      Effect.gen(function*() {
+        const cuts = Array.from("INSERTED 1\r\n", (_, i) => i)
+        const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request, answer: cut })))
+        assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 1 })))
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("interruptions on the way", (it) => {
+    for (const [name, reserve] of Object.entries(kinds)) {
+      it.scoped(`${name}, interrupted between the arrival of its job and its own turn, gives the job back`, () =>
+        Effect.gen(function*() {
+          const { beanstalk: observer, tube } = yield* openOwnTube()
+          const id = yield* observer.put("x", { ttr: "1 hour" })
+          // Holds the replies back until both can go in one piece, so that both fibers are resumed in the same turn.
+          let held: Buffer | undefined
+          const worker = yield* openTo(
+            yield* proxy(yield* ListeningBeanstalkd, {
+              toClient: (bytes, client) => {
+                if (held === undefined) return void client.write(bytes)
+                held = Buffer.concat([held, bytes])
+                if (held.includes("RESERVED")) client.write(held)
+              }
+            }),
+            { watch: [tube] }
+          )
+          held = Buffer.alloc(0)
+          const reserving = yield* Deferred.make<Fiber.Fiber<Job.ReservedJob, BeanstalkError.BeanstalkError>>()
+          const interrupting = yield* Effect.fork(
+            Effect.zipRight(worker.listTubeUsed, Effect.flatMap(Deferred.await(reserving), Fiber.interrupt))
+          )
+          yield* Deferred.succeed(reserving, yield* Effect.fork(reserve(worker, id)))
+          assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interrupting)))
+          const { reserves } = yield* eventually(observer.statsJob(id), (job) => job.state === "ready")
+          assert.strictEqual(reserves, 1)
+          const error = yield* failsWith(worker.stats, "ConnectionLost")
+          assert.include(error.reason, "a job came for a reserve")
+        }))
+    }
   })
 })

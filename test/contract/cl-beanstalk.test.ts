@@ -10,17 +10,12 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { mkdirSync, rmSync } from "node:fs"
 import { inspect } from "node:util"
-import { Beanstalkd, startBeanstalkd, temporaryFolder } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
 import {
-  canLimitMemory,
   connectorTo,
   eventually,
   failsWith,
   failureOf,
-  limitMemory,
   newTube,
   open,
   openOwnTube,
@@ -29,10 +24,181 @@ import {
   sent,
   traced,
   valid
-} from "./support.ts"
+} from "../support/connections.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
-describeReal("what cl-beanstalk can do", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("connections", (it) => {
+describeContract("what cl-beanstalk can do", (kind) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("producing", (it) => {
+    it.scoped("use: it succeeds with the tube's name", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        assert.strictEqual(String(yield* beanstalk.use("some-tube")), "some-tube")
+      }))
+
+    it.scoped("put: a string is encoded, octets go as they are, and the id comes back", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const text = yield* beanstalk.put("é", { priority: 1, delay: 0, ttr: "2 minutes" })
+        const octets = yield* beanstalk.put(Uint8Array.of(0xe9), { priority: 2 })
+        assert.deepStrictEqual([...(yield* beanstalk.peek(text)).body], [0xc3, 0xa9])
+        assert.deepStrictEqual([...(yield* beanstalk.peek(octets)).body], [0xe9])
+      }))
+
+    it.scoped.runIf(kind.canFillQueues)(
+      "buried-job: a job that was buried by put is a failure with its id, to carry on with",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* kind.start()
+          const beanstalk = yield* openTo(server)
+          yield* server.fillQueues
+          const id = yield* beanstalk.put("").pipe(Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)))
+          assert.strictEqual((yield* Effect.flatten(beanstalk.peekBuried())).id, id)
+        })
+    )
+
+    it.scoped("external-format: a body is bytes, UTF-8 text, or text in any encoding that TextDecoder knows", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put(Buffer.from("Größe", "latin1"))
+        const peeked = yield* beanstalk.peek(id)
+        const ready = yield* Effect.flatten(beanstalk.peekReady())
+        const reserved = yield* beanstalk.reserve
+        for (const job of [peeked, ready, reserved]) {
+          assert.strictEqual(job.body.length, 5)
+          assert.strictEqual(yield* job.text("latin1"), "Größe")
+        }
+      }))
+
+    it.scoped("external-format: invalid text is a typed failure, or replaced, as one likes", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        yield* beanstalk.put(Buffer.from("Größe", "latin1"))
+        const job = yield* beanstalk.reserve
+        const error = yield* failsWith(job.text(), "InvalidText")
+        assert.deepStrictEqual([error.id, error.encoding, error.reason], [job.id, "utf-8", "NotText"])
+        assert.strictEqual(yield* job.text("utf-8", { invalid: "replace" }), "Gr\uFFFD\uFFFDe")
+        assert.strictEqual((yield* failsWith(job.text("klingon"), "InvalidText")).reason, "UnknownEncoding")
+        yield* beanstalk.delete(job.id)
+      }))
+  })
+
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("working", (it) => {
+    it.scoped("reserve: message and id, or :timed-out", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put("message")
+        const attempt = beanstalk.reserveWithTimeout(0).pipe(
+          Effect.map((job) => job.id),
+          Effect.catchTag("TimedOut", () => Effect.succeed("timed out"))
+        )
+        assert.strictEqual(yield* attempt, id)
+        assert.strictEqual(yield* attempt, "timed out")
+      }))
+
+    it.scoped("reserve: :deadline-soon is a failure of its own, and touching the job is the answer to it", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put("message", { ttr: "1 second" })
+        const [, answer] = yield* Effect.all([
+          beanstalk.reserve,
+          beanstalk.reserve.pipe(
+            Effect.as("reserved"),
+            Effect.catchTag("DeadlineSoon", () => Effect.as(beanstalk.touch(id), "touched"))
+          )
+        ], { concurrency: "unbounded" })
+        assert.strictEqual(answer, "touched")
+      }))
+
+    it.scoped("delete and touch: t or nil is Effect.isSuccess", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put("message")
+        yield* beanstalk.reserve
+        const answers = yield* Effect.all([
+          Effect.isSuccess(beanstalk.touch(id)),
+          Effect.isSuccess(beanstalk.delete(id)),
+          Effect.isSuccess(beanstalk.touch(id)),
+          Effect.isSuccess(beanstalk.delete(id))
+        ])
+        assert.deepStrictEqual(answers, [true, true, false, false])
+      }))
+
+    it.scoped("release and bury: with a priority, and nothing of it for a job that is not held", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put("message", { priority: 1 })
+        yield* failsWith(beanstalk.release(id, { priority: 2 }), "JobNotFound")
+        yield* failsWith(beanstalk.bury(id, 2), "JobNotFound")
+        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 1)
+        yield* beanstalk.reserve
+        yield* beanstalk.release(id, { priority: 3, delay: "1 hour" })
+        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 3)
+        yield* beanstalk.reserveJob(id)
+        yield* beanstalk.bury(id, 4)
+        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 4)
+      }))
+
+    it.scoped("watch and ignore: the count, or :not-ignored", () =>
+      Effect.gen(function*() {
+        const { beanstalk, tube } = yield* openOwnTube()
+        const other = yield* newTube
+        assert.strictEqual(yield* beanstalk.watch(other), 2)
+        assert.strictEqual(yield* beanstalk.ignore(tube), 1)
+        assert.strictEqual(String((yield* failsWith(beanstalk.ignore(other), "NotIgnored")).tube), other)
+      }))
+  })
+
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("looking", (it) => {
+    it.scoped("peek: message and id, or :not-found; the next ready, delayed or buried job, or none", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        yield* failsWith(beanstalk.peek("18446744073709551615"), "JobNotFound")
+        assert.deepStrictEqual(
+          yield* Effect.all([beanstalk.peekReady(), beanstalk.peekDelayed(), beanstalk.peekBuried()]),
+          [Option.none(), Option.none(), Option.none()]
+        )
+        const id = yield* beanstalk.put("message", { delay: "1 hour" })
+        assert.strictEqual(yield* (yield* beanstalk.peek(id)).text(), "message")
+        assert.strictEqual((yield* Effect.flatten(beanstalk.peekDelayed())).id, id)
+      }))
+
+    it.scoped("kick: the number of jobs kicked", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const tube = yield* newTube
+        yield* beanstalk.put("here", { delay: "1 hour" })
+        yield* beanstalk.put("there", { delay: "1 hour", tube })
+        yield* beanstalk.put("there", { delay: "1 hour", tube })
+        assert.strictEqual(yield* beanstalk.kick(10), 1)
+        assert.strictEqual(yield* beanstalk.kick(10, { tube }), 2)
+        assert.strictEqual(yield* beanstalk.kick(10, { tube }), 0)
+      }))
+
+    it.scoped("list-tubes, list-tubes-watched, list-tube-used: names, and a tube called 123 stays a string", () =>
+      Effect.gen(function*() {
+        const beanstalk = yield* open({ tube: "123", watch: ["123"] })
+        assert.include([...yield* beanstalk.listTubes].map(String), "123")
+        assert.deepStrictEqual([...yield* beanstalk.listTubesWatched].map(String), ["123"])
+        assert.strictEqual(String(yield* beanstalk.listTubeUsed), "123")
+      }))
+
+    it.scoped("stats, stats-tube, stats-job: typed, or :not-found", () =>
+      Effect.gen(function*() {
+        const { beanstalk, tube } = yield* openOwnTube()
+        const id = yield* beanstalk.put("message")
+        assert.isAtLeast((yield* beanstalk.stats).totalJobs, 1)
+        assert.strictEqual((yield* beanstalk.statsTube(tube)).currentJobsReady, 1)
+        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "ready")
+        yield* failsWith(beanstalk.statsTube(yield* newTube), "TubeNotFound")
+        yield* beanstalk.delete(id)
+        yield* failsWith(beanstalk.statsJob(id), "JobNotFound")
+      }))
+  })
+})
+
+describeListening("what cl-beanstalk can do", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("connections", (it) => {
     it.scoped("connect and disconnect: closing the scope closes the connection, without a quit", () =>
       Effect.gen(function*() {
         const observer = yield* open()
@@ -56,7 +222,7 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("with-beanstalk-connection: a scoped block has a connection that is closed when the block ends", () =>
       Effect.gen(function*() {
-        const server = yield* Beanstalkd
+        const server = yield* ListeningBeanstalkd
         const { leaked, tube } = yield* Effect.gen(function*() {
           const beanstalk = yield* BeanstalkConnection.make()
           return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
@@ -67,7 +233,7 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("with-beanstalk-connection: so has a program that is given the Layer", () =>
       Effect.gen(function*() {
-        const { target } = yield* Beanstalkd
+        const { target } = yield* ListeningBeanstalkd
         const { leaked, tube } = yield* Effect.gen(function*() {
           const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
           return { leaked: beanstalk, tube: yield* beanstalk.listTubeUsed }
@@ -164,176 +330,7 @@ describeReal("what cl-beanstalk can do", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("producing", (it) => {
-    it.scoped("use: it succeeds with the tube's name", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        assert.strictEqual(String(yield* beanstalk.use("some-tube")), "some-tube")
-      }))
-
-    it.scoped("put: a string is encoded, octets go as they are, and the id comes back", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const text = yield* beanstalk.put("é", { priority: 1, delay: 0, ttr: "2 minutes" })
-        const octets = yield* beanstalk.put(Uint8Array.of(0xe9), { priority: 2 })
-        assert.deepStrictEqual([...(yield* beanstalk.peek(text)).body], [0xc3, 0xa9])
-        assert.deepStrictEqual([...(yield* beanstalk.peek(octets)).body], [0xe9])
-      }))
-
-    it.scoped.runIf(canLimitMemory)(
-      "buried-job: a job that was buried by put is a failure with its id, to carry on with",
-      () =>
-        Effect.gen(function*() {
-          const server = yield* startBeanstalkd()
-          const beanstalk = yield* openTo(server)
-          const put = beanstalk.put("")
-          yield* Effect.all(Array.from({ length: 16_382 }, () => put), { concurrency: "unbounded", discard: true })
-          yield* limitMemory(server, 200_000)
-          const id = yield* put.pipe(Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)))
-          assert.strictEqual((yield* Effect.flatten(beanstalk.peekBuried())).id, id)
-        })
-    )
-
-    it.scoped("external-format: a body is bytes, UTF-8 text, or text in any encoding that TextDecoder knows", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put(Buffer.from("Größe", "latin1"))
-        const peeked = yield* beanstalk.peek(id)
-        const ready = yield* Effect.flatten(beanstalk.peekReady())
-        const reserved = yield* beanstalk.reserve
-        for (const job of [peeked, ready, reserved]) {
-          assert.strictEqual(job.body.length, 5)
-          assert.strictEqual(yield* job.text("latin1"), "Größe")
-        }
-      }))
-
-    it.scoped("external-format: invalid text is a typed failure, or replaced, as one likes", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        yield* beanstalk.put(Buffer.from("Größe", "latin1"))
-        const job = yield* beanstalk.reserve
-        const error = yield* failsWith(job.text(), "InvalidText")
-        assert.deepStrictEqual([error.id, error.encoding, error.reason], [job.id, "utf-8", "NotText"])
-        assert.strictEqual(yield* job.text("utf-8", { invalid: "replace" }), "Gr\uFFFD\uFFFDe")
-        assert.strictEqual((yield* failsWith(job.text("klingon"), "InvalidText")).reason, "UnknownEncoding")
-        yield* beanstalk.delete(job.id)
-      }))
-  })
-
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("working", (it) => {
-    it.scoped("reserve: message and id, or :timed-out", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put("message")
-        const attempt = beanstalk.reserveWithTimeout(0).pipe(
-          Effect.map((job) => job.id),
-          Effect.catchTag("TimedOut", () => Effect.succeed("timed out"))
-        )
-        assert.strictEqual(yield* attempt, id)
-        assert.strictEqual(yield* attempt, "timed out")
-      }))
-
-    it.scoped("reserve: :deadline-soon is a failure of its own, and touching the job is the answer to it", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put("message", { ttr: "1 second" })
-        const [, answer] = yield* Effect.all([
-          beanstalk.reserve,
-          beanstalk.reserve.pipe(
-            Effect.as("reserved"),
-            Effect.catchTag("DeadlineSoon", () => Effect.as(beanstalk.touch(id), "touched"))
-          )
-        ], { concurrency: "unbounded" })
-        assert.strictEqual(answer, "touched")
-      }))
-
-    it.scoped("delete and touch: t or nil is Effect.isSuccess", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put("message")
-        yield* beanstalk.reserve
-        const answers = yield* Effect.all([
-          Effect.isSuccess(beanstalk.touch(id)),
-          Effect.isSuccess(beanstalk.delete(id)),
-          Effect.isSuccess(beanstalk.touch(id)),
-          Effect.isSuccess(beanstalk.delete(id))
-        ])
-        assert.deepStrictEqual(answers, [true, true, false, false])
-      }))
-
-    it.scoped("release and bury: with a priority, and nothing of it for a job that is not held", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put("message", { priority: 1 })
-        yield* failsWith(beanstalk.release(id, { priority: 2 }), "JobNotFound")
-        yield* failsWith(beanstalk.bury(id, 2), "JobNotFound")
-        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 1)
-        yield* beanstalk.reserve
-        yield* beanstalk.release(id, { priority: 3, delay: "1 hour" })
-        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 3)
-        yield* beanstalk.reserveJob(id)
-        yield* beanstalk.bury(id, 4)
-        assert.strictEqual((yield* beanstalk.statsJob(id)).pri, 4)
-      }))
-
-    it.scoped("watch and ignore: the count, or :not-ignored", () =>
-      Effect.gen(function*() {
-        const { beanstalk, tube } = yield* openOwnTube()
-        const other = yield* newTube
-        assert.strictEqual(yield* beanstalk.watch(other), 2)
-        assert.strictEqual(yield* beanstalk.ignore(tube), 1)
-        assert.strictEqual(String((yield* failsWith(beanstalk.ignore(other), "NotIgnored")).tube), other)
-      }))
-  })
-
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("looking", (it) => {
-    it.scoped("peek: message and id, or :not-found; the next ready, delayed or buried job, or none", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        yield* failsWith(beanstalk.peek("18446744073709551615"), "JobNotFound")
-        assert.deepStrictEqual(
-          yield* Effect.all([beanstalk.peekReady(), beanstalk.peekDelayed(), beanstalk.peekBuried()]),
-          [Option.none(), Option.none(), Option.none()]
-        )
-        const id = yield* beanstalk.put("message", { delay: "1 hour" })
-        assert.strictEqual(yield* (yield* beanstalk.peek(id)).text(), "message")
-        assert.strictEqual((yield* Effect.flatten(beanstalk.peekDelayed())).id, id)
-      }))
-
-    it.scoped("kick: the number of jobs kicked", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const tube = yield* newTube
-        yield* beanstalk.put("here", { delay: "1 hour" })
-        yield* beanstalk.put("there", { delay: "1 hour", tube })
-        yield* beanstalk.put("there", { delay: "1 hour", tube })
-        assert.strictEqual(yield* beanstalk.kick(10), 1)
-        assert.strictEqual(yield* beanstalk.kick(10, { tube }), 2)
-        assert.strictEqual(yield* beanstalk.kick(10, { tube }), 0)
-      }))
-
-    it.scoped("list-tubes, list-tubes-watched, list-tube-used: names, and a tube called 123 stays a string", () =>
-      Effect.gen(function*() {
-        const beanstalk = yield* open({ tube: "123", watch: ["123"] })
-        assert.include([...yield* beanstalk.listTubes].map(String), "123")
-        assert.deepStrictEqual([...yield* beanstalk.listTubesWatched].map(String), ["123"])
-        assert.strictEqual(String(yield* beanstalk.listTubeUsed), "123")
-      }))
-
-    it.scoped("stats, stats-tube, stats-job: typed, or :not-found", () =>
-      Effect.gen(function*() {
-        const { beanstalk, tube } = yield* openOwnTube()
-        const id = yield* beanstalk.put("message")
-        assert.isAtLeast((yield* beanstalk.stats).totalJobs, 1)
-        assert.strictEqual((yield* beanstalk.statsTube(tube)).currentJobsReady, 1)
-        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "ready")
-        yield* failsWith(beanstalk.statsTube(yield* newTube), "TubeNotFound")
-        yield* beanstalk.delete(id)
-        yield* failsWith(beanstalk.statsJob(id), "JobNotFound")
-      }))
-  })
-
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("conditions", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("conditions", (it) => {
     it.scoped("beanstalk-error: one guard knows every error of this client, and no other", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -355,13 +352,12 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("beanstalkd-out-of-memory: the restart Retry is Effect.retry while isRetryable", () =>
       Effect.gen(function*() {
-        const folder = yield* temporaryFolder
-        const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] }))
-        rmSync(folder, { recursive: true })
-        const full = yield* failsWith(Effect.forever(beanstalk.put(new Uint8Array(1000))), "OutOfMemory")
+        const { makeRoom, server } = yield* kind.startFull
+        const beanstalk = yield* openTo(server)
+        const full = yield* failsWith(beanstalk.put(new Uint8Array(1000)), "OutOfMemory")
         assert.isTrue(BeanstalkError.isServerError(full))
         const id = yield* beanstalk.put(new Uint8Array(1000)).pipe(
-          Effect.tapErrorTag("OutOfMemory", () => Effect.sync(() => mkdirSync(folder))),
+          Effect.tapErrorTag("OutOfMemory", () => makeRoom),
           Effect.retry({ while: BeanstalkError.isRetryable, times: 1 })
         )
         assert.strictEqual((yield* beanstalk.statsJob(id)).state, "ready")
@@ -369,9 +365,9 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("beanstalkd-draining: retryable, since another server or a later time may take the job", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
-        yield* server.signal("SIGUSR1")
+        yield* server.drain
         yield* eventually(beanstalk.stats, (stats) => stats.draining === true)
         const error = yield* failsWith(beanstalk.put("message"), "Draining")
         assert.isTrue(BeanstalkError.isRetryable(error))
@@ -389,35 +385,21 @@ describeReal("what cl-beanstalk can do", () => {
         const notSent = yield* failsWith(beanstalk.put("message"), "ConnectionLost")
         assert.strictEqual(notSent.outcome, "NotSent")
         assert.isTrue(BeanstalkError.isRetryable(notSent))
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const { beanstalk: doomed, lines } = yield* traced(openTo(server))
-        yield* server.signal("SIGSTOP")
+        yield* server.freeze
         const putting = yield* Effect.fork(Effect.flip(doomed.put("message")))
         yield* eventually(Effect.sync(() => sent(lines)), (written) => written.at(-1)?.startsWith("put ") === true)
-        yield* server.signal("SIGKILL")
+        yield* server.kill
         const unknown = yield* putting
         assert(unknown._tag === "ConnectionLost")
         assert.strictEqual(unknown.outcome, "Unknown")
         assert.isFalse(BeanstalkError.isRetryable(unknown))
       }))
 
-    it.scoped("beanstalkd-internal-error: InternalError", () =>
-      Effect.gen(function*() {
-        const folder = yield* temporaryFolder
-        const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] }))
-        yield* beanstalk.put("message")
-        const { id } = yield* beanstalk.reserve
-        rmSync(folder, { recursive: true })
-        const fill = (size: number) => failsWith(Effect.forever(beanstalk.put(new Uint8Array(size))), "OutOfMemory")
-        yield* Effect.zipRight(fill(1000), fill(0))
-        const error = yield* failsWith(beanstalk.bury(id, 0), "InternalError")
-        assert.isTrue(BeanstalkError.isServerError(error))
-        assert.isFalse(BeanstalkError.isRetryable(error))
-      }))
-
     it.scoped("bad-message-format and expected-crlf: bugs of the client, and their messages ask for a report", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const put = valid(BeanstalkProtocol.put("x"))
         const touch = valid(BeanstalkProtocol.touch("1"))
         const expectedCrlf = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))?.error
@@ -429,7 +411,7 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("unknown-command: carries the command, and the version that command needs", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const reply = yield* raw.ask("no-such-command 1\r\n")
         const error = failureOf(valid(BeanstalkProtocol.reserveJob("1")), reply)?.error
         assert(error?._tag === "UnknownCommand")
@@ -439,7 +421,7 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("bad-reply: a reply without a meaning for the command is a ProtocolViolation that carries it", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(valid(BeanstalkProtocol.touch("1")), yield* raw.ask("list-tube-used\r\n"))
         assert(failure?.error._tag === "ProtocolViolation")
         assert.strictEqual(failure.error.reply, "USING default")
@@ -448,7 +430,7 @@ describeReal("what cl-beanstalk can do", () => {
 
     it.scoped("yaml-parsing-failed: unreadable statistics are a ProtocolViolation that names the line", () =>
       Effect.gen(function*() {
-        const raw = yield* openRaw(yield* Beanstalkd)
+        const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(BeanstalkProtocol.listTubes, yield* raw.ask("stats-tube default\r\n"))
         assert(failure?.error._tag === "ProtocolViolation")
         assert.match(failure.error.reply, /name: /)

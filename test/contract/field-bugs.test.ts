@@ -1,5 +1,5 @@
 /**
- * What other clients got wrong on real servers. Each test is named after what must not happen again.
+ * What other clients got wrong. Each test is named after what must not happen again.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -7,12 +7,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type * as Net from "node:net"
-import { hostname } from "node:os"
-import { Beanstalkd, startBeanstalkd } from "../support/beanstalkd.ts"
-import { describeReal } from "../support/real.ts"
 import {
   eventually,
   failsWith,
+  idOf,
   type Interference,
   newTube,
   open,
@@ -21,13 +19,15 @@ import {
   proxy,
   sent,
   traced
-} from "./support.ts"
+} from "../support/connections.ts"
+import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
+import { describeContract, describeListening } from "../support/servers.ts"
 
 /** A connection to the shared server through a proxy, and the proxy's sockets to this side, to be cut. */
 const openThroughProxy = ({ toClient, toServer }: Interference = {}) =>
   Effect.gen(function*() {
     const clients = new Set<Net.Socket>()
-    const target = yield* proxy(yield* Beanstalkd, {
+    const target = yield* proxy(yield* ListeningBeanstalkd, {
       toServer,
       toClient: (bytes, client, upstream) => {
         clients.add(client)
@@ -48,8 +48,8 @@ const show = (value: unknown) =>
 const replacing = (what: string, by: string) => (bytes: Buffer) =>
   Buffer.from(bytes.toString("latin1").replace(what, by), "latin1")
 
-describeReal("what other clients got wrong", () => {
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("hostile arguments", (it) => {
+describeContract("what other clients got wrong", (kind) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("hostile arguments", (it) => {
     /** As a program without types may call. */
     const numericText = JSON.parse("\"1\\r\\npause-tube default 9\"")
 
@@ -153,7 +153,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("options", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("options", (it) => {
     it.scoped("a priority of 0 and a ttr that was given are not overwritten by defaults", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -190,131 +190,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer({ args: ["-z", "2000000"] }), { excludeTestServices: true })("bodies", (it) => {
-    it.scoped("bytes arrive as bytes, not as JSON or text", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const bytes = Uint8Array.of(0, 1, 0xff, 0xfe, 13, 10)
-        for (const body of [bytes, Buffer.from(bytes), new Uint8Array([9, ...bytes, 9]).subarray(1, 7)]) {
-          yield* beanstalk.put(body)
-          const job = yield* beanstalk.reserve
-          assert.deepStrictEqual([...job.body], [...bytes])
-        }
-      }))
-
-    it.scoped("an empty body is put, and the replies behind it stay in step", () =>
-      Effect.gen(function*() {
-        const { beanstalk, tube } = yield* openOwnTube()
-        const [id, job, used, peeked, watched] = yield* Effect.all([
-          beanstalk.put(""),
-          beanstalk.reserve,
-          beanstalk.listTubeUsed,
-          Effect.flip(beanstalk.peek("0")),
-          beanstalk.watch(tube)
-        ], { concurrency: "unbounded" })
-        assert.deepStrictEqual([job.id, job.body.length], [id, 0])
-        assert.deepStrictEqual([String(used), peeked._tag, watched], [tube, "JobNotFound", 1])
-      }))
-
-    it.scoped("a body that is neither text nor bytes is refused, and does not hang", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        for (const json of ["5", "null", "{\"0\":1}", "[\"type\"]", "true"]) {
-          const body = JSON.parse(json)
-          assert.strictEqual((yield* failsWith(beanstalk.put(body), "InvalidArgument")).argument, "body")
-        }
-      }))
-
-    it.scoped("a body that is not the text it should be costs neither the job's id nor the job", () =>
-      Effect.gen(function*() {
-        const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put(Uint8Array.of(0xc3))
-        const buried = yield* beanstalk.reserve.pipe(
-          Effect.flatMap((job) => job.text()),
-          Effect.catchTag("InvalidText", (poison) => Effect.as(beanstalk.bury(poison.id, 0), poison.id))
-        )
-        assert.strictEqual(buried, id)
-        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "buried")
-      }))
-
-    it.scoped("large bodies that arrive on two connections at once do not mix", () =>
-      Effect.gen(function*() {
-        const fill = (byte: number) =>
-          Effect.gen(function*() {
-            const { beanstalk } = yield* openOwnTube()
-            const body = new Uint8Array(2_000_000).fill(byte)
-            yield* beanstalk.put(body)
-            const id = yield* beanstalk.put(body)
-            return { beanstalk, body: Buffer.from(body), id }
-          })
-        const connections = yield* Effect.all([fill(65), fill(66), fill(67)])
-        const received = yield* Effect.forEach(
-          connections,
-          ({ beanstalk, id }) =>
-            Effect.all([beanstalk.reserve, beanstalk.peek(id), beanstalk.reserve], { concurrency: "unbounded" }),
-          { concurrency: "unbounded" }
-        )
-        received.forEach(([first, peeked, second], i) => {
-          for (const job of [first, peeked, second]) assert.isTrue(connections[i]?.body.equals(job.body))
-          assert.strictEqual(second.id, connections[i]?.id)
-        })
-      }))
-
-    it.scoped("replies that arrive byte by byte are read as if they came in one piece", () =>
-      Effect.gen(function*() {
-        const server = yield* Beanstalkd
-        const slow = yield* proxy(server, {
-          toClient: (bytes, client) => bytes.forEach((byte) => void client.write(Uint8Array.of(byte)))
-        })
-        const beanstalk = yield* openTo(slow)
-        const tube = yield* newTube
-        yield* beanstalk.watch(tube)
-        const id = yield* beanstalk.put("\r\n", { tube })
-        const [job, stats, count, tubes] = yield* Effect.all([
-          beanstalk.reserve,
-          beanstalk.statsJob(id),
-          beanstalk.watch(tube),
-          beanstalk.listTubesWatched
-        ], { concurrency: "unbounded" })
-        assert.strictEqual(yield* job.text(), "\r\n")
-        assert.deepStrictEqual([stats.id, stats.state, count], [id, "reserved", 2])
-        assert.deepStrictEqual([...tubes].map(String), ["default", tube])
-      }))
-
-    it.scoped("bodies that are refused for their size leave no listener behind, and the connection usable", () =>
-      Effect.gen(function*() {
-        const warnings: Array<Error> = []
-        const onWarning = (warning: Error) => void warnings.push(warning)
-        yield* Effect.acquireRelease(
-          Effect.sync(() => process.on("warning", onWarning)),
-          () => Effect.sync(() => process.off("warning", onWarning))
-        )
-        const { beanstalk } = yield* openOwnTube()
-        const large = new Uint8Array(2_000_001)
-        yield* Effect.replicateEffect(failsWith(beanstalk.put(large), "JobTooBig"), 100)
-        yield* beanstalk.delete(yield* beanstalk.put("small"))
-        assert.deepStrictEqual(warnings, [])
-      }))
-
-    it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
-      Effect.gen(function*() {
-        const server = yield* startBeanstalkd({ args: ["-z", "10"] })
-        const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
-        const beanstalk = yield* openTo(
-          yield* proxy(server, { toClient: (bytes, client) => void client.write(enlarge(bytes)) })
-        )
-        assert.strictEqual(beanstalk.server.maxJobSize, 99)
-        const [error, used, watched] = yield* Effect.all([
-          failsWith(beanstalk.put("eleven byte"), "JobTooBig"),
-          beanstalk.listTubeUsed,
-          beanstalk.watch("elsewhere")
-        ], { concurrency: "unbounded" })
-        assert.deepStrictEqual([error.size, error.limit], [11, undefined])
-        assert.deepStrictEqual([String(used), watched], ["default", 2])
-      }))
-  })
-
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("statistics", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("statistics", (it) => {
     for (
       const name of ["123", "1e5", "12e4567", "null", "true", "1.5", "0x1F", "my-hyphenated-tube", "a/b;c.d$e_(f)+g"]
     ) {
@@ -332,10 +208,11 @@ describeReal("what other clients got wrong", () => {
 
     it.scoped("the operating system is not a comment, and neither it nor the host is in quotes", () =>
       Effect.gen(function*() {
-        const beanstalk = yield* open()
+        const server = yield* Beanstalkd
+        const beanstalk = yield* openTo(server)
         const stats = yield* beanstalk.stats
         assert.match(stats.os ?? "", /^[^"].*[^"]$/)
-        assert.strictEqual(stats.hostname, hostname())
+        assert.strictEqual(stats.hostname, server.hostname)
       }))
 
     it.scoped("the server's id and its version are text, whatever number they look like", () =>
@@ -353,7 +230,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("several commands at once", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("several commands at once", (it) => {
     it.scoped("two concurrent reserves both get their own job", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -434,7 +311,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("times to run", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("times to run", (it) => {
     it.scoped("DEADLINE_SOON costs nothing: the job is still held, touch and delete work", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
@@ -486,11 +363,137 @@ describeReal("what other clients got wrong", () => {
         yield* next.delete(id)
       }))
   })
+})
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("connections that end", (it) => {
+describeListening("what other clients got wrong", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 2000000 }), { excludeTestServices: true })("bodies", (it) => {
+    it.scoped("bytes arrive as bytes, not as JSON or text", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const bytes = Uint8Array.of(0, 1, 0xff, 0xfe, 13, 10)
+        for (const body of [bytes, Buffer.from(bytes), new Uint8Array([9, ...bytes, 9]).subarray(1, 7)]) {
+          yield* beanstalk.put(body)
+          const job = yield* beanstalk.reserve
+          assert.deepStrictEqual([...job.body], [...bytes])
+        }
+      }))
+
+    it.scoped("an empty body is put, and the replies behind it stay in step", () =>
+      Effect.gen(function*() {
+        const { beanstalk, tube } = yield* openOwnTube()
+        const [id, job, used, peeked, watched] = yield* Effect.all([
+          beanstalk.put(""),
+          beanstalk.reserve,
+          beanstalk.listTubeUsed,
+          Effect.flip(beanstalk.peek("0")),
+          beanstalk.watch(tube)
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual([job.id, job.body.length], [id, 0])
+        assert.deepStrictEqual([String(used), peeked._tag, watched], [tube, "JobNotFound", 1])
+      }))
+
+    it.scoped("a body that is neither text nor bytes is refused, and does not hang", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        for (const json of ["5", "null", "{\"0\":1}", "[\"type\"]", "true"]) {
+          const body = JSON.parse(json)
+          assert.strictEqual((yield* failsWith(beanstalk.put(body), "InvalidArgument")).argument, "body")
+        }
+      }))
+
+    it.scoped("a body that is not the text it should be costs neither the job's id nor the job", () =>
+      Effect.gen(function*() {
+        const { beanstalk } = yield* openOwnTube()
+        const id = yield* beanstalk.put(Uint8Array.of(0xc3))
+        const buried = yield* beanstalk.reserve.pipe(
+          Effect.flatMap((job) => job.text()),
+          Effect.catchTag("InvalidText", (poison) => Effect.as(beanstalk.bury(poison.id, 0), poison.id))
+        )
+        assert.strictEqual(buried, id)
+        assert.strictEqual((yield* beanstalk.statsJob(id)).state, "buried")
+      }))
+
+    it.scoped("large bodies that arrive on two connections at once do not mix", () =>
+      Effect.gen(function*() {
+        const fill = (byte: number) =>
+          Effect.gen(function*() {
+            const { beanstalk } = yield* openOwnTube()
+            const body = new Uint8Array(2_000_000).fill(byte)
+            yield* beanstalk.put(body)
+            const id = yield* beanstalk.put(body)
+            return { beanstalk, body: Buffer.from(body), id }
+          })
+        const connections = yield* Effect.all([fill(65), fill(66), fill(67)])
+        const received = yield* Effect.forEach(
+          connections,
+          ({ beanstalk, id }) =>
+            Effect.all([beanstalk.reserve, beanstalk.peek(id), beanstalk.reserve], { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        received.forEach(([first, peeked, second], i) => {
+          for (const job of [first, peeked, second]) assert.isTrue(connections[i]?.body.equals(job.body))
+          assert.strictEqual(second.id, connections[i]?.id)
+        })
+      }))
+
+    it.scoped("replies that arrive byte by byte are read as if they came in one piece", () =>
+      Effect.gen(function*() {
+        const server = yield* ListeningBeanstalkd
+        const slow = yield* proxy(server, {
+          toClient: (bytes, client) => bytes.forEach((byte) => void client.write(Uint8Array.of(byte)))
+        })
+        const beanstalk = yield* openTo(slow)
+        const tube = yield* newTube
+        yield* beanstalk.watch(tube)
+        const id = yield* beanstalk.put("\r\n", { tube })
+        const [job, stats, count, tubes] = yield* Effect.all([
+          beanstalk.reserve,
+          beanstalk.statsJob(id),
+          beanstalk.watch(tube),
+          beanstalk.listTubesWatched
+        ], { concurrency: "unbounded" })
+        assert.strictEqual(yield* job.text(), "\r\n")
+        assert.deepStrictEqual([stats.id, stats.state, count], [id, "reserved", 2])
+        assert.deepStrictEqual([...tubes].map(String), ["default", tube])
+      }))
+
+    it.scoped("bodies that are refused for their size leave no listener behind, and the connection usable", () =>
+      Effect.gen(function*() {
+        const warnings: Array<Error> = []
+        const onWarning = (warning: Error) => void warnings.push(warning)
+        yield* Effect.acquireRelease(
+          Effect.sync(() => process.on("warning", onWarning)),
+          () => Effect.sync(() => process.off("warning", onWarning))
+        )
+        const { beanstalk } = yield* openOwnTube()
+        const large = new Uint8Array(2_000_001)
+        yield* Effect.replicateEffect(failsWith(beanstalk.put(large), "JobTooBig"), 100)
+        yield* beanstalk.delete(yield* beanstalk.put("small"))
+        assert.deepStrictEqual(warnings, [])
+      }))
+
+    it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
+      Effect.gen(function*() {
+        const server = yield* kind.start({ maxJobSize: 10 })
+        const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
+        const beanstalk = yield* openTo(
+          yield* proxy(server, { toClient: (bytes, client) => void client.write(enlarge(bytes)) })
+        )
+        assert.strictEqual(beanstalk.server.maxJobSize, 99)
+        const [error, used, watched] = yield* Effect.all([
+          failsWith(beanstalk.put("eleven byte"), "JobTooBig"),
+          beanstalk.listTubeUsed,
+          beanstalk.watch("elsewhere")
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual([error.size, error.limit], [11, undefined])
+        assert.deepStrictEqual([String(used), watched], ["default", 2])
+      }))
+  })
+
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("connections that end", (it) => {
     it.scoped("everything in flight fails when the server is gone, a waiting reserve too; nothing hangs", () =>
       Effect.gen(function*() {
-        const server = yield* startBeanstalkd()
+        const server = yield* kind.start()
         const observer = yield* openTo(server)
         const beanstalk = yield* openTo(server)
         const inFlight = yield* Effect.fork(Effect.all([
@@ -499,7 +502,7 @@ describeReal("what other clients got wrong", () => {
           failsWith(beanstalk.quit, "ConnectionLost")
         ], { concurrency: "unbounded" }))
         yield* eventually(observer.stats, (stats) => stats.currentWaiting === 1)
-        yield* server.signal("SIGKILL")
+        yield* server.kill
         const errors = yield* Fiber.join(inFlight)
         assert.deepStrictEqual(errors.map((error) => error.outcome), ["Unknown", "Unknown", "Unknown"])
         assert.strictEqual((yield* failsWith(beanstalk.stats, "ConnectionLost")).outcome, "NotSent")
@@ -508,7 +511,7 @@ describeReal("what other clients got wrong", () => {
     it.scoped("the connection after one that was lost starts afresh: no reply of the old one reaches it", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
-        const server = yield* Scope.extend(startBeanstalkd(), scope)
+        const server = yield* Scope.extend(kind.start(), scope)
         const observer = yield* openTo(server)
         const first = yield* openTo(server)
         const waiting = yield* Effect.fork(failsWith(first.reserve, "ConnectionLost"))
@@ -516,7 +519,7 @@ describeReal("what other clients got wrong", () => {
         yield* Scope.close(scope, Exit.void)
         yield* Fiber.join(waiting)
         assert("port" in server.target)
-        const second = yield* openTo(yield* startBeanstalkd({ port: server.target.port }))
+        const second = yield* openTo(yield* kind.start({ port: server.target.port }))
         const [used, count, id] = yield* Effect.all([
           second.use("afresh"),
           second.watch("afresh"),
@@ -528,11 +531,11 @@ describeReal("what other clients got wrong", () => {
     it.scoped("a connection does not come back by itself, without its tubes: it stays lost", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
-        const server = yield* Scope.extend(startBeanstalkd(), scope)
+        const server = yield* Scope.extend(kind.start(), scope)
         const beanstalk = yield* openTo(server, { tube: "mine" })
         yield* Scope.close(scope, Exit.void)
         assert("port" in server.target)
-        const restarted = yield* openTo(yield* startBeanstalkd({ port: server.target.port }))
+        const restarted = yield* openTo(yield* kind.start({ port: server.target.port }))
         const outcome = failsWith(beanstalk.put("x"), "ConnectionLost").pipe(Effect.map((error) => error.outcome))
         yield* eventually(outcome, (outcome) => outcome === "NotSent")
         const { currentConnections, totalJobs } = yield* restarted.stats
@@ -541,12 +544,12 @@ describeReal("what other clients got wrong", () => {
 
     it.scoped("a connection that could not be made does not stand in the way of the next", () =>
       Effect.gen(function*() {
-        const gone = yield* Effect.scoped(startBeanstalkd())
+        const gone = yield* Effect.scoped(kind.start())
         assert("port" in gone.target)
         assert.strictEqual((yield* failsWith(openTo(gone), "ConnectFailed")).reason, "Unreachable")
-        const server = yield* startBeanstalkd({ port: gone.target.port })
+        const server = yield* kind.start({ port: gone.target.port })
         const beanstalk = yield* openTo(gone)
-        assert.strictEqual((yield* beanstalk.stats).pid, server.pid)
+        assert.strictEqual((yield* beanstalk.stats).id, yield* idOf(server))
       }))
 
     it.scoped("an idle connection that is reset does not end the process; the next command fails", () =>
@@ -612,7 +615,7 @@ describeReal("what other clients got wrong", () => {
       }))
   })
 
-  layer(Beanstalkd.layer(), { excludeTestServices: true })("replies that are out of step", (it) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("replies that are out of step", (it) => {
     it.scoped("BadFormat to a put closes the connection: what the body was run as reaches nobody", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({

@@ -2,10 +2,11 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { type Server, startBeanstalkd } from "../support/beanstalkd.ts"
 import { describeReal } from "../support/real.ts"
+import type { Listening } from "../support/server.ts"
+import { describeListening } from "../support/servers.ts"
 
-const url = ({ target }: Server) =>
+const url = ({ target }: Listening) =>
   "path" in target ? `unix:${target.path}` : `beanstalk://${target.host}:${target.port}`
 
 /** Runs an example as its reader would, and succeeds with what it printed and how it ended. */
@@ -23,10 +24,10 @@ const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-describeReal("the examples", () => {
+describeListening("the examples", (kind) => {
   it.scopedLive("a job put by one is fetched by the next, and then there is nothing to do", () =>
     Effect.gen(function*() {
-      const server = yield* startBeanstalkd()
+      const server = yield* kind.start()
       const env = { BEANSTALKD_URL: url(server) }
       assert.deepStrictEqual(yield* run("one-connection.ts", env), { code: 0, output: "put job 1\n" })
       const fetching = yield* run("scoped-block.ts", env)
@@ -36,7 +37,7 @@ describeReal("the examples", () => {
 
   it.scopedLive("errors are handled by their names", () =>
     Effect.gen(function*() {
-      const server = yield* startBeanstalkd()
+      const server = yield* kind.start()
       const { code, output } = yield* run("handling-errors.ts", { BEANSTALKD_URL: url(server) })
       assert.strictEqual(code, 0, output)
       assert.include(output, "deleted: true")
@@ -45,11 +46,22 @@ describeReal("the examples", () => {
 
   it.scopedLive("the worker loop ends when there is nothing to do", () =>
     Effect.gen(function*() {
-      const server = yield* startBeanstalkd({ unix: true })
+      const server = yield* kind.start({ unix: true })
       const ending = yield* run("worker-loop.ts", { BEANSTALKD_URL: url(server) })
       assert.deepStrictEqual(ending, { code: 0, output: "nothing to do\n" })
     }))
 
+  it.scopedLive("the main job puts aside what cannot be fetched", () =>
+    Effect.gen(function*() {
+      const server = yield* kind.start()
+      const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, ["no-url-at-all"])
+      assert.strictEqual(code, 0, output)
+      assert.include(output, "put 1 URLs")
+      assert.include(output, "InvalidUrl")
+    }))
+})
+
+describeReal("the main job on its own", () => {
   it.scopedLive("the main job fetches every page and ends by itself, on a server that it starts", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: undefined })
@@ -57,14 +69,5 @@ describeReal("the examples", () => {
       const [, jobs] = /put (\d+) URLs/.exec(output) ?? []
       assert.strictEqual(output.match(/: 200 {2}/g)?.length, Number(jobs), output)
       assert.strictEqual(output.match(/nothing arrived for a second/g)?.length, 3, output)
-    }))
-
-  it.scopedLive("the main job puts aside what cannot be fetched", () =>
-    Effect.gen(function*() {
-      const server = yield* startBeanstalkd()
-      const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, ["no-url-at-all"])
-      assert.strictEqual(code, 0, output)
-      assert.include(output, "put 1 URLs")
-      assert.include(output, "InvalidUrl")
     }))
 })

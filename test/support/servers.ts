@@ -1,0 +1,147 @@
+/**
+ * The beanstalkds that the contract is kept by: the embedded one, always, in memory and behind a port, and the real one where
+ * there is one.
+ */
+import { describe } from "@effect/vitest"
+import { Connector, EmbeddedServer } from "effect-beanstalk"
+import { NodeEmbeddedServer } from "effect-beanstalk/node"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { mkdirSync, rmSync } from "node:fs"
+import * as Net from "node:net"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import { startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
+import { connectorTo, failsWith, openTo } from "./connections.ts"
+import { canLimitMemory, limitMemory } from "./memory.ts"
+import { describeReal } from "./real.ts"
+import type { Kind, Listening, Server, ServerOptions, Target } from "./server.ts"
+
+// The embedded server
+
+/** It may be killed before its time: what it is made of lives in a scope of its own. */
+const mortal = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
+  Effect.gen(function*() {
+    const life = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+    const made = yield* Effect.orDie(Scope.extend(make, life))
+    return { made, kill: Scope.close(life, Exit.void) }
+  })
+
+/** What can be done to it from inside, wherever it is. */
+const insideOf = ({ drain, heal, inject }: EmbeddedServer.Server) => ({
+  hostname: "localhost",
+  drain,
+  freeze: Effect.acquireRelease(inject(EmbeddedServer.Fault.Silence()), () => heal),
+  fillQueues: inject(EmbeddedServer.Fault.NoMemoryForQueues())
+})
+
+type Make<S extends Server> = (
+  options?: ServerOptions
+) => Effect.Effect<{ readonly embedded: EmbeddedServer.Server; readonly server: S }, never, Scope.Scope>
+
+const embeddedKind = <S extends Server>(name: string, make: Make<S>): Kind<S> => ({
+  name,
+  start: (options) => Effect.map(make(options), ({ server }) => server),
+  startFull: Effect.gen(function*() {
+    const { embedded, server } = yield* make()
+    yield* embedded.inject(EmbeddedServer.Fault.NoMemory())
+    return { server, makeRoom: embedded.heal }
+  }),
+  canFillQueues: true
+})
+
+const makeInMemory = ({ maxJobSize }: ServerOptions = {}) =>
+  Effect.gen(function*() {
+    const { kill, made } = yield* mortal(EmbeddedServer.make({ maxJobSize }))
+    const connector = Layer.succeed(Connector.Connector, made.connector)
+    const server: Server = { ...insideOf(made.server), connector, pid: 0, kill }
+    return { embedded: made.server, server }
+  })
+
+const inMemory = embeddedKind("the embedded server in memory", makeInMemory)
+
+const targetOf = (url: string): Target => {
+  const { hostname, pathname, port, protocol } = new URL(url)
+  return protocol === "unix:" ? { path: pathname } : { host: hostname, port: Number(port) }
+}
+
+const listen = ({ maxJobSize, port, unix = false }: ServerOptions = {}) =>
+  Effect.gen(function*() {
+    const path = unix ? join(yield* temporaryFolder, "beanstalkd.sock") : undefined
+    const { kill, made } = yield* mortal(NodeEmbeddedServer.listen({ maxJobSize, path, port }))
+    const target = targetOf(made.url)
+    const server: Listening = {
+      ...insideOf(made),
+      connector: connectorTo(target),
+      target,
+      connect: () => Net.connect(target),
+      pid: process.pid,
+      kill
+    }
+    return { embedded: made, server }
+  })
+
+const listening = embeddedKind("the embedded server", listen)
+
+// The real one
+
+/** How many jobs can be ready in a tube before the list of them has to double, which takes memory in one piece. */
+const roomInQueue = 16_382
+
+const spawn = ({ args = [], maxJobSize, port, unix }: ServerOptions & { readonly args?: ReadonlyArray<string> } = {}) =>
+  Effect.gen(function*() {
+    const limit = maxJobSize === undefined ? [] : ["-z", `${maxJobSize}`]
+    const program = yield* startBeanstalkd({ port, unix, args: [...limit, ...args] })
+    const { connect, ended, pid, signal, target } = program
+    const server: Listening = {
+      connector: connectorTo(target),
+      target,
+      connect,
+      pid,
+      hostname: hostname(),
+      drain: signal("SIGUSR1"),
+      freeze: Effect.acquireRelease(signal("SIGSTOP"), () => signal("SIGCONT")),
+      kill: Effect.zipRight(signal("SIGKILL"), ended),
+      fillQueues: Effect.gen(function*() {
+        const beanstalk = yield* openTo(program)
+        const filling = Array.from({ length: roomInQueue }, () => beanstalk.put(""))
+        yield* Effect.all(filling, { concurrency: "unbounded", discard: true })
+        // Enough for some more jobs, and not for a longer list.
+        yield* limitMemory(program, 200_000)
+      }).pipe(Effect.scoped, Effect.orDie)
+    }
+    return server
+  })
+
+const real: Kind<Listening> = {
+  name: "a real beanstalkd",
+  start: spawn,
+  startFull: Effect.gen(function*() {
+    const folder = yield* temporaryFolder
+    const server = yield* spawn({ args: ["-b", folder, "-s", "4096"] })
+    yield* Effect.gen(function*() {
+      // It listens before its first file is there, and has answered when it is.
+      const beanstalk = yield* openTo(server)
+      // Without its folder the server cannot begin the next file once this one is full.
+      rmSync(folder, { recursive: true })
+      const fill = (size: number) => failsWith(Effect.forever(beanstalk.put(new Uint8Array(size))), "OutOfMemory")
+      yield* Effect.zipRight(fill(1000), fill(0))
+    }).pipe(Effect.scoped, Effect.orDie)
+    return { server, makeRoom: Effect.sync(() => mkdirSync(folder)) }
+  }),
+  canFillQueues: canLimitMemory
+}
+
+/** Tests that every beanstalkd must pass. */
+export const describeContract = (title: string, tests: (kind: Kind) => void): void => {
+  describe(`${title}, on ${inMemory.name}`, () => tests(inMemory))
+  describeListening(title, tests)
+}
+
+/** Tests that every beanstalkd must pass that listens on a port or a socket. */
+export const describeListening = (title: string, tests: (kind: Kind<Listening>) => void): void => {
+  describe(`${title}, on ${listening.name}`, () => tests(listening))
+  describeReal(`${title}, on ${real.name}`, () => tests(real))
+}
