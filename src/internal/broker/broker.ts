@@ -34,8 +34,11 @@ export class Broker {
     this.queues.now = now
     this.queues.tick()
     const result = what()
-    for (const connection of this.replied) connection.flush()
-    this.replied.clear()
+    for (const connection of this.replied) {
+      // Its going on may be an answer to one that has had its turn here.
+      this.replied.delete(connection)
+      connection.goOn()
+    }
     return result
   }
 

@@ -94,8 +94,14 @@ export class Connection extends Client {
     this.run()
   }
 
+  /** It was answered, perhaps after a long wait: what was said behind that can be done now. */
+  goOn(): void {
+    this.run()
+    this.flush()
+  }
+
   /** Writes what is to be said so far. */
-  flush(): void {
+  private flush(): void {
     if (this.output.length > 0 && !this.wire.write(this.output.take())) this.isBlocked = true
   }
 
