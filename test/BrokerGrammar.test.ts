@@ -80,11 +80,27 @@ describe("§1.3 a command is known by its beginning", () => {
   })
 
   it.each([
-    ...["reserve ", "reservex", "reserve-job", "reserve-job ", "reserve-with-timeout"],
-    ...["stats ", "statsx", "stats-job", "stats-tube", "stats-job ", "stats-tube "],
-    ...["peek-readyx", "peek-delayed ", "peek-buried 1"],
-    ...["list-tubesx", "list-tube-used ", "list-tubes-watched "],
-    ...["pause-tube", "pause-tube ", "pause-tube default", "pause-tube default x"]
+    "reserve ",
+    "reservex",
+    "reserve-job",
+    "reserve-job ",
+    "reserve-with-timeout",
+    "stats ",
+    "statsx",
+    "stats-job",
+    "stats-tube",
+    "stats-job ",
+    "stats-tube ",
+    "peek-readyx",
+    "peek-delayed ",
+    "peek-buried 1",
+    "list-tubesx",
+    "list-tube-used ",
+    "list-tubes-watched ",
+    "pause-tube",
+    "pause-tube ",
+    "pause-tube default",
+    "pause-tube default x"
   ])("%j is BAD_FORMAT", (line) => {
     assert.strictEqual(fresh().asks(line, "list-tube-used"), "BAD_FORMAT|USING default")
   })

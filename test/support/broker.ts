@@ -4,7 +4,7 @@
  */
 import { Broker } from "../../src/internal/broker/broker.ts"
 import type { Version } from "../../src/internal/broker/commandLine.ts"
-import { Connection } from "../../src/internal/broker/connection.ts"
+import type { Connection } from "../../src/internal/broker/connection.ts"
 import type { Memory } from "../../src/internal/broker/queues.ts"
 import { bytes, chars } from "./replies.ts"
 

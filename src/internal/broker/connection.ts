@@ -39,7 +39,8 @@ export class Connection extends Client {
   private refused: { missing: number; readonly reply: string } | undefined = undefined
   private isProducer = false
   private isWorker = false
-  private isClosed = false
+  /** Whether it is over. The last replies may still be on their way. */
+  isClosed = false
   /** The peer reads too slowly. */
   private isBlocked = false
 

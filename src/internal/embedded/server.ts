@@ -33,7 +33,7 @@ export const start = Effect.fnUntraced(function*(options: Options = {}) {
     onEvent: (event, { id, state, tube }, client) =>
       journal.add({ at: host.broker.queues.now, event, id, tube: tube.name, state, connection: client?.number })
   })
-  yield* Effect.addFinalizer(() => Effect.sync(() => host.inject({ _tag: "Cut" })))
+  yield* Effect.addFinalizer(() => Effect.sync(() => host.close()))
   return { host, server: serverOf(host, journal) }
 })
 
@@ -81,7 +81,9 @@ const serverOf = (host: Host, journal: Journal<Event>): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
-  connections: Effect.sync(() => Array.from(host.connections, ({ connection }) => openConnection(connection))),
+  connections: Effect.sync(() =>
+    Array.from(host.connections, ({ connection }) => connection).filter(({ isClosed }) => !isClosed).map(openConnection)
+  ),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),
   heal: Effect.sync(() => host.heal())
