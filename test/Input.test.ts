@@ -82,6 +82,17 @@ describe("Input", () => {
     }
   )
 
+  it("reads what came byte by byte while nothing was read, in about the time it takes to read it at once", () => {
+    const line = bytes("touch 1\r\n")
+    const lines = 30_000
+    const input = new Input()
+    for (let i = 0; i < lines; i++) for (const byte of line) input.push(Uint8Array.of(byte))
+    let read = 0
+    while (input.readLine() !== undefined) read += 1
+    // Were the work quadratic, the test's time would be over long before.
+    assert.strictEqual(read, lines)
+  })
+
   it("looks at the first CR only (§1.1)", () => {
     const reader = new Reader()
     reader.push(bytes("foo\rbar\r\nnext\r\n"))

@@ -192,16 +192,22 @@ describe("NodeEmbeddedServer.listen", () => {
   it.scopedLive("fails with SocketServerError when the port is taken", () =>
     Effect.gen(function*() {
       const { url } = yield* NodeEmbeddedServer.listen()
-      const error = yield* failsWith(NodeEmbeddedServer.listen({ port: Number(new URL(url).port) }), "SocketServerError")
+      const error = yield* failsWith(
+        NodeEmbeddedServer.listen({ port: Number(new URL(url).port) }),
+        "SocketServerError"
+      )
       assert.strictEqual(error.reason, "Open")
       assert.include(String(error.cause), "EADDRINUSE")
     }))
 
-  it.scopedLive.each([{ port: 65_536 }, { port: -1 }, { port: 1.5 }])("fails so when the port is $port", ({ port }) =>
-    Effect.gen(function*() {
-      const error = yield* failsWith(NodeEmbeddedServer.listen({ port }), "SocketServerError")
-      assert.include(String(error.cause), "port")
-    }))
+  it.scopedLive.each([{ port: 65_536 }, { port: -1 }, { port: 1.5 }])(
+    "fails so when the port is $port",
+    ({ port }) =>
+      Effect.gen(function*() {
+        const error = yield* failsWith(NodeEmbeddedServer.listen({ port }), "SocketServerError")
+        assert.include(String(error.cause), "port")
+      })
+  )
 
   it.scopedLive("fails so when the path cannot be", () =>
     Effect.gen(function*() {
