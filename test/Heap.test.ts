@@ -19,7 +19,7 @@ const step = fc.oneof(
 describe("Heap", () => {
   it("is a sorted array, seen from outside", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
         const heap = new Heap<Element>(before)
         const sorted: Array<Element> = []
         steps.forEach((step, order) => {
@@ -40,23 +40,24 @@ describe("Heap", () => {
           assert.strictEqual(heap.head, sorted[0])
           assert.strictEqual(heap.size, sorted.length)
           const standing = [...heap]
-          standing.forEach((element, index) => assert.strictEqual(element.position, index))
-          assert.sameMembers(standing, sorted)
+          assert.isTrue(standing.every((element, index) => element.position === index))
+          assert.strictEqual(new Set(standing).size, sorted.length)
         })
         assert.deepStrictEqual(Array.from(sorted, () => heap.shift()), sorted)
         assert.strictEqual(heap.shift(), undefined)
       }),
-      { numRuns: 300 }
+      { numRuns: 60 }
     )
   })
 
   it("moves the last up when it takes the place of one from another branch", () => {
     const heap = new Heap<Element>(before)
-    const elements = [0, 50, 1, 60, 70, 2, 3].map((key, order) => ({ key, order, position: -1 }))
+    const elements = [0, 50, 1, 60, 70, 2, 3, 61, 62, 71, 72, 4].map((key, order) => ({ key, order, position: -1 }))
     elements.forEach((element) => heap.insert(element))
-    heap.remove(elements[3]!)
+    heap.remove(elements[7]!)
+    assert.strictEqual(elements[11]!.position, 1)
     const keys: Array<number> = []
     for (let next = heap.shift(); next !== undefined; next = heap.shift()) keys.push(next.key)
-    assert.deepStrictEqual(keys, [0, 1, 2, 3, 50, 70])
+    assert.deepStrictEqual(keys, [0, 1, 2, 3, 4, 50, 60, 62, 70, 71, 72])
   })
 })

@@ -65,7 +65,7 @@ describe("Waiters", () => {
       { weight: 1, arbitrary: fc.nat(30) }
     )
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
         const waiters = new Waiters<number>()
         const ms = new Ms()
         let next = 0
@@ -83,7 +83,7 @@ describe("Waiters", () => {
           assert.strictEqual(waiters.size, ms.items.length)
         }
       }),
-      { numRuns: 500 }
+      { numRuns: 100 }
     )
   })
 })

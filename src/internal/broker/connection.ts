@@ -84,7 +84,6 @@ export class Connection extends Client {
     this.isClosed = true
     if (this.upload !== undefined) this.broker.queues.forget(this.upload.job)
     this.broker.leave(this, { isProducer: this.isProducer, isWorker: this.isWorker })
-    this.broker.settle()
     this.flush()
     this.wire.close()
   }
