@@ -60,11 +60,16 @@ export const listen = (
 ): Effect.Effect<Listening, SocketServer.SocketServerError, Scope.Scope> =>
   Effect.gen(function*() {
     const { host, server } = yield* internal.start(options, process.pid)
-    const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => serve(host, socket))
+    const sockets = new Set<Net.Socket>()
+    const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      sockets.add(socket)
+      socket.on("close", () => sockets.delete(socket))
+      serve(host, socket)
+    })
     const where = options.path === undefined
       ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }
       : { path: options.path }
-    yield* Effect.acquireRelease(opened(listener, where), () => closed(listener))
+    yield* Effect.acquireRelease(opened(listener, where), () => closed(listener, sockets))
     return { ...server, url: urlOf(listener.address()) }
   })
 
@@ -72,11 +77,24 @@ const opened = (listener: Net.Server, where: Net.ListenOptions) =>
   Effect.async<void, SocketServer.SocketServerError>((resume) => {
     // It stays: an error that nobody hears ends the process, and there may be some when it has long been listening.
     listener.on("error", (cause) => resume(new SocketServer.SocketServerError({ reason: "Open", cause })))
-    listener.listen(where, () => resume(Effect.void))
+    try {
+      listener.listen(where, () => resume(Effect.void))
+    } catch (cause) {
+      // A port that cannot be.
+      resume(new SocketServer.SocketServerError({ reason: "Open", cause }))
+    }
   })
 
-/** Does not wait for the connections: the server behind them cuts them itself. */
-const closed = (listener: Net.Server) => Effect.sync(() => void listener.close())
+/** Cuts those too that the server has closed, but whose peers have not read its last words. */
+const closed = (listener: Net.Server, sockets: Iterable<Net.Socket>) =>
+  Effect.sync(() => {
+    listener.close()
+    for (const socket of sockets) reset(socket)
+  })
+
+/** Only TCP knows how to reset. */
+const reset = (socket: Net.Socket) =>
+  void (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
 
 const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
   if (address === null || typeof address === "string") return `unix:${address}`
@@ -86,15 +104,13 @@ const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
 }
 
 const serve = (host: Host, socket: Net.Socket): void => {
-  // Only TCP knows how to reset.
-  const reset = () => void (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
   const line = host.open({
     deliver: (bytes) => socket.write(bytes),
     listen: (isListening) => void (isListening ? socket.resume() : socket.pause()),
     end: () => socket.destroySoon(),
-    reset
+    reset: () => reset(socket)
   })
-  if (line === undefined) return reset()
+  if (line === undefined) return reset(socket)
   socket.on("data", (chunk) => line.receive(chunk))
   socket.on("drain", () => line.resume())
   socket.on("end", () => line.end())

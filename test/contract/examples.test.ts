@@ -1,8 +1,7 @@
-import { assert, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { describeReal } from "../support/real.ts"
 import type { Listening } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
 
@@ -61,13 +60,25 @@ describeListening("the examples", (kind) => {
     }))
 })
 
-describeReal("the main job on its own", () => {
-  it.scopedLive("the main job fetches every page and ends by itself, on a server that it starts", () =>
+describe("without any server", () => {
+  it.live("the main job fetches every page and ends by itself", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: undefined })
       assert.strictEqual(code, 0, output)
       const [, jobs] = /put (\d+) URLs/.exec(output) ?? []
       assert.strictEqual(output.match(/: 200 {2}/g)?.length, Number(jobs), output)
       assert.strictEqual(output.match(/nothing arrived for a second/g)?.length, 3, output)
+    }))
+
+  it.live("seven hours and an outage pass in a moment", () =>
+    Effect.gen(function*() {
+      const { code, output } = yield* run("hours-in-a-moment.ts", {})
+      assert.strictEqual(code, 0, output)
+      const events = ["put", "reserved", "released", "due", "reserved", "released", "due", "reserved", "released"]
+      assert.deepStrictEqual(
+        output.trim().split("\n").map((line) => /job 1 (.*)$/.exec(line)?.[1]),
+        [...events, "due", "reserved", "deleted"]
+      )
+      assert.match(output, /^7h \d+m.*deleted$/m)
     }))
 })

@@ -15,7 +15,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Broker } from "../../src/internal/broker/broker.ts"
 import type { Connection } from "../../src/internal/broker/connection.ts"
-import { type Server, startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
+import { type Program, startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
 import { type Mask, maskFor, Transcript } from "./differentialTranscript.ts"
 
 /** The grain of the frozen clock in milliseconds: 125 microseconds, of which a float keeps any number exactly. */
@@ -80,7 +80,7 @@ export class Pair {
   /** Of the jobs that have been put. */
   lastId = 0
   readonly control: Peer
-  private readonly server: Server
+  private readonly server: Program
   private readonly setClock: ((grains: number) => void) | undefined
   private readonly patience: number
   private readonly mask: Mask
@@ -90,7 +90,7 @@ export class Pair {
 
   /** The statistics are those of the real server, asked for over a connection that is gone. */
   constructor(
-    server: Server,
+    server: Program,
     statistics: string,
     { clock, maxJobSize = 65_535, patience = 5000 }: PairOptions,
     setClock: (grains: number) => void
@@ -310,7 +310,7 @@ export const startPair = (options: PairOptions): Effect.Effect<Pair, never, Scop
   })
 
 /** Its statistics, when the connection over which it tells them is gone. */
-const ask = (server: Server) =>
+const ask = (server: Program) =>
   Effect.async<string>((resume) => {
     const socket = server.connect()
     let heard = ""

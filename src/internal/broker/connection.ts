@@ -41,7 +41,8 @@ export class Connection extends Client {
   private refused: { missing: number; readonly reply: string } | undefined = undefined
   private isProducer = false
   private isWorker = false
-  private isClosed = false
+  /** Whether it is over. The last replies may still be on their way. */
+  isClosed = false
   /** The peer reads too slowly. */
   private isBlocked = false
   /** With the last one the connection breaks. */
@@ -92,7 +93,6 @@ export class Connection extends Client {
     this.isClosed = true
     if (this.upload !== undefined) this.broker.queues.forget(this.upload.job)
     this.broker.leave(this, { isProducer: this.isProducer, isWorker: this.isWorker })
-    this.broker.settle()
     this.flush()
     this.wire.close()
   }

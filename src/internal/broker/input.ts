@@ -2,6 +2,7 @@
  * The bytes that a client has sent, cut into lines as beanstalkd cuts them: with a buffer of 224 bytes, of which it looks at
  * the first CR only.
  */
+import { type Linked, LinkedQueue } from "../linkedQueue.ts"
 
 /** The longest line, with its CRLF. */
 const bufferSize = 224
@@ -9,11 +10,16 @@ const bufferSize = 224
 const CR = 13
 const LF = 10
 
+interface Chunk extends Linked<Chunk> {
+  readonly bytes: Uint8Array
+}
+
 export class Input {
   /** What has been joined already: a line is read from here. */
   private head: Uint8Array = new Uint8Array(0)
   private offset = 0
-  private readonly more: Array<Uint8Array> = []
+  /** There may be as many as there are bytes. */
+  private readonly more = new LinkedQueue<Chunk>()
   /** Whether a line is being thrown away. */
   private isOverlong = false
   /** Bytes that have not been read. */
@@ -24,7 +30,7 @@ export class Input {
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     this.length += chunk.length
-    this.more.push(chunk)
+    this.more.push({ bytes: chunk, previous: undefined, next: undefined })
   }
 
   /** A line without its CRLF; `overlong` at the end of one that was thrown away; `undefined` when more must come first. */
@@ -56,7 +62,7 @@ export class Input {
   /** Joins what is needed for a view on this many bytes; returns how many there are. */
   private fill(size: number): number {
     while (this.head.length - this.offset < size && this.more.length > 0) {
-      const next = this.more.shift()!
+      const next = this.more.shift()!.bytes
       this.head = this.offset === this.head.length ? next : join(this.head.subarray(this.offset), next)
       this.offset = 0
     }

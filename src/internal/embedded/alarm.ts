@@ -20,6 +20,7 @@ export const make = Effect.fnUntraced(function*(onRing: () => void) {
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   let ringsAt = Number.POSITIVE_INFINITY
   let sleeping: Fiber.RuntimeFiber<void> | undefined
+  let isOver = false
 
   const now = () => clock.unsafeCurrentTimeMillis()
 
@@ -36,14 +37,20 @@ export const make = Effect.fnUntraced(function*(onRing: () => void) {
   })
 
   const set = (at: number) => {
-    if (at >= ringsAt) return
+    if (isOver || at >= ringsAt) return
     silence()
     ringsAt = at
     const left = Math.min(Math.max(at - now(), 0), longestSleep)
     sleeping = runFork(Effect.andThen(clock.sleep(Duration.millis(left)), ring))
   }
 
-  yield* Effect.addFinalizer(() => Effect.sync(silence))
+  // Connections may come to their ends later than this: a timer that is set then would never be cleared.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isOver = true
+      silence()
+    })
+  )
   const alarm: Alarm = { now, set }
   return alarm
 })

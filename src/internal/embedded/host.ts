@@ -23,12 +23,13 @@ export class Host implements LineHost {
   private readonly onNextTick: (at: number) => void
   private readonly lines = new Set<Line>()
   /** Those that have something to deliver, perhaps later. */
-  private readonly delivering = new Set<Line>()
+  private delivering = new Set<Line>()
   private isTurnAwaited = false
   /** What lies on every line, by its tag. */
   private readonly faults = new Map<string, LineFault>()
   private answers: Array<Uint8Array> = []
   private isRefusing = false
+  private isClosed = false
 
   constructor({ identity, now, onEvent, onNextTick }: HostOptions) {
     this.now = now
@@ -42,11 +43,17 @@ export class Host implements LineHost {
 
   /** `undefined` when nobody can connect. */
   open(door: Door): Line | undefined {
-    if (this.isRefusing) return undefined
+    if (this.isRefusing || this.isClosed) return undefined
     const line = new Line(this, door)
     for (const fault of this.faults.values()) line.inject(fault)
     this.lines.add(line)
     return line
+  }
+
+  /** Cuts all connections, and lets nobody connect any more. */
+  close(): void {
+    this.isClosed = true
+    this.inject({ _tag: "Cut" })
   }
 
   ring(): void {
@@ -115,9 +122,12 @@ export class Host implements LineHost {
   takeAnswer = (): Uint8Array | undefined => this.answers.shift()
 
   private deliver(): void {
-    for (const line of this.delivering) {
+    // What clients say meanwhile is answered in the next turn: two that talk without end would let nothing else happen.
+    const lines = this.delivering
+    this.delivering = new Set()
+    for (const line of lines) {
       line.deliver()
-      if (line.deliversAt === Number.POSITIVE_INFINITY) this.delivering.delete(line)
+      if (line.deliversAt < Number.POSITIVE_INFINITY) this.delivering.add(line)
     }
   }
 

@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
+import { type Linked, LinkedQueue } from "../linkedQueue.ts"
 import type { Fault } from "./fault.ts"
 
 /** The client's end. */
@@ -20,8 +21,9 @@ export interface Door {
   readonly reset: () => void
 }
 
-interface Saying {
-  readonly at: number
+interface Saying extends Linked<Saying> {
+  /** When it is heard. */
+  at: number
   /** `undefined` says that the server has closed. */
   readonly bytes: Uint8Array | undefined
 }
@@ -55,7 +57,7 @@ export class Line {
   readonly connection: Connection
   private readonly host: LineHost
   private readonly door: Door
-  private readonly sayings: Array<Saying> = []
+  private sayings = new LinkedQueue<Saying>()
   private unheard = 0
   private heldBack: Array<() => void> = []
   /** The client reads too slowly. */
@@ -139,7 +141,7 @@ export class Line {
         this.delay = Duration.toMillis(fault.duration)
         return
       case "Chunks":
-        this.pieceSize = fault.bytes
+        this.pieceSize = Math.max(1, fault.bytes)
         return
     }
   }
@@ -150,6 +152,7 @@ export class Line {
     this.isSilent = false
     this.delay = 0
     this.pieceSize = Number.POSITIVE_INFINITY
+    for (let saying = this.sayings.head; saying !== undefined; saying = saying.next) saying.at = this.host.now()
     const heldBack = this.heldBack
     this.heldBack = []
     for (const what of heldBack) what()
@@ -166,7 +169,7 @@ export class Line {
 
   private finish(): void {
     this.isOver = true
-    this.sayings.length = 0
+    this.sayings = new LinkedQueue()
   }
 
   private arrive(what: () => void): void {
@@ -178,7 +181,7 @@ export class Line {
 
   private say(bytes: Uint8Array | undefined): boolean {
     if (this.isOver) return true
-    this.sayings.push({ at: this.host.now() + this.delay, bytes })
+    this.sayings.push({ at: this.host.now() + this.delay, bytes, previous: undefined, next: undefined })
     this.unheard += bytes?.length ?? 0
     this.host.deliverSoon(this)
     this.isHolding = this.unheard >= mostUnheard
@@ -187,12 +190,14 @@ export class Line {
 
   /** When there is something to deliver. */
   get deliversAt(): number {
-    return this.isSilent || this.isBlocked ? Number.POSITIVE_INFINITY : this.sayings[0]?.at ?? Number.POSITIVE_INFINITY
+    return this.isSilent || this.isBlocked
+      ? Number.POSITIVE_INFINITY
+      : this.sayings.head?.at ?? Number.POSITIVE_INFINITY
   }
 
-  /** Delivers what it is time for. */
+  /** Delivers what it is time for, of what has been said so far. */
   deliver(): void {
-    while (this.deliversAt <= this.host.now()) {
+    for (let left = this.sayings.length; left > 0 && this.deliversAt <= this.host.now(); left--) {
       const { bytes } = this.sayings.shift()!
       if (bytes === undefined) return this.close()
       this.unheard -= bytes.length

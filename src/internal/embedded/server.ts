@@ -31,7 +31,7 @@ export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0)
     onEvent: (event, { id, state, tube }, client) =>
       journal.add(host.broker.queues.now, event, id, tube.name, state, client?.number)
   })
-  yield* Effect.addFinalizer(() => Effect.sync(() => host.inject({ _tag: "Cut" })))
+  yield* Effect.addFinalizer(() => Effect.sync(() => host.close()))
   return { host, server: serverOf(host, journal) }
 })
 
@@ -72,7 +72,9 @@ const serverOf = (host: Host, journal: Journal): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
-  connections: Effect.sync(() => Array.from(host.connections, ({ connection }) => openConnection(connection))),
+  connections: Effect.sync(() =>
+    Array.from(host.connections, ({ connection }) => connection).filter(({ isClosed }) => !isClosed).map(openConnection)
+  ),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),
   heal: Effect.sync(() => host.heal())

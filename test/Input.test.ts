@@ -1,0 +1,123 @@
+/** How bytes are cut into lines and bodies: it must not depend on the pieces in which they come. */
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { Input } from "../src/internal/broker/input.ts"
+import { bytes, chars, cut } from "./support/replies.ts"
+
+/** Reads everything that can be read: lines, and behind a line `bN` a body of N bytes, behind `dN` a body to throw away. */
+class Reader {
+  readonly input = new Input()
+  readonly read: Array<string> = []
+  private body = 0
+  private dropping = 0
+
+  push(chunk: Uint8Array) {
+    this.input.push(chunk)
+    while (this.step());
+  }
+
+  private step(): boolean {
+    if (this.body > 0) {
+      const piece = this.input.read(this.body)
+      for (const byte of piece) this.read.push(`byte ${byte}`)
+      this.body -= piece.length
+      return piece.length > 0
+    }
+    if (this.dropping > 0) {
+      const dropped = this.input.drop(this.dropping)
+      this.dropping -= dropped
+      return dropped > 0
+    }
+    const line = this.input.readLine()
+    if (line === undefined) return false
+    const text = line === "overlong" ? "(overlong)" : chars(line)
+    this.read.push(text)
+    const size = Number(/^[bd](\d{1,3})$/.exec(text)?.[1] ?? 0)
+    if (text.startsWith("b")) this.body = size
+    else this.dropping = size
+    return true
+  }
+}
+
+const readAll = (pieces: Iterable<Uint8Array>) => {
+  const reader = new Reader()
+  for (const piece of pieces) reader.push(piece)
+  return { read: reader.read, left: reader.input.length }
+}
+
+const text = (size: number) => "x".repeat(size)
+
+const part = fc.oneof(
+  fc.constantFrom("\r\n", "\r", "\n", "\r\r\n", "\0", "a\r\n", "b3\r\n", "b250\r\n", "d7\r\n", "d300\r\n", "\r\n\r\n"),
+  fc.integer({ min: 215, max: 230 }).map(text),
+  fc.integer({ min: 440, max: 455 }).map((size) => `${text(size)}\r\n`),
+  fc.string({ maxLength: 20 }).map((any) => chars(bytes(any.replaceAll(/[^\0-\xff]/g, "?"))))
+)
+
+const stream = fc.array(part, { maxLength: 30, size: "max" }).map((parts) => bytes(parts.join("")))
+
+describe("Input", () => {
+  it("reads the same in whatever pieces bytes come", () => {
+    fc.assert(
+      fc.property(stream, fc.array(fc.nat(2000)), (whole, places) => {
+        const expected = readAll([whole])
+        assert.deepStrictEqual(readAll(cut(whole, places)), expected)
+        assert.deepStrictEqual(readAll(Array.from(whole, (byte) => Uint8Array.of(byte))), expected)
+      }),
+      { numRuns: 60 }
+    )
+  })
+
+  it.each([1, 2, 3, 221, 222])("a line of %i bytes and its CRLF is read", (size) => {
+    assert.deepStrictEqual(readAll([bytes(`${text(size)}\r\nnext\r\n`)]), { read: [text(size), "next"], left: 0 })
+  })
+
+  it.each([223, 224, 225, 446, 447, 448, 670, 671])(
+    "a line of %i bytes is too long, and the next is read (§1.2, §7)",
+    (size) => {
+      const whole = bytes(`${text(size)}\r\nnext\r\nlast\r\n`)
+      const expected = { read: ["(overlong)", "next", "last"], left: 0 }
+      assert.deepStrictEqual(readAll([whole]), expected)
+      assert.deepStrictEqual(readAll(Array.from(whole, (byte) => Uint8Array.of(byte))), expected)
+    }
+  )
+
+  it("reads what came byte by byte while nothing was read, in about the time it takes to read it at once", () => {
+    const line = bytes("touch 1\r\n")
+    const lines = 20_000
+    const input = new Input()
+    for (let i = 0; i < lines; i++) for (const byte of line) input.push(Uint8Array.of(byte))
+    let read = 0
+    while (input.readLine() !== undefined) read += 1
+    // Were the work quadratic, the test's time would be over long before.
+    assert.strictEqual(read, lines)
+  })
+
+  it("looks at the first CR only (§1.1)", () => {
+    const reader = new Reader()
+    reader.push(bytes("foo\rbar\r\nnext\r\n"))
+    assert.deepStrictEqual(reader.read, [])
+    reader.push(bytes(`${text(224)}\r\nnext\r\n`))
+    assert.deepStrictEqual(reader.read, ["(overlong)", "next"])
+  })
+
+  it("counts what it holds", () => {
+    const input = new Input()
+    input.push(bytes("abc\r\ndefgh"))
+    input.push(new Uint8Array(0))
+    assert.strictEqual(input.length, 10)
+    readLine(input)
+    assert.strictEqual(input.length, 5)
+    assert.strictEqual(chars(input.read(3)), "def")
+    assert.strictEqual(input.drop(1), 1)
+    assert.strictEqual(input.length, 1)
+    assert.strictEqual(input.drop(10), 1)
+    assert.strictEqual(input.drop(10), 0)
+  })
+})
+
+const readLine = (input: Input): Uint8Array => {
+  const line = input.readLine()
+  if (line === undefined || line === "overlong") throw new Error("a line was expected")
+  return line
+}
