@@ -38,14 +38,20 @@
  *   the next time to run is lost by it.
  * - A connection that waits in a reserve while its own job runs out is told `DEADLINE_SOON`, and gets nothing else. In the
  *   real one it may be given that very job without being told, and the reply of another may be lost.
- * - Of several connections whose appointments fall together, all are kept. The real one may lose one of them.
- * - When several connections have commands to be done at the same time, they are done connection by connection. The real one
- *   takes one command of each in turn.
+ * - Of several connections whose appointments fall together, all are kept. The real one may lose one of them: it removes the
+ *   last element of a heap wrongly when that ties with its parent.
  * - `peek` of a job that is still being uploaded is `NOT_FOUND`. The real one shows memory of other jobs.
  * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT` and no more.
  *   The real one also swallows the command behind it.
+ *
+ * And it is another program:
+ *
+ * - Its time is the Clock's, which nobody sets; the real one follows the wall clock. Time stands still while it does what came
+ *   in one piece, so a `time-left` may be told in full there, where the real one has already begun the second.
+ * - When several connections have commands to be done at the same time, they are done connection by connection. The real one
+ *   takes one command of each in turn.
  * - It has no binlog, and so no job in limbo behind a full disk; and no socket makes it spin.
- * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is. So is `pid`, unless it listens on a port or a socket.
+ * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is. So does `pid`, which is 0 unless it listens.
  *
  * @since 0.1.0
  */

@@ -6,6 +6,7 @@
 import * as SocketServer from "@effect/platform/SocketServer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { rmSync, statSync } from "node:fs"
 import * as Net from "node:net"
 import type * as EmbeddedServer from "../EmbeddedServer.ts"
 import type { Host } from "../internal/embedded/host.ts"
@@ -22,7 +23,7 @@ export interface Options extends EmbeddedServer.Options {
   readonly host?: string | undefined
   /** Default: any that is free. */
   readonly port?: number | undefined
-  /** Listen on a unix socket at this path instead. */
+  /** Listen on a unix socket at this path instead. A socket that is there already is replaced, as beanstalkd does. */
   readonly path?: string | undefined
 }
 
@@ -69,8 +70,15 @@ export const listen = (
     const where = options.path === undefined
       ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }
       : { path: options.path }
+    if (options.path !== undefined) yield* replaceSocket(options.path)
     yield* Effect.acquireRelease(opened(listener, where), () => closed(listener, sockets))
     return { ...server, url: urlOf(listener.address()) }
+  })
+
+/** A server that was killed leaves its socket behind, at which nobody listens. */
+const replaceSocket = (path: string) =>
+  Effect.sync(() => {
+    if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path)
   })
 
 const opened = (listener: Net.Server, where: Net.ListenOptions) =>

@@ -36,8 +36,9 @@ const options = {
 
 const largestJob = 1024 ** 3
 
-/** What beanstalkd ends with when it does not understand its arguments. */
+/** What beanstalkd ends with when it does not understand its arguments, and when it cannot listen. */
 const badUsage = 5
+const cannotListen = 111
 
 const whereTo = ({ address, port }: { readonly address: string; readonly port: string }) => {
   const [, path] = /^unix:(.+)$/.exec(address) ?? []
@@ -45,7 +46,7 @@ const whereTo = ({ address, port }: { readonly address: string; readonly port: s
 }
 
 const wholeNumber = (flag: string, text: string): number => {
-  if (!/^\d{1,10}$/.test(text)) throw new Error(`${flag} takes a number`)
+  if (!/^\d+$/.test(text)) throw new Error(`${flag} takes a number`)
   return Number(text)
 }
 
@@ -79,6 +80,9 @@ const tell = ({ at, connection, event, id, state, tube }: EmbeddedServer.Journal
       (connection === undefined ? "" : ` (connection ${connection})`)
   )
 
+const failWith = (code: number, message: string) =>
+  Effect.andThen(Console.error(message), Effect.sync(() => process.exitCode = code))
+
 const run = ({ isVerbose, listen }: Arguments) =>
   Effect.gen(function*() {
     const server = yield* NodeEmbeddedServer.listen(listen)
@@ -87,14 +91,13 @@ const run = ({ isVerbose, listen }: Arguments) =>
     yield* isVerbose ? Stream.runForEach(server.events, tell) : Effect.never
   }).pipe(
     Effect.scoped,
-    Effect.tapErrorTag("SocketServerError", ({ cause }) => Console.error(`cannot listen: ${cause}`))
+    Effect.catchTag("SocketServerError", ({ cause }) => failWith(cannotListen, `cannot listen: ${cause}`))
   )
 
 const main = Effect.try({ try: readArguments, catch: (error) => error instanceof Error ? error.message : error }).pipe(
   Effect.matchEffect({
     onSuccess: (asked) => typeof asked === "string" ? Console.log(asked) : run(asked),
-    onFailure: (message) =>
-      Effect.andThen(Console.error(`${message}\n\n${usage}`), Effect.sync(() => process.exitCode = badUsage))
+    onFailure: (message) => failWith(badUsage, `${message}\n\n${usage}`)
   })
 )
 

@@ -6,7 +6,7 @@ import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 
 export interface Alarm {
-  /** In milliseconds. */
+  /** In milliseconds since 1970, as fine as the Clock is. */
   readonly now: () => number
   /** Rings at this time at the latest; later times change nothing. */
   readonly set: (at: number) => void
@@ -22,7 +22,10 @@ export const make = Effect.fnUntraced(function*(onRing: () => void) {
   let sleeping: Fiber.RuntimeFiber<void> | undefined
   let isOver = false
 
-  const now = () => clock.unsafeCurrentTimeMillis()
+  const beginning = clock.unsafeCurrentTimeMillis()
+  const beginningNanos = clock.unsafeCurrentTimeNanos()
+  // The nanoseconds do not follow a wall clock that is set. Only their difference fits a number.
+  const now = () => beginning + Number(clock.unsafeCurrentTimeNanos() - beginningNanos) / 1e6
 
   const silence = () => {
     sleeping?.unsafeInterruptAsFork(FiberId.none)
@@ -40,7 +43,7 @@ export const make = Effect.fnUntraced(function*(onRing: () => void) {
     if (isOver || at >= ringsAt) return
     silence()
     ringsAt = at
-    const left = Math.min(Math.max(at - now(), 0), longestSleep)
+    const left = Math.min(Math.max(Math.ceil(at - now()), 0), longestSleep)
     sleeping = runFork(Effect.andThen(clock.sleep(Duration.millis(left)), ring))
   }
 
