@@ -8,12 +8,15 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as DirectSocket from "../src/internal/directSocket.ts"
 import * as Alarm from "../src/internal/embedded/alarm.ts"
 import { failsWith } from "./support/connections.ts"
+import { bytes } from "./support/replies.ts"
 import * as Scripted from "./support/scripted.ts"
 
 /** A connection that closes with the scope. */
@@ -253,23 +256,24 @@ describe("the time of an answer", () => {
     Effect.gen(function*() {
       const { socket } = yield* Connector.Connector
       const sockets = yield* Effect.all([socket, socket])
-      const writers = yield* Effect.forEach(sockets, ({ writer }) => writer)
+      const writers = yield* Effect.forEach(sockets, (socket) => DirectSocket.writerOf(socket, constVoid))
       let answers = 0
       let isWriting = false
       let turns = 0
-      const ask = (whom: number) =>
-        Effect.suspend(() => {
-          isWriting = true
-          return Effect.ensuring(writers[whom]!("list-tube-used\r\n"), Effect.sync(() => isWriting = false))
-        })
+      const ask = (whom: number) => {
+        isWriting = true
+        writers[whom]!(bytes("list-tube-used\r\n"))
+        isWriting = false
+      }
       yield* Effect.forkScoped(Effect.forever(Effect.tap(Scripted.turn, () => Effect.sync(() => turns += 1))))
       yield* Effect.forEach(sockets, (socket, from) =>
         Effect.forkScoped(socket.run(() => {
           assert.isFalse(isWriting)
           answers += 1
-          return answers < 200 ? ask(next(from)) : undefined
+          if (answers < 200) ask(next(from))
         })))
-      yield* ask(0)
+      yield* Scripted.turn
+      ask(0)
       yield* Effect.repeat(Scripted.turn, { until: () => answers === 200 })
       assert.isAtLeast(turns, 199)
     }).pipe(withServer()))

@@ -5,7 +5,9 @@ import { NodeConnector, NodeEmbeddedServer } from "effect-beanstalk/node"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
 import { temporaryFolder } from "./support/beanstalkd.ts"
@@ -172,6 +174,27 @@ describe("NodeEmbeddedServer.listen", () => {
       const open = Effect.sync(() => [healthy, ...callers].filter(({ isClosed }) => !isClosed).length)
       yield* eventually(Effect.zip(sockets, open), ([count, open]) => count === foreign + open)
     }).pipe(Effect.scoped))
+
+  it.scopedLive("replaces a socket at which nobody listens any more", () =>
+    Effect.gen(function*() {
+      const path = join(yield* temporaryFolder, "beanstalkd.sock")
+      // What a server that was killed leaves behind.
+      const bind = `require("net").createServer().listen("${path}", () => process.kill(process.pid, "SIGKILL"))`
+      spawnSync(process.execPath, ["-e", bind])
+      assert.isTrue(statSync(path).isSocket())
+      const server = yield* NodeEmbeddedServer.listen({ path })
+      const beanstalk = yield* connect(server.url)
+      assert.strictEqual(yield* beanstalk.listTubeUsed, "default")
+    }))
+
+  it.scopedLive("leaves a file alone that is no socket", () =>
+    Effect.gen(function*() {
+      const path = join(yield* temporaryFolder, "precious.txt")
+      writeFileSync(path, "precious")
+      const error = yield* Effect.flip(NodeEmbeddedServer.listen({ path }))
+      assert.strictEqual(error.reason, "Open")
+      assert.strictEqual(readFileSync(path, "utf8"), "precious")
+    }))
 
   it.scopedLive("finds a port that is free, and two servers are two", () =>
     Effect.gen(function*() {

@@ -87,15 +87,15 @@ describe("npm run serve", () => {
       assert.strictEqual((yield* program.ended).code, 0)
     }))
 
-  it.scopedLive("ends with 1 and says why when it cannot listen", () =>
+  it.scopedLive("ends with 111 and says why when it cannot listen", () =>
     Effect.gen(function*() {
       const [missing, impossible] = yield* Effect.all([
         start("-l", "unix:/no/such/folder/x.sock"),
         start("-p", "65536")
       ])
-      assert.strictEqual((yield* missing.ended).code, 1)
+      assert.strictEqual((yield* missing.ended).code, 111)
       assert.include(missing.said.err, "cannot listen: Error: listen")
-      assert.strictEqual((yield* impossible.ended).code, 1)
+      assert.strictEqual((yield* impossible.ended).code, 111)
       assert.include(impossible.said.err, "cannot listen: RangeError")
     }))
 
