@@ -16,7 +16,7 @@ export class Journal<A> {
   }
 
   get last(): ReadonlyArray<A> {
-    return this.most === 0 ? [] : this.entries.slice(-this.most)
+    return this.entries.slice(-this.most)
   }
 
   listen(listener: (entry: A) => void): void {
