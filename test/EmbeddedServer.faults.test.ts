@@ -43,6 +43,8 @@ describe("Cut", () => {
       yield* holder.reserve
       const fiber = yield* started(failsWith(waiting.reserve, "ConnectionLost"))
       yield* inject(Fault.Cut())
+      // The other, which waited, is cut after this one: the job went through its hands.
+      assert.deepStrictEqual(yield* events, ["put", "reserved", "given-back", "reserved", "given-back"])
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.outcome, "Unknown")
       assert.include(error.message, "ECONNRESET")

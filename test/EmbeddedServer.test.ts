@@ -287,6 +287,7 @@ describe("the alarm", () => {
       const spy: Clock.Clock = {
         ...clock,
         unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
         sleep: (duration) => {
           sleeps.push(Number(duration.value._tag === "Millis" ? duration.value.millis : Number.NaN))
           return clock.sleep(duration)

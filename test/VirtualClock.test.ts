@@ -31,6 +31,13 @@ const wakings = (durations: ReadonlyArray<Duration.DurationInput>) =>
     return woken
   })
 
+/** Turns of the event loop in which no fiber runs. */
+const quiet = (turns: number) =>
+  Effect.async<void>((resume) => {
+    const next = (left: number): unknown => left === 0 ? resume(Effect.void) : setImmediate(() => next(left - 1))
+    next(turns)
+  })
+
 const day = 86_400_000
 
 describe("VirtualClock", () => {
@@ -76,6 +83,8 @@ describe("VirtualClock", () => {
         yield* sleep("1 minute")
         yield* Fiber.interrupt(fiber)
         yield* Fiber.join(other)
+        yield* quiet(20)
+        assert.strictEqual(yield* now, 1_800_000)
         yield* sleep("2 hours")
         return yield* now
       }))
@@ -134,7 +143,7 @@ describe("VirtualClock", () => {
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const sleeping = yield* Effect.fork(sleep(1))
-        for (let i = 0; i < 100; i++) yield* Scripted.turn
+        for (let i = 0; i < 100; i++) yield* quiet(1 + i % 2)
         assert.isNull(sleeping.unsafePoll())
         return yield* now
       })
@@ -159,7 +168,7 @@ describe("VirtualClock", () => {
       const program = Effect.gen(function*() {
         const endless = yield* Effect.fork(sleep(Number.POSITIVE_INFINITY))
         yield* sleep("1 hour")
-        yield* Effect.repeatN(Scripted.turn, 20)
+        yield* quiet(20)
         assert.isNull(endless.unsafePoll())
         const at = yield* now
         yield* Fiber.interrupt(endless)

@@ -43,6 +43,11 @@ export interface Listening extends EmbeddedServer.Server {
  *
  * Fails with `SocketServerError` when it cannot listen there.
  *
+ * **Gotchas**
+ *
+ * A client that closes while it waits in a reserve looks like one that has said all it wants to and still listens. What it has
+ * sent behind the reserve is done; the real server does one command more, and then finds the connection broken.
+ *
  * **Example** (a server for a client in another process)
  *
  * ```ts
