@@ -39,10 +39,12 @@ export class Connection extends Client {
   private upload: Upload | undefined = undefined
   /** A body to throw away, and what to answer when that is done. */
   private refused: { missing: number; readonly reply: string } | undefined = undefined
-  private isProducer = false
-  private isWorker = false
+  /** Whether it has put a job, or begun to. */
+  isProducer = false
+  /** Whether it has asked for a job. */
+  isWorker = false
   /** Whether it is over. The last replies may still be on their way. */
-  isClosed = false
+  private isClosed = false
   /** The peer reads too slowly. */
   private isBlocked = false
   /** With the last one the connection breaks. */
@@ -92,7 +94,7 @@ export class Connection extends Client {
     if (this.isClosed) return
     this.isClosed = true
     if (this.upload !== undefined) this.broker.queues.forget(this.upload.job)
-    this.broker.leave(this, { isProducer: this.isProducer, isWorker: this.isWorker })
+    this.broker.leave(this)
     this.flush()
     this.wire.close()
   }
@@ -115,7 +117,8 @@ export class Connection extends Client {
 
   private run(): void {
     while (!this.isClosed && !this.isBlocked && this.step()) {
-      this.broker.settle()
+      // By what was just done something may have become due.
+      this.broker.queues.tick()
       if (this.repliesLeft === 0) return this.close()
       if (this.output.length >= batchSize) this.flush()
     }
@@ -169,7 +172,7 @@ export class Connection extends Client {
   // Commands
 
   private execute(command: Command): void {
-    const { counters, identity, queues } = this.broker
+    const { identity, queues } = this.broker
     this.broker.count(command.name)
     switch (command.name) {
       case "put":
@@ -192,7 +195,7 @@ export class Connection extends Client {
       case "reserve-job": {
         const job = queues.reserveJob(this, command.id)
         if (job === undefined) return this.reply("NOT_FOUND")
-        this.becomeWorker()
+        this.isWorker = true
         return this.onReserved(job)
       }
       case "delete":
@@ -218,7 +221,7 @@ export class Connection extends Client {
         if (command.tube === undefined) return this.reply("BAD_FORMAT")
         return this.replyIf(queues.pause(command.tube, command.duration), "PAUSED")
       case "stats":
-        return this.document(serverStatistics(queues, counters, identity))
+        return this.document(serverStatistics(queues, this.broker.counters, identity))
       case "stats-tube": {
         const tube = queues.tubes.find(command.tube)
         if (tube === undefined) return this.reply("NOT_FOUND")
@@ -253,16 +256,16 @@ export class Connection extends Client {
     } else if (!isWellFormed) {
       this.reply("BAD_FORMAT")
     } else {
-      this.becomeProducer()
+      this.isProducer = true
       if (queues.memory === "none") this.refused = { missing, reply: "OUT_OF_MEMORY" }
       else this.upload = { job: queues.announce(this, priority, delay, ttr), body: undefined, missing }
     }
   }
 
   private put(job: Job, body: Uint8Array): void {
-    const { counters, queues } = this.broker
+    const { isDraining, queues } = this.broker
     const isComplete = body[body.length - 2] === CR && body[body.length - 1] === LF
-    if (!isComplete || counters.isDraining) {
+    if (!isComplete || isDraining) {
       queues.forget(job)
       return this.reply(isComplete ? "DRAINING" : "EXPECTED_CRLF")
     }
@@ -271,7 +274,7 @@ export class Connection extends Client {
   }
 
   private reserve(timeout: number): void {
-    this.becomeWorker()
+    this.isWorker = true
     this.broker.queues.awaitJob(this, timeout * 1000)
   }
 
@@ -285,18 +288,6 @@ export class Connection extends Client {
 
   onTimedOut(): void {
     this.reply("TIMED_OUT")
-  }
-
-  private becomeProducer(): void {
-    if (this.isProducer) return
-    this.isProducer = true
-    this.broker.counters.producers += 1
-  }
-
-  private becomeWorker(): void {
-    if (this.isWorker) return
-    this.isWorker = true
-    this.broker.counters.workers += 1
   }
 
   // Replies

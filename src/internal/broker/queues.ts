@@ -50,13 +50,11 @@ export class Queues {
   now: number
   memory: Memory = "enough"
   readonly tubes = new Tubes()
-  readonly counts: Record<JobState, number> = { invalid: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 }
-  urgent = 0
-  waiting = 0
   timeouts = 0
   totalJobs = 0
   readonly defaultTube: Tube
-  private readonly jobs = new Map<number, Job>()
+  /** By their ids; those too that are still being uploaded. */
+  readonly jobs = new Map<number, Job>()
   private readonly appointments = new Heap<Client>(wakesSooner)
   private readonly onEvent: OnJobEvent
   private lastId = 0
@@ -150,7 +148,6 @@ export class Queues {
     const job = new Job(this.lastId += 1, client.used, priority, delay, Math.max(1, ttr), this.now)
     this.tubes.refer(job.tube)
     this.jobs.set(job.id, job)
-    this.counts.invalid += 1
     return job
   }
 
@@ -165,7 +162,6 @@ export class Queues {
   /** The job is gone, and its tube with it if nothing else refers to it. */
   forget(job: Job): void {
     this.enter(job, "invalid")
-    this.counts.invalid -= 1
     this.jobs.delete(job.id)
     this.tubes.unrefer(job.tube)
   }
@@ -316,13 +312,9 @@ export class Queues {
     this.count(job, 1)
   }
 
-  private count(job: Job, change: 1 | -1): void {
-    this.counts[job.state] += change
-    if (job.state === "reserved") job.tube.reserved += change
-    if (job.state === "ready" && job.isUrgent) {
-      this.urgent += change
-      job.tube.urgent += change
-    }
+  private count({ isUrgent, state, tube }: Job, change: 1 | -1): void {
+    if (state === "reserved") tube.reserved += change
+    if (state === "ready" && isUrgent) tube.urgent += change
   }
 
   // Reserving
@@ -334,7 +326,6 @@ export class Queues {
     }
     client.isWaiting = true
     client.waitsUntil = this.now + timeout
-    this.waiting += 1
     for (const tube of client.watched) tube.waiters.add(client)
     this.serve(client.watched)
     if (client.isWaiting) this.makeAppointment(client)
@@ -344,7 +335,6 @@ export class Queues {
     if (!client.isWaiting) return
     client.isWaiting = false
     client.waitsUntil = Number.POSITIVE_INFINITY
-    this.waiting -= 1
     for (const tube of client.watched) tube.waiters.remove(client)
   }
 

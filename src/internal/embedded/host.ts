@@ -37,10 +37,6 @@ export class Host implements LineHost {
     this.broker = new Broker(identity, onEvent)
   }
 
-  get connections(): Iterable<Line> {
-    return this.lines
-  }
-
   /** `undefined` when nobody can connect. */
   open(door: Door): Line | undefined {
     if (this.isRefusing || this.isClosed) return undefined
@@ -69,7 +65,7 @@ export class Host implements LineHost {
       this.faults.clear()
       this.answers = []
       this.isRefusing = false
-      this.broker.memory = "enough"
+      this.broker.queues.memory = "enough"
       for (const line of this.lines) line.heal()
     })
   }
@@ -86,10 +82,10 @@ export class Host implements LineHost {
         this.isRefusing = true
         return
       case "NoMemory":
-        this.broker.memory = "none"
+        this.broker.queues.memory = "none"
         return
       case "NoMemoryForQueues":
-        this.broker.memory = "none-for-queues"
+        this.broker.queues.memory = "none-for-queues"
         return
       default:
         this.faults.set(fault._tag, fault)

@@ -72,9 +72,7 @@ const serverOf = (host: Host, journal: Journal): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
-  connections: Effect.sync(() =>
-    Array.from(host.connections, ({ connection }) => connection).filter(({ isClosed }) => !isClosed).map(openConnection)
-  ),
+  connections: Effect.sync(() => Array.from(host.broker.connections, openConnection)),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),
   heal: Effect.sync(() => host.heal())
