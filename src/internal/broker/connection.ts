@@ -101,6 +101,7 @@ export class Connection extends Client {
 
   /** The peer reads again. */
   resume(): void {
+    if (!this.isBlocked) return
     this.isBlocked = false
     this.run()
   }
