@@ -3,6 +3,7 @@
  *
  * Nothing is read or written here, and no clock is asked: `now` is told.
  */
+import { defaultTube, type TubeName } from "../../Job.ts"
 import { Heap } from "../heap.ts"
 import type { Client } from "./client.ts"
 import { wakesSooner } from "./client.ts"
@@ -64,7 +65,7 @@ export class Queues {
   constructor(now: number, onEvent: OnJobEvent) {
     this.now = now
     this.onEvent = onEvent
-    this.defaultTube = this.tubes.findOrMake("default")
+    this.defaultTube = this.tubes.findOrMake(defaultTube)
     this.tubes.refer(this.defaultTube)
   }
 
@@ -87,7 +88,7 @@ export class Queues {
     this.cancelAppointment(client)
   }
 
-  use(client: Client, name: string): void {
+  use(client: Client, name: TubeName): void {
     const tube = this.tubes.findOrMake(name)
     this.tubes.refer(tube)
     this.unrefer(client)
@@ -95,7 +96,7 @@ export class Queues {
     tube.using += 1
   }
 
-  watch(client: Client, name: string): void {
+  watch(client: Client, name: TubeName): void {
     const tube = this.tubes.findOrMake(name)
     if (client.watched.includes(tube)) return
     client.watched.push(tube)
@@ -104,7 +105,7 @@ export class Queues {
   }
 
   /** False when it is the only one watched. */
-  ignore(client: Client, name: string): boolean {
+  ignore(client: Client, name: TubeName): boolean {
     const { watched } = client
     const place = watched.findIndex((tube) => tube.name === name)
     if (place < 0) return true
@@ -229,7 +230,7 @@ export class Queues {
   }
 
   /** False when there is no such tube. */
-  pause(name: string, duration: number): boolean {
+  pause(name: TubeName, duration: number): boolean {
     const tube = this.tubes.find(name)
     if (tube === undefined) return false
     this.tubes.pause(tube, duration, this.now + duration * second)
