@@ -72,7 +72,7 @@ export class Queues {
   // Clients
 
   join(client: Client): void {
-    this.refer(client)
+    this.beginUse(client.used)
     this.watch(client, this.defaultTube.name)
   }
 
@@ -84,16 +84,15 @@ export class Queues {
     // beanstalkd removes the first until none is left, and the last takes its place each time.
     const [first, ...others] = client.watched
     for (const tube of [first!, ...others.toReversed()]) this.unwatch(tube)
-    this.unrefer(client)
+    this.endUse(client.used)
     this.cancelAppointment(client)
   }
 
   use(client: Client, name: TubeName): void {
     const tube = this.tubes.findOrMake(name)
-    this.tubes.refer(tube)
-    this.unrefer(client)
+    this.beginUse(tube)
+    this.endUse(client.used)
     client.used = tube
-    tube.using += 1
   }
 
   watch(client: Client, name: TubeName): void {
@@ -117,14 +116,14 @@ export class Queues {
     return true
   }
 
-  private refer({ used }: Client): void {
-    used.using += 1
-    this.tubes.refer(used)
+  private beginUse(tube: Tube): void {
+    tube.using += 1
+    this.tubes.refer(tube)
   }
 
-  private unrefer({ used }: Client): void {
-    used.using -= 1
-    this.tubes.unrefer(used)
+  private endUse(tube: Tube): void {
+    tube.using -= 1
+    this.tubes.unrefer(tube)
   }
 
   private unwatch(tube: Tube): void {
