@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { Generator } from "./differentialGenerator.ts"
 import { Difference, type Pair, type PairOptions, startPair } from "./differentialPair.ts"
-import { Random } from "./differentialRandom.ts"
 import { Incomparable, Player, type Scene, type Script, type Step } from "./differentialScript.ts"
+import { Random } from "./random.ts"
 
 export interface RunOptions extends PairOptions {
   readonly seed: number
