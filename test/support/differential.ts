@@ -46,11 +46,7 @@ const withPair = <A>(options: PairOptions, use: (pair: Pair) => Promise<A>): Pro
 
 const replay = (options: PairOptions, script: Script) =>
   withPair({ ...options, patience: 500 }, async (pair) => {
-    const steps = script[Symbol.iterator]()
-    const { outcome } = await playOn(pair, () => {
-      const { done, value } = steps.next()
-      return done === true ? undefined : value
-    })
+    const { outcome } = await playOn(pair, ({ steps }) => script[steps])
     return { outcome, log: pair.log }
   })
 
