@@ -2,7 +2,7 @@
  * The embedded server beside the real one: how fast it is with the same client, what a million jobs cost it, and how fast
  * virtual time passes.
  */
-import { Clock, Context, Effect, Layer, ManagedRuntime } from "effect"
+import { Clock, type Context, Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "../dist/index.js"
 import { NodeBeanstalk, NodeConnector, NodeEmbeddedServer } from "../dist/node/index.js"
 import { seeded, shuffled } from "./random.ts"
@@ -37,28 +37,23 @@ const speed = <E, R>(count: number, operation: Effect.Effect<unknown, E, R>) =>
     return count * 1000 / (performance.now() - before)
   })
 
-const onServer = <E>(layer: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>, count = operations) => {
-  const measure = Effect.gen(function*() {
-    const connection = yield* BeanstalkConnection.BeanstalkConnection
-    return {
-      "put": yield* speed(count, put(connection)),
-      "reserve+delete": yield* speed(count, reserveAndDelete(connection))
-    }
+const speeds = (connection: Connection, count: number) =>
+  Effect.all({
+    "put": speed(count, put(connection)),
+    "reserve+delete": speed(count, reserveAndDelete(connection))
   })
-  return Effect.runPromise(Effect.provide(measure, Layer.fresh(layer)))
+
+const onServer = <E>(layer: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>, count = operations) => {
+  const measured = Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (connection) => speeds(connection, count))
+  return Effect.runPromise(Effect.provide(measured, Layer.fresh(layer)))
 }
 
 const whole = (value: number) => Math.round(value).toLocaleString("en")
 
 const throughput = async () => {
   const real = await startServer()
-  const scope = ManagedRuntime.make(
-    Layer.scoped(
-      Context.GenericTag<NodeEmbeddedServer.Listening>("listening"),
-      NodeEmbeddedServer.listen()
-    )
-  )
-  const { url } = await scope.runPromise(Context.GenericTag<NodeEmbeddedServer.Listening>("listening"))
+  const scope = Effect.runSync(Scope.make())
+  const { url } = await Effect.runPromise(Scope.extend(NodeEmbeddedServer.listen(), scope))
   const servers = {
     "real, TCP": NodeBeanstalk.layerConnection({ host: "127.0.0.1", port: real.port }),
     "embedded, in memory": Layer.provide(BeanstalkConnection.layer(), EmbeddedServer.layer()),
@@ -83,7 +78,7 @@ const throughput = async () => {
       )
     }
   }
-  await scope.dispose()
+  await Effect.runPromise(Scope.close(scope, Exit.void))
   await real.stop()
 }
 
@@ -98,10 +93,7 @@ const filled = async (count: number) => {
   const connection = await runtime.runPromise(BeanstalkConnection.BeanstalkConnection)
   await runtime.runPromise(sideBySide(count, put(connection)))
   return {
-    speeds: async () => ({
-      "put": await runtime.runPromise(speed(operations / 2, put(connection))),
-      "reserve+delete": await runtime.runPromise(speed(operations / 2, reserveAndDelete(connection)))
-    }),
+    speeds: () => runtime.runPromise(speeds(connection, operations / 2)),
     dispose: () => runtime.dispose()
   }
 }

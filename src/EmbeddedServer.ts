@@ -59,97 +59,15 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
 import { Connector } from "./Connector.ts"
-import type { JobEvent } from "./internal/broker/queues.ts"
-import type { Fault } from "./internal/embedded/fault.ts"
 import * as MemorySocket from "./internal/embedded/memorySocket.ts"
 import * as internal from "./internal/embedded/server.ts"
-import type { JobId, TubeName } from "./Job.ts"
+import type { Options, Server } from "./internal/embedded/server.ts"
 
 export type { JobEvent } from "./internal/broker/queues.ts"
 export { Fault } from "./internal/embedded/fault.ts"
-
-/**
- * What kind of server.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** Which beanstalkd to be. They differ in the quotes of statistics, and in the reading of `reserve-with-timeout`. Default: `1.13`. */
-  readonly version?: "1.12" | "1.13" | undefined
-  /** The largest body that is taken, in bytes. Default: 65,535, as beanstalkd has it without `-z`. */
-  readonly maxJobSize?: number | undefined
-  /** How many entries the journal keeps. Default: 100,000. */
-  readonly journalSize?: number | undefined
-}
-
-/**
- * One thing that happened to one job.
- *
- * @category models
- * @since 0.1.0
- */
-export interface JournalEntry {
-  /** In milliseconds, by the Clock. */
-  readonly at: number
-  readonly event: JobEvent
-  readonly id: JobId
-  readonly tube: TubeName
-  /** The state it is in then; `deleted` when it is gone. */
-  readonly state: "ready" | "reserved" | "delayed" | "buried" | "deleted"
-  /** The connection that did it, or to which it happened, counted from 1; `undefined` when it was the time. */
-  readonly connection: number | undefined
-}
-
-/**
- * One open connection, as the server sees it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface OpenConnection {
-  /** Counted from 1 in the order of connecting. */
-  readonly number: number
-  readonly uses: TubeName
-  readonly watches: ReadonlyArray<TubeName>
-  readonly isWaiting: boolean
-  /** The jobs it has reserved. */
-  readonly holds: ReadonlyArray<JobId>
-}
-
-/**
- * A running server, from inside.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Server {
-  /** What happened to jobs so far, the oldest first; of a long story only the last `journalSize` entries. */
-  readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
-  /**
-   * The journal, and then what happens as it happens. It has no end.
-   *
-   * **Example** (wait until a job is done, however long ago that was)
-   *
-   * ```ts
-   * server.events.pipe(
-   *   Stream.takeUntil(({ event, id }) => event === "deleted" && id === mine),
-   *   Stream.runDrain
-   * )
-   * ```
-   */
-  readonly events: Stream.Stream<JournalEntry>
-  /** The connections that are open. */
-  readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>
-  /** Refuses new jobs from now on, with `DRAINING`, as beanstalkd does behind SIGUSR1. There is no way back. */
-  readonly drain: Effect.Effect<void>
-  /** Makes something go wrong. */
-  readonly inject: (fault: Fault) => Effect.Effect<void>
-  /** Ends every fault. What silence held back arrives. */
-  readonly heal: Effect.Effect<void>
-}
+export type { JournalEntry } from "./internal/embedded/journal.ts"
+export type { OpenConnection, Options, Server } from "./internal/embedded/server.ts"
 
 /**
  * The service of a running {@link Server}.

@@ -32,6 +32,8 @@ import { Heap, type Positioned } from "./internal/heap.ts"
 import { turn } from "./internal/turn.ts"
 
 /**
+ * When virtual time begins.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -152,10 +154,7 @@ class VirtualClock implements Clock.Clock {
     const next = this.sleepers.head?.wakesAt
     if (next === undefined || next === Number.POSITIVE_INFINITY) return
     this.now = next
-    for (let sleeper = this.sleepers.head; sleeper?.wakesAt === next; sleeper = this.sleepers.head) {
-      this.sleepers.remove(sleeper)
-      sleeper.wake()
-    }
+    while (this.sleepers.head?.wakesAt === next) this.sleepers.shift()?.wake()
     this.watch()
   }
 }

@@ -320,17 +320,8 @@ describe("Refuse", () => {
     }).pipe(withServer))
 })
 
-describe("NoMemory, NoMemoryForQueues", () => {
-  it.scoped("fail a put with OutOfMemory", () =>
-    Effect.gen(function*() {
-      const beanstalk = yield* open
-      yield* inject(Fault.NoMemory())
-      yield* failsWith(beanstalk.put("x"), "OutOfMemory")
-      yield* heal
-      assert.strictEqual(yield* beanstalk.put("x"), "1")
-    }).pipe(withServer))
-
-  it.scoped("fail a put, and a release, with Buried: the job is there", () =>
+describe("NoMemoryForQueues", () => {
+  it.scoped("fails a put, and a release, with Buried: the job is there", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* beanstalk.put("x")

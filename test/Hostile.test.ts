@@ -11,6 +11,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Caller } from "./support/caller.ts"
 import { eventually } from "./support/connections.ts"
+import { Random } from "./support/random.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
@@ -59,15 +60,6 @@ const survives = (
       yield* Effect.logInfo(`${amount} in ${took.toFixed(0)} ms, ${megabytes} MiB held`)
     }
   }).pipe(Effect.scoped)
-
-/** Numbers below a bound, the same for the same seed. */
-const randomly = (seed: number) => {
-  let state = seed
-  return (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor(state / 2 ** 32 * bound)
-  }
-}
 
 const long = (size: number) => "x".repeat(size)
 
@@ -132,7 +124,7 @@ describe("a hostile client", () => {
   )
 
   /** Bytes of which some are commands, or nearly so. */
-  const noise = (random: (bound: number) => number, size: number): Uint8Array => {
+  const noise = (random: Random, size: number): Uint8Array => {
     const words = [
       "put 0 0 1 5\r\n",
       "reserve-with-timeout 0\r\n",
@@ -143,10 +135,10 @@ describe("a hostile client", () => {
       "kick 9\r\n"
     ]
     const bytes = new Uint8Array(size)
-    for (let i = 0; i < size; i++) bytes[i] = random(256)
+    for (let i = 0; i < size; i++) bytes[i] = random.between(0, 255)
     for (let i = 0; i < size / 100; i++) {
-      const word = words[random(words.length)]!
-      const at = random(Math.max(1, size - word.length))
+      const word = random.pick(words)
+      const at = random.between(0, Math.max(0, size - word.length))
       for (let j = 0; j < word.length && at + j < size; j++) bytes[at + j] = word.charCodeAt(j)
     }
     return bytes
@@ -159,16 +151,16 @@ describe("a hostile client", () => {
         const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
         yield* Effect.forEach(seeds, (seed) =>
           Effect.gen(function*() {
-            const random = randomly(seed)
+            const random = new Random(seed)
             for (let said = 0; said < total / seeds.length;) {
               const caller = yield* Caller.open(url)
-              for (let chunks = random(20); chunks >= 0 && !caller.isClosed; chunks--) {
-                const chunk = noise(random, 1 + random(3000))
+              for (let chunks = random.between(1, 20); chunks > 0 && !caller.isClosed; chunks--) {
+                const chunk = noise(random, random.between(1, 3000))
                 said += chunk.length
                 yield* caller.says(chunk)
-                if (random(3) === 0) yield* healthy.listTubeUsed
+                if (random.chance(1 / 3)) yield* healthy.listTubeUsed
               }
-              yield* leaves(caller, ways[random(ways.length)]!)
+              yield* leaves(caller, random.pick(ways))
             }
           }).pipe(Effect.scoped), { concurrency: "unbounded" })
         // What was put is no harm: it was asked for.

@@ -22,9 +22,9 @@ import {
   openRaw,
   openTo,
   sent,
-  traced,
-  valid
+  traced
 } from "../support/connections.ts"
+import { valid } from "../support/replies.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 

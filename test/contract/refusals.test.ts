@@ -12,9 +12,9 @@ import {
   newTube,
   openOwnTube,
   openRaw,
-  openTo,
-  valid
+  openTo
 } from "../support/connections.ts"
+import { valid } from "../support/replies.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 

@@ -11,6 +11,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import type { Listening, ServerOptions } from "./server.ts"
 
 const isExecutable = (path: string) => {
   try {
@@ -36,23 +37,14 @@ export const howToInstall = "Install one with `apt-get install beanstalkd` (Debi
   "`brew install beanstalkd` (macOS), or set BEANSTALKD_PATH to the program."
 
 /** A program that runs. */
-export interface Program {
-  /** For `NodeBeanstalk`: where it listens. */
-  readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
-  /** The same for `net.connect`, for tests that write bytes of their own. */
-  readonly connect: () => Net.Socket
-  readonly pid: number
+export interface Program extends Pick<Listening, "connect" | "pid" | "target"> {
   /** Sends a signal to the program; `SIGUSR1` starts drain mode. */
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Completes when the program has ended. */
   readonly ended: Effect.Effect<void>
 }
 
-export interface ProgramOptions {
-  /** Listen on a unix socket instead of a port. */
-  readonly unix?: boolean | undefined
-  /** The port to listen on. Default: any that is free. */
-  readonly port?: number | undefined
+export interface ProgramOptions extends Pick<ServerOptions, "port" | "unix"> {
   /** More arguments for the program: `-z`, `-b`, … */
   readonly args?: ReadonlyArray<string> | undefined
   /** More variables of its environment. */

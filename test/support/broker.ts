@@ -65,7 +65,7 @@ export class TestBroker {
   }
 
   set memory(memory: Memory) {
-    this.broker.memory = memory
+    this.broker.queues.memory = memory
   }
 }
 

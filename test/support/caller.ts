@@ -3,13 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { bytes, chars } from "./replies.ts"
-
-/** For `net.connect`: where a url of `NodeEmbeddedServer` points. */
-export const targetOf = (url: string): Net.NetConnectOpts => {
-  if (url.startsWith("unix:")) return { path: url.slice("unix:".length) }
-  const { hostname, port } = new URL(url)
-  return { host: hostname.replaceAll(/[[\]]/g, ""), port: Number(port) }
-}
+import { targetOf } from "./server.ts"
 
 export class Caller {
   readonly socket: Net.Socket

@@ -1,7 +1,7 @@
 /**
  * What the tests against a server share: connections to it, tubes nobody else knows, and bytes of their own.
  */
-import { BeanstalkConnection, type BeanstalkError, BeanstalkProtocol, type Connector } from "effect-beanstalk"
+import { BeanstalkConnection, BeanstalkProtocol, type Connector } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -114,14 +114,6 @@ export const openRaw = (server: Pick<Listening, "connect">): Effect.Effect<Raw, 
     const hear = Queue.take(replies)
     return { say, hear, ask: (bytes) => Effect.zipRight(say(bytes), hear) }
   })
-
-/** A command whose arguments are known to be right. */
-export const valid = <A, E>(
-  command: BeanstalkProtocol.Command<A, E> | BeanstalkError.InvalidArgument
-): BeanstalkProtocol.Command<A, E> => {
-  if (command._tag === "InvalidArgument") throw command
-  return command
-}
 
 /** What a reply means to a command: its failure, and whether the connection must be closed after it. */
 export const failureOf = <A, E>(command: BeanstalkProtocol.Command<A, E>, reply: BeanstalkProtocol.Reply) => {

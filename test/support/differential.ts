@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { Generator } from "./differentialGenerator.ts"
 import { Difference, type Pair, type PairOptions, startPair } from "./differentialPair.ts"
-import { Random } from "./differentialRandom.ts"
 import { Incomparable, Player, type Scene, type Script, type Step } from "./differentialScript.ts"
+import { Random } from "./random.ts"
 
 export interface RunOptions extends PairOptions {
   readonly seed: number
@@ -46,11 +46,7 @@ const withPair = <A>(options: PairOptions, use: (pair: Pair) => Promise<A>): Pro
 
 const replay = (options: PairOptions, script: Script) =>
   withPair({ ...options, patience: 500 }, async (pair) => {
-    const steps = script[Symbol.iterator]()
-    const { outcome } = await playOn(pair, () => {
-      const { done, value } = steps.next()
-      return done === true ? undefined : value
-    })
+    const { outcome } = await playOn(pair, ({ steps }) => script[steps])
     return { outcome, log: pair.log }
   })
 

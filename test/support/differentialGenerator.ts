@@ -1,6 +1,6 @@
 /** Scripts at random, valid and hostile. What a step does depends on the seed and the scene, and on nothing else. */
-import type { Random } from "./differentialRandom.ts"
 import { jobMark, type Scene, type Step } from "./differentialScript.ts"
+import type { Random } from "./random.ts"
 
 export interface GeneratorOptions {
   readonly random: Random

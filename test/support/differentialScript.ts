@@ -105,6 +105,10 @@ export class Player implements Scene {
     })
   }
 
+  private get isUploading(): boolean {
+    return [...this.pair.broker.queues.jobs.values()].some(({ state }) => state === "invalid")
+  }
+
   // Steps
 
   private async step(step: Step): Promise<void> {
@@ -140,7 +144,7 @@ export class Player implements Scene {
     // What a kernel has no room for keeps back even that the connection has been closed.
     if (who === 0 && text.length > mostUnread && (peer.connection.isWaiting || text.includes("reserve"))) return
     // The real server shows memory of others to one who looks at a job that is being uploaded.
-    if (this.pair.broker.queues.counts.invalid > 0 && text.includes("peek ")) return
+    if (text.includes("peek ") && this.isUploading) return
     const bytes = Buffer.from(text.replace(marked, (mark) => `${this.firstId + mark.charCodeAt(0) - marks}`), "latin1")
     // The real server loses a CRLF that falls on the edge of its buffer, which is where it is said to be only if a line begins.
     if (peer.unanswered > 0 && /[^\r]{200}/.test(text)) return

@@ -20,6 +20,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as DirectSocket from "../../src/internal/directSocket.ts"
+import { listen } from "./connections.ts"
 import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
 
 /** What carries the server's words to the client. */
@@ -180,35 +181,22 @@ const openSocket = (
 export const onLoopback: Effect.Effect<Server & { readonly port: number }, never, Scope.Scope> = Effect.gen(
   function*() {
     const accepted = yield* Queue.unbounded<Peer>()
-    const sockets = new Set<Net.Socket>()
-    const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const onConnection = (socket: Net.Socket) => {
       const peer = new Peer({
         say: (bytes) => void socket.write(bytes),
         hangUp: () => void socket.end(),
         reset: () => void socket.resetAndDestroy(),
         stopReading: () => void socket.pause()
       })
-      sockets.add(socket)
       socket.on("data", (chunk) => peer.hear(chars(chunk)))
-      socket.on("error", () => socket.destroy())
       socket.on("end", () => socket.end())
       socket.on("close", () => peer.leave())
       Queue.unsafeOffer(accepted, peer)
-    })
-    const port = yield* Effect.acquireRelease(
-      Effect.async<number>((resume) => {
-        listener.listen(0, "127.0.0.1", () => {
-          const address = listener.address()
-          resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
-        })
-      }),
-      () =>
-        Effect.async<void>((resume) => {
-          for (const socket of sockets) socket.destroy()
-          listener.close(() => resume(Effect.void))
-        })
-    )
-    return { port, connector: NodeConnector.layer({ host: "127.0.0.1", port }), accept: Queue.take(accepted) }
+    }
+    const make = (onConnection: (socket: Net.Socket) => void) =>
+      Net.createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
+    const { host, port } = yield* listen(onConnection, { make })
+    return { port, connector: NodeConnector.layer({ host, port }), accept: Queue.take(accepted) }
   }
 )
 

@@ -9,6 +9,14 @@ import type * as Net from "node:net"
 /** Where a server listens, in the words of `NodeBeanstalk`. */
 export type Target = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** Where a url of `NodeEmbeddedServer` points. */
+export const targetOf = (url: string): Target => {
+  const { hostname, pathname, port, protocol } = new URL(url)
+  return protocol === "unix:"
+    ? { path: pathname }
+    : { host: hostname.replaceAll(/[[\]]/g, ""), port: Number(port) }
+}
+
 /** A beanstalkd, whichever it is. */
 export interface Server {
   /** The way to it. */

@@ -17,7 +17,7 @@ import { startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
 import { connectorTo, failsWith, openTo } from "./connections.ts"
 import { canLimitMemory, limitMemory } from "./memory.ts"
 import { describeReal } from "./real.ts"
-import type { Kind, Listening, Server, ServerOptions, Target } from "./server.ts"
+import { type Kind, type Listening, type Server, type ServerOptions, targetOf } from "./server.ts"
 
 // The embedded server
 
@@ -61,11 +61,6 @@ const makeInMemory = ({ maxJobSize }: ServerOptions = {}) =>
   })
 
 const inMemory = embeddedKind("the embedded server in memory", makeInMemory)
-
-const targetOf = (url: string): Target => {
-  const { hostname, pathname, port, protocol } = new URL(url)
-  return protocol === "unix:" ? { path: pathname } : { host: hostname, port: Number(port) }
-}
 
 const listen = ({ maxJobSize, port, unix = false }: ServerOptions = {}) =>
   Effect.gen(function*() {

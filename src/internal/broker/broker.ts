@@ -5,13 +5,17 @@
  */
 import type { CommandName } from "./commandLine.ts"
 import { Connection, type Wire } from "./connection.ts"
-import { type Memory, type OnJobEvent, Queues } from "./queues.ts"
+import { type OnJobEvent, Queues } from "./queues.ts"
 import type { Counters, Identity } from "./statistics.ts"
 
 export class Broker {
   readonly queues: Queues
   readonly identity: Identity
-  readonly counters: { -readonly [K in keyof Counters]: Counters[K] } & { readonly commands: Map<CommandName, number> }
+  /** Those that are not over, in the order of connecting. */
+  readonly connections = new Set<Connection>()
+  isDraining = false
+  private readonly commands = new Map<CommandName, number>()
+  private totalConnections = 0
   /** Those that have something to say, and behind that perhaps something to do. */
   private readonly replied = new Set<Connection>()
 
@@ -19,14 +23,6 @@ export class Broker {
   constructor(identity: Identity, onEvent: OnJobEvent) {
     this.identity = identity
     this.queues = new Queues(identity.startedAt, onEvent)
-    this.counters = {
-      commands: new Map(),
-      connections: 0,
-      totalConnections: 0,
-      producers: 0,
-      workers: 0,
-      isDraining: false
-    }
   }
 
   /** Does something at a time: first all that is due then, and at the end all replies are written. */
@@ -52,29 +48,33 @@ export class Broker {
   }
 
   connect(wire: Wire): Connection {
-    this.counters.connections += 1
-    this.counters.totalConnections += 1
-    return new Connection(this, this.counters.totalConnections, wire)
+    const connection = new Connection(this, this.totalConnections += 1, wire)
+    this.connections.add(connection)
+    return connection
   }
 
   /** New jobs are refused from now on, and for ever. */
   drain(): void {
-    this.counters.isDraining = true
+    this.isDraining = true
   }
 
-  set memory(memory: Memory) {
-    this.queues.memory = memory
+  get counters(): Counters {
+    const connections = [...this.connections]
+    return {
+      commands: this.commands,
+      connections: connections.length,
+      totalConnections: this.totalConnections,
+      producers: connections.filter(({ isProducer }) => isProducer).length,
+      workers: connections.filter(({ isWorker }) => isWorker).length,
+      waiting: connections.filter(({ isWaiting }) => isWaiting).length,
+      isDraining: this.isDraining
+    }
   }
 
   // What connections tell
 
   count(name: CommandName): void {
-    this.counters.commands.set(name, (this.counters.commands.get(name) ?? 0) + 1)
-  }
-
-  /** Lets happen what has become due by what was just done. */
-  settle(): void {
-    this.queues.tick()
+    this.commands.set(name, (this.commands.get(name) ?? 0) + 1)
   }
 
   onReply(connection: Connection): void {
@@ -82,10 +82,8 @@ export class Broker {
     this.replied.add(connection)
   }
 
-  leave(connection: Connection, was: { readonly isProducer: boolean; readonly isWorker: boolean }): void {
-    this.counters.connections -= 1
-    if (was.isProducer) this.counters.producers -= 1
-    if (was.isWorker) this.counters.workers -= 1
+  leave(connection: Connection): void {
+    this.connections.delete(connection)
     this.queues.leave(connection)
   }
 }

@@ -15,7 +15,7 @@ export abstract class Client implements Positioned {
   waitsUntil = Number.POSITIVE_INFINITY
   /** When something is due for it. */
   wakesAt = Number.POSITIVE_INFINITY
-  /** The how-manieth appointment of all. */
+  /** Appointments are numbered as they are made. */
   appointment = 0
   /** Where it stands among those who have an appointment. */
   position = -1

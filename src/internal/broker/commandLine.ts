@@ -4,11 +4,12 @@
  * A command is known by its beginning, tried in a fixed order. Most numbers are read strictly; those of `kick` and
  * `reserve-with-timeout` as C's own functions read them.
  */
+import { isTubeName, type TubeName } from "../../Job.ts"
 
 /** Which server's grammar and statistics. */
 export type Version = "1.12" | "1.13"
 
-type PlainName =
+type PlainCommand =
   | "peek-ready"
   | "peek-delayed"
   | "peek-buried"
@@ -18,15 +19,15 @@ type PlainName =
   | "list-tube-used"
   | "list-tubes-watched"
 
-type JobName = "peek" | "reserve-job" | "delete" | "touch" | "kick-job" | "stats-job"
+type JobCommand = "peek" | "reserve-job" | "delete" | "touch" | "kick-job" | "stats-job"
 
-type TubeName = "use" | "watch" | "ignore" | "stats-tube"
+type TubeCommand = "use" | "watch" | "ignore" | "stats-tube"
 
 /** Durations are in seconds. */
 export type Command =
-  | { readonly name: PlainName | "quit" }
-  | { readonly name: JobName; readonly id: number }
-  | { readonly name: TubeName; readonly tube: string }
+  | { readonly name: PlainCommand | "quit" }
+  | { readonly name: JobCommand; readonly id: number }
+  | { readonly name: TubeCommand; readonly tube: TubeName }
   | {
     readonly name: "put"
     readonly priority: number
@@ -41,7 +42,7 @@ export type Command =
   | { readonly name: "bury"; readonly id: number; readonly priority: number }
   | { readonly name: "kick"; readonly bound: number }
   /** The tube is `undefined` when its name is impossible. The command is counted before that is looked at. */
-  | { readonly name: "pause-tube"; readonly tube: string | undefined; readonly duration: number }
+  | { readonly name: "pause-tube"; readonly tube: TubeName | undefined; readonly duration: number }
   | { readonly name: "bad-format" | "unknown-command" }
 
 export type CommandName = Command["name"]
@@ -61,9 +62,9 @@ export const parse = (bytes: Uint8Array, version: Version): Command => {
   return unknownCommand
 }
 
-const plain = (name: PlainName): Parser => (line) => line === name ? { name } : undefined
+const plain = (name: PlainCommand): Parser => (line) => line === name ? { name } : undefined
 
-const oneJob = (name: JobName): Parser => {
+const oneJob = (name: JobCommand): Parser => {
   const pattern = new RegExp(`^${name} +(\\d+)$`)
   return (line) => {
     const id = u64(pattern.exec(line)?.[1])
@@ -71,14 +72,10 @@ const oneJob = (name: JobName): Parser => {
   }
 }
 
-const oneTube = (name: TubeName): Parser => (line) => {
+const oneTube = (name: TubeCommand): Parser => (line) => {
   const tube = line.slice(name.length + 1)
   return isTubeName(tube) ? { name, tube } : undefined
 }
-
-const tubeName = /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/
-
-const isTubeName = (text: string): boolean => tubeName.test(text)
 
 const put: Parser = (line) => {
   const [, first, second, third, fourth, rest] = /^put +(\d+) +(\d+) +(\d+) +(\d+)([^]*)$/.exec(line) ?? []

@@ -5,7 +5,7 @@ import { ByteBuilder } from "./byteBuilder.ts"
 import { Client } from "./client.ts"
 import { type Command, parse } from "./commandLine.ts"
 import { Input } from "./input.ts"
-import type { Job } from "./job.ts"
+import { Job } from "./job.ts"
 import { jobStatistics, serverStatistics, tubeList, tubeStatistics } from "./statistics.ts"
 
 /** The way to the peer. */
@@ -22,13 +22,14 @@ const batchSize = 64 * 1024
 const CR = 13
 const LF = 10
 
-/** A job whose body is coming in. */
+/** A body that is coming in. */
 interface Upload {
-  readonly job: Job
-  /** What has come so far, if it does not come in one piece. */
-  body: ByteBuilder | undefined
   /** Bytes still to come, the CRLF included. */
   missing: number
+  /** The job that it is for, or what is answered when it has been thrown away. */
+  readonly fate: Job | "JOB_TOO_BIG" | "OUT_OF_MEMORY"
+  /** What is to be kept of it so far, if it does not come in one piece. */
+  body: ByteBuilder | undefined
 }
 
 export class Connection extends Client {
@@ -37,12 +38,12 @@ export class Connection extends Client {
   private readonly input = new Input()
   private readonly output = new ByteBuilder()
   private upload: Upload | undefined = undefined
-  /** A body to throw away, and what to answer when that is done. */
-  private refused: { missing: number; readonly reply: string } | undefined = undefined
-  private isProducer = false
-  private isWorker = false
+  /** Whether it has put a job, or begun to. */
+  isProducer = false
+  /** Whether it has asked for a job. */
+  isWorker = false
   /** Whether it is over. The last replies may still be on their way. */
-  isClosed = false
+  private isClosed = false
   /** The peer reads too slowly. */
   private isBlocked = false
   /** With the last one the connection breaks. */
@@ -91,14 +92,15 @@ export class Connection extends Client {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    if (this.upload !== undefined) this.broker.queues.forget(this.upload.job)
-    this.broker.leave(this, { isProducer: this.isProducer, isWorker: this.isWorker })
+    if (this.upload?.fate instanceof Job) this.broker.queues.forget(this.upload.fate)
+    this.broker.leave(this)
     this.flush()
     this.wire.close()
   }
 
   /** The peer reads again. */
   resume(): void {
+    if (!this.isBlocked) return
     this.isBlocked = false
     this.run()
   }
@@ -115,7 +117,8 @@ export class Connection extends Client {
 
   private run(): void {
     while (!this.isClosed && !this.isBlocked && this.step()) {
-      this.broker.settle()
+      // By what was just done something may have become due.
+      this.broker.queues.tick()
       if (this.repliesLeft === 0) return this.close()
       if (this.output.length >= batchSize) this.flush()
     }
@@ -125,7 +128,6 @@ export class Connection extends Client {
   private step(): boolean {
     if (this.isWaiting) return this.input.hasEnded && this.giveUpWaiting()
     if (this.upload !== undefined) return this.readBody(this.upload)
-    if (this.refused !== undefined) return this.dropBody(this.refused)
     const line = this.input.readLine()
     if (line === undefined) return this.needMore()
     this.execute(line === "overlong" ? { name: "bad-format" } : parse(line, this.broker.identity.version))
@@ -147,29 +149,23 @@ export class Connection extends Client {
   private readBody(upload: Upload): boolean {
     const piece = this.input.read(upload.missing)
     if (piece.length === 0) return this.needMore()
-    const isWhole = piece.length === upload.missing
     upload.missing -= piece.length
-    if (!isWhole || upload.body !== undefined) (upload.body ??= new ByteBuilder()).append(piece)
-    if (!isWhole) return true
-    this.upload = undefined
-    this.put(upload.job, upload.body?.take() ?? kept(piece))
+    if (upload.missing === 0) this.endUpload(upload, piece)
+    else if (upload.fate instanceof Job) (upload.body ??= new ByteBuilder()).append(piece)
     return true
   }
 
-  private dropBody(refused: { missing: number; readonly reply: string }): boolean {
-    const dropped = this.input.drop(refused.missing)
-    if (dropped === 0) return this.needMore()
-    refused.missing -= dropped
-    if (refused.missing > 0) return true
-    this.refused = undefined
-    this.reply(refused.reply)
-    return true
+  private endUpload({ body, fate }: Upload, last: Uint8Array): void {
+    this.upload = undefined
+    if (!(fate instanceof Job)) return this.reply(fate)
+    body?.append(last)
+    this.put(fate, body?.take() ?? kept(last))
   }
 
   // Commands
 
   private execute(command: Command): void {
-    const { counters, identity, queues } = this.broker
+    const { identity, queues } = this.broker
     this.broker.count(command.name)
     switch (command.name) {
       case "put":
@@ -192,7 +188,7 @@ export class Connection extends Client {
       case "reserve-job": {
         const job = queues.reserveJob(this, command.id)
         if (job === undefined) return this.reply("NOT_FOUND")
-        this.becomeWorker()
+        this.isWorker = true
         return this.onReserved(job)
       }
       case "delete":
@@ -218,7 +214,7 @@ export class Connection extends Client {
         if (command.tube === undefined) return this.reply("BAD_FORMAT")
         return this.replyIf(queues.pause(command.tube, command.duration), "PAUSED")
       case "stats":
-        return this.document(serverStatistics(queues, counters, identity))
+        return this.document(serverStatistics(queues, this.broker.counters, identity))
       case "stats-tube": {
         const tube = queues.tubes.find(command.tube)
         if (tube === undefined) return this.reply("NOT_FOUND")
@@ -247,22 +243,21 @@ export class Connection extends Client {
   /** The head of a put. The body is read, and thrown away, before it is refused. */
   private announce({ delay, isWellFormed, priority, size, ttr }: Command & { readonly name: "put" }): void {
     const { identity, queues } = this.broker
-    const missing = size + 2
-    if (size > identity.maxJobSize) {
-      this.refused = { missing, reply: "JOB_TOO_BIG" }
-    } else if (!isWellFormed) {
-      this.reply("BAD_FORMAT")
-    } else {
-      this.becomeProducer()
-      if (queues.memory === "none") this.refused = { missing, reply: "OUT_OF_MEMORY" }
-      else this.upload = { job: queues.announce(this, priority, delay, ttr), body: undefined, missing }
-    }
+    if (size > identity.maxJobSize) return this.awaitBody("JOB_TOO_BIG", size)
+    if (!isWellFormed) return this.reply("BAD_FORMAT")
+    this.isProducer = true
+    if (queues.memory === "none") return this.awaitBody("OUT_OF_MEMORY", size)
+    this.awaitBody(queues.announce(this, priority, delay, ttr), size)
+  }
+
+  private awaitBody(fate: Upload["fate"], size: number): void {
+    this.upload = { missing: size + 2, fate, body: undefined }
   }
 
   private put(job: Job, body: Uint8Array): void {
-    const { counters, queues } = this.broker
+    const { isDraining, queues } = this.broker
     const isComplete = body[body.length - 2] === CR && body[body.length - 1] === LF
-    if (!isComplete || counters.isDraining) {
+    if (!isComplete || isDraining) {
       queues.forget(job)
       return this.reply(isComplete ? "DRAINING" : "EXPECTED_CRLF")
     }
@@ -271,7 +266,7 @@ export class Connection extends Client {
   }
 
   private reserve(timeout: number): void {
-    this.becomeWorker()
+    this.isWorker = true
     this.broker.queues.awaitJob(this, timeout * 1000)
   }
 
@@ -285,18 +280,6 @@ export class Connection extends Client {
 
   onTimedOut(): void {
     this.reply("TIMED_OUT")
-  }
-
-  private becomeProducer(): void {
-    if (this.isProducer) return
-    this.isProducer = true
-    this.broker.counters.producers += 1
-  }
-
-  private becomeWorker(): void {
-    if (this.isWorker) return
-    this.isWorker = true
-    this.broker.counters.workers += 1
   }
 
   // Replies

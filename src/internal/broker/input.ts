@@ -54,11 +54,6 @@ export class Input {
     return bytes
   }
 
-  /** Throws away up to this number of bytes that are here; returns how many. */
-  drop(most: number): number {
-    return this.read(most).length
-  }
-
   /** Joins what is needed for a view on this many bytes; returns how many there are. */
   private fill(size: number): number {
     while (this.head.length - this.offset < size && this.more.length > 0) {

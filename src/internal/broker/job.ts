@@ -23,7 +23,7 @@ export class Job implements Positioned, Linked<Job> {
   deadline = 0
   /** Who has it reserved. */
   holder: Client | undefined = undefined
-  /** The how-manieth reservation of all. */
+  /** Reservations are numbered as they are made. */
   reservation = 0
   reserves = 0
   timeouts = 0

@@ -3,6 +3,7 @@
  *
  * Nothing is read or written here, and no clock is asked: `now` is told.
  */
+import { defaultTube, type TubeName } from "../../Job.ts"
 import { Heap } from "../heap.ts"
 import type { Client } from "./client.ts"
 import { wakesSooner } from "./client.ts"
@@ -50,13 +51,11 @@ export class Queues {
   now: number
   memory: Memory = "enough"
   readonly tubes = new Tubes()
-  readonly counts: Record<JobState, number> = { invalid: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 }
-  urgent = 0
-  waiting = 0
   timeouts = 0
   totalJobs = 0
   readonly defaultTube: Tube
-  private readonly jobs = new Map<number, Job>()
+  /** By their ids; those too that are still being uploaded. */
+  readonly jobs = new Map<number, Job>()
   private readonly appointments = new Heap<Client>(wakesSooner)
   private readonly onEvent: OnJobEvent
   private lastId = 0
@@ -66,14 +65,14 @@ export class Queues {
   constructor(now: number, onEvent: OnJobEvent) {
     this.now = now
     this.onEvent = onEvent
-    this.defaultTube = this.tubes.findOrMake("default")
+    this.defaultTube = this.tubes.findOrMake(defaultTube)
     this.tubes.refer(this.defaultTube)
   }
 
   // Clients
 
   join(client: Client): void {
-    this.refer(client)
+    this.beginUse(client.used)
     this.watch(client, this.defaultTube.name)
   }
 
@@ -85,19 +84,18 @@ export class Queues {
     // beanstalkd removes the first until none is left, and the last takes its place each time.
     const [first, ...others] = client.watched
     for (const tube of [first!, ...others.toReversed()]) this.unwatch(tube)
-    this.unrefer(client)
+    this.endUse(client.used)
     this.cancelAppointment(client)
   }
 
-  use(client: Client, name: string): void {
+  use(client: Client, name: TubeName): void {
     const tube = this.tubes.findOrMake(name)
-    this.tubes.refer(tube)
-    this.unrefer(client)
+    this.beginUse(tube)
+    this.endUse(client.used)
     client.used = tube
-    tube.using += 1
   }
 
-  watch(client: Client, name: string): void {
+  watch(client: Client, name: TubeName): void {
     const tube = this.tubes.findOrMake(name)
     if (client.watched.includes(tube)) return
     client.watched.push(tube)
@@ -106,7 +104,7 @@ export class Queues {
   }
 
   /** False when it is the only one watched. */
-  ignore(client: Client, name: string): boolean {
+  ignore(client: Client, name: TubeName): boolean {
     const { watched } = client
     const place = watched.findIndex((tube) => tube.name === name)
     if (place < 0) return true
@@ -118,14 +116,14 @@ export class Queues {
     return true
   }
 
-  private refer({ used }: Client): void {
-    used.using += 1
-    this.tubes.refer(used)
+  private beginUse(tube: Tube): void {
+    tube.using += 1
+    this.tubes.refer(tube)
   }
 
-  private unrefer({ used }: Client): void {
-    used.using -= 1
-    this.tubes.unrefer(used)
+  private endUse(tube: Tube): void {
+    tube.using -= 1
+    this.tubes.unrefer(tube)
   }
 
   private unwatch(tube: Tube): void {
@@ -150,7 +148,6 @@ export class Queues {
     const job = new Job(this.lastId += 1, client.used, priority, delay, Math.max(1, ttr), this.now)
     this.tubes.refer(job.tube)
     this.jobs.set(job.id, job)
-    this.counts.invalid += 1
     return job
   }
 
@@ -165,7 +162,6 @@ export class Queues {
   /** The job is gone, and its tube with it if nothing else refers to it. */
   forget(job: Job): void {
     this.enter(job, "invalid")
-    this.counts.invalid -= 1
     this.jobs.delete(job.id)
     this.tubes.unrefer(job.tube)
   }
@@ -233,7 +229,7 @@ export class Queues {
   }
 
   /** False when there is no such tube. */
-  pause(name: string, duration: number): boolean {
+  pause(name: TubeName, duration: number): boolean {
     const tube = this.tubes.find(name)
     if (tube === undefined) return false
     this.tubes.pause(tube, duration, this.now + duration * second)
@@ -316,13 +312,9 @@ export class Queues {
     this.count(job, 1)
   }
 
-  private count(job: Job, change: 1 | -1): void {
-    this.counts[job.state] += change
-    if (job.state === "reserved") job.tube.reserved += change
-    if (job.state === "ready" && job.isUrgent) {
-      this.urgent += change
-      job.tube.urgent += change
-    }
+  private count({ isUrgent, state, tube }: Job, change: 1 | -1): void {
+    if (state === "reserved") tube.reserved += change
+    if (state === "ready" && isUrgent) tube.urgent += change
   }
 
   // Reserving
@@ -334,7 +326,6 @@ export class Queues {
     }
     client.isWaiting = true
     client.waitsUntil = this.now + timeout
-    this.waiting += 1
     for (const tube of client.watched) tube.waiters.add(client)
     this.serve(client.watched)
     if (client.isWaiting) this.makeAppointment(client)
@@ -344,7 +335,6 @@ export class Queues {
     if (!client.isWaiting) return
     client.isWaiting = false
     client.waitsUntil = Number.POSITIVE_INFINITY
-    this.waiting -= 1
     for (const tube of client.watched) tube.waiters.remove(client)
   }
 

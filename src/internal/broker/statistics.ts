@@ -26,6 +26,7 @@ export interface Counters {
   readonly totalConnections: number
   readonly producers: number
   readonly workers: number
+  readonly waiting: number
   readonly isDraining: boolean
 }
 
@@ -33,9 +34,8 @@ type Entries = ReadonlyArray<readonly [key: string, value: string | number]>
 
 const document = (entries: Entries): string => `---\n${entries.map(([key, value]) => `${key}: ${value}\n`).join("")}`
 
-const list = (tubes: ReadonlyArray<Tube>): string => `---\n${tubes.map(({ name }) => `- ${name}\n`).join("")}`
-
-export { list as tubeList }
+export const tubeList = (tubes: ReadonlyArray<Tube>): string =>
+  `---\n${tubes.map(({ name }) => `- ${name}\n`).join("")}`
 
 /** Since 1.13 names are in quotes. */
 const name = (text: string, version: Version): string => version === "1.12" ? text : `"${text}"`
@@ -68,22 +68,23 @@ const countedCommands = [
 ] as const
 
 export const serverStatistics = (queues: Queues, counters: Counters, identity: Identity): string => {
-  const { counts } = queues
+  const tubes = queues.tubes.list
+  const inAll = (count: (tube: Tube) => number) => tubes.reduce((sum, tube) => sum + count(tube), 0)
   return document([
-    ["current-jobs-urgent", queues.urgent],
-    ["current-jobs-ready", counts.ready],
-    ["current-jobs-reserved", counts.reserved],
-    ["current-jobs-delayed", counts.delayed],
-    ["current-jobs-buried", counts.buried],
+    ["current-jobs-urgent", inAll((tube) => tube.urgent)],
+    ["current-jobs-ready", inAll((tube) => tube.ready.size)],
+    ["current-jobs-reserved", inAll((tube) => tube.reserved)],
+    ["current-jobs-delayed", inAll((tube) => tube.delayed.size)],
+    ["current-jobs-buried", inAll((tube) => tube.buried.length)],
     ...countedCommands.map((name) => [`cmd-${name}`, counters.commands.get(name) ?? 0] as const),
     ["job-timeouts", queues.timeouts],
     ["total-jobs", queues.totalJobs],
     ["max-job-size", identity.maxJobSize],
-    ["current-tubes", queues.tubes.list.length],
+    ["current-tubes", tubes.length],
     ["current-connections", counters.connections],
     ["current-producers", counters.producers],
     ["current-workers", counters.workers],
-    ["current-waiting", queues.waiting],
+    ["current-waiting", counters.waiting],
     ["total-connections", counters.totalConnections],
     ["pid", identity.pid],
     ["version", `"${identity.version}"`],

@@ -1,3 +1,4 @@
+import type { TubeName } from "../../Job.ts"
 import { Heap, type Positioned } from "../heap.ts"
 import { LinkedQueue } from "../linkedQueue.ts"
 import type { Client } from "./client.ts"
@@ -14,7 +15,7 @@ export interface Pause extends Positioned {
 
 /** A tube. It is there as long as something refers to it: a connection that uses or watches it, or a job. */
 export class Tube implements Positioned {
-  readonly name: string
+  readonly name: TubeName
   /** Where it stands in the list of tubes. */
   index: number
   references = 0
@@ -33,7 +34,7 @@ export class Tube implements Positioned {
   deletes = 0
   pauses = 0
 
-  constructor(name: string, index: number) {
+  constructor(name: TubeName, index: number) {
     this.name = name
     this.index = index
   }
@@ -52,13 +53,13 @@ export class Tubes {
   /** Those with delayed jobs. */
   readonly delayed = new Heap<Tube>(dueSoonerIn)
   readonly pauses = new Heap<Pause>((a, b) => a.until < b.until)
-  private readonly byName = new Map<string, Tube>()
+  private readonly byName = new Map<TubeName, Tube>()
 
-  find(name: string): Tube | undefined {
+  find(name: TubeName): Tube | undefined {
     return this.byName.get(name)
   }
 
-  findOrMake(name: string): Tube {
+  findOrMake(name: TubeName): Tube {
     const found = this.byName.get(name)
     if (found !== undefined) return found
     const tube = new Tube(name, this.list.length)

@@ -2,12 +2,13 @@
  * A broker and its clients, with the time and the faults. Whatever comes to the broker comes through here, and at the end of
  * each call the alarm is set for what will happen next by itself.
  */
+import * as Duration from "effect/Duration"
 import { Broker } from "../broker/broker.ts"
 import type { OnJobEvent } from "../broker/queues.ts"
 import type { Identity } from "../broker/statistics.ts"
 import { turn } from "../turn.ts"
 import type { Fault } from "./fault.ts"
-import { type Door, Line, type LineFault, type LineHost } from "./line.ts"
+import { type Door, Line, type LineHost, noTroubles, type Troubles } from "./line.ts"
 
 export interface HostOptions {
   readonly identity: Identity
@@ -25,8 +26,8 @@ export class Host implements LineHost {
   /** Those that have something to deliver, perhaps later. */
   private delivering = new Set<Line>()
   private isTurnAwaited = false
-  /** What lies on every line, by its tag. */
-  private readonly faults = new Map<string, LineFault>()
+  /** Of the lines that are opened now. */
+  private troubles: Readonly<Troubles> = noTroubles
   private answers: Array<Uint8Array> = []
   private isRefusing = false
   private isClosed = false
@@ -37,15 +38,10 @@ export class Host implements LineHost {
     this.broker = new Broker(identity, onEvent)
   }
 
-  get connections(): Iterable<Line> {
-    return this.lines
-  }
-
   /** `undefined` when nobody can connect. */
   open(door: Door): Line | undefined {
     if (this.isRefusing || this.isClosed) return undefined
-    const line = new Line(this, door)
-    for (const fault of this.faults.values()) line.inject(fault)
+    const line = new Line(this, door, this.troubles)
     this.lines.add(line)
     return line
   }
@@ -66,10 +62,10 @@ export class Host implements LineHost {
 
   heal(): void {
     this.act(() => {
-      this.faults.clear()
+      this.troubles = noTroubles
       this.answers = []
       this.isRefusing = false
-      this.broker.memory = "enough"
+      this.broker.queues.memory = "enough"
       for (const line of this.lines) line.heal()
     })
   }
@@ -79,6 +75,16 @@ export class Host implements LineHost {
       case "Cut":
         for (const line of this.lines) line.cut()
         return
+      case "CutAfterRequest":
+        return this.trouble({ requestsLeft: fault.bytes })
+      case "CutAfterReply":
+        return this.trouble({ repliesLeft: fault.bytes })
+      case "Silence":
+        return this.trouble({ isSilent: true })
+      case "Delay":
+        return this.trouble({ delay: Duration.toMillis(fault.duration) })
+      case "Chunks":
+        return this.trouble({ pieceSize: Math.max(1, fault.bytes) })
       case "Answer":
         this.answers.push(fault.bytes)
         return
@@ -86,25 +92,27 @@ export class Host implements LineHost {
         this.isRefusing = true
         return
       case "NoMemory":
-        this.broker.memory = "none"
+        this.broker.queues.memory = "none"
         return
       case "NoMemoryForQueues":
-        this.broker.memory = "none-for-queues"
+        this.broker.queues.memory = "none-for-queues"
         return
-      default:
-        this.faults.set(fault._tag, fault)
-        for (const line of this.lines) line.inject(fault)
     }
+  }
+
+  private trouble(troubles: Partial<Troubles>): void {
+    this.troubles = { ...this.troubles, ...troubles }
+    for (const line of this.lines) line.trouble(troubles)
   }
 
   // What lines need
 
-  act = (what: () => void): void => {
+  act(what: () => void): void {
     this.broker.at(this.now(), what)
     this.askForNextTick()
   }
 
-  deliverSoon = (line: Line): void => {
+  deliverSoon(line: Line): void {
     this.delivering.add(line)
     if (this.isTurnAwaited) return
     this.isTurnAwaited = true
@@ -114,12 +122,14 @@ export class Host implements LineHost {
     })
   }
 
-  forget = (line: Line): void => {
+  forget(line: Line): void {
     this.lines.delete(line)
     this.delivering.delete(line)
   }
 
-  takeAnswer = (): Uint8Array | undefined => this.answers.shift()
+  takeAnswer(): Uint8Array | undefined {
+    return this.answers.shift()
+  }
 
   private deliver(): void {
     // What clients say meanwhile is answered in the next turn: two that talk without end would let nothing else happen.

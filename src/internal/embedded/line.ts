@@ -3,17 +3,15 @@
  *
  * What the server says is not heard before the event loop has had a turn: a client is never called from within its own write.
  */
-import * as Duration from "effect/Duration"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
 import { type Linked, LinkedQueue } from "../linkedQueue.ts"
-import type { Fault } from "./fault.ts"
 
 /** The client's end. */
 export interface Door {
   /** False asks for nothing more until `resume` is called. */
   readonly deliver: (bytes: Uint8Array) => boolean
-  /** Whether what the client says can be read, or would only have to be kept. */
+  /** Whether what the client says can be read, or would only have to be kept. It may be told the same again. */
   readonly listen: (isListening: boolean) => void
   /** The server has closed. */
   readonly end: () => void
@@ -28,11 +26,26 @@ interface Saying extends Linked<Saying> {
   readonly bytes: Uint8Array | undefined
 }
 
-/** Faults that lie on a line until they heal. */
-export type LineFault = Extract<
-  Fault,
-  { readonly _tag: "CutAfterRequest" | "CutAfterReply" | "Silence" | "Delay" | "Chunks" }
->
+/** What is wrong with a line, until it heals. */
+export interface Troubles {
+  isSilent: boolean
+  /** With the last of these bytes of its client it is cut. */
+  requestsLeft: number
+  /** With the last of these bytes of the server it is cut. */
+  repliesLeft: number
+  /** How much later than it is said something is heard, in milliseconds. */
+  delay: number
+  /** Of the pieces in which the server is heard, in bytes. */
+  pieceSize: number
+}
+
+export const noTroubles: Readonly<Troubles> = {
+  isSilent: false,
+  requestsLeft: Number.POSITIVE_INFINITY,
+  repliesLeft: Number.POSITIVE_INFINITY,
+  delay: 0,
+  pieceSize: Number.POSITIVE_INFINITY
+}
 
 /** A server stops talking when this many of its bytes are still to be heard. */
 const mostUnheard = 1024 * 1024
@@ -62,19 +75,13 @@ export class Line {
   private heldBack: Array<() => void> = []
   /** The client reads too slowly. */
   private isBlocked = false
-  /** The server has been asked to say no more. */
-  private isHolding = false
-  private isListening = true
   private isOver = false
-  private requestsLeft = Number.POSITIVE_INFINITY
-  private repliesLeft = Number.POSITIVE_INFINITY
-  private isSilent = false
-  private delay = 0
-  private pieceSize = Number.POSITIVE_INFINITY
+  private readonly troubles: Troubles
 
-  constructor(host: LineHost, door: Door) {
+  constructor(host: LineHost, door: Door, troubles: Readonly<Troubles>) {
     this.host = host
     this.door = door
+    this.troubles = { ...troubles }
     this.connection = host.broker.connect({
       write: (bytes) => this.say(bytes),
       close: () => void this.say(undefined)
@@ -87,10 +94,11 @@ export class Line {
     this.arrive(() => {
       const answer = this.host.takeAnswer()
       if (answer !== undefined) return void this.say(answer)
-      const part = chunk.length < this.requestsLeft ? chunk : chunk.subarray(0, this.requestsLeft)
-      this.requestsLeft -= part.length
+      const { requestsLeft } = this.troubles
+      const part = chunk.length < requestsLeft ? chunk : chunk.subarray(0, requestsLeft)
+      this.troubles.requestsLeft -= part.length
       this.connection.receive(part)
-      if (this.requestsLeft === 0) this.cut()
+      if (this.troubles.requestsLeft === 0) this.cut()
       this.listen()
     })
   }
@@ -126,32 +134,12 @@ export class Line {
 
   // What goes wrong
 
-  inject(fault: LineFault): void {
-    switch (fault._tag) {
-      case "CutAfterRequest":
-        this.requestsLeft = fault.bytes
-        return
-      case "CutAfterReply":
-        this.repliesLeft = fault.bytes
-        return
-      case "Silence":
-        this.isSilent = true
-        return
-      case "Delay":
-        this.delay = Duration.toMillis(fault.duration)
-        return
-      case "Chunks":
-        this.pieceSize = Math.max(1, fault.bytes)
-        return
-    }
+  trouble(troubles: Partial<Troubles>): void {
+    Object.assign(this.troubles, troubles)
   }
 
   heal(): void {
-    this.requestsLeft = Number.POSITIVE_INFINITY
-    this.repliesLeft = Number.POSITIVE_INFINITY
-    this.isSilent = false
-    this.delay = 0
-    this.pieceSize = Number.POSITIVE_INFINITY
+    this.trouble(noTroubles)
     for (let saying = this.sayings.head; saying !== undefined; saying = saying.next) saying.at = this.host.now()
     const heldBack = this.heldBack
     this.heldBack = []
@@ -173,7 +161,7 @@ export class Line {
   }
 
   private arrive(what: () => void): void {
-    if (this.isSilent) this.heldBack.push(what)
+    if (this.troubles.isSilent) this.heldBack.push(what)
     else this.host.act(what)
   }
 
@@ -181,16 +169,15 @@ export class Line {
 
   private say(bytes: Uint8Array | undefined): boolean {
     if (this.isOver) return true
-    this.sayings.push({ at: this.host.now() + this.delay, bytes, previous: undefined, next: undefined })
+    this.sayings.push({ at: this.host.now() + this.troubles.delay, bytes, previous: undefined, next: undefined })
     this.unheard += bytes?.length ?? 0
     this.host.deliverSoon(this)
-    this.isHolding = this.unheard >= mostUnheard
-    return !this.isHolding
+    return this.unheard < mostUnheard
   }
 
   /** When there is something to deliver. */
   get deliversAt(): number {
-    return this.isSilent || this.isBlocked
+    return this.troubles.isSilent || this.isBlocked
       ? Number.POSITIVE_INFINITY
       : this.sayings.head?.at ?? Number.POSITIVE_INFINITY
   }
@@ -203,18 +190,12 @@ export class Line {
       this.unheard -= bytes.length
       this.deliverPieces(bytes)
     }
-    if (this.isHolding && this.unheard < mostUnheard) {
-      this.isHolding = false
-      this.connection.resume()
-    }
+    if (this.unheard < mostUnheard) this.connection.resume()
     this.listen()
   }
 
   private listen(): void {
-    const isListening = this.connection.backlog < mostUnread
-    if (isListening === this.isListening || this.isOver) return
-    this.isListening = isListening
-    this.door.listen(isListening)
+    if (!this.isOver) this.door.listen(this.connection.backlog < mostUnread)
   }
 
   private close(): void {
@@ -225,11 +206,11 @@ export class Line {
 
   private deliverPieces(bytes: Uint8Array): void {
     for (let offset = 0; offset < bytes.length && !this.isOver;) {
-      const size = Math.min(this.pieceSize, this.repliesLeft, bytes.length - offset)
+      const size = Math.min(this.troubles.pieceSize, this.troubles.repliesLeft, bytes.length - offset)
       if (!this.door.deliver(bytes.subarray(offset, offset + size))) this.isBlocked = true
       offset += size
-      this.repliesLeft -= size
-      if (this.repliesLeft === 0) this.cut()
+      this.troubles.repliesLeft -= size
+      if (this.troubles.repliesLeft === 0) this.cut()
     }
   }
 }

@@ -9,7 +9,7 @@ import * as DirectSocket from "../directSocket.ts"
 import type { Host } from "./host.ts"
 import type { Line } from "./line.ts"
 
-const failure = (reason: "Open" | "Read" | "Write", message: string) =>
+const failure = (reason: "Open" | "Read", message: string) =>
   new Socket.SocketGenericError({ reason, cause: new Error(message) })
 
 /** Behaves as the sockets of `NodeSocket` do: writes wait until it is open, and `run` succeeds when the server closes. */

@@ -1,14 +1,76 @@
 /** A host that runs by Effect's Clock, and what its users see of it. */
-import * as Brand from "effect/Brand"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import type { JournalEntry, OpenConnection, Options, Server } from "../../EmbeddedServer.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
 import * as Alarm from "./alarm.ts"
+import type { Fault } from "./fault.ts"
 import { Host } from "./host.ts"
-import { type Entry, Journal } from "./journal.ts"
+import { jobId, Journal, type JournalEntry } from "./journal.ts"
+
+/**
+ * What kind of server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Which beanstalkd to be. They differ in the quotes of statistics, and in the reading of `reserve-with-timeout`. Default: `1.13`. */
+  readonly version?: "1.12" | "1.13" | undefined
+  /** The largest body that is taken, in bytes. Default: 65,535, as beanstalkd has it without `-z`. */
+  readonly maxJobSize?: number | undefined
+  /** How many entries the journal keeps. Default: 100,000. */
+  readonly journalSize?: number | undefined
+}
+
+/**
+ * One open connection, as the server sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenConnection {
+  /** Counted from 1 in the order of connecting. */
+  readonly number: number
+  readonly uses: TubeName
+  readonly watches: ReadonlyArray<TubeName>
+  readonly isWaiting: boolean
+  /** The jobs it has reserved. */
+  readonly holds: ReadonlyArray<JobId>
+}
+
+/**
+ * A running server, from inside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server {
+  /** What happened to jobs so far, the oldest first; of a long story only the last `journalSize` entries. */
+  readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
+  /**
+   * The journal, and then what happens as it happens. It has no end.
+   *
+   * **Example** (wait until a job is done, however long ago that was)
+   *
+   * ```ts
+   * server.events.pipe(
+   *   Stream.takeUntil(({ event, id }) => event === "deleted" && id === mine),
+   *   Stream.runDrain
+   * )
+   * ```
+   */
+  readonly events: Stream.Stream<JournalEntry>
+  /** The connections that are open. */
+  readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>
+  /** Refuses new jobs from now on, with `DRAINING`, as beanstalkd does behind SIGUSR1. There is no way back. */
+  readonly drain: Effect.Effect<void>
+  /** Makes something go wrong. */
+  readonly inject: (fault: Fault) => Effect.Effect<void>
+  /** Ends every fault. What silence held back arrives. */
+  readonly heal: Effect.Effect<void>
+}
 
 /** A host that lives as long as the scope, in a process if that is known. */
 export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0) {
@@ -41,29 +103,18 @@ const instanceId = Effect.map(
   (digits) => digits.map((digit) => digit.toString(16)).join("")
 )
 
-const jobId = Brand.nominal<JobId>()
-
-const tubeName = Brand.nominal<TubeName>()
-
-const entryOf = ({ id, state, tube, ...entry }: Entry): JournalEntry => ({
-  ...entry,
-  id: jobId(String(id)),
-  tube: tubeName(tube),
-  state: state === "invalid" ? "deleted" : state
-})
-
 const openConnection = ({ held, isWaiting, number, used, watched }: Connection): OpenConnection => ({
   number,
-  uses: tubeName(used.name),
-  watches: watched.map(({ name }) => tubeName(name)),
+  uses: used.name,
+  watches: watched.map(({ name }) => name),
   isWaiting,
-  holds: Array.from(held, ({ id }) => jobId(String(id)))
+  holds: Array.from(held, ({ id }) => jobId(id))
 })
 
 const serverOf = (host: Host, journal: Journal): Server => ({
-  journal: Effect.sync(() => journal.last.map(entryOf)),
+  journal: Effect.sync(() => journal.last),
   events: Stream.asyncPush<JournalEntry>((emit) => {
-    const listener = (entry: Entry) => emit.single(entryOf(entry))
+    const listener = (entry: JournalEntry) => emit.single(entry)
     return Effect.acquireRelease(
       Effect.sync(() => {
         for (const entry of journal.last) listener(entry)
@@ -72,9 +123,7 @@ const serverOf = (host: Host, journal: Journal): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
-  connections: Effect.sync(() =>
-    Array.from(host.connections, ({ connection }) => connection).filter(({ isClosed }) => !isClosed).map(openConnection)
-  ),
+  connections: Effect.sync(() => Array.from(host.broker.connections, openConnection)),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),
   heal: Effect.sync(() => host.heal())
