@@ -406,11 +406,11 @@ export class Queues {
 
   /** Each job finds its waiter before the next is due; those of the tubes that were resumed compete with the first. */
   private endDelays(resumed: ReadonlyArray<Tube>): void {
-    for (;;) {
+    for (let competing = resumed;; competing = []) {
       const job = this.tubes.delayed.head?.delayed.head
       if (job === undefined || job.deadline > this.now) return
       this.detach(job)
-      this.enqueue(job, 0, "due", undefined, resumed)
+      this.enqueue(job, 0, "due", undefined, competing)
     }
   }
 
