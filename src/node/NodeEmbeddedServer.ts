@@ -80,21 +80,26 @@ export const listen = (
     return { ...server, url: urlOf(listener.address()) }
   })
 
+const cannotOpen = (cause: unknown) => new SocketServer.SocketServerError({ reason: "Open", cause })
+
 /** A server that was killed leaves its socket behind, at which nobody listens. */
 const replaceSocket = (path: string) =>
-  Effect.sync(() => {
-    if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path)
+  Effect.try({
+    try: () => {
+      if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path)
+    },
+    catch: cannotOpen
   })
 
 const opened = (listener: Net.Server, where: Net.ListenOptions) =>
   Effect.async<void, SocketServer.SocketServerError>((resume) => {
     // It stays: an error that nobody hears ends the process, and there may be some when it has long been listening.
-    listener.on("error", (cause) => resume(new SocketServer.SocketServerError({ reason: "Open", cause })))
+    listener.on("error", (cause) => resume(cannotOpen(cause)))
     try {
       listener.listen(where, () => resume(Effect.void))
     } catch (cause) {
       // A port that cannot be.
-      resume(new SocketServer.SocketServerError({ reason: "Open", cause }))
+      resume(cannotOpen(cause))
     }
   })
 
