@@ -84,6 +84,7 @@ export class Line {
   // What the client does
 
   receive(chunk: Uint8Array): void {
+    if (this.isOver) return
     this.arrive(() => {
       const answer = this.host.takeAnswer()
       if (answer !== undefined) return void this.say(answer)
@@ -136,6 +137,7 @@ export class Line {
         return
       case "Silence":
         this.isSilent = true
+        this.listen()
         return
       case "Delay":
         this.delay = Duration.toMillis(fault.duration)
@@ -160,11 +162,12 @@ export class Line {
   }
 
   cut(): void {
-    if (this.isOver) return
+    // A client may have closed already, in a silence in which the server has not heard of it.
+    const isClientGone = this.isOver
     this.finish()
     this.connection.close()
     this.host.forget(this)
-    this.door.reset()
+    if (!isClientGone) this.door.reset()
   }
 
   private finish(): void {
@@ -196,8 +199,8 @@ export class Line {
   }
 
   /** Delivers what it is time for, of what has been said so far. */
-  deliver(): void {
-    for (let left = this.sayings.length; left > 0 && this.deliversAt <= this.host.now(); left--) {
+  deliver(now: number): void {
+    for (let left = this.sayings.length; left > 0 && this.deliversAt <= now; left--) {
       const { bytes } = this.sayings.shift()!
       if (bytes === undefined) return this.close()
       this.unheard -= bytes.length
@@ -211,7 +214,7 @@ export class Line {
   }
 
   private listen(): void {
-    const isListening = this.connection.backlog < mostUnread
+    const isListening = !this.isSilent && this.connection.backlog < mostUnread
     if (isListening === this.isListening || this.isOver) return
     this.isListening = isListening
     this.door.listen(isListening)
