@@ -206,6 +206,12 @@ describe("NodeEmbeddedServer.listen", () => {
       assert.strictEqual((yield* Effect.flatMap(connect(other.url), ({ stats }) => stats)).totalJobs, 0)
     }))
 
+  it.scopedLive("can be reached from this machine only, when the address is empty", () =>
+    Effect.gen(function*() {
+      const server = yield* NodeEmbeddedServer.listen({ host: "" })
+      assert.strictEqual(new URL(server.url).hostname, "127.0.0.1")
+    }))
+
   it.scopedLive("names an address of IPv6 as urls do", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen({ host: "::1" })

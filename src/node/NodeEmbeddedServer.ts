@@ -72,8 +72,9 @@ export const listen = (
       socket.on("close", () => sockets.delete(socket))
       serve(host, socket)
     })
+    // An empty address would be all addresses to Node.
     const where = options.path === undefined
-      ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }
+      ? { host: options.host || "127.0.0.1", port: options.port ?? 0 }
       : { path: options.path }
     if (options.path !== undefined) yield* replaceSocket(options.path)
     yield* Effect.acquireRelease(opened(listener, where), () => closed(listener, sockets))
