@@ -160,23 +160,3 @@ describe("§7.3 a reserve-with-timeout that was answered with DEADLINE_SOON", ()
     assert.strictEqual(client.hears(), "")
   })
 })
-
-describe("many tubes whose pause ends when their jobs are due", () => {
-  /** Processor time for each, in microseconds. Noise only ever adds to it. */
-  const cost = (tubes: number) => {
-    const broker = new TestBroker()
-    const client = broker.connect()
-    for (let i = 0; i < tubes; i++) client.asks(`use t${i}`, "put 0 5 60 1", "x", `pause-tube t${i} 5`)
-    const before = process.cpuUsage().user
-    broker.pass(5000)
-    const { user } = process.cpuUsage()
-    assert.strictEqual(client.stat("stats", "current-jobs-ready"), String(tubes))
-    return (user - before) / tubes
-  }
-
-  const best = (tubes: number) => Math.min(...Array.from({ length: 3 }, () => cost(tubes)))
-
-  it("cost no more each than few do", () => {
-    assert.isBelow(best(8000), 4 * best(1000))
-  })
-})

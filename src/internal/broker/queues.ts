@@ -108,11 +108,10 @@ export class Queues {
   /** False when it is the only one watched. */
   ignore(client: Client, name: string): boolean {
     const { watched } = client
-    const place = watched.findIndex((tube) => tube.name === name)
-    if (place < 0) return true
+    const tube = this.tubes.find(name)
+    if (tube === undefined || !watched.includes(tube)) return true
     if (watched.length === 1) return false
-    const tube = watched[place]!
-    watched[place] = watched[watched.length - 1]!
+    watched[watched.indexOf(tube)] = watched[watched.length - 1]!
     watched.pop()
     this.unwatch(tube)
     return true
