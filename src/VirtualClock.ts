@@ -6,7 +6,9 @@
  * with `TestClock`, whose `adjust` also takes some milliseconds for each sleeper.
  *
  * It is for programs that talk to nothing outside: with a server in memory, such as `EmbeddedServer`. What comes from a
- * real socket, a file or another process takes real time, and by then virtual hours may have passed.
+ * real socket, a file, another process, a thread (as of `crypto.subtle`) or a timer of JavaScript takes real time, and by then
+ * virtual hours may have passed. So does what `Effect.runPromise` and its like do: only fibers that were forked from the program
+ * are seen to run.
  *
  * **Example** (a day in a moment)
  *

@@ -10,6 +10,7 @@ import { existsSync } from "node:fs"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import * as Net from "node:net"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import { temporaryFolder } from "./support/beanstalkd.ts"
 import { Caller } from "./support/caller.ts"
 import { eventually, failsWith } from "./support/connections.ts"
@@ -205,6 +206,12 @@ describe("NodeEmbeddedServer.listen", () => {
       assert.strictEqual((yield* Effect.flatMap(connect(other.url), ({ stats }) => stats)).totalJobs, 0)
     }))
 
+  it.scopedLive("can be reached from this machine only, when the address is empty", () =>
+    Effect.gen(function*() {
+      const server = yield* NodeEmbeddedServer.listen({ host: "" })
+      assert.strictEqual(new URL(server.url).hostname, "127.0.0.1")
+    }))
+
   it.scopedLive("names an address of IPv6 as urls do", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen({ host: "::1" })
@@ -232,10 +239,17 @@ describe("NodeEmbeddedServer.listen", () => {
       })
   )
 
-  it.scopedLive("fails so when the path cannot be", () =>
+  it.scopedLive.each([
+    { path: "/no/such/folder/x.sock", why: "listen" },
+    { path: "/dev/null/x.sock", why: "ENOTDIR" },
+    { path: `/${"x".repeat(300)}`, why: "ENAMETOOLONG" },
+    { path: "x\0.sock", why: "null bytes" },
+    { path: "", why: "ERR_INVALID_ARG_VALUE" }
+  ])("fails so when the path cannot be: $why", ({ path, why }) =>
     Effect.gen(function*() {
-      const error = yield* failsWith(NodeEmbeddedServer.listen({ path: "/no/such/folder/x.sock" }), "SocketServerError")
+      const error = yield* failsWith(NodeEmbeddedServer.listen({ path }), "SocketServerError")
       assert.strictEqual(error.reason, "Open")
+      assert.include(inspect(error.cause), why)
     }))
 
   it.scopedLive("gives the port and the path free at the end of its scope", () =>

@@ -72,29 +72,35 @@ export const listen = (
       socket.on("close", () => sockets.delete(socket))
       serve(host, socket)
     })
+    // An empty address would be all addresses to Node.
     const where = options.path === undefined
-      ? { host: options.host ?? "127.0.0.1", port: options.port ?? 0 }
+      ? { host: options.host || "127.0.0.1", port: options.port ?? 0 }
       : { path: options.path }
     if (options.path !== undefined) yield* replaceSocket(options.path)
     yield* Effect.acquireRelease(opened(listener, where), () => closed(listener, sockets))
     return { ...server, url: urlOf(listener.address()) }
   })
 
+const cannotOpen = (cause: unknown) => new SocketServer.SocketServerError({ reason: "Open", cause })
+
 /** A server that was killed leaves its socket behind, at which nobody listens. */
 const replaceSocket = (path: string) =>
-  Effect.sync(() => {
-    if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path)
+  Effect.try({
+    try: () => {
+      if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path)
+    },
+    catch: cannotOpen
   })
 
 const opened = (listener: Net.Server, where: Net.ListenOptions) =>
   Effect.async<void, SocketServer.SocketServerError>((resume) => {
     // It stays: an error that nobody hears ends the process, and there may be some when it has long been listening.
-    listener.on("error", (cause) => resume(new SocketServer.SocketServerError({ reason: "Open", cause })))
+    listener.on("error", (cause) => resume(cannotOpen(cause)))
     try {
       listener.listen(where, () => resume(Effect.void))
     } catch (cause) {
       // A port that cannot be.
-      resume(new SocketServer.SocketServerError({ reason: "Open", cause }))
+      resume(cannotOpen(cause))
     }
   })
 

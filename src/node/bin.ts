@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The embedded server as a program, with the flags of beanstalkd: `npm run serve -- -l 127.0.0.1 -p 11300`.
+ * The embedded server as a program, with some of beanstalkd's flags: `npm run serve -- -l 127.0.0.1 -p 11300`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"

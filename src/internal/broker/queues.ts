@@ -106,11 +106,10 @@ export class Queues {
   /** False when it is the only one watched. */
   ignore(client: Client, name: TubeName): boolean {
     const { watched } = client
-    const place = watched.findIndex((tube) => tube.name === name)
-    if (place < 0) return true
+    const tube = this.tubes.find(name)
+    if (tube === undefined || !watched.includes(tube)) return true
     if (watched.length === 1) return false
-    const tube = watched[place]!
-    watched[place] = watched[watched.length - 1]!
+    watched[watched.indexOf(tube)] = watched[watched.length - 1]!
     watched.pop()
     this.unwatch(tube)
     return true
@@ -396,11 +395,11 @@ export class Queues {
 
   /** Each job finds its waiter before the next is due; those of the tubes that were resumed compete with the first. */
   private endDelays(resumed: ReadonlyArray<Tube>): void {
-    for (;;) {
+    for (let competing = resumed;; competing = []) {
       const job = this.tubes.delayed.head?.delayed.head
       if (job === undefined || job.deadline > this.now) return
       this.detach(job)
-      this.enqueue(job, 0, "due", undefined, resumed)
+      this.enqueue(job, 0, "due", undefined, competing)
     }
   }
 

@@ -25,6 +25,8 @@ export class Host implements LineHost {
   private readonly lines = new Set<Line>()
   /** Those that have something to deliver, perhaps later. */
   private delivering = new Set<Line>()
+  /** When the first of those is to be looked at that are not waiting for a turn. */
+  private nextDelivery = Number.POSITIVE_INFINITY
   private isTurnAwaited = false
   /** Of the lines that are opened now. */
   private troubles: Readonly<Troubles> = noTroubles
@@ -132,19 +134,24 @@ export class Host implements LineHost {
   }
 
   private deliver(): void {
+    // Looked at once: what becomes due meanwhile would be neither delivered nor waited for.
+    const now = this.now()
     // What clients say meanwhile is answered in the next turn: two that talk without end would let nothing else happen.
     const lines = this.delivering
     this.delivering = new Set()
+    this.nextDelivery = Number.POSITIVE_INFINITY
     for (const line of lines) {
-      line.deliver()
-      if (line.deliversAt < Number.POSITIVE_INFINITY) this.delivering.add(line)
+      line.deliver(now)
+      const { deliversAt } = line
+      // One that was spoken to meanwhile is waiting for the event loop's turn, and not for a time.
+      if (deliversAt === Number.POSITIVE_INFINITY || this.delivering.has(line)) continue
+      this.delivering.add(line)
+      this.nextDelivery = Math.min(this.nextDelivery, deliversAt)
     }
   }
 
   private askForNextTick(): void {
-    let next = this.broker.nextTick
-    // Those that are late are waiting for the event loop's turn, and not for a time.
-    for (const { deliversAt } of this.delivering) if (deliversAt > this.now()) next = Math.min(next, deliversAt)
+    const next = Math.min(this.broker.nextTick, this.nextDelivery)
     if (next < Number.POSITIVE_INFINITY) this.onNextTick(next)
   }
 }

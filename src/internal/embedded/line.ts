@@ -86,11 +86,13 @@ export class Line {
       write: (bytes) => this.say(bytes),
       close: () => void this.say(undefined)
     })
+    this.listen()
   }
 
   // What the client does
 
   receive(chunk: Uint8Array): void {
+    if (this.isOver) return
     this.arrive(() => {
       const answer = this.host.takeAnswer()
       if (answer !== undefined) return void this.say(answer)
@@ -136,6 +138,7 @@ export class Line {
 
   trouble(troubles: Partial<Troubles>): void {
     Object.assign(this.troubles, troubles)
+    this.listen()
   }
 
   heal(): void {
@@ -148,11 +151,12 @@ export class Line {
   }
 
   cut(): void {
-    if (this.isOver) return
+    // A client may have closed already, in a silence in which the server has not heard of it.
+    const isClientGone = this.isOver
     this.finish()
     this.connection.close()
     this.host.forget(this)
-    this.door.reset()
+    if (!isClientGone) this.door.reset()
   }
 
   private finish(): void {
@@ -183,8 +187,8 @@ export class Line {
   }
 
   /** Delivers what it is time for, of what has been said so far. */
-  deliver(): void {
-    for (let left = this.sayings.length; left > 0 && this.deliversAt <= this.host.now(); left--) {
+  deliver(now: number): void {
+    for (let left = this.sayings.length; left > 0 && this.deliversAt <= now; left--) {
       const { bytes } = this.sayings.shift()!
       if (bytes === undefined) return this.close()
       this.unheard -= bytes.length
@@ -195,7 +199,7 @@ export class Line {
   }
 
   private listen(): void {
-    if (!this.isOver) this.door.listen(this.connection.backlog < mostUnread)
+    if (!this.isOver) this.door.listen(!this.troubles.isSilent && this.connection.backlog < mostUnread)
   }
 
   private close(): void {

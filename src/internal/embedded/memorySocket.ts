@@ -26,6 +26,8 @@ export const make = (host: Host): Effect.Effect<Socket.Socket> =>
         const handling = yield* FiberSet.make<_, E | Socket.SocketError>()
         const runFork = yield* FiberSet.runtime(handling)<R>()
         const end = (exit: Exit.Exit<void, Socket.SocketError>) => Deferred.unsafeDone(handling.deferred, exit)
+        // Before it is open: an interruption may come between any two steps.
+        yield* Effect.addFinalizer(() => Effect.sync(close))
         line = host.open({
           deliver: (bytes) => {
             const handled = handler(bytes)
@@ -37,7 +39,6 @@ export const make = (host: Host): Effect.Effect<Socket.Socket> =>
           reset: () => end(Exit.fail(failure("Read", "read ECONNRESET")))
         })
         if (line === undefined) return yield* failure("Open", "connect ECONNREFUSED")
-        yield* Effect.addFinalizer(() => Effect.sync(close))
         yield* opened.open
         yield* options?.onOpen ?? Effect.void
         return yield* FiberSet.join(handling)
