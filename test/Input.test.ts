@@ -24,7 +24,7 @@ class Reader {
     }
     const line = this.input.readLine()
     if (line === undefined) return false
-    const text = line === "overlong" ? "(overlong)" : chars(line)
+    const text = line === "overlong" ? "(overlong)" : line.rest
     this.read.push(text)
     this.body = Number(/^b(\d{1,3})$/.exec(text)?.[1] ?? 0)
     return true
@@ -107,8 +107,8 @@ describe("Input", () => {
   })
 })
 
-const readLine = (input: Input): Uint8Array => {
+const readLine = (input: Input): string => {
   const line = input.readLine()
   if (line === undefined || line === "overlong") throw new Error("a line was expected")
-  return line
+  return line.rest
 }

@@ -21,6 +21,20 @@ export class ByteBuilder {
     this.text("\r\n")
   }
 
+  /** A space, and a whole number that is not negative, in decimal. */
+  number(value: number): void {
+    let digits = 1
+    for (let bound = 10; bound <= value; bound *= 10) digits += 1
+    this.makeRoom(digits + 1)
+    const { bytes, length } = this
+    bytes[length] = 32
+    for (let i = length + digits, rest = value; i > length; i--) {
+      bytes[i] = 48 + rest % 10
+      rest = Math.floor(rest / 10)
+    }
+    this.length += digits + 1
+  }
+
   append(bytes: Uint8Array): void {
     this.makeRoom(bytes.length)
     this.bytes.set(bytes, this.length)

@@ -5,6 +5,7 @@
  * `reserve-with-timeout` as C's own functions read them.
  */
 import { isTubeName, type TubeName } from "../../Job.ts"
+import type { CommandText } from "./commandText.ts"
 
 /** Which server's grammar and statistics. */
 export type Version = "1.12" | "1.13"
@@ -50,64 +51,62 @@ export type CommandName = Command["name"]
 const badFormat: Command = { name: "bad-format" }
 const unknownCommand: Command = { name: "unknown-command" }
 
-type Parser = (line: string, version: Version) => Command | undefined
+/** Reads what follows the beginning. `undefined` is a line that goes on wrongly. */
+type Parser = (line: CommandText, version: Version) => Command | undefined
 
-/** `undefined` from a parser is a line with the right beginning that goes on wrongly. */
-export const parse = (bytes: Uint8Array, version: Version): Command => {
-  const line = Reflect.apply(String.fromCharCode, undefined, bytes)
-  if (line.includes("\0")) return badFormat
-  for (const [prefix, parser] of parsersByStart.get(line.slice(0, 2)) ?? []) {
-    if (line.startsWith(prefix)) return parser(line, version) ?? badFormat
+const nul = 0
+
+export const parse = (line: CommandText, version: Version): Command => {
+  if (line.includes(nul)) return badFormat
+  for (const [beginning, parser] of parsersByFirstByte.get(line.next) ?? []) {
+    if (line.skip(beginning)) return parser(line, version) ?? badFormat
   }
   return unknownCommand
 }
 
-const plain = (name: PlainCommand): Parser => (line) => line === name ? { name } : undefined
+const plain = (name: PlainCommand): Parser => {
+  const command = { name }
+  return (line) => line.isAtEnd ? command : undefined
+}
 
-const oneJob = (name: JobCommand): Parser => {
-  const pattern = new RegExp(`^${name} +(\\d+)$`)
-  return (line) => {
-    const id = u64(pattern.exec(line)?.[1])
-    return id === undefined ? undefined : { name, id }
-  }
+const oneJob = (name: JobCommand): Parser => (line) => {
+  const id = line.u64()
+  return id !== undefined && line.isAtEnd ? { name, id } : undefined
 }
 
 const oneTube = (name: TubeCommand): Parser => (line) => {
-  const tube = line.slice(name.length + 1)
+  const tube = line.rest
   return isTubeName(tube) ? { name, tube } : undefined
 }
 
 const put: Parser = (line) => {
-  const [, first, second, third, fourth, rest] = /^put +(\d+) +(\d+) +(\d+) +(\d+)([^]*)$/.exec(line) ?? []
-  const priority = u32(first)
-  const delay = u32(second)
-  const ttr = u32(third)
-  const size = u32(fourth)
+  const priority = line.u32()
+  const delay = line.u32()
+  const ttr = line.u32()
+  const size = line.u32()
   return priority === undefined || delay === undefined || ttr === undefined || size === undefined
     ? undefined
-    : { name: "put", priority, delay, ttr, size, isWellFormed: rest === "" }
+    : { name: "put", priority, delay, ttr, size, isWellFormed: line.isAtEnd }
 }
 
 const release: Parser = (line) => {
-  const [, first, second, third] = /^release +(\d+) +(\d+) +(\d+)$/.exec(line) ?? []
-  const id = u64(first)
-  const priority = u32(second)
-  const delay = u32(third)
-  return id === undefined || priority === undefined || delay === undefined
-    ? undefined
-    : { name: "release", id, priority, delay }
+  const id = line.u64()
+  const priority = line.u32()
+  const delay = line.u32()
+  return id !== undefined && priority !== undefined && delay !== undefined && line.isAtEnd
+    ? { name: "release", id, priority, delay }
+    : undefined
 }
 
 const bury: Parser = (line) => {
-  const [, first, second] = /^bury +(\d+) +(\d+)$/.exec(line) ?? []
-  const id = u64(first)
-  const priority = u32(second)
-  return id === undefined || priority === undefined ? undefined : { name: "bury", id, priority }
+  const id = line.u64()
+  const priority = line.u32()
+  return id !== undefined && priority !== undefined && line.isAtEnd ? { name: "bury", id, priority } : undefined
 }
 
 /** Read with `strtoul`: blanks and a sign may precede, anything may follow, and of the value 32 bits remain. */
 const kick: Parser = (line) => {
-  const [, sign, digits] = /^kick [ \t-\r]*([+-]?)(\d+)/.exec(line) ?? []
+  const [, sign, digits] = /^[ \t-\r]*([+-]?)(\d+)/.exec(line.rest) ?? []
   if (digits === undefined) return undefined
   const value = BigInt(digits)
   if (value >= 2n ** 64n) return undefined
@@ -116,16 +115,17 @@ const kick: Parser = (line) => {
 
 const largestTimeout = 2 ** 31 - 1
 
+/** Anything may follow. */
 const reserveWithTimeout: Parser = (line, version) => {
-  const timeout = version === "1.12" ? signedTimeout(line) : u32(/^reserve-with-timeout +(\d+)/.exec(line)?.[1])
+  const timeout = version === "1.12" ? signedTimeout(line.rest) : line.u32()
   return timeout === undefined || (version === "1.13" && timeout > largestTimeout)
     ? undefined
     : { name: "reserve-with-timeout", timeout }
 }
 
 /** Read with `strtol`: no number is 0. Of the value 32 bits remain, and if they are negative, there is no timeout. */
-const signedTimeout = (line: string): number | undefined => {
-  const [, number = "0"] = /^reserve-with-timeout [ \t-\r]*([+-]?\d+)/.exec(line) ?? []
+const signedTimeout = (text: string): number | undefined => {
+  const [, number = "0"] = /^[ \t-\r]*([+-]?\d+)/.exec(text) ?? []
   const value = BigInt(number.replace("+", ""))
   if (BigInt.asIntN(64, value) !== value) return undefined
   const timeout = Number(BigInt.asIntN(32, value))
@@ -134,26 +134,15 @@ const signedTimeout = (line: string): number | undefined => {
 
 /** The name need not be set apart from the command. */
 const pauseTube: Parser = (line) => {
-  const [, tube = "", digits] = /^pause-tube *([-A-Za-z0-9+/;.$_()]+) +(\d+)$/.exec(line) ?? []
-  const duration = u32(digits)
-  return duration === undefined
-    ? undefined
-    : { name: "pause-tube", tube: isTubeName(tube) ? tube : undefined, duration }
-}
-
-const u32 = (digits: string | undefined): number | undefined => {
-  const number = Number(digits)
-  return number < 2 ** 32 ? number : undefined
-}
-
-/** Beyond 2^53 it is not exact; no job has such an id. */
-const u64 = (digits: string | undefined): number | undefined => {
-  const number = Number(digits)
-  return number < 2 ** 53 || (number <= 2 ** 64 && BigInt(digits!) < 2n ** 64n) ? number : undefined
+  const [, tube = "", digits] = /^ *([-A-Za-z0-9+/;.$_()]+) +(\d+)$/.exec(line.rest) ?? []
+  const duration = Number(digits)
+  return duration < 2 ** 32
+    ? { name: "pause-tube", tube: isTubeName(tube) ? tube : undefined, duration }
+    : undefined
 }
 
 /** In the order in which beanstalkd tries them. */
-const parsers: ReadonlyArray<readonly [prefix: string, parser: Parser]> = [
+const parsers: ReadonlyArray<readonly [beginning: string, parser: Parser]> = [
   ["put ", put],
   ["peek ", oneJob("peek")],
   ["peek-ready", plain("peek-ready")],
@@ -181,9 +170,10 @@ const parsers: ReadonlyArray<readonly [prefix: string, parser: Parser]> = [
   ["pause-tube", pauseTube]
 ]
 
-/** The same by the first two characters: a put should not be compared to everything. */
-const parsersByStart = new Map<string, typeof parsers>()
-for (const entry of parsers) {
-  const start = entry[0].slice(0, 2)
-  parsersByStart.set(start, [...parsersByStart.get(start) ?? [], entry])
+/** The same by the first byte: a put should not be compared to everything. */
+const parsersByFirstByte = new Map<number | undefined, Array<readonly [beginning: Uint8Array, parser: Parser]>>()
+for (const [text, parser] of parsers) {
+  const beginning = new TextEncoder().encode(text)
+  const others = parsersByFirstByte.get(beginning[0]) ?? []
+  parsersByFirstByte.set(beginning[0], [...others, [beginning, parser]])
 }

@@ -202,12 +202,12 @@ export class Connection extends Client {
       case "touch":
         return this.replyIf(queues.touch(this, command.id), "TOUCHED")
       case "kick":
-        return this.reply(`KICKED ${queues.kick(this, command.bound)}`)
+        return this.replyWith("KICKED", queues.kick(this, command.bound))
       case "kick-job":
         return this.replyIf(queues.kickJob(this, command.id), "KICKED")
       case "watch":
         queues.watch(this, command.tube)
-        return this.reply(`WATCHING ${this.watched.length}`)
+        return this.replyWith("WATCHING", this.watched.length)
       case "ignore":
         return this.reply(queues.ignore(this, command.tube) ? `WATCHING ${this.watched.length}` : "NOT_IGNORED")
       case "pause-tube":
@@ -262,7 +262,7 @@ export class Connection extends Client {
       return this.reply(isComplete ? "DRAINING" : "EXPECTED_CRLF")
     }
     job.body = body
-    this.reply(`${queues.put(job, this) ? "INSERTED" : "BURIED"} ${job.id}`)
+    this.replyWith(queues.put(job, this) ? "INSERTED" : "BURIED", job.id)
   }
 
   private reserve(timeout: number): void {
@@ -297,16 +297,25 @@ export class Connection extends Client {
     this.say().line(line)
   }
 
+  private replyWith(word: string, number: number): void {
+    const output = this.say()
+    output.text(word)
+    output.number(number)
+    output.line("")
+  }
+
   private job(word: string, { body, id }: Job): void {
     const output = this.say()
-    output.line(`${word} ${id} ${body.length - 2}`)
+    output.text(word)
+    output.number(id)
+    output.number(body.length - 2)
+    output.line("")
     output.append(body)
   }
 
   private document(text: string): void {
-    const output = this.say()
-    output.line(`OK ${text.length}`)
-    output.line(text)
+    this.replyWith("OK", text.length)
+    this.output.line(text)
   }
 
   /** Behind every answer something else may be due next. */

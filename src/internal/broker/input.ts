@@ -3,6 +3,7 @@
  * the first CR only.
  */
 import { type Linked, LinkedQueue } from "../linkedQueue.ts"
+import { CommandText } from "./commandText.ts"
 
 /** The longest line, with its CRLF. */
 const bufferSize = 224
@@ -20,6 +21,7 @@ export class Input {
   private offset = 0
   /** There may be as many as there are bytes. */
   private readonly more = new LinkedQueue<Chunk>()
+  private readonly line = new CommandText()
   /** Whether a line is being thrown away. */
   private isOverlong = false
   /** Bytes that have not been read. */
@@ -33,8 +35,11 @@ export class Input {
     this.more.push({ bytes: chunk, previous: undefined, next: undefined })
   }
 
-  /** A line without its CRLF; `overlong` at the end of one that was thrown away; `undefined` when more must come first. */
-  readLine(): Uint8Array | "overlong" | undefined {
+  /**
+   * A line without its CRLF, to be read before the next; `overlong` at the end of one that was thrown away; `undefined` when more
+   * must come first.
+   */
+  readLine(): CommandText | "overlong" | undefined {
     for (;;) {
       const window = this.fill(bufferSize)
       const end = this.lineEnd(window)
@@ -73,8 +78,8 @@ export class Input {
     return -1
   }
 
-  private endLine(end: number): Uint8Array | "overlong" {
-    const line = this.head.subarray(this.offset, end)
+  private endLine(end: number): CommandText | "overlong" {
+    const line = this.line.begin(this.head, this.offset, end)
     this.skip(end + 2 - this.offset)
     if (!this.isOverlong) return line
     this.isOverlong = false
