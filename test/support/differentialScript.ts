@@ -135,7 +135,9 @@ export class Player implements Scene {
   private async leave(peer: Peer, who: number, how: "close" | "reset"): Promise<void> {
     await this.letTimePass()
     this.peers.delete(who)
-    await this.pair.leave(peer, how)
+    // How much of what is behind a reserve is still done, before it shows that nobody hears it, is up to the kernel.
+    const isUncertain = peer.connection.isWaiting && peer.connection.backlog > 0
+    await this.pair.leave(peer, isUncertain ? "reset" : how)
   }
 
   private async say(peer: Peer, who: number, text: string): Promise<void> {
