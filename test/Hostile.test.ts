@@ -53,8 +53,8 @@ const survives = (
     const id = yield* healthy.put("healthy", { tube: "healthy" })
     assert.strictEqual((yield* healthy.reserveJob(id)).id, id)
     yield* healthy.delete(id)
-    const grown = (yield* held) - before
-    assert.isBelow(grown, most)
+    // Array buffers are freed some time after the collection that found them dead.
+    const grown = yield* eventually(Effect.map(held, (now) => now - before), (grown) => grown < most)
     if (stress) {
       const megabytes = (grown / mebibyte).toFixed(1)
       yield* Effect.logInfo(`${amount} in ${took.toFixed(0)} ms, ${megabytes} MiB held`)
