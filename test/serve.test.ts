@@ -104,7 +104,7 @@ describe("npm run serve", () => {
       const programs = yield* Effect.all([start("--nonsense"), start("-p", "x"), start("-z", "-1"), start("extra")])
       for (const program of programs) {
         assert.strictEqual((yield* program.ended).code, 5)
-        assert.include(program.said.err, "Use: serve")
+        assert.include(program.said.err, "Use: embedded-beanstalkd")
         assert.strictEqual(program.said.out, "")
       }
       assert.include(programs[1].said.err, "-p takes a number")
@@ -120,7 +120,7 @@ describe("npm run serve", () => {
       assert.strictEqual((yield* version.ended).code, 0)
       assert.strictEqual(version.said.out, "beanstalkd 1.13, embedded in effect-beanstalk\n")
       assert.strictEqual((yield* help.ended).code, 0)
-      assert.include(help.said.out, "Use: serve")
+      assert.include(help.said.out, "Use: embedded-beanstalkd")
       assert.strictEqual((yield* Effect.flatMap(large.connect, ({ stats }) => stats)).maxJobSize, 1024 ** 3)
     }))
 })

@@ -11,7 +11,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util"
 import type * as EmbeddedServer from "../EmbeddedServer.ts"
 import * as NodeEmbeddedServer from "./NodeEmbeddedServer.ts"
 
-const usage = `Use: serve [OPTIONS]
+const usage = `Use: embedded-beanstalkd [OPTIONS]
 
 A beanstalkd in memory, for tests and development. It keeps nothing on disk.
 
