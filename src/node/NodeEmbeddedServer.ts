@@ -21,7 +21,7 @@ import * as internal from "../internal/embedded/server.ts"
 export interface Options extends EmbeddedServer.Options {
   /** The address to listen on. Default: `127.0.0.1`. There is no authentication: whoever reaches the port can do everything. */
   readonly host?: string | undefined
-  /** Default: any that is free. */
+  /** Default: one that is free. */
   readonly port?: number | undefined
   /** Listen on a unix socket at this path instead. A socket that is there already is replaced, as beanstalkd does. */
   readonly path?: string | undefined

@@ -272,16 +272,15 @@ describeContract("the commands of a connection", (kind) => {
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("short", { ttr: "2 seconds" })
-        const [, , before, , after] = yield* Effect.all([
+        const [, , before] = yield* Effect.all([
           beanstalk.reserve,
           failsWith(beanstalk.reserve, "DeadlineSoon"),
           beanstalk.statsJob(id),
-          beanstalk.touch(id),
-          beanstalk.statsJob(id)
+          beanstalk.touch(id)
         ], { concurrency: "unbounded" })
-        // Whole seconds, rounded down: by a clock of milliseconds they may be told in the very moment they begin.
-        assert.isAtMost(before.timeLeft, 1)
-        assert.isAbove(after.timeLeft, before.timeLeft)
+        // Asked on its own: for an embedded server no time passes in what comes in one piece.
+        const after = yield* beanstalk.statsJob(id)
+        assert.deepStrictEqual([before.timeLeft, after.timeLeft], [0, 1])
       }))
 
     it.scoped("a job whose time to run is over is ready again, and counts the timeout", () =>
