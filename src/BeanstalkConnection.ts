@@ -17,7 +17,6 @@
  *
  * @since 0.1.0
  */
-import * as Socket from "@effect/platform/Socket"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -31,11 +30,10 @@ import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
-import { Connector } from "./Connector.ts"
+import type { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
-import { Silence } from "./internal/pipeline.ts"
-import { type Session, type SessionOptions, start } from "./internal/session.ts"
-import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeName } from "./Job.ts"
+import * as Opening from "./internal/opening.ts"
+import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
 
 /**
@@ -60,27 +58,19 @@ export type TypeId = "~effect-beanstalk/BeanstalkConnection"
  * @category models
  * @since 0.1.0
  */
-export interface Options {
-  /** What to call this connection in logs, spans and when it is printed. */
-  readonly name?: string | undefined
-  /** The tube to use from the start. Default: `default`. */
-  readonly tube?: string | undefined
-  /** The tubes to watch from the start, instead of `default`. Default: `["default"]`. */
-  readonly watch?: ReadonlyArray<string> | undefined
-  /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
-  readonly connectTimeout?: Duration.DurationInput | undefined
-  /**
-   * How long the server may leave the oldest command unanswered before the connection counts as lost, from the moment it is
-   * written: a large body on a slow line needs more. A reserve that waits has its own timeout and one second more; a plain
-   * `reserve` may wait for ever. A body from the server may take as long as it keeps coming. Default: 10 seconds.
-   */
-  readonly replyTimeout?: Duration.DurationInput | undefined
-  /** How many commands may be written and not yet answered; beyond it fibers wait. Default: 4,096. */
-  readonly maxInFlight?: number | undefined
-  /** How many bytes those commands may have together; beyond it fibers wait. Default: 16 MiB. */
-  readonly maxQueuedBytes?: number | undefined
-  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest beanstalkd itself can be told. */
-  readonly maxBodySize?: number | undefined
+export interface Options extends Opening.OpeningOptions, Opening.TubeOptions {}
+
+/**
+ * Why a connection is over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ending {
+  /** In words. */
+  readonly reason: string
+  /** The error that ended it, if it was one. */
+  readonly cause?: unknown
 }
 
 /**
@@ -106,6 +96,11 @@ export interface Connection extends Inspectable.Inspectable {
   readonly address: string
   /** What the first round trip told of the server. */
   readonly server: ServerInfo
+  /**
+   * Succeeds once the connection is over, with why. Whatever it had reserved is others' then: race what must not go on
+   * without its job against it.
+   */
+  readonly ended: Effect.Effect<Ending>
 
   // producing ---------------------------------------------------------------------------------------------------------
 
@@ -262,9 +257,11 @@ export const make = (
 ): Effect.Effect<Connection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const checked = yield* settings(options)
+      const settings = Argument.checked(() => Opening.settings(options))
+      if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      return yield* restore(open(checked)).pipe(
+      return yield* restore(Opening.open(settings)).pipe(
+        Effect.map(connection),
         Scope.extend(scope),
         // What a failed attempt has opened must not wait for the end of a scope in which others may follow.
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
@@ -297,141 +294,7 @@ export const layerConfig = (
   Connector
 > => Layer.scoped(BeanstalkConnection, Effect.flatMap(Config.unwrap(options), make))
 
-// ---------------------------------------------------------------------------------------------------------------------
-// opening
-// ---------------------------------------------------------------------------------------------------------------------
-
-/** The options, checked, with their defaults. */
-interface Settings {
-  readonly name: string | undefined
-  readonly greeting: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
-  readonly connectTimeout: number
-  readonly session: Omit<SessionOptions, "onOpen">
-}
-
-const settings = (options: Options): Effect.Effect<Settings, BeanstalkError.InvalidArgument> =>
-  Effect.suspend(() => {
-    const checked = Argument.checked((): Settings => ({
-      name: options.name,
-      greeting: greeting(options),
-      connectTimeout: Argument.patience("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
-      session: {
-        replyTimeout: Argument.patience("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
-        maxInFlight: Argument.positive("connect", "maxInFlight", options.maxInFlight ?? 4096),
-        maxQueuedBytes: Argument.positive("connect", "maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024),
-        maxBodySize: Argument.positive("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
-      }
-    }))
-    return checked instanceof BeanstalkError.InvalidArgument ? checked : Effect.succeed(checked)
-  })
-
-/** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
-const greeting = ({ tube, watch = [defaultTube] }: Options): Settings["greeting"] => {
-  if (watch.length === 0) {
-    throw new BeanstalkError.InvalidArgument({
-      command: "connect",
-      argument: "watch",
-      reason: "must name at least one tube"
-    })
-  }
-  return [
-    ...watch.filter((name) => name !== defaultTube).map(Protocol.watch),
-    ...watch.includes(defaultTube) ? [] : [Protocol.ignore(defaultTube)],
-    ...tube === undefined ? [] : [Protocol.use(tube)]
-  ].map((command) => {
-    if (command._tag === "InvalidArgument") throw command
-    return command
-  })
-}
-
-const open = ({ connectTimeout, greeting, name, session: options }: Settings) =>
-  Effect.flatMap(Connector, ({ address }) => {
-    const attributes = {
-      "beanstalkd.address": address,
-      ...name === undefined ? {} : { "beanstalkd.connection": name }
-    }
-    let accepted = false
-    const onOpen = () => {
-      accepted = true
-    }
-    const opened = Effect.gen(function*() {
-      const session = yield* start({ ...options, onOpen }).pipe(
-        Effect.mapError((cause) => connectFailed(address, cause))
-      )
-      const [server] = yield* Effect.all(
-        [session.send(Protocol.serverInfo), ...greeting.map(session.send)],
-        { concurrency: "unbounded" }
-      ).pipe(
-        Effect.mapError((error) => handshakeFailed(address, error))
-      )
-      return connection({ name, address, server, session })
-    })
-    return opened.pipe(
-      Effect.interruptible,
-      Effect.timeoutFail({
-        duration: connectTimeout,
-        onTimeout: () =>
-          timedOut(
-            address,
-            accepted
-              ? `it accepted the connection, but said nothing, or not enough, for ${connectTimeout / 1000} seconds`
-              : `no connection came about within ${connectTimeout / 1000} seconds`
-          )
-      }),
-      Effect.annotateLogs(attributes),
-      Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
-    )
-  })
-
-/** Which of the three ways it failed in, told from the error of the first round trip. */
-const handshakeFailed = (
-  address: string,
-  error: BeanstalkError.CommandError | BeanstalkError.NotIgnored
-): BeanstalkError.ConnectFailed => {
-  switch (error._tag) {
-    case "ConnectionLost":
-      return error.cause instanceof Silence
-        ? timedOut(address, error.reason, error)
-        : connectFailed(address, error.cause, error.reason)
-    case "ProtocolViolation":
-      return new BeanstalkError.ConnectFailed({
-        address,
-        reason: "Handshake",
-        detail: `it said ${error.reply}`,
-        cause: error
-      })
-    default:
-      return new BeanstalkError.ConnectFailed({
-        address,
-        reason: "Handshake",
-        detail: `it answered ${error.command} with ${error._tag}`,
-        cause: error
-      })
-  }
-}
-
-const timedOut = (
-  address: string,
-  detail: string,
-  cause?: BeanstalkError.ConnectionLost
-): BeanstalkError.ConnectFailed => new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail, cause })
-
-const connectFailed = (address: string, cause: unknown, detail = String(cause)): BeanstalkError.ConnectFailed =>
-  new BeanstalkError.ConnectFailed({
-    address,
-    reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",
-    detail,
-    cause
-  })
-
-interface Opened {
-  readonly name: string | undefined
-  readonly address: string
-  readonly server: ServerInfo
-  readonly session: Session
-}
-
-const connection = ({ address, name, server, session: { send } }: Opened): Connection => {
+const connection = ({ address, ended, name, send, server }: Opening.Opened): Connection => {
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
 
@@ -447,19 +310,9 @@ const connection = ({ address, name, server, session: { send } }: Opened): Conne
     name,
     address,
     server,
+    ended,
 
-    put: (body, options) => {
-      const command = Protocol.put(body, options)
-      if (command._tag === "Command" && command.body !== undefined && command.body.length > server.maxJobSize) {
-        return new BeanstalkError.JobTooBig({
-          command: "put",
-          address,
-          size: command.body.length,
-          limit: server.maxJobSize
-        })
-      }
-      return check(command)
-    },
+    put: (body, options) => check(Protocol.put(body, options)),
     use: (tube) => check(Protocol.use(tube)),
 
     reserve: send(Protocol.reserve),

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import type * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
 import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
@@ -345,14 +346,14 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
  *
  * `reason` tells where it ended: `Unreachable` (no socket to the address could be opened), `TimedOut` (nothing came back in time, be
  * it the connection or the first reply: a connection that is accepted proves nothing) or `Handshake` (something
- * answered, but not as beanstalkd does).
+ * answered, but not as beanstalkd does); of a client also `Closed` (its scope is closed: it makes no more connections).
  *
  * @category errors
  * @since 0.1.0
  */
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly address: string
-  readonly reason: "Unreachable" | "TimedOut" | "Handshake"
+  readonly reason: "Unreachable" | "TimedOut" | "Handshake" | "Closed"
   /** What happened, in words. */
   readonly detail: string
   /** The error of the socket, or the one that ended the first round trip. */
@@ -370,6 +371,9 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
           `It may be overloaded or out of file descriptors, or something else listens there.`
       case "Handshake":
         return `What answers at ${this.address} is not a healthy beanstalkd: ${this.detail}.`
+      case "Closed":
+        return `No more connections are made to beanstalkd at ${this.address}: ${this.detail}. ` +
+          `Use the client inside the scope, or under the Layer, that it was made in.`
     }
   }
 }
@@ -422,6 +426,105 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
       `The connection is closed. This is a bug of the server or of effect-beanstalk, please report it; ` +
       `or something else than beanstalkd is in between.`
   }
+}
+
+/**
+ * `putAll` did not put everything. Nothing more was sent behind the first body that failed, and everything that had been
+ * sent by then was waited for.
+ *
+ * Together the fields tell what has become of each body: those from `sent` on were never sent, those of `failures` ended
+ * with an error each, and all others were acknowledged, their ids having come out of the stream in their order.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
+  readonly tube: TubeName
+  readonly address: string
+  /** How many bodies were put. */
+  readonly acknowledged: number
+  /** How many bodies were sent: the index of the first that was not, counted from 0. */
+  readonly sent: number
+  /** What was sent and not acknowledged, by its index in the stream. An error may mean that the job exists: see each. */
+  readonly failures: Arr.NonEmptyReadonlyArray<{
+    readonly index: number
+    readonly error: PutError | ConnectFailed | PayloadError
+  }>
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    const [{ error, index }, ...others] = this.failures
+    const more = others.length === 0 ? "" : ` So did ${others.length} that had been sent behind it.`
+    return `putAll: body ${index} for tube ${this.tube} of beanstalkd at ${this.address} failed: ${error.message}${more} ` +
+      `${this.acknowledged} bodies were acknowledged, and none from index ${this.sent} on was sent.`
+  }
+}
+
+/**
+ * `purge` or `move` ended before its time. What is `done` stays done; what it had reserved was given back.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BulkStopped extends Data.TaggedError("BulkStopped")<{
+  readonly command: "purge" | "move"
+  readonly address: string
+  readonly tube: TubeName
+  /** How many jobs had been dealt with, by the state they were in. */
+  readonly done: { readonly ready: number; readonly delayed: number; readonly buried: number }
+  /** What ended it. */
+  readonly cause: PutError
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    const { buried, delayed, ready } = this.done
+    return `${this.command}: stopped in tube ${this.tube} of beanstalkd at ${this.address} ` +
+      `after ${ready} ready, ${delayed} delayed and ${buried} buried jobs: ${this.cause.message}`
+  }
+}
+
+/**
+ * A payload is not what the Schema of its tube says: the one that was to be put, or the body of a job.
+ *
+ * It tells where, and what was expected there. What was found is not told, nor any name that comes from the data and not
+ * from the Schema.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PayloadError extends Data.TaggedError("PayloadError")<{
+  readonly tube: TubeName
+  /** Whether a payload could not become a body, or a body no payload. */
+  readonly direction: "encode" | "decode"
+  /** The job whose body does not decode. */
+  readonly id?: JobId | undefined
+  readonly issues: Arr.NonEmptyReadonlyArray<PayloadIssue>
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    const what = this.direction === "encode" ? "A payload" : `The body of job ${this.id}`
+    const issues = this.issues.map(({ expected, path }) => path === "" ? expected : `${expected} at ${path}`)
+    return `${what} is not what tube ${this.tube} holds: expected ${issues.join("; ")}.`
+  }
+}
+
+/**
+ * One thing that is wrong with a payload.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PayloadIssue {
+  /** Where: `.user.email`, `.lines[3]`; empty for the payload itself. `[*]` stands for a key that is data. */
+  readonly path: string
+  /** What should be there, in the words of the Schema. */
+  readonly expected: string
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -536,6 +639,9 @@ export type BeanstalkError =
   | DeadlineSoon
   | InvalidArgument
   | InvalidText
+  | PutAllStopped
+  | BulkStopped
+  | PayloadError
 
 // ---------------------------------------------------------------------------------------------------------------------
 // guards
@@ -592,5 +698,6 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * @since 0.1.0
  */
 export const isRetryable = (u: unknown): boolean =>
-  hasTag(u, "OutOfMemory", "Draining", "TimedOut", "ConnectFailed") ||
+  hasTag(u, "OutOfMemory", "Draining", "TimedOut") ||
+  (isBeanstalkError(u) && u._tag === "ConnectFailed" && u.reason !== "Closed") ||
   (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent")

@@ -79,6 +79,10 @@ export interface Command<out A, out E> {
   readonly waits: number
   /** Whether success hands over a job that must not be forgotten. */
   readonly reserves: boolean
+  /** Whether it only looks, so that nothing happens if it is sent twice. */
+  readonly looks: boolean
+  /** The job it is about, known to the server by this id and to no other server. */
+  readonly job: JobId | undefined
   /** Reads the reply. */
   readonly decode: (
     reply: Reply,
@@ -138,6 +142,8 @@ class Instruction<A, E> implements Command<A, E> {
   readonly tube: TubeRelation
   readonly waits: number
   readonly reserves: boolean
+  readonly looks: boolean
+  readonly job: JobId | undefined
   private readonly meaning: Meaning<A, E>
 
   constructor(name: string, args: string, meaning: Meaning<A, E>, more: Particulars) {
@@ -148,6 +154,8 @@ class Instruction<A, E> implements Command<A, E> {
     this.tube = more.tube ?? unrelated
     this.waits = more.waits ?? 0
     this.reserves = more.reserves ?? false
+    this.looks = more.looks ?? false
+    this.job = more.job
     this.meaning = meaning
   }
 
@@ -157,9 +165,11 @@ class Instruction<A, E> implements Command<A, E> {
   }
 }
 
-type Particulars = Partial<Pick<Command<unknown, unknown>, "body" | "tube" | "waits" | "reserves">>
+type Particulars = Partial<Pick<Command<unknown, unknown>, "body" | "tube" | "waits" | "reserves" | "looks" | "job">>
 
 const ordinary: Particulars = {}
+
+const looking: Particulars = { looks: true }
 
 const command = <A, E = never>(
   name: string,
@@ -259,7 +269,7 @@ export interface InTube {
  * @category models
  * @since 0.1.0
  */
-export interface PutOptions extends InTube {
+export interface JobOptions {
   /** The most urgent is 0, the least 4,294,967,295. Default: 1024, the first that is not counted as "urgent". */
   readonly priority?: number | undefined
   /**
@@ -274,6 +284,14 @@ export interface PutOptions extends InTube {
    */
   readonly ttr?: DurationInput | undefined
 }
+
+/**
+ * How, and where, a job is put.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PutOptions extends JobOptions, InTube {}
 
 const defaultPriority = 1024
 
@@ -319,7 +337,7 @@ export const put = (
           case "BuriedJob":
             return failure(new BeanstalkError.Buried({ ...origin, id: reply.id }))
           case "JobTooBig":
-            return failure(new BeanstalkError.JobTooBig({ ...origin, size }))
+            return failure(new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
           case "Draining":
             return failure(new BeanstalkError.Draining(origin))
           case "ExpectedCRLF":
@@ -419,7 +437,7 @@ const aboutJob = <A, Failure = never>(
     origin: BeanstalkError.Origin,
     job: JobId
   ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
-  more?: { readonly args?: (command: string) => ReadonlyArray<number>; readonly reserves?: boolean }
+  more?: Pick<Particulars, "reserves" | "looks"> & { readonly args?: (command: string) => ReadonlyArray<number> }
 ): Command<A, Failure | BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const job = Argument.jobId(name, id)
@@ -431,7 +449,7 @@ const aboutJob = <A, Failure = never>(
         reply._tag === "NotFound"
           ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
           : meaning(reply, origin, job),
-      { reserves: more?.reserves ?? false }
+      { reserves: more?.reserves ?? false, looks: more?.looks ?? false, job }
     )
   })
 
@@ -580,7 +598,8 @@ export const peek = (id: string): Command<PeekedJob, BeanstalkError.JobNotFound>
     "peek",
     id,
     (reply, _, job) =>
-      reply._tag === "Found" && reply.id === job ? success(new PeekedJob(reply.id, reply.body)) : undefined
+      reply._tag === "Found" && reply.id === job ? success(new PeekedJob(reply.id, reply.body)) : undefined,
+    looking
   )
 
 const peekNext = (name: string) =>
@@ -597,7 +616,7 @@ const peekNext = (name: string) =>
         default:
           return undefined
       }
-    }, { tube: relation(name, options?.tube) })
+    }, { tube: relation(name, options?.tube), looks: true })
   )
 
 /**
@@ -676,7 +695,8 @@ export const statsJob = (
   aboutJob(
     "stats-job",
     id,
-    documented(Stats.readJobStats)
+    documented(Stats.readJobStats),
+    looking
   )
 
 /** A command about a tube that must exist. */
@@ -687,18 +707,19 @@ const aboutTube = <A, Failure = never>(
     reply: Reply,
     origin: BeanstalkError.Origin
   ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
-  args?: (command: string) => number
+  more?: Pick<Particulars, "looks"> & { readonly args?: (command: string) => number }
 ): Command<A, Failure | BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const checkedTube = Argument.tubeName(name, tube)
-    const more = args === undefined ? "" : ` ${args(name)}`
+    const args = more?.args === undefined ? "" : ` ${more.args(name)}`
     return command<A, Failure | BeanstalkError.TubeNotFound>(
       name,
-      `${checkedTube}${more}`,
+      `${checkedTube}${args}`,
       (reply, origin) =>
         reply._tag === "NotFound"
           ? failure(new BeanstalkError.TubeNotFound({ ...origin, tube: checkedTube }))
-          : meaning(reply, origin)
+          : meaning(reply, origin),
+      { looks: more?.looks ?? false }
     )
   })
 
@@ -714,7 +735,8 @@ export const statsTube = (
   aboutTube(
     "stats-tube",
     tube,
-    documented(Stats.readTubeStats)
+    documented(Stats.readTubeStats),
+    looking
   )
 
 /**
@@ -727,7 +749,7 @@ export const pauseTube = (
   tube: string,
   duration: DurationInput
 ): Command<void, BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
-  aboutTube("pause-tube", tube, answered("Paused"), (name) => Argument.pause(name, duration))
+  aboutTube("pause-tube", tube, answered("Paused"), { args: (name) => Argument.pause(name, duration) })
 
 /**
  * `stats`: the statistics of the server.
@@ -738,7 +760,8 @@ export const pauseTube = (
 export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStats>(
   "stats",
   "",
-  documented(Stats.readServerStats)
+  documented(Stats.readServerStats),
+  looking
 )
 
 /**
@@ -750,14 +773,16 @@ export const stats: Command<Stats.ServerStats, never> = command<Stats.ServerStat
 export const serverInfo: Command<Stats.ServerInfo, never> = command<Stats.ServerInfo>(
   "stats",
   "",
-  documented(Stats.readServerInfo)
+  documented(Stats.readServerInfo),
+  looking
 )
 
 const listing = (name: string) =>
   command<ReadonlyArray<TubeName>>(
     name,
     "",
-    documented(Stats.readTubeNames)
+    documented(Stats.readTubeNames),
+    looking
   )
 
 /**
@@ -786,7 +811,7 @@ export const listTubeUsed: Command<TubeName, never> = command(
   "list-tube-used",
   "",
   (reply) => reply._tag === "Using" ? success(reply.tube) : undefined,
-  { tube: inUse }
+  { tube: inUse, looks: true }
 )
 
 /**

@@ -1,6 +1,11 @@
 /**
  * @since 0.1.0
  */
+export * as BeanstalkClient from "./BeanstalkClient.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as BeanstalkConnection from "./BeanstalkConnection.ts"
 
 /**
@@ -32,6 +37,11 @@ export * as Job from "./Job.ts"
  * @since 0.1.0
  */
 export * as Stats from "./Stats.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Tube from "./Tube.ts"
 
 /**
  * @since 0.1.0

@@ -110,6 +110,47 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new BeanstalkError.InvalidText({ id, encoding: "utf-9", reason: "UnknownEncoding" }),
     tells: [id, "\"utf-9\"", "TextDecoder"]
+  },
+  {
+    error: new BeanstalkError.ConnectFailed({ address, reason: "Closed", detail: "the client is closed" }),
+    tells: [address, "the client is closed", "scope"],
+    connection: true
+  },
+  {
+    error: new BeanstalkError.PutAllStopped({
+      address,
+      tube,
+      acknowledged: 12,
+      sent: 15,
+      failures: [
+        { index: 12, error: new BeanstalkError.Draining(origin) },
+        { index: 13, error: new BeanstalkError.Draining(origin) }
+      ]
+    }),
+    tells: [address, tube, "body 12", "drain mode", "1 that had been sent behind it", "index 15"]
+  },
+  {
+    error: new BeanstalkError.BulkStopped({
+      command: "move",
+      address,
+      tube,
+      done: { ready: 3, delayed: 4, buried: 5 },
+      cause: new BeanstalkError.Draining(origin)
+    }),
+    tells: ["move", address, tube, "3 ready", "4 delayed", "5 buried", "drain mode"]
+  },
+  {
+    error: new BeanstalkError.PayloadError({
+      tube,
+      direction: "decode",
+      id,
+      issues: [{ path: ".url", expected: "string" }, { path: "[*]", expected: "number" }]
+    }),
+    tells: [tube, id, "string at .url; number at [*]"]
+  },
+  {
+    error: new BeanstalkError.PayloadError({ tube, direction: "encode", issues: [{ path: "", expected: "string" }] }),
+    tells: [tube, "expected string"]
   }
 ]
 
@@ -132,7 +173,10 @@ const tags: Readonly<Record<BeanstalkError.BeanstalkError["_tag"], true>> = {
   ConnectFailed: true,
   ConnectionLost: true,
   ProtocolViolation: true,
-  InvalidText: true
+  InvalidText: true,
+  PutAllStopped: true,
+  BulkStopped: true,
+  PayloadError: true
 }
 
 const strangers: ReadonlyArray<unknown> = [

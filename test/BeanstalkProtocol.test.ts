@@ -470,7 +470,7 @@ const answers: ReadonlyArray<readonly [AnyCommand, Readonly<Record<string, Meani
   [valid(Protocol.put("secret")), {
     "INSERTED 7\r\n": succeeds("7"),
     "BURIED 7\r\n": fails("Buried", { id: "7" }),
-    "JOB_TOO_BIG\r\n": fails("JobTooBig", { size: 6 }),
+    "JOB_TOO_BIG\r\n": fails("JobTooBig", { size: 6, limit: undefined }),
     "DRAINING\r\n": fails("Draining"),
     "EXPECTED_CRLF\r\n": failsUnsafe("ExpectedCRLF"),
     "BAD_FORMAT\r\n": failsUnsafe("BadFormat"),
@@ -607,7 +607,10 @@ describe("replies", () => {
     const body = bytes("hello")
     const made = valid(Protocol.put(body))
     structuredClone(body, { transfer: [body.buffer] })
-    assert.deepStrictEqual(meaning(made, replyIn("JOB_TOO_BIG\r\n")), fails("JobTooBig", { size: 5 })("put"))
+    assert.deepStrictEqual(
+      meaning(made, replyIn("JOB_TOO_BIG\r\n")),
+      fails("JobTooBig", { size: 5, limit: undefined })("put")
+    )
   })
 
   it("hostile input 7: no failure of any command tells what is in a body", () => {

@@ -34,9 +34,10 @@ describe("the types", () => {
 
   it("name every command there is, and nothing else", () => {
     type Member = {
-      [Name in keyof Connection]: Running<Connection[Name]> extends Effect.Effect<infer _A, infer _E, infer _R> ? Name
+      [Name in Exclude<keyof Connection, "ended">]: Running<Connection[Name]> extends
+        Effect.Effect<infer _A, infer _E, infer _R> ? Name
         : never
-    }[keyof Connection]
+    }[Exclude<keyof Connection, "ended">]
     expectTypeOf<Member>().toEqualTypeOf<keyof Commands>()
   })
 

@@ -51,6 +51,12 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
       `must be 1 to 200 of the characters A-Z a-z 0-9 - + / ; . $ _ ( ) and not begin with -, but is ${show(value)}`
     )
 
+/** Where what is moved must not come from: it would be moved again, for ever. */
+export const anotherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
+  value === than
+    ? refuse(command, "to", `must be another tube than ${show(than)}`)
+    : tubeName(command, value, "to")
+
 /** As the server will print it: leading zeros are allowed, but mean nothing. */
 export const jobId = (command: string, value: string): JobId => {
   if (typeof value === "string" && isJobId(value)) {

@@ -25,13 +25,13 @@ export interface PipelineOptions {
   readonly onWritable: () => void
   /** `deadline` may have come closer. */
   readonly onDeadline: () => void
-  /** Everything is settled, and nothing more will be taken or written. */
+  /** Nothing more is taken or written, and what still waits is lost: called before anybody hears of it. */
   readonly onEnd: (ending: Ending) => void
   /** Sees every command and reply, bodies as sizes. */
   readonly trace: ((line: string) => void) | undefined
 }
 
-/** Why a pipeline is over. */
+/** Why a pipeline is over: in words, and what caused it. */
 export interface Ending {
   readonly reason: string
   readonly cause?: unknown
@@ -332,13 +332,13 @@ export class Pipeline {
     if (this.ending !== undefined) return
     this.ending = ending
     this.decoder.end()
+    this.options.onEnd(ending)
     for (let entry = this.inFlight.shift(); entry !== undefined; entry = this.inFlight.shift()) {
       this.lose(entry, "Unknown", ending)
     }
     for (let entry = this.queued.shift(); entry !== undefined; entry = this.queued.shift()) {
       this.lose(entry, "NotSent", ending)
     }
-    this.options.onEnd(ending)
   }
 
   private lose(entry: Entry, outcome: ConnectionLost["outcome"], ending: Ending): void {

@@ -18,6 +18,7 @@ export type Reply =
   | { readonly _tag: "Reserved"; readonly id: JobId; readonly body: Uint8Array }
   | { readonly _tag: "Found"; readonly id: JobId; readonly body: Uint8Array }
   | { readonly _tag: "Ok"; readonly body: Uint8Array }
+  | { readonly _tag: "JobTooBig"; readonly limit?: number | undefined }
   | { readonly _tag: "Closed" }
   | { readonly _tag: "Nonsense"; readonly description: string }
 
@@ -34,7 +35,6 @@ interface Word {
     | "TimedOut"
     | "DeadlineSoon"
     | "ExpectedCRLF"
-    | "JobTooBig"
     | "Draining"
     | "OutOfMemory"
     | "InternalError"
@@ -42,7 +42,7 @@ interface Word {
     | "UnknownCommand"
 }
 
-const words: ReadonlyMap<string, Word> = new Map([
+const words: ReadonlyMap<string, Reply> = new Map([
   ["BURIED", { _tag: "Buried" }],
   ["DELETED", { _tag: "Deleted" }],
   ["RELEASED", { _tag: "Released" }],

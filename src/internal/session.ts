@@ -4,6 +4,7 @@
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
@@ -20,6 +21,10 @@ import { turn } from "./turn.ts"
 export interface Session {
   /** Sends a command and waits for its answer. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError>
+  /** Sends a command for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. */
+  readonly submit: <A, Failure>(command: Command<A, Failure>, settle: (outcome: Outcome<A, Failure>) => void) => void
+  /** Succeeds when the session is over, with why. */
+  readonly ended: Effect.Effect<Ending>
 }
 
 export interface SessionOptions
@@ -27,16 +32,18 @@ export interface SessionOptions
 {
   /** Called when the socket has been opened. */
   readonly onOpen: () => void
+  /** Called when the session is over, before anybody can know it from a command that was lost. */
+  readonly onEnd: () => void
 }
 
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
-export const start = Effect.fnUntraced(function*({ onOpen, ...options }: SessionOptions) {
+export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
   const clock = yield* Effect.clock
   // Its milliseconds follow the wall clock, which may be set; its nanoseconds do not.
   const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
   const nearer = Effect.unsafeMakeLatch()
-  const ended = Effect.unsafeMakeLatch()
+  const ended = yield* Deferred.make<Ending>()
   /** The deadline that the watching fiber sleeps for. */
   let watchedFor = Number.POSITIVE_INFINITY
   let opened = false
@@ -55,7 +62,10 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
     onDeadline: () => {
       if (pipeline.deadline() < watchedFor) nearer.unsafeOpen()
     },
-    onEnd: () => ended.unsafeOpen(),
+    onEnd: (ending) => {
+      onEnd()
+      Deferred.unsafeDone(ended, Exit.succeed(ending))
+    },
     trace: yield* tracing
   })
 
@@ -107,7 +117,7 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
   })
 
   yield* Effect.all([reading, watching], { concurrency: "unbounded", discard: true }).pipe(
-    Effect.raceFirst(ended.await),
+    Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
     // Every command that was lost tells of it: there is nobody else to tell.
     Effect.catchAllCause(() => Effect.void),
@@ -115,7 +125,11 @@ export const start = Effect.fnUntraced(function*({ onOpen, ...options }: Session
     Effect.forkScoped
   )
 
-  const session: Session = { send: (command) => send(pipeline, command) }
+  const session: Session = {
+    send: (command) => send(pipeline, command),
+    submit: (command, settle) => void pipeline.submit(command, settle),
+    ended: Deferred.await(ended)
+  }
   return session
 })
 
@@ -147,7 +161,8 @@ const send = <A, Failure>(
     })
   })
 
-const toEffect = <A, Failure>(outcome: Outcome<A, Failure>): Effect.Effect<A, Failure | CommandError> => {
+/** An outcome as a fiber knows it. */
+export const toEffect = <A, Failure>(outcome: Outcome<A, Failure>): Effect.Effect<A, Failure | CommandError> => {
   switch (outcome._tag) {
     case "Success":
       return Effect.succeed(outcome.value)

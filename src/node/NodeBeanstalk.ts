@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as BeanstalkClient from "../BeanstalkClient.ts"
 import * as BeanstalkConnection from "../BeanstalkConnection.ts"
 import type { ConnectFailed, InvalidArgument } from "../BeanstalkError.ts"
 import type { Connector } from "../Connector.ts"
@@ -79,3 +80,50 @@ export const layerConnectionEnv: Layer.Layer<
   BeanstalkConnection.BeanstalkConnection,
   ConnectFailed | InvalidArgument | ConfigError.ConfigError
 > = Layer.provide(BeanstalkConnection.layer(), NodeConnector.layerEnv)
+
+/**
+ * Where the server is, and what the client is told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClientOptions = ServerOptions & BeanstalkClient.Options
+
+/**
+ * A client. It opens nothing before it is used, and heals by itself.
+ *
+ * **Example**
+ *
+ * ```ts
+ * Effect.provide(program, NodeBeanstalk.layerClient({ url: "beanstalk://localhost:11300" }))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (
+  options: ClientOptions = {}
+): Layer.Layer<BeanstalkClient.BeanstalkClient, InvalidArgument> =>
+  Layer.provide(BeanstalkClient.layer(options), connector(options))
+
+/**
+ * A client, with options from `Config`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientConfig = (
+  options: Config.Config.Wrap<ClientOptions>
+): Layer.Layer<BeanstalkClient.BeanstalkClient, InvalidArgument | ConfigError.ConfigError> =>
+  Layer.unwrapEffect(Effect.map(Config.unwrap(options), layerClient))
+
+/**
+ * A client of the server that `BEANSTALKD_URL` names.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientEnv: Layer.Layer<
+  BeanstalkClient.BeanstalkClient,
+  InvalidArgument | ConfigError.ConfigError
+> = Layer.provide(BeanstalkClient.layer(), NodeConnector.layerEnv)

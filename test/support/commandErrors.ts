@@ -46,5 +46,8 @@ export const tags = [
   "InvalidText",
   "ConnectFailed",
   "ConnectionLost",
-  "ProtocolViolation"
+  "ProtocolViolation",
+  "PutAllStopped",
+  "BulkStopped",
+  "PayloadError"
 ] as const

@@ -1,0 +1,485 @@
+/**
+ * One beanstalkd as a program sees it: many connections, of which nobody has to think.
+ *
+ * What needs no reservation goes over one shared connection, which opens on first use and comes back by itself when it is
+ * lost. The tube is always named, so nothing is ever put where somebody else happened to be. What reserves gets a
+ * connection of its own, a {@link Client.lease | lease}.
+ *
+ * **Example** (put a job, whatever the server is doing)
+ *
+ * ```ts
+ * Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   return yield* client.put("URLs-to-fetch", "http://example.org/", { ttr: "3 minutes" })
+ * }).pipe(Effect.provide(NodeBeanstalk.layerClient({ url: "beanstalk://localhost" })))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as BeanstalkConnection from "./BeanstalkConnection.ts"
+import * as BeanstalkError from "./BeanstalkError.ts"
+import * as Protocol from "./BeanstalkProtocol.ts"
+import { Connector } from "./Connector.ts"
+import * as Argument from "./internal/argument.ts"
+import type { Line } from "./internal/batch.ts"
+import * as Link from "./internal/link.ts"
+import * as Moving from "./internal/moving.ts"
+import * as Opening from "./internal/opening.ts"
+import * as Putting from "./internal/putting.ts"
+import * as Tidying from "./internal/tidying.ts"
+import type { JobId, PeekedJob, TubeName } from "./Job.ts"
+import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-beanstalk/BeanstalkClient"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-beanstalk/BeanstalkClient"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// models
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What a client may be told. What is not about reconnecting holds for each of its connections.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Opening.OpeningOptions {
+  /**
+   * When to try again once the shared connection is lost or cannot be made, from the beginning for each outage. Its input
+   * is what was lost. When it is done, the client is idle until it is needed again.
+   *
+   * Default: after 50 ms at most, then twice as long each time up to 5 seconds, without end, and each time a random part of
+   * it, so that many clients do not meet a server at once that has been restarted.
+   */
+  readonly reconnect?: Schedule.Schedule<unknown, Lost> | undefined
+  /** How long commands wait for a connection before they fail with `ConnectFailed`. Default: 10 seconds. */
+  readonly offlineTimeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * What the shared connection of a client is doing.
+ *
+ * - `Idle`: it has not been needed yet, or `reconnect` was done.
+ * - `Connecting`: an attempt is being made, the first since it was idle or lost, or a later one.
+ * - `Connected`: with this version, and this instance, of beanstalkd. Another instance at the same address has other jobs.
+ * - `Lost`: the connection ended, or the attempt failed, in which case the cause is a `ConnectFailed`.
+ * - `Closed`: the scope of the client is closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type State = Data.TaggedEnum<{
+  Idle: {}
+  Connecting: { readonly attempt: number }
+  Connected: { readonly server: ServerInfo }
+  Lost: BeanstalkConnection.Ending
+  Closed: {}
+}>
+
+/**
+ * Constructors and matchers of {@link State}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const State: Data.TaggedEnum.Constructor<State> = Link.State
+
+/**
+ * The state in which a connection was lost, or could not be made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lost = Data.TaggedEnum.Value<State, "Lost">
+
+/**
+ * What a command can fail with that is sent by a client, whatever it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFailed
+
+/**
+ * How many jobs were dealt with, by the state they were in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tally {
+  readonly ready: number
+  readonly delayed: number
+  readonly buried: number
+}
+
+/**
+ * What `putAll` may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PutAllOptions extends Protocol.JobOptions {
+  /** How many bodies may be sent before the ids of the first of them have been taken from the stream. Default: 1,024. */
+  readonly window?: number | undefined
+}
+
+/**
+ * What `purge` and `move` may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BulkOptions {
+  /** Which jobs. Default: all of them, `["ready", "delayed", "buried"]`, in the order given. */
+  readonly states?: ReadonlyArray<keyof Tally> | undefined
+  /** How many jobs at most. Default: until there is none left, which a busy producer can make take for ever. */
+  readonly bound?: number | undefined
+  /** Runs after every batch, with what has been done so far. */
+  readonly onProgress?: ((done: Tally) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * A beanstalkd.
+ *
+ * **Details**
+ *
+ * Every command can fail with a {@link ClientError}. `ConnectFailed` means that there was no connection for `offlineTimeout`.
+ * When the connection dies under a command, what was never written is sent on the next one, and so is what only looks
+ * (`peek…`, `stats…`, `listTubes`). A `put`, `delete`, `kick`, … that was written fails with `ConnectionLost` and the
+ * outcome `Unknown`: it is never sent twice behind your back. What names a job is not sent to another instance of
+ * beanstalkd than the one the connection was to, where the id may denote another job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Client extends Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  /** What its connections are called. */
+  readonly name: string | undefined
+  /** The server as its `Connector` names it. */
+  readonly address: string
+  /** Waits for the shared connection, as a command does, and tells which server it is to. */
+  readonly ready: Effect.Effect<ServerInfo, BeanstalkError.ConnectFailed>
+  /** What the shared connection is doing, and whatever it does from now on, until the client is closed. */
+  readonly changes: Stream.Stream<State>
+
+  // reserving ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * A connection of its own, which closes with its Scope: for whatever reserves. It watches `default`. One attempt is made;
+   * retry it if it is worth waiting for.
+   */
+  readonly lease: Effect.Effect<BeanstalkConnection.Connection, BeanstalkError.ConnectFailed, Scope.Scope>
+  /** The same with a name of its own, and tubes to use and watch from the start. */
+  readonly leaseWith: (
+    options: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch">
+  ) => Effect.Effect<
+    BeanstalkConnection.Connection,
+    BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument,
+    Scope.Scope
+  >
+
+  // producing ---------------------------------------------------------------------------------------------------------
+
+  /** Puts a job into a tube, and succeeds with its id. See {@link BeanstalkConnection.Connection.put}. */
+  readonly put: (
+    tube: string,
+    body: string | Uint8Array,
+    options?: Protocol.JobOptions
+  ) => Effect.Effect<JobId, BeanstalkError.PutError | BeanstalkError.ConnectFailed>
+  /**
+   * Puts every body of a stream into a tube, many at a time, and gives their ids in the same order.
+   *
+   * At the first body that fails nothing more is sent, what has been sent is waited for, its ids are given, and the stream
+   * fails with `PutAllStopped`, which tells what has become of each body. A `PayloadError` in place of a body is such a
+   * failure. If the bodies end with an error, so does the stream, behind the ids of all that came before. Interrupted, it
+   * logs how far it came.
+   */
+  readonly putAll: <E, R>(
+    tube: string,
+    bodies: Stream.Stream<string | Uint8Array | BeanstalkError.PayloadError, E, R>,
+    options?: PutAllOptions
+  ) => Stream.Stream<JobId, E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument, R>
+
+  // looking -----------------------------------------------------------------------------------------------------------
+
+  /** Looks at a job, in whatever tube and state. Fails with `JobNotFound` when there is none. */
+  readonly peek: (id: string) => Effect.Effect<PeekedJob, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
+  /** Looks at the job of a tube that would be reserved next; none when no job is ready. */
+  readonly peekReady: (
+    tube: string
+  ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
+  /** Looks at the delayed job of a tube that becomes ready next. */
+  readonly peekDelayed: (
+    tube: string
+  ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
+  /** Looks at the job of a tube that was buried first. */
+  readonly peekBuried: (
+    tube: string
+  ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
+  /** The statistics of a job. Fails with `JobNotFound` when there is none. */
+  readonly statsJob: (id: string) => Effect.Effect<JobStats, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
+  /** The statistics of a tube. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
+  readonly statsTube: (
+    tube: string
+  ) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed>
+  /** The statistics of the server. */
+  readonly stats: Effect.Effect<ServerStats, ClientError>
+  /** Every tube there is. */
+  readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, ClientError>
+
+  // tidying -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * Deletes a job that is ready, delayed or buried. Fails with `JobNotFound` when there is none such, or somebody has
+   * reserved it: that one is deleted by the connection that holds it.
+   */
+  readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
+  /**
+   * Makes up to `bound` buried jobs of a tube ready, the longest buried first; if there are none, delayed ones, the soonest
+   * due first. Succeeds with their number.
+   */
+  readonly kick: (
+    tube: string,
+    bound: number
+  ) => Effect.Effect<number, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
+  /** Makes one job ready, in whatever tube. Fails with `JobNotFound` when it is neither buried nor delayed. */
+  readonly kickJob: (id: string) => Effect.Effect<void, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
+  /**
+   * Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. Fails with `TubeNotFound` when nobody
+   * uses or watches the tube and no job is in it.
+   */
+  readonly pauseTube: (
+    tube: string,
+    duration: Duration.DurationInput
+  ) => Effect.Effect<void, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed>
+  /**
+   * Deletes the jobs of a tube, on a connection of its own, and succeeds with their numbers. Jobs that somebody holds stay.
+   *
+   * **Details**
+   *
+   * beanstalkd lists nothing. Ready jobs are reserved and deleted, hundreds in each round trip; delayed and buried ones are
+   * found by peeking, and by looking at the ids behind what was found. No job becomes ready by it. If it fails
+   * (`BulkStopped`), what it had reserved and not deleted is given back, and so it is when it is interrupted: then it logs
+   * how far it came.
+   */
+  readonly purge: (
+    tube: string,
+    options?: BulkOptions
+  ) => Effect.Effect<
+    Tally,
+    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
+  >
+  /**
+   * Moves the jobs of a tube to another, where they are as urgent as they were, and ready, delayed for as long (or up to a
+   * second longer), or buried. They get new ids, and their statistics begin anew.
+   *
+   * **Details**
+   *
+   * A copy is put before the original is deleted, so that no job is lost, whatever happens; if the connection is lost in
+   * between, the jobs of the last few hundred are in both. An original that somebody has reserved meanwhile stays, and its
+   * copy is deleted. Moving buried jobs needs beanstalkd 1.12.
+   */
+  readonly move: (
+    from: string,
+    to: string,
+    options?: BulkOptions
+  ) => Effect.Effect<
+    Tally,
+    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
+  >
+}
+
+/**
+ * The client of the surrounding program.
+ *
+ * @category tags
+ * @since 0.1.0
+ */
+export class BeanstalkClient extends Context.Tag("effect-beanstalk/BeanstalkClient")<BeanstalkClient, Client>() {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A client that closes with its Scope. It waits for nothing and opens nothing: the shared connection opens on first use, or
+ * with {@link Client.ready}. Fails with `InvalidArgument` when an option cannot be.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<Client, BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
+  Effect.gen(function*() {
+    const settings = Argument.checked(() => ({
+      ...Opening.settings(options),
+      offlineTimeout: Argument.patience("connect", "offlineTimeout", options.offlineTimeout ?? "10 seconds"),
+      reconnect: options.reconnect ?? defaultReconnect
+    }))
+    if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
+    const connector = yield* Connector
+    return client(options, connector, yield* Link.make(settings))
+  })
+
+/** The whole of each delay is left to chance: 200 clients of a server that comes back do not come back together. */
+const defaultReconnect = Schedule.exponential("50 millis").pipe(
+  Schedule.union(Schedule.spaced("5 seconds")),
+  Schedule.jitteredWith({ min: 0, max: 1 })
+)
+
+/**
+ * A client as a Layer: one for everything that is built on the same reference of it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<BeanstalkClient, BeanstalkError.InvalidArgument, Connector> =>
+  Layer.scoped(BeanstalkClient, make(options))
+
+/**
+ * A client as a Layer whose options come from `Config`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<BeanstalkClient, BeanstalkError.InvalidArgument | ConfigError.ConfigError, Connector> =>
+  Layer.scoped(BeanstalkClient, Effect.flatMap(Config.unwrap(options), make))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the client
+// ---------------------------------------------------------------------------------------------------------------------
+
+const client = (options: Options, connector: Context.Tag.Service<Connector>, link: Link.Link): Client => {
+  const { address } = connector
+  const { changes, send, server: ready } = link
+  const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
+    command._tag === "Command" ? send(command) : command
+  const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
+    Effect.provideService(BeanstalkConnection.make({ ...options, ...own }), Connector, connector)
+  const bulk = bulkOf(options, connector)
+
+  return {
+    ...Inspectable.BaseProto,
+    [TypeId]: TypeId,
+    toJSON: () => ({ _id: "effect-beanstalk/BeanstalkClient", name: options.name, address }),
+    name: options.name,
+    address,
+    ready,
+    changes,
+
+    // Its options have been checked.
+    lease: Effect.catchTag(connect(), "InvalidArgument", Effect.die),
+    leaseWith: connect,
+
+    put: (tube, body, options) => check(Protocol.put(body, { ...options, tube })),
+    putAll: (tube, bodies, options) => putAll(link, { address, tube, ...options }, bodies),
+
+    peek: (id) => check(Protocol.peek(id)),
+    peekReady: (tube) => check(Protocol.peekReady({ tube })),
+    peekDelayed: (tube) => check(Protocol.peekDelayed({ tube })),
+    peekBuried: (tube) => check(Protocol.peekBuried({ tube })),
+    statsJob: (id) => check(Protocol.statsJob(id)),
+    statsTube: (tube) => check(Protocol.statsTube(tube)),
+    stats: send(Protocol.stats),
+    listTubes: send(Protocol.listTubes),
+
+    delete: (id) => check(Protocol.deleteJob(id)),
+    kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
+    kickJob: (id) => check(Protocol.kickJob(id)),
+    pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
+    purge: (tube, options) => bulk("purge", { tube, ...options }, Moving.purging),
+    move: (from, to, options) => {
+      const target = Argument.checked(() => Argument.anotherTube("move", to, { than: from }))
+      return target instanceof BeanstalkError.InvalidArgument
+        ? target
+        : bulk("move", { tube: from, ...options }, (line, tally) => Moving.moving(line, target, tally))
+    }
+  }
+}
+
+const putAll = <E, R>(
+  { submit }: Link.Link,
+  { address, tube, window: size = 1024, ...options }: PutAllOptions & {
+    readonly address: string
+    readonly tube: string
+  },
+  bodies: Stream.Stream<Putting.Body, E, R>
+): Stream.Stream<JobId, E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument, R> => {
+  const putting = Argument.checked((): Putting.Putting => {
+    const name = Argument.tubeName("put", tube)
+    const window = Argument.positive("putAll", "window", size)
+    const command = (body: string | Uint8Array) => Protocol.put(body, { ...options, tube: name })
+    // What is wrong with all of them is told before the first.
+    const first = command("")
+    if (first instanceof BeanstalkError.InvalidArgument) throw first
+    return { address, tube: name, window, command, submit }
+  })
+  return putting instanceof BeanstalkError.InvalidArgument ? Stream.fail(putting) : Putting.putAll(bodies, putting)
+}
+
+/** Works through a tube on a connection of its own. */
+const bulkOf = (options: Options, connector: Context.Tag.Service<Connector>) =>
+(
+  command: "purge" | "move",
+  { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"], tube }: BulkOptions & {
+    readonly tube: string
+  },
+  deedOf: (line: Line, tally: Tidying.Tally) => Tidying.Deed
+) =>
+  Effect.gen(function*() {
+    const checked = Argument.checked(() => ({
+      tube: Argument.tubeName(command, tube),
+      bound: bound === undefined ? Number.POSITIVE_INFINITY : Argument.unsigned(command, "bound", bound),
+      settings: Opening.settings({ ...options, watch: [tube] })
+    }))
+    if (checked instanceof BeanstalkError.InvalidArgument) return yield* checked
+    const { address } = connector
+    const tally = { ready: 0, delayed: 0, buried: 0 }
+    const line = yield* Opening.open(checked.settings)
+    yield* Tidying.tidy({
+      ...checked,
+      line,
+      states,
+      deed: deedOf(line, tally),
+      tally,
+      onProgress: Effect.suspend(() => onProgress({ ...tally }))
+    }).pipe(
+      Effect.mapError((cause) =>
+        new BeanstalkError.BulkStopped({ command, address, tube: checked.tube, done: { ...tally }, cause })
+      ),
+      Effect.onInterrupt(() =>
+        Effect.logInfo(
+          `${command} in tube ${tube} of beanstalkd at ${address} was interrupted ` +
+            `after ${tally.ready} ready, ${tally.delayed} delayed and ${tally.buried} buried jobs`
+        )
+      )
+    )
+    return tally
+  }).pipe(Effect.scoped, Effect.provideService(Connector, connector))

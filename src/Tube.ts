@@ -1,0 +1,317 @@
+/**
+ * A tube that knows what its jobs are: a name, a Schema for the payloads, and how its jobs are put.
+ *
+ * What goes in is encoded, what comes out is decoded, and neither is ever cast. It holds no connection: its methods use the
+ * {@link BeanstalkClient.BeanstalkClient} of the program.
+ *
+ * **Example** (a tube, a producer)
+ *
+ * ```ts
+ * const FetchUrl = Tube.make("URLs-to-fetch", { payload: Schema.Struct({ url: Schema.String }), ttr: "3 minutes" })
+ *
+ * const producer = FetchUrl.put({ url: "http://example.org/" })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Inspectable from "effect/Inspectable"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import { BeanstalkClient } from "./BeanstalkClient.ts"
+import type { BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
+import * as BeanstalkError from "./BeanstalkError.ts"
+import * as Protocol from "./BeanstalkProtocol.ts"
+import * as Argument from "./internal/argument.ts"
+import * as Payload from "./internal/payload.ts"
+import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
+import type { TubeStats } from "./Stats.ts"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-beanstalk/Tube"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-beanstalk/Tube"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// models
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * How the jobs of a tube are put, where a `put` does not say otherwise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Defaults extends Protocol.JobOptions {}
+
+/**
+ * A job that somebody looked at, with its payload.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Peeked<out A> {
+  readonly id: JobId
+  readonly payload: A
+}
+
+/**
+ * A tube whose jobs have payloads of type `A`. `R` are the services that its Schema needs.
+ *
+ * **Details**
+ *
+ * Whatever the server is asked can fail with a `ClientError`. A payload that does not encode, or a body that does not
+ * decode, is a `PayloadError`, which tells where and what was expected, and nothing of what is there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  readonly name: TubeName
+  readonly defaults: Defaults
+
+  // payloads ----------------------------------------------------------------------------------------------------------
+
+  /** The body for a payload: text for JSON and text, bytes for bytes. */
+  readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
+  /** The payload of a job. */
+  readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, BeanstalkError.PayloadError, R>
+
+  // producing ---------------------------------------------------------------------------------------------------------
+
+  /** Puts a job, and succeeds with its id. See `BeanstalkClient.put`. */
+  readonly put: (
+    payload: A,
+    options?: Protocol.JobOptions
+  ) => Effect.Effect<
+    JobId,
+    BeanstalkError.PayloadError | BeanstalkError.PutError | BeanstalkError.ConnectFailed,
+    BeanstalkClient | R
+  >
+  /**
+   * Puts every payload of a stream, many at a time, and gives the ids in the same order. See `BeanstalkClient.putAll`: a
+   * payload that does not encode stops it as one does that cannot be put.
+   */
+  readonly putAll: <E, R2>(
+    payloads: Stream.Stream<A, E, R2>,
+    options?: PutAllOptions
+  ) => Stream.Stream<
+    JobId,
+    E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument,
+    BeanstalkClient | R | R2
+  >
+  /** Puts everything that a stream is run into, and succeeds with the number of jobs. */
+  readonly sink: (
+    options?: PutAllOptions
+  ) => Sink.Sink<
+    number,
+    A,
+    never,
+    BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument,
+    BeanstalkClient | R
+  >
+
+  // looking -----------------------------------------------------------------------------------------------------------
+
+  /** Looks at the job that would be reserved next; none when no job is ready. */
+  readonly peekReady: Effect.Effect<
+    Option.Option<Peeked<A>>,
+    ClientError | BeanstalkError.PayloadError,
+    BeanstalkClient | R
+  >
+  /** Looks at the delayed job that becomes ready next. */
+  readonly peekDelayed: Effect.Effect<
+    Option.Option<Peeked<A>>,
+    ClientError | BeanstalkError.PayloadError,
+    BeanstalkClient | R
+  >
+  /** Looks at the job that was buried first. */
+  readonly peekBuried: Effect.Effect<
+    Option.Option<Peeked<A>>,
+    ClientError | BeanstalkError.PayloadError,
+    BeanstalkClient | R
+  >
+  /** Its statistics. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
+  readonly stats: Effect.Effect<TubeStats, ClientError | BeanstalkError.TubeNotFound, BeanstalkClient>
+
+  // tidying -----------------------------------------------------------------------------------------------------------
+
+  /** Makes up to `bound` buried jobs ready; if there are none, delayed ones. Succeeds with their number. */
+  readonly kick: (
+    bound: number
+  ) => Effect.Effect<number, BeanstalkError.TubeError | BeanstalkError.ConnectFailed, BeanstalkClient>
+  /** Lets nobody reserve from it for whole seconds, rounded up. Zero ends a pause. */
+  readonly pause: (
+    duration: Duration.DurationInput
+  ) => Effect.Effect<void, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed, BeanstalkClient>
+  /** Deletes its jobs. See `BeanstalkClient.purge`. */
+  readonly purge: (
+    options?: BulkOptions
+  ) => Effect.Effect<
+    Tally,
+    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped,
+    BeanstalkClient
+  >
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A tube whose bodies are JSON.
+ *
+ * Throws `InvalidArgument` for a name or a default that cannot be: it is meant to be a constant of the program.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const Email = Tube.make("emails", {
+ *   payload: Schema.Struct({ to: Schema.String, at: Schema.Date }),
+ *   priority: 100,
+ *   ttr: "1 minute"
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A, I, R = never>(
+  name: string,
+  options: Defaults & { readonly payload: Schema.Schema<A, I, R> }
+): Tube<A, R> => build(name, options, (tube) => Payload.codec(tube, Schema.parseJson(options.payload), Payload.text))
+
+/**
+ * A tube whose bodies are UTF-8 text, as it is, or as a Schema makes it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function text<A, R = never>(
+  name: string,
+  options: Defaults & { readonly payload: Schema.Schema<A, string, R> }
+): Tube<A, R>
+export function text(name: string, defaults?: Defaults): Tube<string>
+export function text<A, R>(
+  name: string,
+  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> } = {}
+): Tube<A, R> | Tube<string> {
+  return payload === undefined
+    ? build(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
+    : build(name, defaults, (tube) => Payload.codec(tube, payload, Payload.text))
+}
+
+/**
+ * A tube whose bodies are bytes, as they are, or as a Schema makes them.
+ *
+ * **Example** (MessagePack)
+ *
+ * ```ts
+ * const Measured = Tube.bytes("measured", { payload: MsgPack.schema(Measurement) })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function bytes<A, R = never>(
+  name: string,
+  options: Defaults & { readonly payload: Schema.Schema<A, Uint8Array, R> }
+): Tube<A, R>
+export function bytes(name: string, defaults?: Defaults): Tube<Uint8Array>
+export function bytes<A, R>(
+  name: string,
+  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> } = {}
+): Tube<A, R> | Tube<Uint8Array> {
+  return payload === undefined
+    ? build(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
+    : build(name, defaults, (tube) => Payload.codec(tube, payload, Payload.bytes))
+}
+
+const build = <A, R>(
+  text: string,
+  { delay, priority, ttr }: Defaults,
+  codecOf: (tube: TubeName) => Payload.Codec<A, R>
+): Tube<A, R> => {
+  const name = Argument.tubeName("put", text, "name")
+  const defaults: Defaults = { delay, priority, ttr }
+  const example = Protocol.put("", defaults)
+  if (example instanceof BeanstalkError.InvalidArgument) throw example
+  const { decode, encode } = codecOf(name)
+
+  const withDefaults = <Options extends Protocol.JobOptions>(options: Options | undefined) =>
+    options === undefined ? defaults : { ...defaults, ...options }
+  const decoded = Effect.flatMap((found: Option.Option<PeekedJob>) =>
+    Effect.transposeOption(
+      Option.map(found, (job) => Effect.map(decode(job), (payload): Peeked<A> => ({ id: job.id, payload })))
+    )
+  )
+  const encodeAll = (payloads: Chunk.Chunk<A>) =>
+    Effect.map(Effect.forEach(payloads, (payload) => Effect.merge(encode(payload))), Chunk.unsafeFromArray)
+  const putAll: Tube<A, R>["putAll"] = (payloads, options) =>
+    Stream.unwrap(
+      Effect.map(BeanstalkClient, (client) =>
+        client.putAll(name, Stream.mapChunksEffect(payloads, encodeAll), withDefaults(options)))
+    )
+
+  return {
+    ...Inspectable.BaseProto,
+    [TypeId]: TypeId,
+    toJSON: () => ({ _id: "effect-beanstalk/Tube", name }),
+    name,
+    defaults,
+
+    encode,
+    decode,
+
+    put: (payload, options) =>
+      Effect.flatMap(
+        BeanstalkClient,
+        (client) => Effect.flatMap(encode(payload), (body) => client.put(name, body, withDefaults(options)))
+      ),
+    putAll,
+    sink: (options) => Sink.unwrapScoped(through((payloads: Stream.Stream<A>) => putAll(payloads, options))),
+
+    peekReady: decoded(ask((client) => client.peekReady(name))),
+    peekDelayed: decoded(ask((client) => client.peekDelayed(name))),
+    peekBuried: decoded(ask((client) => client.peekBuried(name))),
+    stats: ask((client) => client.statsTube(name)),
+
+    kick: (bound) => Effect.flatMap(BeanstalkClient, (client) => client.kick(name, bound)),
+    pause: (duration) => Effect.flatMap(BeanstalkClient, (client) => client.pauseTube(name, duration)),
+    purge: (options) => Effect.flatMap(BeanstalkClient, (client) => client.purge(name, options))
+  }
+}
+
+/** Asks for what needs no other argument than the name, which has been checked. */
+const ask = <A, E>(question: (client: Client) => Effect.Effect<A, E | BeanstalkError.InvalidArgument>) =>
+  Effect.flatMap(BeanstalkClient, question).pipe(
+    Effect.catchIf((error) => error instanceof BeanstalkError.InvalidArgument, Effect.die)
+  )
+
+/** A Sink from what is done with a stream: it counts what comes out there. */
+const through = <A, B, E, R>(run: (elements: Stream.Stream<A>) => Stream.Stream<B, E, R>) =>
+  Effect.gen(function*() {
+    const mailbox = yield* Mailbox.make<A>({ capacity: 1024 })
+    const running = yield* Stream.runCount(run(Mailbox.toStream(mailbox))).pipe(
+      Effect.ensuring(mailbox.shutdown),
+      Effect.forkScoped
+    )
+    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) =>
+      // What is not taken any more is not wanted: it has failed.
+      Effect.flatMap(mailbox.offerAll(chunk), (rest) => Chunk.isEmpty(rest) ? Effect.void : Fiber.join(running))
+    ).pipe(Sink.mapEffect(() => Effect.zipRight(mailbox.end, Fiber.join(running))))
+  })

@@ -1,0 +1,156 @@
+/** What can be done with all jobs of a tube: to delete them, and to move them to another. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { Buried, type PutError } from "../BeanstalkError.ts"
+import * as Protocol from "../BeanstalkProtocol.ts"
+import type { JobId, PeekedJob, ReservedJob, TubeName } from "../Job.ts"
+import type { JobStats } from "../Stats.ts"
+import { answers, certain, type Line, present, sendAll } from "./batch.ts"
+import type { Outcome } from "./pipeline.ts"
+import type { Deed, JobState, Tally } from "./tidying.ts"
+
+/** Succeeds with whether each was deleted: not if it was gone, or in somebody's hands. */
+const deleteAll = (line: Line, ids: ReadonlyArray<JobId>): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
+  Effect.map(
+    answers(line, ids.map((id) => certain(Protocol.deleteJob(id)))),
+    (deleted) => deleted.map((answer) => answer !== undefined)
+  )
+
+/** What both send leaves in one write. */
+const together = <A, B>(one: Effect.Effect<A, PutError>, other: Effect.Effect<B, PutError>) =>
+  Effect.all([one, other], { concurrency: "unbounded" })
+
+/** Deletes jobs. */
+export const purging = (line: Line, tally: Tally): Deed => {
+  const purge = (state: JobState, ids: ReadonlyArray<JobId>) =>
+    Effect.map(deleteAll(line, ids), (deleted) => {
+      tally[state] += deleted.filter((was) => was).length
+    })
+  return {
+    reserved: (jobs) => Effect.uninterruptible(purge("ready", jobs.map(({ id }) => id))),
+    found: (state, ids, next) =>
+      Effect.uninterruptible(Effect.map(together(purge(state, ids), next), ([, following]) => following))
+  }
+}
+
+/** A job to be moved, with all that its copy must have. */
+interface Original {
+  readonly id: JobId
+  readonly body: Uint8Array
+  readonly stats: JobStats
+}
+
+/** One that has been copied. */
+interface Copied {
+  readonly original: Original
+  readonly copy: JobId
+}
+
+/**
+ * Moves jobs to another tube, where they are what they were: as urgent, and ready, delayed for as long, or buried.
+ *
+ * A copy is put before the original is deleted, so that no job can be lost in between. If the original has got into
+ * somebody's hands meanwhile, it is the copy that is deleted.
+ */
+export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
+  const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
+    Effect.gen(function*() {
+      const outcomes = yield* sendAll(line, originals.map((original) => copyOf(original, state, to)))
+      const copied = originals.flatMap((original, index) => {
+        const copy = idOf(outcomes[index])
+        return copy === undefined ? [] : [{ original, copy }]
+      })
+      if (state === "buried") yield* Effect.tapError(buryCopies(line, copied), () => undo(copied))
+
+      const deletion = deleteAll(line, copied.map(({ original }) => original.id))
+      const settle = (deleted: ReadonlyArray<boolean>) => {
+        tally[state] += deleted.filter((was) => was).length
+        return undo(copied.filter((_, index) => deleted[index] === false))
+      }
+      const failed = outcomes.find((outcome) => outcome._tag === "Failure")
+      if (failed !== undefined) {
+        return yield* Effect.zipRight(Effect.flatMap(deletion, settle), Effect.fail(failed.error))
+      }
+      const [deleted, following] = yield* together(deletion, next)
+      yield* settle(deleted)
+      return following
+    }).pipe(Effect.uninterruptible)
+
+  const undo = (copied: ReadonlyArray<Copied>) => deleteAll(line, copied.map(({ copy }) => copy))
+
+  const reserved: Deed["reserved"] = (jobs) =>
+    Effect.flatMap(
+      lookAt(line, jobs.map(({ id }) => id)),
+      (stats) => move("ready", originalsOf(jobs, stats, "reserved"), Effect.void)
+    )
+
+  return {
+    reserved,
+    found: (state, ids, next) =>
+      state === "ready"
+        ? Effect.zipRight(Effect.flatMap(holdAll(line, ids), reserved), next)
+        : Effect.flatMap(
+          together(peekAll(line, ids), lookAt(line, ids)),
+          ([jobs, stats]) => move(state, originalsOf(jobs, stats, state), next)
+        )
+  }
+}
+
+const holdAll = (line: Line, ids: ReadonlyArray<JobId>) =>
+  present(line, ids.map((id) => certain(Protocol.reserveJob(id))))
+
+const peekAll = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.peek(id))))
+
+const lookAt = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.statsJob(id))))
+
+/** Those that are still in the state in which they were found. */
+const originalsOf = (
+  jobs: ReadonlyArray<ReservedJob | PeekedJob>,
+  stats: ReadonlyArray<JobStats>,
+  state: JobStats["state"]
+): ReadonlyArray<Original> => {
+  const byId = new Map(stats.map((job) => [job.id, job]))
+  return jobs.flatMap(({ body, id }) => {
+    const found = byId.get(id)
+    return found?.state === state ? [{ id, body, stats: found }] : []
+  })
+}
+
+/** Longer than any server lives: what is to be buried must not become ready before it is. */
+const never = 2 ** 32 - 1
+
+const copyOf = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
+  certain(Protocol.put(body, {
+    tube,
+    priority: stats.pri,
+    ttr: Duration.seconds(stats.ttr),
+    delay: Duration.seconds(delayOf(stats, state))
+  }))
+
+/** The time left is in whole seconds, rounded down: the copy must not be early. */
+const delayOf = ({ timeLeft }: JobStats, state: JobState) => {
+  switch (state) {
+    case "ready":
+      return 0
+    case "delayed":
+      return Math.max(timeLeft, 0) + 1
+    case "buried":
+      return never
+  }
+}
+
+/** The id of a copy that has been stored. */
+const idOf = (outcome: Outcome<JobId, PutError> | undefined): JobId | undefined => {
+  if (outcome?._tag === "Success") return outcome.value
+  return outcome?._tag === "Failure" && outcome.error instanceof Buried ? outcome.error.id : undefined
+}
+
+/** Only what is reserved can be buried. Both leave in one write, so that nothing can come in between. */
+const buryCopies = (line: Line, copied: ReadonlyArray<Copied>) =>
+  answers<unknown>(
+    line,
+    copied.flatMap(({ copy, original }) => [
+      certain(Protocol.reserveJob(copy)),
+      certain(Protocol.bury(copy, original.stats.pri))
+    ])
+  )
