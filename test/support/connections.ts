@@ -132,8 +132,10 @@ export const idOf = (server: Pick<Listening, "connect">) =>
 /** A port of this machine where `onConnection` answers, until the scope closes and cuts whatever is connected. */
 export const listen = (
   onConnection: (client: Net.Socket) => void,
-  { host = "127.0.0.1", make = (onConnection) => Net.createServer(onConnection) }: {
+  { host = "127.0.0.1", make = (onConnection) => Net.createServer(onConnection), port = 0 }: {
     readonly host?: string
+    /** Default: any that is free. */
+    readonly port?: number
     readonly make?: (onConnection: (client: Net.Socket) => void) => Net.Server
   } = {}
 ): Effect.Effect<{ readonly host: string; readonly port: number }, never, Scope.Scope> =>
@@ -147,7 +149,7 @@ export const listen = (
     return yield* Effect.acquireRelease(
       Effect.async<{ readonly host: string; readonly port: number }>((resume) => {
         listener.once("error", (error) => resume(Effect.die(error)))
-        listener.listen(0, host, () => {
+        listener.listen(port, host, () => {
           const address = listener.address()
           const port = typeof address === "object" && address !== null ? address.port : 0
           resume(Effect.succeed({ host, port }))

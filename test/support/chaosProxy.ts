@@ -1,0 +1,140 @@
+/**
+ * A bad network between a client and a server, on a port of its own: what each way of its connections does to bytes can
+ * be changed at any time, connections can be cut, and the port can be closed.
+ *
+ * ```ts
+ * const proxy = yield* ChaosProxy.make(server, { latency: "1 millis", chunk: 1 })
+ * const beanstalk = yield* openTo(proxy)
+ * yield* proxy.set({ silence: true }, "toClient")
+ * ```
+ */
+import type { Connector } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as ScopedRef from "effect/ScopedRef"
+import * as Net from "node:net"
+import { type Conditions, type Ending, endSocket } from "./chaosLine.ts"
+import { type Connection, Link, type Way } from "./chaosLink.ts"
+import { connectorTo, listen } from "./connections.ts"
+import { Random } from "./random.ts"
+import type { Listening } from "./server.ts"
+
+export type { Conditions, Ending, Traffic } from "./chaosLine.ts"
+export type { Connection, Way } from "./chaosLink.ts"
+
+export interface ChaosProxy {
+  readonly target: { readonly host: string; readonly port: number }
+  /** The same for the client. */
+  readonly connector: Layer.Layer<Connector.Connector>
+  /** The same for `net.connect`. */
+  readonly connect: () => Net.Socket
+  /** Changes the conditions it names, one way or both, for the connections that are open and for those to come. */
+  readonly set: (conditions: Conditions, way?: Way) => Effect.Effect<void>
+  /** Lifts all conditions, both ways. */
+  readonly heal: Effect.Effect<void>
+  /** Ends the connections that are open, now; what is on its way is lost. */
+  readonly cut: (ending: Ending) => Effect.Effect<void>
+  /** Ends one way of the connections that are open, now, with a FIN; the other way goes on. */
+  readonly halfClose: (way: Way) => Effect.Effect<void>
+  /** Ends every new connection at once; those that are open go on. */
+  readonly refuse: (ending: Ending) => Effect.Effect<void>
+  /** Closes the port, and with it every connection. */
+  readonly close: Effect.Effect<void>
+  /** Listens on the same port again, and refuses nobody. */
+  readonly reopen: Effect.Effect<void>
+  /** Every connection that was made so far, in order, also those that were refused. */
+  readonly connections: Effect.Effect<ReadonlyArray<Connection>>
+}
+
+/** The conditions both ways, to begin with. */
+export interface Options extends Conditions {
+  /** Keep the bytes that are seen. Default: no. */
+  readonly record?: boolean | undefined
+  /** What jitter comes from. Default: 1. */
+  readonly seed?: number | undefined
+}
+
+const ways: ReadonlyArray<Way> = ["toServer", "toClient"]
+
+/** A side that has ended its own way may still listen. */
+const createHalfOpenServer = (onConnection: (client: Net.Socket) => void) =>
+  Net.createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
+
+const refused = (madeAt: number): Connection => {
+  const nothing = { passed: 0, seen: Buffer.alloc(0) }
+  return { madeAt, isOpen: false, toServer: nothing, toClient: nothing }
+}
+
+/** A proxy in front of the server until the scope closes. */
+export const make = (
+  server: Pick<Listening, "connect">,
+  { record = false, seed = 1, ...initial }: Options = {}
+): Effect.Effect<ChaosProxy, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const conditions: Record<Way, Conditions> = { toServer: initial, toClient: initial }
+    const random = new Random(seed)
+    const links = new Set<Link>()
+    const journal: Array<() => Connection> = []
+    let refusal: Ending | undefined
+
+    const optionsOf = (way: Way) => ({
+      conditions: () => conditions[way],
+      // Each line has numbers of its own: what it takes depends on nothing but what goes through it.
+      random: new Random(random.between(0, 2 ** 32 - 1)),
+      record
+    })
+
+    const admit = (client: Net.Socket) => {
+      const link = new Link(client, server.connect(), optionsOf)
+      links.add(link)
+      journal.push(() => link.connection)
+      return Effect.ensuring(link.run, Effect.sync(() => links.delete(link)))
+    }
+
+    const turnAway = (client: Net.Socket, ending: Ending) => {
+      const connection = refused(performance.now())
+      journal.push(() => connection)
+      endSocket(client.resume(), ending)
+    }
+
+    const open = (port: number) =>
+      Effect.gen(function*() {
+        const run = yield* FiberSet.makeRuntime()
+        const onConnection = (client: Net.Socket) => {
+          // The port is opened uninterruptibly, and what runs behind it would be too.
+          if (refusal === undefined) run(Effect.interruptible(admit(client)))
+          else turnAway(client, refusal)
+        }
+        return yield* listen(onConnection, { port, make: createHalfOpenServer })
+      })
+
+    const door = yield* ScopedRef.fromAcquire(Effect.asSome(open(0)))
+    const target = yield* Effect.orDie(Effect.flatten(ScopedRef.get(door)))
+
+    const change = (conditionsOf: (way: Way) => Conditions) =>
+      Effect.sync(() => {
+        for (const way of ways) conditions[way] = conditionsOf(way)
+        for (const link of links) link.cutIfDue()
+      })
+
+    return {
+      target,
+      connector: connectorTo(target),
+      connect: () => Net.connect(target),
+      set: (changed, only) =>
+        change((way) => only === undefined || only === way ? { ...conditions[way], ...changed } : conditions[way]),
+      heal: change(() => ({})),
+      cut: (ending) => Effect.sync(() => links.forEach((link) => link.end(ending))),
+      halfClose: (way) => Effect.sync(() => links.forEach((link) => link.closeWay(way))),
+      refuse: (ending) => Effect.sync(() => void (refusal = ending)),
+      close: ScopedRef.set(door, Effect.succeedNone),
+      reopen: Effect.gen(function*() {
+        refusal = undefined
+        if (Option.isNone(yield* ScopedRef.get(door))) yield* ScopedRef.set(door, Effect.asSome(open(target.port)))
+      }),
+      connections: Effect.sync(() => journal.map((look) => look()))
+    }
+  })
