@@ -398,7 +398,7 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     lease: Effect.catchTag(connect(), "InvalidArgument", Effect.die),
     leaseWith: connect,
 
-    put: (tube, body, options) => check(Protocol.put(body, { ...options, tube })),
+    put: (tube, body, options) => check(Protocol.put(body, inTube(tube, options))),
     putAll: (tube, bodies, options) => putAll(link, { address, tube, ...options }, bodies),
 
     peek: (id) => check(Protocol.peek(id)),
@@ -424,6 +424,12 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
   }
 }
 
+/** Property by property: to spread an object takes as long as to put a job. */
+const inTube = (tube: string, options: Protocol.JobOptions | undefined): Protocol.PutOptions =>
+  options === undefined
+    ? { tube }
+    : { tube, priority: options.priority, delay: options.delay, ttr: options.ttr }
+
 const putAll = <E, R>(
   { submit }: Link.Link,
   { address, tube, window: size = 1024, ...options }: PutAllOptions & {
@@ -435,7 +441,8 @@ const putAll = <E, R>(
   const putting = Argument.checked((): Putting.Putting => {
     const name = Argument.tubeName("put", tube)
     const window = Argument.positive("putAll", "window", size)
-    const command = (body: string | Uint8Array) => Protocol.put(body, { ...options, tube: name })
+    const where = inTube(name, options)
+    const command = (body: string | Uint8Array) => Protocol.put(body, where)
     // What is wrong with all of them is told before the first.
     const first = command("")
     if (first instanceof BeanstalkError.InvalidArgument) throw first

@@ -252,19 +252,33 @@ const build = <A, R>(
   if (example instanceof BeanstalkError.InvalidArgument) throw example
   const { decode, encode } = codecOf(name)
 
-  const withDefaults = <Options extends Protocol.JobOptions>(options: Options | undefined) =>
-    options === undefined ? defaults : { ...defaults, ...options }
+  const withDefaults = (options: Protocol.JobOptions | undefined): Protocol.JobOptions =>
+    options === undefined ? defaults : {
+      priority: options.priority ?? priority,
+      delay: options.delay ?? delay,
+      ttr: options.ttr ?? ttr
+    }
   const decoded = Effect.flatMap((found: Option.Option<PeekedJob>) =>
     Effect.transposeOption(
       Option.map(found, (job) => Effect.map(decode(job), (payload): Peeked<A> => ({ id: job.id, payload })))
     )
   )
-  const encodeAll = (payloads: Chunk.Chunk<A>) =>
+  const encodeSome = (payloads: Chunk.Chunk<A>) =>
     Effect.map(Effect.forEach(payloads, (payload) => Effect.merge(encode(payload))), Chunk.unsafeFromArray)
+  // Not a whole chunk at once, which may be large: the server would have nothing to do meanwhile.
+  const encodeAll = <E, R2>(payloads: Stream.Stream<A, E, R2>) =>
+    Stream.chunks(payloads).pipe(
+      Stream.mapConcat(Chunk.chunksOf(128)),
+      Stream.mapEffect(encodeSome),
+      Stream.flattenChunks
+    )
   const putAll: Tube<A, R>["putAll"] = (payloads, options) =>
     Stream.unwrap(
       Effect.map(BeanstalkClient, (client) =>
-        client.putAll(name, Stream.mapChunksEffect(payloads, encodeAll), withDefaults(options)))
+        client.putAll(name, encodeAll(payloads), {
+          ...withDefaults(options),
+          window: options?.window
+        }))
     )
 
   return {

@@ -5,7 +5,9 @@
  * error, whatever the messages of the Schema may say.
  */
 import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
@@ -49,46 +51,70 @@ export const bytes: Wire<Uint8Array> = {
   expected: "bytes"
 }
 
-/** Whoever has to mend it wants to know everything that is wrong, up to a point. */
-const mostIssues = 10
-
 export const codec = <A, I extends string | Uint8Array, R>(
   tube: TubeName,
   schema: Schema.Schema<A, I, R>,
   wire: Wire<I>
 ): Codec<A, R> => {
-  const encode = ParseResult.encode(schema, { errors: "all" })
-  const decode = ParseResult.decodeUnknown(schema, { errors: "all" })
+  const encode = attempt(ParseResult.encode(schema))
+  const decode = attempt(ParseResult.decodeUnknown(schema))
 
   return {
     encode: (payload) => {
       const fail = (issues: Issues) => new PayloadError({ tube, direction: "encode", issues })
-      return Effect.flatMap(
-        attempt(() => encode(payload), fail),
+      return encode(
+        payload,
+        fail,
         (encoded) => wire.isWritable(encoded) ? Effect.succeed(encoded) : fail([{ path: "", expected: wire.expected }])
       )
     },
     decode: ({ body, id }) => {
       const fail = (issues: Issues) => new PayloadError({ tube, direction: "decode", id, issues })
       const read = wire.read(body)
-      return read === undefined ? fail([{ path: "", expected: wire.expected }]) : attempt(() => decode(read), fail)
+      return read === undefined
+        ? fail([{ path: "", expected: wire.expected }])
+        : decode(read, fail, Effect.succeed)
     }
   }
 }
 
 type Issues = PayloadError["issues"]
 
-/** What a Schema makes of something. It may throw: that, too, is told without what it says. */
-const attempt = <A, R>(
-  parse: () => Effect.Effect<A, ParseResult.ParseIssue, R>,
-  fail: (issues: Issues) => PayloadError
-): Effect.Effect<A, PayloadError, R> =>
-  Effect.suspend(parse).pipe(
-    Effect.mapError((issue) => fail(describe(issue))),
-    Effect.catchAllDefect((defect) =>
-      fail([{ path: "", expected: `what the Schema can take: it threw ${nameOf(defect)}` }])
-    )
-  )
+type Parse<A, B, R> = (value: A, options?: AST.ParseOptions) => Effect.Effect<B, ParseResult.ParseIssue, R>
+
+/**
+ * What a Schema makes of something, and what is made of that. A Schema that throws fails like any other, and what it says is
+ * not told.
+ */
+const attempt = <A, B, R>(parse: Parse<A, B, R>) =>
+<C>(
+  value: A,
+  fail: (issues: Issues) => PayloadError,
+  then: (parsed: B) => Effect.Effect<C, PayloadError>
+): Effect.Effect<C, PayloadError, R> =>
+  Effect.matchCauseEffect(Effect.suspend(() => parse(value)), {
+    onSuccess: then,
+    onFailure: (cause) => {
+      if (Cause.isInterruptedOnly(cause)) return Effect.failCause(Cause.stripFailures(cause))
+      const failed = Cause.failureOrCause(cause)
+      return failed._tag === "Left"
+        ? Effect.flatMap(
+          everyIssue(() => parse(value, { errors: "all" }), failed.left),
+          (issue) => fail(describe(issue))
+        )
+        : fail([{ path: "", expected: `what the Schema can take: it threw ${nameOf(Cause.squash(failed.right))}` }])
+    }
+  })
+
+/** Whoever has to mend it wants to know all that is wrong. To look for it costs time, so only where something is. */
+const everyIssue = <R>(
+  parse: () => Effect.Effect<unknown, ParseResult.ParseIssue, R>,
+  first: ParseResult.ParseIssue
+): Effect.Effect<ParseResult.ParseIssue, never, R> =>
+  Effect.matchCause(Effect.suspend(parse), {
+    onSuccess: () => first,
+    onFailure: (cause) => Option.getOrElse(Cause.failureOption(cause), () => first)
+  })
 
 const nameOf = (defect: unknown) => defect instanceof Error ? `a ${defect.constructor.name}` : "something"
 
@@ -101,6 +127,9 @@ interface Place {
   readonly path: string
   readonly names: ReadonlySet<PropertyKey>
 }
+
+/** More of them would help nobody. */
+const mostIssues = 10
 
 const describe = (issue: ParseResult.ParseIssue): Issues => {
   const [first = { path: "", expected: "something else" }, ...more] = issuesOf(issue, { path: "", names: new Set() })

@@ -99,7 +99,7 @@ class Window {
     }
     this.news.unsafeClose()
     this.acknowledged += ids.length
-    if (this.outstanding.length <= this.putting.window / 2) this.room.unsafeOpen()
+    if (!this.isFull) this.room.unsafeOpen()
     return ids
   }
 
