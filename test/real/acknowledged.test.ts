@@ -9,10 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { clientTo } from "../support/clients.ts"
-import { eventually, openTo } from "../support/connections.ts"
-import { produce, tally } from "../support/producing.ts"
+import { eventually } from "../support/connections.ts"
+import { drain, produce, tally } from "../support/producing.ts"
 import { describeReal } from "../support/real.ts"
-import { type Restartable, startRestartable } from "../support/restartable.ts"
+import { startRestartable } from "../support/restartable.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
@@ -22,21 +22,6 @@ const tube = "acknowledged"
 
 /** How many more have to be acknowledged between two kills. */
 const atLeast = 500
-
-/** The bodies of all jobs that are ready; they are taken. */
-const drain = (server: Restartable) =>
-  Effect.gen(function*() {
-    const beanstalk = yield* openTo(server, { watch: [tube] })
-    const bodies: Array<string> = []
-    const take = Effect.gen(function*() {
-      const job = yield* beanstalk.reserveWithTimeout(0)
-      bodies.push(yield* job.text())
-      yield* beanstalk.delete(job.id)
-    })
-    const all = Effect.catchTag(Effect.forever(take), "TimedOut", () => Effect.void)
-    yield* Effect.replicateEffect(all, 256, { concurrency: "unbounded", discard: true })
-    return bodies
-  }).pipe(Effect.scoped)
 
 describeReal("what was acknowledged", () => {
   it.scopedLive(
@@ -56,7 +41,7 @@ describeReal("what was acknowledged", () => {
         // Only what is on the disk counts.
         yield* server.kill
         yield* server.revive
-        const found = tally(yield* drain(server))
+        const found = tally(yield* drain(server, tube))
         assert.deepStrictEqual([...ledger.acknowledged].filter((key) => !found.has(key)), [])
         const tooMany = [...found].filter(([key, count]) => count > ledger.most(key))
         assert.deepStrictEqual(tooMany, [], "a job is there more often than its producer can explain")

@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { openTo } from "./connections.ts"
+import type { Server } from "./server.ts"
 
 /** What is known of the keys. */
 export class Ledger {
@@ -65,6 +67,21 @@ export const produce = (
     })
     return { ledger, stop: Effect.asVoid(stop) }
   })
+
+/** The keys of all jobs of a tube that are ready; they are taken. */
+export const drain = (server: Pick<Server, "connector">, tube: string) =>
+  Effect.gen(function*() {
+    const beanstalk = yield* openTo(server, { watch: [tube] })
+    const keys: Array<string> = []
+    const take = Effect.gen(function*() {
+      const job = yield* beanstalk.reserveWithTimeout(0)
+      keys.push(yield* job.text())
+      yield* beanstalk.delete(job.id)
+    })
+    const all = Effect.catchTag(Effect.forever(take), "TimedOut", () => Effect.void)
+    yield* Effect.replicateEffect(all, 256, { concurrency: "unbounded", discard: true })
+    return keys
+  }).pipe(Effect.scoped)
 
 /** How often each key comes up. */
 export const tally = (keys: Iterable<string>): ReadonlyMap<string, number> => {
