@@ -34,6 +34,9 @@ const producers = 64
 
 const consumers = 4
 
+/** How many jobs a consumer has in hand. */
+const inHand = 8
+
 const tube = "soak"
 
 /** A job is completed once it may be deleted: nobody will see it again then. */
@@ -55,7 +58,8 @@ const consume = (client: BeanstalkClient.Client, completed: Array<string>) =>
       // Whoever is interrupted in between would not remember what was deleted.
       yield* Effect.uninterruptible(Effect.map(isMaybeDeleted, remember))
     })
-    return yield* Effect.forever(Effect.catchTag(complete, "TimedOut", () => Effect.void))
+    const completing = Effect.forever(Effect.catchTag(complete, "TimedOut", () => Effect.void))
+    return yield* Effect.replicateEffect(completing, inHand, { concurrency: "unbounded" })
   }).pipe(
     Effect.scoped,
     Effect.catchTags({ ConnectionLost: () => Effect.void, ConnectFailed: () => Effect.void }),
