@@ -13,7 +13,10 @@ import { describeListening } from "../support/servers.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
-const rounds = stress ? 10 : 2
+/** A busy machine may spoil some of them. */
+const rounds = stress ? 10 : 20
+
+const isEnough = (ratio: number) => ratio >= 20
 
 const together = 1000
 
@@ -40,12 +43,13 @@ describeListening("with a millisecond each way", (kind) => {
         yield* timeOf(put, together, "unbounded")
         const ratios: Array<number> = []
         for (let round = 0; round < rounds; round++) {
+          if (!stress && ratios.some(isEnough)) break
           const one = yield* timeOf(put, alone, 1)
           const many = yield* timeOf(put, together, "unbounded")
           ratios.push(one / many)
         }
         if (stress) yield* Console.log(`times faster: ${ratios.map((ratio) => ratio.toFixed(0)).join(" ")}`)
-        assert.isAtLeast(Math.max(...ratios), 20)
-      }))
+        assert.isTrue(ratios.some(isEnough), `times faster: ${ratios.join(" ")}`)
+      }), 120_000)
   })
 })
