@@ -8,7 +8,7 @@ import { killOnExit } from "./processes.ts"
 
 export interface Server {
   readonly port: number
-  readonly stop: () => Promise<void>
+  readonly stop: (signal?: NodeJS.Signals) => Promise<void>
 }
 
 export class NoBeanstalkd extends Error {
@@ -53,16 +53,15 @@ const accepts = (port: number): Promise<boolean> =>
     socket.once("error", () => resolve(false))
   })
 
-const attempt = async (): Promise<Server | undefined> => {
-  const port = await freePort()
+const attempt = async (port: number): Promise<Server | undefined> => {
   const child = spawn(binary, ["-l", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
   const ended = new Promise<void>((resolve) => {
     child.once("exit", () => resolve())
     child.once("error", () => resolve())
   })
   killOnExit(child)
-  const stop = async (): Promise<void> => {
-    child.kill("SIGTERM")
+  const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<void> => {
+    child.kill(signal)
     await ended
   }
   const deadline = Date.now() + answersWithinMillis
@@ -74,10 +73,10 @@ const attempt = async (): Promise<Server | undefined> => {
   return undefined
 }
 
-/** Somebody else may take the port between finding it and using it, hence the attempts. */
-export const startServer = async (): Promise<Server> => {
+/** On any port, unless one is named. Somebody else may take it between finding it and using it, hence the attempts. */
+export const startServer = async ({ port }: { readonly port?: number } = {}): Promise<Server> => {
   for (let i = 0; i < startAttempts; i++) {
-    const server = await attempt()
+    const server = await attempt(port ?? await freePort())
     if (server !== undefined) return server
   }
   throw new Error(`${binary} did not open a loopback port`)

@@ -1,0 +1,66 @@
+/**
+ * How soon a client is back: the real server is killed, and gone for so many milliseconds; a put is waiting meanwhile. What is
+ * measured is the time from the moment the port takes connections again to the moment the put is acknowledged.
+ */
+import { Effect } from "effect"
+import { connect } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { BeanstalkClient } from "../dist/index.js"
+import { NodeBeanstalk } from "../dist/node/index.js"
+import { startServer } from "./server.ts"
+import { spread } from "./statistics.ts"
+import { putBytes, tube } from "./workload.ts"
+
+const outages = Number(process.argv[2] ?? 20)
+const gone = Number(process.argv[3] ?? 200)
+
+const connects = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port })
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", () => resolve(false))
+  })
+
+/** When the port took a connection, by a clock that nobody sets. */
+const whenOpen = async (port: number): Promise<number> => {
+  while (!await connects(port)) await sleep(1)
+  return performance.now()
+}
+
+const outage = async (client: BeanstalkClient.Client, port: number) => {
+  const stopped = performance.now()
+  const putting = Effect.runPromise(client.put(tube, putBytes)).then(() => performance.now())
+  await sleep(gone)
+  const starting = startServer({ port })
+  const opened = await whenOpen(port)
+  const put = await putting
+  return { down: opened - stopped, recovery: put - opened, server: await starting }
+}
+
+const program = Effect.gen(function*() {
+  let server = yield* Effect.promise(() => startServer())
+  const { port } = server
+  const measured: Array<{ readonly down: number; readonly recovery: number }> = []
+  const layer = NodeBeanstalk.layerClient({ host: "127.0.0.1", port })
+  yield* Effect.gen(function*() {
+    const client = yield* BeanstalkClient.BeanstalkClient
+    for (let i = 0; i < outages; i++) {
+      yield* client.put(tube, putBytes)
+      yield* Effect.promise(() => server.stop("SIGKILL"))
+      const { down, recovery, server: next } = yield* Effect.promise(() => outage(client, port))
+      server = next
+      measured.push({ down, recovery })
+    }
+  }).pipe(Effect.provide(layer))
+  yield* Effect.promise(() => server.stop())
+  const { max, median, min } = spread(measured.map(({ recovery }) => recovery))
+  const values = measured.map(({ recovery }) => recovery.toFixed(0)).join(" ")
+  console.log(`\n${outages} outages of ${spread(measured.map(({ down }) => down)).median.toFixed(0)} ms`)
+  console.log(`  first put after the port is open: ${values} ms`)
+  console.log(`  median ${median.toFixed(0)} ms (${min.toFixed(0)}-${max.toFixed(0)})`)
+})
+
+await Effect.runPromise(program)

@@ -1,0 +1,214 @@
+/**
+ * A put whose connection is cut at any byte of what is said and answered: whoever put hears of it, knows what is certain,
+ * and there is never a second job.
+ *
+ * `EFFECT_BEANSTALK_STRESS=1` cuts many puts in flight at every byte too.
+ */
+import { assert, layer } from "@effect/vitest"
+import { BeanstalkClient } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Stream from "effect/Stream"
+import * as ChaosProxy from "../support/chaosProxy.ts"
+import { clientTo } from "../support/clients.ts"
+import { eventually, openTo } from "../support/connections.ts"
+import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
+import { describeListening } from "../support/servers.ts"
+
+const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
+
+/** What a busy machine may need, in milliseconds. */
+const patience = 180_000
+
+interface Cut {
+  readonly way: ChaosProxy.Way
+  readonly ending: ChaosProxy.Ending
+  /** Behind so many bytes, counted from where the put begins. */
+  readonly at: number
+}
+
+/** What somebody who put is told: the id of the job, or that it cannot be known. */
+type Told = { readonly id: string } | "Unknown"
+
+interface Case {
+  readonly tube: string
+  readonly bodies: ReadonlyArray<string>
+  readonly cut: Cut
+  readonly told: ReadonlyArray<Told>
+  /** The ids of the acknowledgements that were let through. */
+  readonly acknowledged: ReadonlyArray<string>
+}
+
+let tubes = 0
+
+/** All as long as each other, so that a byte has the same place in every request. */
+const nextTube = Effect.sync(() => `cut-${`${tubes += 1}`.padStart(6, "0")}`)
+
+/** Nothing ends by a timeout here: a put that is told nothing would be told nothing for ever. */
+const patient: BeanstalkClient.Options = { replyTimeout: "1 hour", offlineTimeout: "1 hour" }
+
+const putAll = (client: BeanstalkClient.Client, tube: string, bodies: ReadonlyArray<string>) => {
+  const put = (body: string): Effect.Effect<Told> =>
+    client.put(tube, body).pipe(
+      Effect.map((id): Told => ({ id })),
+      Effect.catchIf(
+        (error) => error._tag === "ConnectionLost" && error.outcome === "Unknown",
+        () => Effect.succeed<Told>("Unknown")
+      ),
+      // The client itself has to send again what was not sent, and the way is free: there is nothing else to be told.
+      Effect.orDie
+    )
+  return Effect.all(bodies.map(put), { concurrency: "unbounded" })
+}
+
+const passed = ({ passed, seen }: ChaosProxy.Traffic) => seen.subarray(0, passed).toString()
+
+const idsIn = (replies: string) => [...replies.matchAll(/INSERTED (\d+)\r\n/g)].map(([, id]) => id)
+
+/** How many bytes a request and its replies have, without those of the handshake. */
+const lengthsOf = (server: Listening, bodies: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const proxy = yield* ChaosProxy.make(server, { record: true })
+    const client = yield* clientTo(proxy, patient)
+    yield* client.ready
+    const handshake = yield* only(proxy)
+    yield* putAll(client, yield* nextTube, bodies)
+    const all = yield* only(proxy)
+    return {
+      toServer: all.toServer.seen.length - handshake.toServer.seen.length,
+      toClient: all.toClient.seen.length - handshake.toClient.seen.length
+    }
+  }).pipe(Effect.scoped)
+
+const only = (proxy: ChaosProxy.ChaosProxy) =>
+  Effect.flatMap(proxy.connections, ([first]) => Effect.orDie(Effect.fromNullable(first)))
+
+/** Puts through a connection that is cut; what is connected afterwards is left alone. */
+const putAndCut = (server: Listening, { bodies, cut, marker }: Pick<Case, "bodies" | "cut"> & { marker: string }) =>
+  Effect.gen(function*() {
+    const tube = yield* nextTube
+    const proxy = yield* ChaosProxy.make(server, { record: true })
+    const client = yield* clientTo(proxy, patient)
+    yield* client.ready
+    const { [cut.way]: handshake } = yield* only(proxy)
+    const wasCut = Stream.runHead(Stream.filter(client.changes, BeanstalkClient.State.$is("Lost")))
+    yield* Effect.forkScoped(Effect.zipRight(wasCut, proxy.heal))
+    yield* proxy.set({ cutAfter: { bytes: handshake.seen.length + cut.at, ending: cut.ending } }, cut.way)
+    const told = yield* putAll(client, tube, bodies)
+    // The next connection begins with a clean slate.
+    assert.strictEqual(yield* Effect.flatMap(client.peek(marker), (job) => job.text()), "marker")
+    const acknowledged = (yield* proxy.connections).flatMap(({ toClient }) => idsIn(passed(toClient)))
+    return { tube, bodies, cut, told, acknowledged }
+  }).pipe(
+    Effect.scoped,
+    // That it is lost needs not be told hundreds of times.
+    Logger.withMinimumLogLevel(LogLevel.None),
+    Effect.timeoutFail({ duration: "1 minute", onTimeout: () => new Error(`it hangs: ${JSON.stringify(cut)}`) }),
+    Effect.orDie
+  )
+
+/** The bodies of all jobs of these tubes, by tube and id. */
+const jobsIn = (server: Listening, tubes: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const beanstalk = yield* openTo(server, { watch: tubes })
+    const jobs = new Map(tubes.map((tube) => [tube, new Map<string, string>()]))
+    const take = Effect.gen(function*() {
+      const job = yield* beanstalk.reserveWithTimeout(0)
+      const [{ tube }, body] = yield* Effect.all([beanstalk.statsJob(job.id), job.text()], { concurrency: "unbounded" })
+      jobs.get(tube)?.set(job.id, body)
+      yield* beanstalk.delete(job.id)
+    })
+    yield* Effect.catchTag(Effect.forever(take), "TimedOut", () => Effect.void)
+    return jobs
+  }).pipe(Effect.scoped)
+
+/** What was promised, of one case. */
+const check = ({ acknowledged, bodies, cut, told }: Case, jobs: ReadonlyMap<string, string>) => {
+  const where = `cut ${JSON.stringify(cut)}`
+  const found = [...jobs.values()]
+  assert.strictEqual(new Set(found).size, found.length, `${where}: a job is there twice`)
+  assert.includeMembers([...bodies], found, `${where}: a job is there that nobody has put`)
+  const ids = told.flatMap((told) => told === "Unknown" ? [] : [told.id])
+  assert.sameMembers(ids, [...acknowledged], `${where}: what was acknowledged, and what was told`)
+  told.forEach((told, index) => {
+    if (told !== "Unknown") assert.strictEqual(jobs.get(told.id), bodies[index], `${where}: an acknowledged job`)
+  })
+}
+
+interface Figures {
+  told: number
+  unknownAndThere: number
+  unknownAndNot: number
+}
+
+/** Cuts puts of these bodies at these places, each on its own connection, and looks at what came of it. */
+const cutEverywhere = (
+  bodies: ReadonlyArray<string>,
+  ending: ChaosProxy.Ending,
+  placesOf: (length: number) => ReadonlyArray<number>
+) =>
+  Effect.gen(function*() {
+    const server = yield* ListeningBeanstalkd
+    const observer = yield* openTo(server)
+    const marker = yield* observer.put("marker", { tube: "markers" })
+    const lengths = yield* lengthsOf(server, bodies)
+    const cuts = (["toServer", "toClient"] as const).flatMap((way) =>
+      placesOf(lengths[way]).map((at) => ({ way, ending, at }))
+    )
+    const cases = yield* Effect.forEach(cuts, (cut) => putAndCut(server, { bodies, cut, marker }), { concurrency: 16 })
+    // Once the server has done with all that was cut, no job will come of it any more.
+    yield* eventually(observer.stats, ({ currentConnections }) => currentConnections === 1)
+    const figures: Figures = { told: 0, unknownAndThere: 0, unknownAndNot: 0 }
+    const jobsOf = yield* jobsIn(server, cases.map(({ tube }) => tube))
+    for (const one of cases) {
+      const jobs = jobsOf.get(one.tube) ?? new Map<string, string>()
+      check(one, jobs)
+      const told = one.told.filter((told) => told !== "Unknown").length
+      figures.told += told
+      figures.unknownAndThere += jobs.size - told
+      figures.unknownAndNot += bodies.length - jobs.size
+    }
+    // All of it did happen: otherwise nothing was proved.
+    assert.isAbove(Math.min(figures.told, figures.unknownAndThere, figures.unknownAndNot), 0)
+    if (stress) yield* Effect.logInfo(`${cases.length} cuts with a ${ending}: ${JSON.stringify(figures)}`)
+  })
+
+/** Also behind the last: an id may have more digits than the one that was measured by. */
+const everyByte = (length: number) => Array.from({ length: length + 4 }, (_, at) => at)
+
+/** Around the ends, and now and then in between. */
+const manyBytes = (length: number) => {
+  const step = Math.max(1, Math.floor(length / 8))
+  return everyByte(length).filter((at) => at < 3 || at > length - 5 || at % step === 0)
+}
+
+const small = ["hello"]
+
+const large = ["x".repeat(60_000)]
+
+const several = Array.from({ length: 8 }, (_, index) => `body ${index}`)
+
+describeListening("a put that is cut", (kind) => {
+  layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })((it) => {
+    for (const ending of ["FIN", "RST"] as const) {
+      it.scoped(
+        `at any byte with a ${ending} is told as an id or as Unknown, and is one job at most`,
+        () => cutEverywhere(small, ending, everyByte),
+        patience
+      )
+
+      it.scoped(
+        `with a large body, and a ${ending}, is told, and is one job at most`,
+        () => cutEverywhere(large, ending, manyBytes),
+        patience
+      )
+
+      it.scoped(
+        `with a ${ending} among others in flight is told, each of them, and is one job at most`,
+        () => cutEverywhere(several, ending, stress ? everyByte : manyBytes),
+        patience
+      )
+    }
+  })
+})

@@ -1,0 +1,114 @@
+/**
+ * Clients do not all meet a server at once that is back after an outage.
+ *
+ * `EFFECT_BEANSTALK_STRESS=1` takes more chances, and real time too, and prints how the connects fell.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkClient, Connector, EmbeddedServer, VirtualClock } from "effect-beanstalk"
+import { NodeEmbeddedServer } from "effect-beanstalk/node"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import * as Net from "node:net"
+import * as ChaosProxy from "../support/chaosProxy.ts"
+import { clientTo } from "../support/clients.ts"
+import { type Server, targetOf } from "../support/server.ts"
+
+const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
+
+const count = 200
+
+const outage = "2 seconds"
+
+const bucket = 100
+
+/** How many connects fell into each 100 ms since then. */
+const histogram = (times: ReadonlyArray<number>, since: number): ReadonlyArray<number> => {
+  const buckets: Array<number> = []
+  for (const time of times) {
+    const index = Math.floor((time - since) / bucket)
+    while (buckets.length <= index) buckets.push(0)
+    buckets[index] = (buckets[index] ?? 0) + 1
+  }
+  return buckets
+}
+
+const isSpread = (buckets: ReadonlyArray<number>) => {
+  const all = buckets.reduce((sum, count) => sum + count, 0)
+  assert.isAtLeast(all, count, "not everybody came back")
+  assert.isAtMost(Math.max(...buckets) / all, 0.25, `connects in each ${bucket} ms: ${buckets.join(" ")}`)
+}
+
+/** What stands between the clients and their server. */
+interface Door {
+  readonly shut: Effect.Effect<void>
+  readonly open: Effect.Effect<void>
+}
+
+/** Waits until a client knows that its connection is lost: what it puts from then on waits for the next. */
+const knowsItsLoss = ({ changes }: BeanstalkClient.Client) =>
+  Stream.runHead(Stream.filter(changes, (state) => !BeanstalkClient.State.$is("Connected")(state)))
+
+/** Connects all clients, shuts the server away from them, and waits until each has put what it wanted to put meanwhile. */
+const goThrough = (server: Pick<Server, "connector">, door: Door, now: Effect.Effect<number>) =>
+  Effect.gen(function*() {
+    const clients = yield* Effect.replicateEffect(clientTo(server), count)
+    yield* Effect.forEach(clients, (client) => client.ready, { concurrency: "unbounded", discard: true })
+    yield* door.shut
+    yield* Effect.forEach(clients, knowsItsLoss, { concurrency: "unbounded", discard: true })
+    const puts = yield* Effect.fork(
+      Effect.forEach(clients, (client) => client.put("stampede", ""), { concurrency: "unbounded", discard: true })
+    )
+    const openedAt = yield* Effect.delay(Effect.zipLeft(now, door.open), outage)
+    yield* Fiber.join(puts)
+    return openedAt
+  }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
+
+/** The connects of 200 clients after an outage, in virtual time. */
+const inVirtualTime = (seed: number) =>
+  Effect.gen(function*() {
+    const { connector, server } = yield* EmbeddedServer.make()
+    const times: Array<number> = []
+    const noting = Layer.succeed(Connector.Connector, {
+      ...connector,
+      socket: Effect.tap(connector.socket, () => Effect.map(Clock.currentTimeMillis, (at) => times.push(at)))
+    })
+    const door = {
+      shut: Effect.zipRight(server.inject(EmbeddedServer.Fault.Refuse()), server.inject(EmbeddedServer.Fault.Cut())),
+      open: server.heal
+    }
+    const openedAt = yield* goThrough({ connector: noting }, door, Clock.currentTimeMillis)
+    return histogram(times.filter((at) => at >= openedAt), openedAt)
+  }).pipe(
+    Effect.scoped,
+    Effect.withRandom(Random.make(seed)),
+    Effect.provide(VirtualClock.layer())
+  )
+
+describe("200 clients after an outage of 2 seconds", () => {
+  it.live.each(stress ? [1, 2, 3, 4, 5] : [1])(
+    "come back spread out, by the chance of seed %i",
+    (seed) => Effect.map(inVirtualTime(seed), isSpread),
+    120_000
+  )
+
+  if (stress) {
+    it.live("come back spread out, in real time", () =>
+      Effect.gen(function*() {
+        const { url } = yield* Effect.orDie(NodeEmbeddedServer.listen())
+        const proxy = yield* ChaosProxy.make({ connect: () => Net.connect(targetOf(url)) })
+        const door = { shut: proxy.close, open: proxy.reopen }
+        const openedAt = yield* goThrough(proxy, door, Effect.sync(() => performance.now()))
+        const times = (yield* proxy.connections).map(({ madeAt }) => madeAt).filter((at) => at >= openedAt)
+        const buckets = histogram(times, openedAt)
+        yield* Console.log(`connects in each ${bucket} ms: ${buckets.join(" ")}`)
+        isSpread(buckets)
+      }).pipe(Effect.scoped), 120_000)
+  }
+})
