@@ -95,7 +95,7 @@ describeContract("move", (kind) => {
     it.scopedLive("delayed ones are delayed for as long, and at most a second longer", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here"], 80).map((job): Wanted => ({ ...job, state: "delayed" }))
+        const jobs = scattered(["here"], 80, { state: "delayed" })
         yield* putJobs(beanstalk, jobs)
         const dueBefore = new Map((yield* everyJob(beanstalk)).map(({ body, timeLeft }) => [body, timeLeft]))
         const startedAt = performance.now()
@@ -159,7 +159,7 @@ describeContract("move", (kind) => {
     it.scopedLive("jobs that have a second to run", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here", "elsewhere"], 400).map((job): Wanted => ({ ...job, ttr: 1 }))
+        const jobs = scattered(["here", "elsewhere"], 400, { ttr: 1 })
         yield* putJobs(beanstalk, jobs)
         assert.deepStrictEqual(yield* client.move("here", "target"), tallyOf(jobs.filter(isHere)))
         assert.deepStrictEqual(yield* left(beanstalk), moved(jobs, isHere))

@@ -102,7 +102,7 @@ describeContract("purge", (kind) => {
     it.scopedLive("not those in somebody's hands, even of a second", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here"], 40).map((job): Wanted => ({ ...job, ttr: 3600 }))
+        const jobs = scattered(["here"], 40, { ttr: 3600 })
         const ids = yield* putJobs(beanstalk, jobs)
         const held = ids.filter((_, index) => index % 3 === 0)
         yield* Effect.forEach(held, beanstalk.reserveJob)
@@ -117,7 +117,7 @@ describeContract("purge", (kind) => {
     it.scopedLive("jobs that have a second to run", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here", "there"], 400).map((job): Wanted => ({ ...job, ttr: 1 }))
+        const jobs = scattered(["here", "there"], 400, { ttr: 1 })
         yield* putJobs(beanstalk, jobs)
         const isHere = ({ tube }: Wanted) => tube === "here"
         assert.deepStrictEqual(yield* client.purge("here"), tallyOf(jobs.filter(isHere)))

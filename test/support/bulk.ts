@@ -129,7 +129,11 @@ export const left = (beanstalk: BeanstalkConnection.Connection) =>
 const random = new Random(7)
 
 /** Jobs of all states whose ids are scattered over several tubes, in runs and one by one, due in another order than put. */
-export const scattered = (tubes: ReadonlyArray<string>, count: number): ReadonlyArray<Wanted> => {
+export const scattered = (
+  tubes: ReadonlyArray<string>,
+  count: number,
+  all: Partial<Wanted> = {}
+): ReadonlyArray<Wanted> => {
   let tube = random.pick(tubes)
   let state: State = "ready"
   return Array.from({ length: count }, (_, index) => {
@@ -141,7 +145,8 @@ export const scattered = (tubes: ReadonlyArray<string>, count: number): Readonly
       body: `${index}`,
       priority: random.between(0, 2 ** 32 - 1),
       ttr: random.between(100, 2 ** 32 - 1),
-      delay: random.between(1000, 2 ** 32 - 1)
+      delay: random.between(1000, 2 ** 32 - 1),
+      ...all
     }
   })
 }
