@@ -210,6 +210,13 @@ describe("move, while the server takes no jobs", () => {
 })
 
 describe("time that stands still", () => {
+  it.scoped("a delay is a second longer, which may have been left beyond the whole ones", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 100 }])
+      yield* world.client.move("here", "target")
+      assert.deepStrictEqual((yield* census(world)).map(({ timeLeft, tube }) => `${tube} ${timeLeft}`), ["target 101"])
+    }))
+
   it.scoped("the longest delay stays the longest", () =>
     Effect.gen(function*() {
       const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 2 ** 32 - 1 }])
