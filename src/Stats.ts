@@ -10,7 +10,7 @@
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { isTubeName, JobId, TubeName } from "./Job.ts"
+import { isJobId, isTubeName, JobId, TubeName } from "./Job.ts"
 
 const Integer = Schema.transform(Schema.String.pipe(Schema.pattern(/^-?\d{1,20}$/)), Schema.Number, {
   strict: true,
@@ -280,13 +280,50 @@ export const readServerInfo: (document: Uint8Array) => ServerInfo | Unreadable =
  */
 export const readTubeStats: (document: Uint8Array) => TubeStats | Unreadable = reader(TubeStats)
 
+const jobNumbers = [
+  "pri",
+  "age",
+  "delay",
+  "ttr",
+  "time-left",
+  "file",
+  "reserves",
+  "timeouts",
+  "releases",
+  "buries",
+  "kicks"
+]
+
+/** The whole reply to `stats-job`, as beanstalkd 1.12 and 1.13 write it. */
+const jobDocument = new RegExp(
+  `^---\nid: (\\d{1,20})\ntube: ("?)(.*)\\2\nstate: (\\w+)\n${
+    jobNumbers.map((key) => `${key}: (-?\\d{1,20})\n`).join("")
+  }$`
+)
+
+const isJobState = Schema.is(JobStats.fields.state)
+
+/** Reads it in one go, a third of the work: of 100,000 jobs that are moved, each is asked for. */
+const readPlainJobStats = (document: Uint8Array): JobStats | undefined => {
+  const [, id = "", , tube = "", state, ...digits] = jobDocument.exec(decoder.decode(document)) ?? []
+  if (!isJobId(id) || !isTubeName(tube) || !isJobState(state)) return undefined
+  const [pri = 0, age = 0, delay = 0, ttr = 0, timeLeft = 0, file = 0, ...counters] = digits.map(Number)
+  const [reserves = 0, timeouts = 0, releases = 0, buries = 0, kicks = 0] = counters
+  const times = { age, delay, ttr, timeLeft }
+  const counts = { reserves, timeouts, releases, buries, kicks }
+  return new JobStats({ id, tube, state, pri, ...times, file, ...counts, unknown: {} }, true)
+}
+
+const readAnyJobStats = reader(JobStats)
+
 /**
  * Reads the reply to `stats-job`.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const readJobStats: (document: Uint8Array) => JobStats | Unreadable = reader(JobStats)
+export const readJobStats = (document: Uint8Array): JobStats | Unreadable =>
+  readPlainJobStats(document) ?? readAnyJobStats(document)
 
 /**
  * Reads the reply to `list-tubes` and `list-tubes-watched`.

@@ -533,3 +533,25 @@ describe("statistics as schemas", () => {
       assert.deepStrictEqual(yield* Schema.decode(Stats.JobStats)(storedJob), ofJob)
     }))
 })
+
+it("what stats-job tells is the same in whatever order it is told", () => {
+  const lines = [
+    "id: 18446744073709551615",
+    "tube: \"a;b\"",
+    "state: delayed",
+    "pri: 4294967295",
+    "age: -3",
+    "delay: 7",
+    "ttr: 60",
+    "time-left: -2",
+    "file: 1",
+    "reserves: 2",
+    "timeouts: 3",
+    "releases: 4",
+    "buries: 5",
+    "kicks: 6"
+  ]
+  const read = (lines: ReadonlyArray<string>) => Stats.readJobStats(bytes(`---\n${lines.join("\n")}\n`))
+  assert.deepStrictEqual(read(lines), read(lines.toReversed()))
+  assert.instanceOf(read(lines), Stats.JobStats)
+})

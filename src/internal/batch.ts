@@ -6,7 +6,8 @@ import {
   InvalidArgument,
   JobNotFound,
   type PutError,
-  TimedOut
+  TimedOut,
+  TubeNotFound
 } from "../BeanstalkError.ts"
 import type { Command } from "../BeanstalkProtocol.ts"
 import type { Outcome } from "./pipeline.ts"
@@ -38,28 +39,34 @@ export const sendAll = <A, Failure>(
     )
   })
 
-/** An answer that there is no such job, or none at all (now). */
-type Absence = JobNotFound | TimedOut | DeadlineSoon
+/** An answer that there is no such job or tube, or no job at all (now). */
+type Absence = JobNotFound | TubeNotFound | TimedOut | DeadlineSoon
 
 const isAbsence = (error: PutError | Absence): error is Absence =>
-  error instanceof JobNotFound || error instanceof TimedOut || error instanceof DeadlineSoon
+  error instanceof JobNotFound || error instanceof TubeNotFound || error instanceof TimedOut ||
+  error instanceof DeadlineSoon
 
 /** What they succeed with, in their places, `undefined` where there was nothing; fails if any fails with something else. */
 export const answers = <A>(
   line: Line,
   commands: ReadonlyArray<Command<A, PutError | Absence>>
 ): Effect.Effect<ReadonlyArray<{ readonly value: A } | undefined>, PutError> =>
-  Effect.flatMap(sendAll(line, commands), (outcomes) =>
-    Effect.forEach(outcomes, (outcome) => {
-      switch (outcome._tag) {
-        case "Success":
-          return Effect.succeed(outcome)
-        case "Failure":
-          return isAbsence(outcome.error) ? Effect.succeed(undefined) : Effect.fail(outcome.error)
-        case "Defect":
-          return Effect.die(outcome.defect)
-      }
-    }))
+  Effect.flatMap(sendAll(line, commands), answersOf)
+
+/** The same of what has been sent. */
+export const answersOf = <A>(
+  outcomes: ReadonlyArray<Outcome<A, PutError | Absence>>
+): Effect.Effect<ReadonlyArray<{ readonly value: A } | undefined>, PutError> =>
+  Effect.forEach(outcomes, (outcome) => {
+    switch (outcome._tag) {
+      case "Success":
+        return Effect.succeed(outcome)
+      case "Failure":
+        return isAbsence(outcome.error) ? Effect.succeed(undefined) : Effect.fail(outcome.error)
+      case "Defect":
+        return Effect.die(outcome.defect)
+    }
+  })
 
 /** The same without the places: what there is. */
 export const present = <A>(

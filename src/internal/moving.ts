@@ -1,20 +1,33 @@
 /** What can be done with all jobs of a tube: to delete them, and to move them to another. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import { Buried, type PutError } from "../BeanstalkError.ts"
 import * as Protocol from "../BeanstalkProtocol.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../Job.ts"
 import type { JobStats } from "../Stats.ts"
-import { answers, certain, type Line, present, sendAll } from "./batch.ts"
+import { answers, answersOf, certain, type Line, present, sendAll } from "./batch.ts"
 import type { Outcome } from "./pipeline.ts"
 import type { Deed, JobState, Tally } from "./tidying.ts"
 
-/** Succeeds with whether each was deleted: not if it was gone, or in somebody's hands. */
-const deleteAll = (line: Line, ids: ReadonlyArray<JobId>): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
-  Effect.map(
-    answers(line, ids.map((id) => certain(Protocol.deleteJob(id)))),
-    (deleted) => deleted.map((answer) => answer !== undefined)
-  )
+/**
+ * Succeeds with whether each was deleted: not if it was gone, or in somebody's hands. Those that were are counted, whatever
+ * becomes of the others.
+ */
+const deleteAll = (
+  line: Line,
+  ids: ReadonlyArray<JobId>,
+  count: (deleted: number) => void = constVoid
+): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
+  Effect.flatMap(sendAll(line, ids.map((id) => certain(Protocol.deleteJob(id)))), (outcomes) => {
+    count(outcomes.filter(({ _tag }) => _tag === "Success").length)
+    return Effect.map(answersOf(outcomes), (deleted) => deleted.map((answer) => answer !== undefined))
+  })
+
+/** Adds to what has been done with jobs of a state. */
+const counting = (tally: Tally, state: JobState) => (deleted: number): void => {
+  tally[state] += deleted
+}
 
 /** What both send leaves in one write. */
 const together = <A, B>(one: Effect.Effect<A, PutError>, other: Effect.Effect<B, PutError>) =>
@@ -22,12 +35,9 @@ const together = <A, B>(one: Effect.Effect<A, PutError>, other: Effect.Effect<B,
 
 /** Deletes jobs. */
 export const purging = (line: Line, tally: Tally): Deed => {
-  const purge = (state: JobState, ids: ReadonlyArray<JobId>) =>
-    Effect.map(deleteAll(line, ids), (deleted) => {
-      tally[state] += deleted.filter((was) => was).length
-    })
+  const purge = (state: JobState, ids: ReadonlyArray<JobId>) => deleteAll(line, ids, counting(tally, state))
   return {
-    reserved: (jobs) => Effect.uninterruptible(purge("ready", jobs.map(({ id }) => id))),
+    reserved: (jobs) => Effect.uninterruptible(Effect.asVoid(purge("ready", jobs.map(({ id }) => id)))),
     found: (state, ids, next) =>
       Effect.uninterruptible(Effect.map(together(purge(state, ids), next), ([, following]) => following))
   }
@@ -62,11 +72,8 @@ export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
       })
       if (state === "buried") yield* Effect.tapError(buryCopies(line, copied), () => undo(copied))
 
-      const deletion = deleteAll(line, copied.map(({ original }) => original.id))
-      const settle = (deleted: ReadonlyArray<boolean>) => {
-        tally[state] += deleted.filter((was) => was).length
-        return undo(copied.filter((_, index) => deleted[index] === false))
-      }
+      const deletion = deleteAll(line, copied.map(({ original }) => original.id), counting(tally, state))
+      const settle = (deleted: ReadonlyArray<boolean>) => undo(copied.filter((_, index) => deleted[index] === false))
       const failed = outcomes.find((outcome) => outcome._tag === "Failure")
       if (failed !== undefined) {
         return yield* Effect.zipRight(Effect.flatMap(deletion, settle), Effect.fail(failed.error))
@@ -78,45 +85,39 @@ export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
 
   const undo = (copied: ReadonlyArray<Copied>) => deleteAll(line, copied.map(({ copy }) => copy))
 
-  const reserved: Deed["reserved"] = (jobs) =>
-    Effect.flatMap(
-      lookAt(line, jobs.map(({ id }) => id)),
-      (stats) => move("ready", originalsOf(jobs, stats, "reserved"), Effect.void)
-    )
-
   return {
-    reserved,
+    reserved: (jobs) =>
+      Effect.flatMap(
+        lookAt(line, jobs.map(({ id }) => id)),
+        // One whose time to run is over already is ready again.
+        (stats) => move("ready", originalsOf(jobs, stats, ["reserved", "ready"]), Effect.void)
+      ),
     found: (state, ids, next) =>
-      state === "ready"
-        ? Effect.zipRight(Effect.flatMap(holdAll(line, ids), reserved), next)
-        : Effect.flatMap(
-          together(peekAll(line, ids), lookAt(line, ids)),
-          ([jobs, stats]) => move(state, originalsOf(jobs, stats, state), next)
-        )
+      Effect.flatMap(
+        together(peekAll(line, ids), lookAt(line, ids)),
+        ([jobs, stats]) => move(state, originalsOf(jobs, stats, [state]), next)
+      )
   }
 }
-
-const holdAll = (line: Line, ids: ReadonlyArray<JobId>) =>
-  present(line, ids.map((id) => certain(Protocol.reserveJob(id))))
 
 const peekAll = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.peek(id))))
 
 const lookAt = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.statsJob(id))))
 
-/** Those that are still in the state in which they were found. */
+/** Those that are still in a state in which they can have been found. */
 const originalsOf = (
   jobs: ReadonlyArray<ReservedJob | PeekedJob>,
   stats: ReadonlyArray<JobStats>,
-  state: JobStats["state"]
+  states: ReadonlyArray<JobStats["state"]>
 ): ReadonlyArray<Original> => {
   const byId = new Map(stats.map((job) => [job.id, job]))
   return jobs.flatMap(({ body, id }) => {
     const found = byId.get(id)
-    return found?.state === state ? [{ id, body, stats: found }] : []
+    return found !== undefined && states.includes(found.state) ? [{ id, body, stats: found }] : []
   })
 }
 
-/** Longer than any server lives: what is to be buried must not become ready before it is. */
+/** The longest there is, and longer than any server lives: what is to be buried must not become ready before it is. */
 const never = 2 ** 32 - 1
 
 const copyOf = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
@@ -133,7 +134,7 @@ const delayOf = ({ timeLeft }: JobStats, state: JobState) => {
     case "ready":
       return 0
     case "delayed":
-      return Math.max(timeLeft, 0) + 1
+      return Math.min(Math.max(timeLeft, 0) + 1, never)
     case "buried":
       return never
   }

@@ -47,29 +47,72 @@ export interface Tidying {
   readonly onProgress: Effect.Effect<void>
 }
 
-/** How many jobs are held, or looked at, at a time. */
+/** How many jobs are held, or looked at, at a time: … */
 const widest = 256
+
+/** … at first, since each reserve that finds nothing costs the server more than one that does, … */
+const narrow = 16
+
+/** … and as many as have bodies of so many bytes together. */
+const heaviest = 16 * 1024 * 1024
+
+/**
+ * How often in a row nothing may come of it. Others may be faster now and then; but a server that shows the same job for
+ * ever, and never lets it go, must not keep us for ever.
+ */
+const patience = 32
 
 /** Works until no job is left, or the bound is reached. */
 export const tidy = (tidying: Tidying): Effect.Effect<void, PutError> =>
   Effect.forEach(
     tidying.states,
-    (state) =>
-      // Of a paused tube nothing can be reserved, but by its id.
-      state === "ready" ? Effect.zipRight(reserving(tidying), searching(tidying, state)) : searching(tidying, state),
+    (state) => state === "ready" ? clearing(tidying) : searching(tidying, state),
     { discard: true }
   )
 
-const leftOf = ({ bound, tally }: Tidying) => bound - tally.ready - tally.delayed - tally.buried
+const doneBy = ({ tally }: Tidying) => tally.ready + tally.delayed + tally.buried
+
+const leftOf = (tidying: Tidying) => tidying.bound - doneBy(tidying)
+
+/** Whether there is something left to do, and a point in trying again. */
+const perseverance = (tidying: Tidying) => {
+  let before = doneBy(tidying)
+  let inVain = 0
+  return () => {
+    const done = doneBy(tidying)
+    inVain = done > before ? 0 : inVain + 1
+    before = done
+    return leftOf(tidying) > 0 && inVain <= patience
+  }
+}
 
 const atOnce = certain(Protocol.reserveWithTimeout(0))
 
-const reserving = (tidying: Tidying) =>
+/** Ready jobs are reserved. Only those of a paused tube cannot be, and are found as others are. */
+const clearing = (tidying: Tidying) =>
+  Effect.gen(function*() {
+    const goesOn = perseverance(tidying)
+    while (goesOn()) {
+      yield* reserving(tidying, goesOn)
+      const [isPaused, head] = yield* Effect.all([pausing(tidying), heading(tidying, "ready")], {
+        concurrency: "unbounded"
+      })
+      if (head.length === 0) return
+      if (isPaused) return yield* searching(tidying, "ready")
+    }
+  })
+
+const pausing = ({ line, tube }: Tidying) =>
+  Effect.map(present(line, [certain(Protocol.statsTube(tube))]), (tubes) => tubes.some(({ pause }) => pause > 0))
+
+const reserving = (tidying: Tidying, goesOn: () => boolean) =>
   Effect.gen(function*() {
     const { deed, line, onProgress } = tidying
-    const reserve = (most: number) => present(line, Array.from({ length: Math.min(most, widest) }, () => atOnce))
+    let width = narrow
+    const reserve = (most: number) => present(line, Array.from({ length: Math.min(most, width) }, () => atOnce))
     let held = yield* reserve(leftOf(tidying))
-    while (held.length > 0) {
+    while (held.length > 0 && goesOn()) {
+      width = widthAfter(held, width)
       // In one write: a tube is cleared at the speed of the server, not of the way to it.
       const [, more] = yield* Effect.all([deed.reserved(held), reserve(leftOf(tidying) - held.length)], {
         concurrency: "unbounded"
@@ -79,15 +122,27 @@ const reserving = (tidying: Tidying) =>
     }
   })
 
+const widthAfter = (held: ReadonlyArray<ReservedJob>, width: number): number =>
+  held.reduce((bytes, { body }) => bytes + body.length, 0) > heaviest / 2
+    ? Math.max(Math.floor(width / 2), 1)
+    : held.length === width
+    ? Math.min(width * 2, widest)
+    : width
+
 const peeks = { ready: Protocol.peekReady, delayed: Protocol.peekDelayed, buried: Protocol.peekBuried }
+
+/** The first of its state, if there is one. */
+const heading = ({ line, tube }: Tidying, state: JobState): Effect.Effect<ReadonlyArray<JobId>, PutError> =>
+  Effect.map(
+    present(line, [certain(peeks[state]({ tube }))]),
+    ([job = Option.none()]) => Option.toArray(job).map(({ id }) => id)
+  )
 
 const searching = (tidying: Tidying, state: JobState) =>
   Effect.gen(function*() {
     const { deed, line, onProgress, tube } = tidying
-    const first = Effect.map(
-      present(line, [certain(peeks[state]({ tube }))]),
-      ([job = Option.none()]) => Option.toArray(job).map(({ id }) => id)
-    )
+    const goesOn = perseverance(tidying)
+    const first = heading(tidying, state)
     const ours = (range: ReadonlyArray<JobId>) =>
       Effect.map(
         present(line, range.map((id) => certain(Protocol.statsJob(id)))),
@@ -97,7 +152,7 @@ const searching = (tidying: Tidying, state: JobState) =>
     let reach = 1
     let ids: ReadonlyArray<JobId> = yield* first
     let last = ids.at(-1)
-    while (last !== undefined && leftOf(tidying) > 0) {
+    while (last !== undefined && goesOn()) {
       const range = idsBehind(last, reach)
       const [behind, head] = yield* deed.found(
         state,

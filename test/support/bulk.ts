@@ -1,0 +1,152 @@
+/** Tubes full of jobs of every state, and what has become of them, seen without anything of `purge` and `move`. */
+import type { BeanstalkConnection, Job } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import { clientTo } from "./clients.ts"
+import { openTo } from "./connections.ts"
+import { Random } from "./random.ts"
+import { chars } from "./replies.ts"
+import type { Kind } from "./server.ts"
+
+export type State = "ready" | "delayed" | "buried"
+
+export const states: ReadonlyArray<State> = ["ready", "delayed", "buried"]
+
+/** Every choice of states, in every order. */
+export const choices: ReadonlyArray<ReadonlyArray<State>> = [
+  [],
+  ...states.flatMap((one) => [
+    [one],
+    ...states.filter((state) => state !== one).flatMap((two) => [
+      [one, two],
+      [one, two, ...states.filter((state) => state !== one && state !== two)]
+    ])
+  ])
+]
+
+/** A job that is to be there. */
+export interface Wanted {
+  readonly tube: string
+  readonly state: State
+  readonly body: string | Uint8Array
+  readonly priority?: number
+  /** In seconds. */
+  readonly ttr?: number
+  /** In seconds, of one that is delayed. Default: an hour. */
+  readonly delay?: number
+}
+
+const hour = 3600
+
+/** Puts them in this order, at once; those that are to be buried never become ready on their way. */
+export const putJobs = (beanstalk: BeanstalkConnection.Connection, jobs: ReadonlyArray<Wanted>) =>
+  Effect.forEach(jobs, ({ body, delay = hour, priority = 1024, state, tube, ttr = 60 }) => {
+    const put = beanstalk.put(body, {
+      tube,
+      priority,
+      ttr: `${ttr} seconds`,
+      delay: state === "ready" ? 0 : `${delay} seconds`
+    })
+    const bury = (id: string) => Effect.zipRight(beanstalk.reserveJob(id), beanstalk.bury(id, priority))
+    return state === "buried" ? Effect.tap(put, bury) : put
+  }, { concurrency: "unbounded" })
+
+/** A job that is there. */
+export interface Found {
+  readonly id: Job.JobId
+  readonly tube: string
+  readonly state: string
+  readonly priority: number
+  readonly ttr: number
+  readonly timeLeft: number
+  /** One character for each byte. */
+  readonly body: string
+}
+
+/** Every job of a server, by going through all the ids it has given. */
+export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
+  Effect.gen(function*() {
+    const last = yield* beanstalk.put("the last", { tube: "the-last" })
+    yield* beanstalk.delete(last)
+    const look = (id: string) =>
+      Effect.zipWith(
+        beanstalk.statsJob(id),
+        beanstalk.peek(id),
+        (stats, { body }): ReadonlyArray<Found> => [{
+          id: stats.id,
+          tube: stats.tube,
+          state: stats.state,
+          priority: stats.pri,
+          ttr: stats.ttr,
+          timeLeft: stats.timeLeft,
+          body: chars(body)
+        }],
+        { concurrent: true }
+      ).pipe(Effect.catchTag("JobNotFound", () => Effect.succeed([])))
+    const ids = Array.from({ length: Number(last) - 1 }, (_, index) => `${index + 1}`)
+    return (yield* Effect.forEach(ids, look, { concurrency: "unbounded" })).flat()
+  })
+
+/** A job without what differs from time to time, and from server to server. */
+export const essence = ({ body, priority, state, tube, ttr }: Found) => ({ body, priority, state, tube, ttr })
+
+/** The same of one that is wanted. */
+export const essenceOf = ({ body, priority = 1024, state, tube, ttr = 60 }: Wanted) => ({
+  body: typeof body === "string" ? body : chars(body),
+  priority,
+  state,
+  tube,
+  ttr
+})
+
+export type Essence = ReturnType<typeof essence>
+
+/** In an order that does not depend on ids. */
+export const sorted = (jobs: ReadonlyArray<Essence>): ReadonlyArray<Essence> =>
+  jobs.toSorted((one, other) => {
+    const [first, second] = [JSON.stringify(one), JSON.stringify(other)]
+    return first < second ? -1 : first > second ? 1 : 0
+  })
+
+/** How many of each state. */
+export const tallyOf = (jobs: ReadonlyArray<{ readonly state: string }>) => {
+  const count = (state: State) => jobs.filter((job) => job.state === state).length
+  return { ready: count("ready"), delayed: count("delayed"), buried: count("buried") }
+}
+
+/** A server of the test's own, a connection to it, and a client. */
+export const start = (kind: Kind) =>
+  Effect.gen(function*() {
+    const server = yield* kind.start()
+    const beanstalk = yield* openTo(server)
+    const client = yield* clientTo(server)
+    return { server, beanstalk, client }
+  })
+
+/** What is left on a server, but for ids. */
+export const left = (beanstalk: BeanstalkConnection.Connection) =>
+  Effect.map(everyJob(beanstalk), (jobs) => sorted(jobs.map(essence)))
+
+const random = new Random(7)
+
+/** Jobs of all states whose ids are scattered over several tubes, in runs and one by one, due in another order than put. */
+export const scattered = (
+  tubes: ReadonlyArray<string>,
+  count: number,
+  all: Partial<Wanted> = {}
+): ReadonlyArray<Wanted> => {
+  let tube = random.pick(tubes)
+  let state: State = "ready"
+  return Array.from({ length: count }, (_, index) => {
+    if (random.chance(0.3)) tube = random.pick(tubes)
+    if (random.chance(0.3)) state = random.pick(states)
+    return {
+      tube,
+      state,
+      body: `${index}`,
+      priority: random.between(0, 2 ** 32 - 1),
+      ttr: random.between(100, 2 ** 32 - 1),
+      delay: random.between(1000, 2 ** 32 - 1),
+      ...all
+    }
+  })
+}
