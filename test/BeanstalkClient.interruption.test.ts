@@ -2,7 +2,7 @@
  * Whoever uses a client can be interrupted at any moment, and a client can be closed at any moment: nothing stays reserved,
  * nothing is sent afterwards, no connection is left, and the client of others goes on.
  *
- * `EFFECT_BEANSTALK_STRESS=1` interrupts after more steps.
+ * `EFFECT_BEANSTALK_STRESS=1` interrupts after each number of steps up to 500.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer } from "effect-beanstalk"
@@ -18,15 +18,19 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Connector } from "../src/Connector.ts"
 import { clientTo } from "./support/clients.ts"
-import { eventually, openTo } from "./support/connections.ts"
+import { openTo } from "./support/connections.ts"
 import * as Scripted from "./support/scripted.ts"
 import { Stepping } from "./support/stepping.ts"
 
-const most = process.env["EFFECT_BEANSTALK_STRESS"] === undefined ? 250 : 1000
+/** Before which steps to interrupt: in a short run only before every seventh, in each case of another seventh. */
+const stepsOf = (nth: number) =>
+  process.env["EFFECT_BEANSTALK_STRESS"] === undefined
+    ? Array.makeBy(30, (i) => 7 * i + nth % 7)
+    : Array.range(0, 500)
 
 type Client = BeanstalkClient.Client
 
-const options: BeanstalkClient.Options = { reconnect: Schedule.forever }
+const options: BeanstalkClient.Options = { reconnect: Schedule.spaced("1 millis") }
 
 /** Goes on until it is interrupted. */
 const busy = Effect.forever(Effect.yieldNow())
@@ -53,7 +57,7 @@ const interruptedAfter = (steps: number, self: Effect.Effect<unknown, unknown>) 
   Effect.gen(function*() {
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
     const scheduler = new Stepping(steps, () => fiber.unsafeInterruptAsFork(FiberId.none))
-    const fiber = runFork(Effect.zipRight(self, busy), { scheduler, immediate: false })
+    const fiber = runFork(Effect.zipRight(Effect.ignore(self), busy), { scheduler, immediate: false })
     const exit = yield* Fiber.await(fiber)
     assert.isTrue(Exit.isInterrupted(exit), Scripted.ending(exit))
   })
@@ -61,10 +65,17 @@ const interruptedAfter = (steps: number, self: Effect.Effect<unknown, unknown>) 
 const countOf = (server: EmbeddedServer.Server, event: EmbeddedServer.JobEvent) =>
   Effect.map(server.journal, (journal) => journal.filter((entry) => entry.event === event).length)
 
+/** Waits for what needs nothing but some turns of the event loop. */
+const settled = <A>(read: Effect.Effect<A>, condition: (value: A) => boolean, turns = 100): Effect.Effect<A> =>
+  Effect.flatMap(read, (value) =>
+    condition(value) ? Effect.succeed(value) : turns === 0
+      ? Effect.dieMessage("it did not come to rest")
+      : Effect.zipRight(Scripted.turn, settled(read, condition, turns - 1)))
+
 /** Asserts that nobody holds a job, and that nobody but these is connected. */
 const holdsNothing = ({ server }: Started, connections: number, message: string) =>
   Effect.gen(function*() {
-    yield* eventually(server.connections, ({ length }) => length === connections)
+    yield* settled(server.connections, ({ length }) => length === connections)
     assert.strictEqual(yield* countOf(server, "reserved"), yield* countOf(server, "given-back"), message)
   })
 
@@ -76,22 +87,26 @@ const situations: Readonly<Record<string, (client: Client, started: Started) => 
 }
 
 const cases = Object.entries(uses).flatMap(([name, use]) =>
-  Object.entries(situations).map(([situation, prepare]) => ({ name, use, situation, prepare }))
+  Object.entries(situations).map(([situation, prepare], nth) => ({
+    name,
+    use,
+    situation,
+    prepare,
+    steps: stepsOf(name.length + 2 * nth)
+  }))
 )
-
-const everyStep = Array.range(0, most)
 
 describe("an interruption after any number of steps", () => {
   it.live.each(cases)("leaves nothing behind, and a client that goes on: $name, when it is $situation", (
-    { prepare, use }
+    { prepare, steps, use }
   ) =>
-    Effect.forEach(everyStep, (k) =>
+    Effect.forEach(steps, (k) =>
       Effect.gen(function*() {
         const started = yield* start
         yield* Effect.scoped(
           Effect.flatMap(openTo(started), (other) => other.put("for whoever reserves", { tube: "t" }))
         )
-        const scope = yield* Scope.make()
+        const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
         const client = yield* Scope.extend(clientTo(started, options), scope)
         yield* prepare(client, started)
         yield* interruptedAfter(k, use(client))
@@ -103,12 +118,12 @@ describe("an interruption after any number of steps", () => {
         assert.strictEqual(yield* countOf(started.server, "put"), put + 1, `sent late, behind step ${k}`)
         yield* Scope.close(scope, Exit.void)
         yield* holdsNothing(started, 0, `interrupted before step ${k}`)
-      }).pipe(Effect.scoped)), 30_000)
+      }).pipe(Effect.scoped)), 120_000)
 
   it.live.each(Object.entries(uses))(
     "of the client and who uses it, leaves nothing behind: %s",
-    ([, use]) =>
-      Effect.forEach(everyStep, (k) =>
+    ([name, use]) =>
+      Effect.forEach(stepsOf(name.length), (k) =>
         Effect.gen(function*() {
           const started = yield* start
           yield* Effect.scoped(
