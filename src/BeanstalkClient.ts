@@ -378,11 +378,11 @@ export const layerConfig = (
 
 const client = (options: Options, connector: Context.Tag.Service<Connector>, link: Link.Link): Client => {
   const { address } = connector
-  const { changes, send, server: ready } = link
+  const { changes, send, server: ready, unlessClosed } = link
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
   const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
-    Effect.provideService(BeanstalkConnection.make({ ...options, ...own }), Connector, connector)
+    unlessClosed(Effect.provideService(BeanstalkConnection.make({ ...options, ...own }), Connector, connector))
   const bulk = bulkOf(options, connector)
 
   return {
@@ -414,12 +414,12 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
     kickJob: (id) => check(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
-    purge: (tube, options) => bulk("purge", { tube, ...options }, Moving.purging),
+    purge: (tube, options) => unlessClosed(bulk("purge", { tube, ...options }, Moving.purging)),
     move: (from, to, options) => {
       const target = Argument.checked(() => Argument.anotherTube("move", to, { than: from }))
       return target instanceof BeanstalkError.InvalidArgument
         ? target
-        : bulk("move", { tube: from, ...options }, (line, tally) => Moving.moving(line, target, tally))
+        : unlessClosed(bulk("move", { tube: from, ...options }, (line, tally) => Moving.moving(line, target, tally)))
     }
   }
 }

@@ -12,9 +12,9 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import type * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/TestClock"
 import * as Scripted from "./support/scripted.ts"
+import { Stepping } from "./support/stepping.ts"
 
 type Connection = BeanstalkConnection.Connection
 
@@ -365,31 +365,6 @@ describe("a reply that has arrived for a fiber that is interrupted before it run
       })
   )
 })
-
-/** Runs one fiber in the smallest steps in which it still gets on, and does something in front of one of them. */
-class Stepping implements Scheduler.Scheduler {
-  steps = 0
-  private readonly at: number
-  private readonly interfere: () => void
-
-  constructor(at: number, interfere: () => void) {
-    this.at = at
-    this.interfere = interfere
-  }
-
-  /** Coming back from a yield takes nine operations of its own. */
-  shouldYield(fiber: { readonly currentOpCount?: number }): number | false {
-    return (fiber.currentOpCount ?? 0) > 10 ? 0 : false
-  }
-
-  scheduleTask(task: () => void): void {
-    queueMicrotask(() => {
-      if (this.steps === this.at) this.interfere()
-      this.steps += 1
-      task()
-    })
-  }
-}
 
 describe("an interruption after any number of steps", () => {
   /** Reserves jobs in every way there is, one after the other, and notes each one that it gets. */

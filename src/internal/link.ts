@@ -4,6 +4,7 @@
  * Which session is open is plain state, changed in the very moment in which a session ends, so that nobody is ever sent to a
  * dead one. One fiber opens sessions, and sleeps between its attempts.
  */
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -54,6 +55,8 @@ export interface Link {
   readonly server: Effect.Effect<ServerInfo, ConnectFailed>
   /** What it is doing now, and whatever it does next, until it is closed. */
   readonly changes: Stream.Stream<State>
+  /** Whatever opens connections of its own is not begun any more once the link is closed. */
+  readonly unlessClosed: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ConnectFailed, R>
 }
 
 /** Makes a link that is closed with its scope. It opens nothing before it is used. */
@@ -69,7 +72,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   let next = promise()
   /** The process behind the session, or behind the last: who knows a job by its id knows it from there. */
   let instance: string | undefined
-  /** Why the latest attempt failed, while there is no session. */
+  /** Why the latest attempt of this outage failed. */
   let failure: ConnectFailed | undefined
   let closed = false
 
@@ -90,11 +93,14 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     next = promise()
   }
 
-  const giveUp = (): void => {
+  /** Until it is needed again. Nobody is kept waiting for that. */
+  const rest = Effect.suspend(() => {
     wanted.unsafeClose()
     Deferred.unsafeDone(next, Exit.fail(failure ?? gaveUp(address)))
     next = promise()
-  }
+    failure = undefined
+    return SubscriptionRef.set(state, State.Idle())
+  })
 
   /** Opens a session and stays with it until it is lost. */
   const serve = (attempt: number): Effect.Effect<Lost, never, Connector> => {
@@ -117,15 +123,12 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       Effect.tap(begun),
       Effect.flatMap((opened) => opened.ended),
       Effect.scoped,
-      // Interruptions apart, whatever a connector throws is only another reason to try again.
-      Effect.catchAllDefect((defect) =>
-        new ConnectFailed({ address, reason: "Unreachable", detail: String(defect), cause: defect })
-      ),
-      Effect.match({
+      // Whatever a connector throws, or interrupts, is only another reason to try again.
+      Effect.matchCause({
         onSuccess: State.Lost,
-        onFailure: (error) => {
-          failure = error
-          return State.Lost({ reason: error.message, cause: error })
+        onFailure: (cause) => {
+          failure = toConnectFailed(cause, address)
+          return State.Lost({ reason: failure.message, cause: failure })
         }
       })
     )
@@ -148,12 +151,14 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       yield* tellOfLoss(lost)
       // Before the first attempt too: clients do not all meet a server at once that is back.
     } while (yield* Effect.isSuccess(schedule.next(lost)))
-    giveUp()
-    yield* SubscriptionRef.set(state, State.Idle())
   })
 
   yield* wanted.await.pipe(
     Effect.zipRight(heal),
+    Effect.catchAllCause((cause) =>
+      tell(Effect.logError(`The schedule of when to reconnect to beanstalkd at ${address} threw: it is done`, cause))
+    ),
+    Effect.zipRight(rest),
     Effect.forever,
     Effect.interruptible,
     Effect.forkScoped
@@ -179,8 +184,8 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     Effect.suspend(() => {
       const log = down ? Effect.logDebug : Effect.logWarning
       down = true
-      return log(
-        cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`
+      return tell(
+        log(cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`)
       )
     })
 
@@ -188,7 +193,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     Effect.suspend(() => {
       const log = down ? Effect.logInfo : Effect.logDebug
       down = false
-      return log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`)
+      return tell(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
     })
 
   // sending -----------------------------------------------------------------------------------------------------------
@@ -245,12 +250,23 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       })
     },
     server: Effect.suspend(() => Effect.map(sessionBefore(now() + offlineTimeout), ({ server }) => server)),
-    changes: Stream.takeUntil(state.changes, State.$is("Closed"))
+    changes: Stream.takeUntil(state.changes, State.$is("Closed")),
+    unlessClosed: (self) => Effect.zipRight(Effect.suspend(() => closed ? isClosed : Effect.void), self)
   }
   return link
 })
 
 const promise = () => Deferred.unsafeMake<Opened, ConnectFailed>(FiberId.none)
+
+/** A logger that throws is no reason to lose a connection. */
+const tell = (log: Effect.Effect<void>) => Effect.catchAllCause(log, () => Effect.void)
+
+const toConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: string): ConnectFailed => {
+  const error = Cause.squash(cause)
+  return error instanceof ConnectFailed
+    ? error
+    : new ConnectFailed({ address, reason: "Unreachable", detail: String(error), cause: error })
+}
 
 /** Whether it was lost with a connection in a way in which sending it once more cannot do anything twice. */
 const maySendAgain = (command: Command<unknown, unknown>, error: unknown): boolean =>
