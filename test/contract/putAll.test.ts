@@ -26,7 +26,7 @@ const atOnce = { reconnect: Schedule.spaced("5 millis") }
 
 describeContract("putAll", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a source that ends", (it) => {
-    const sizes = { "no body": 0, "one body": 1, "many bodies": 600 }
+    const sizes = { "no body": 0, "one body": 1, "many bodies": 300 }
     const chunkings: Record<string, (bodies: Stream.Stream<string>) => Stream.Stream<string>> = {
       "one by one": Stream.rechunk(1),
       "in odd chunks": Stream.rechunk(37),
@@ -42,7 +42,7 @@ describeContract("putAll", (kind) => {
         it.scoped(`gives the id of each in their order: ${size} ${chunking}`, () =>
           Effect.gen(function*() {
             const { client, tube } = yield* withClient
-            for (const window of [undefined, 1, 10]) {
+            for (const window of [undefined, 3]) {
               const bodies = chunked(Stream.map(Stream.range(1, count), String))
               const ids = Chunk.toReadonlyArray(yield* Stream.runCollect(client.putAll(tube, bodies, { window })))
               const found = yield* readyIn(client, tube)
@@ -208,10 +208,10 @@ describeContract("putAll", (kind) => {
     it.scoped("is not sent when it is known to be too big, and nothing behind it", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
-        const { bodies } = counting()
+        const { bodies, source } = counting()
         const { given, stopped } = yield* stops(client.putAll(tube, large(bodies, "25"), { window: 10 }))
         isTrue(stopped, { given, found: yield* readyIn(client, tube) })
-        assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [25, 26])
+        assert.deepStrictEqual([stopped.acknowledged, stopped.sent, source.read], [25, 26, 26])
         assert.deepStrictEqual(stopped.failures.map(({ error, index }) => [index, error._tag]), [[25, "JobTooBig"]])
       }))
 
@@ -263,7 +263,7 @@ describeContract("putAll", (kind) => {
 
 describeListening("putAll through a bad network", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
-    const cuts = Array.from({ length: 12 }, (_, i) => 1_000 + i * 613)
+    const cuts = Array.from({ length: 6 }, (_, i) => 1_000 + i * 1_213)
     for (const way of ["toServer", "toClient"] as const) {
       it.scoped(`stops it, and what it says is true, wherever it is cut on the way ${way}`, () =>
         Effect.forEach(cuts, (bytes) =>
