@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
 import { failsWith, newTube } from "../support/connections.ts"
+import { turn } from "../support/scripted.ts"
 import { Beanstalkd, type Kind } from "../support/server.ts"
 import { describeContract } from "../support/servers.ts"
 
@@ -293,7 +294,7 @@ describeContract("a typed tube", (kind) => {
         yield* server.drain
         const client = Layer.provide(BeanstalkClient.layer(), server.connector)
         const sources = {
-          "goes on": Stream.repeatEffect(Effect.as(Effect.yieldNow(), 1)),
+          "goes on": Stream.repeatEffect(Effect.as(turn, 1)),
           "is silent": Stream.concat(Stream.range(1, 2_000), Stream.never)
         }
         for (const source of Object.values(sources)) {
