@@ -22,7 +22,7 @@ import { bodies, type Loose, payloads, schemas, secretsIn } from "./support/secr
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
-const runs = stress ? 25_000 : 400
+const runs = stress ? 25_000 : 250
 
 const id = Schema.decodeSync(Job.JobId)("7")
 
