@@ -30,17 +30,16 @@ const Shape = Schema.Union(
   Schema.Struct({ _tag: Schema.Literal("Square"), side: Schema.Positive })
 )
 
+const Leaf = Schema.Struct({ _tag: Schema.Literal("Leaf"), value: Schema.Number })
+
 interface Nested {
   readonly _tag: "Nested"
-  readonly inner: Nested | { readonly _tag: "Leaf"; readonly value: number }
+  readonly inner: Nested | typeof Leaf.Type
 }
 
 const Nested: Schema.Schema<Nested> = Schema.Struct({
   _tag: Schema.Literal("Nested"),
-  inner: Schema.Union(
-    Schema.suspend(() => Nested),
-    Schema.Struct({ _tag: Schema.Literal("Leaf"), value: Schema.Number })
-  )
+  inner: Schema.Union(Schema.suspend(() => Nested), Schema.suspend(() => Leaf))
 })
 
 class Person extends Schema.Class<Person>("Person")({ name: Schema.NonEmptyString }) {}

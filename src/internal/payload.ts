@@ -199,8 +199,6 @@ const namesOf = (ast: AST.AST): ReadonlySet<PropertyKey> => {
       return new Set(ast.propertySignatures.map(({ name }) => name))
     case "Union":
       return new Set(ast.types.flatMap((type) => [...namesOf(type)]))
-    case "Suspend":
-      return namesOf(ast.f())
     case "Refinement":
       return namesOf(ast.from)
     case "Transformation":
