@@ -399,7 +399,7 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     leaseWith: connect,
 
     put: (tube, body, options) => check(Protocol.put(body, inTube(tube, options))),
-    putAll: (tube, bodies, options) => putAll(link, { address, tube, ...options }, bodies),
+    putAll: (tube, bodies, options) => putAll(link, { ...options, address, tube }, bodies),
 
     peek: (id) => check(Protocol.peek(id)),
     peekReady: (tube) => check(Protocol.peekReady({ tube })),
@@ -414,12 +414,12 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
     kickJob: (id) => check(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
-    purge: (tube, options) => unlessClosed(bulk("purge", { tube, ...options }, Moving.purging)),
+    purge: (tube, options) => unlessClosed(bulk("purge", { ...options, tube }, Moving.purging)),
     move: (from, to, options) => {
       const target = Argument.checked(() => Argument.anotherTube("move", to, { than: from }))
       return target instanceof BeanstalkError.InvalidArgument
         ? target
-        : unlessClosed(bulk("move", { tube: from, ...options }, (line, tally) => Moving.moving(line, target, tally)))
+        : unlessClosed(bulk("move", { ...options, tube: from }, (line, tally) => Moving.moving(line, target, tally)))
     }
   }
 }

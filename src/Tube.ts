@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -324,8 +325,10 @@ const through = <A, B, E, R>(run: (elements: Stream.Stream<A>) => Stream.Stream<
       Effect.ensuring(mailbox.shutdown),
       Effect.forkScoped
     )
-    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) =>
+    const feeding = Sink.forEachChunk((chunk: Chunk.Chunk<A>) =>
       // What is not taken any more is not wanted: it has failed.
-      Effect.flatMap(mailbox.offerAll(chunk), (rest) => Chunk.isEmpty(rest) ? Effect.void : Fiber.join(running))
+      Effect.flatMap(mailbox.offerAll(chunk), (rest) => Chunk.isEmpty(rest) ? Effect.void : Effect.never)
     ).pipe(Sink.mapEffect(() => Effect.zipRight(mailbox.end, Fiber.join(running))))
+    // A source that is silent, or never ends, must not keep the failure to itself.
+    return Sink.fromChannel(Channel.interruptWhen(Sink.toChannel(feeding), Fiber.join(running)))
   })

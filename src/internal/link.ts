@@ -63,7 +63,6 @@ export interface Link {
 export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...settings }: LinkOptions) {
   const { address } = yield* Connector
   const clock = yield* Effect.clock
-  const scope = yield* Effect.scope
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const state = yield* SubscriptionRef.make<State>(State.Idle())
   const wanted = Effect.unsafeMakeLatch()
@@ -242,7 +241,8 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       }),
     submit: (command, settle) => {
       const meantFor = instance
-      const later = () => void runFork(sendLater(command, meantFor), { scope }).addObserver(settle)
+      // Not in the scope, whose end would interrupt it: it hears of that end as everybody does, and tells.
+      const later = () => void runFork(sendLater(command, meantFor)).addObserver(settle)
       if (session === undefined) return later()
       session.submit(command, (outcome) => {
         if (outcome._tag === "Failure" && maySendAgain(command, outcome.error)) later()

@@ -7,6 +7,7 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Iterable from "effect/Iterable"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
@@ -125,46 +126,66 @@ const nameOf = (defect: unknown) => defect instanceof Error ? `a ${defect.constr
 /** Where one is in a payload: the way there, and the names that the Schema has for the next step. */
 interface Place {
   readonly path: string
+  /** How many steps there were on the way. */
+  readonly depth: number
   readonly names: ReadonlySet<PropertyKey>
 }
 
 /** More of them would help nobody. */
 const mostIssues = 10
 
+/** Farther down nobody looks: a body may be deeper than the stack. */
+const deepest = 50
+
 const describe = (issue: ParseResult.ParseIssue): Issues => {
-  const [first = { path: "", expected: "something else" }, ...more] = issuesOf(issue, { path: "", names: new Set() })
-    .slice(0, mostIssues)
+  const issues = Iterable.take(issuesOf(issue, { path: "", depth: 0, names: new Set() }), mostIssues)
+  const [first = { path: "", expected: "something else" }, ...more] = issues
   return [first, ...more]
 }
 
-const issuesOf = (issue: ParseResult.ParseIssue, place: Place): ReadonlyArray<PayloadIssue> => {
+/** As many as are wanted: a body may be wrong in a hundred thousand places. */
+function* issuesOf(issue: ParseResult.ParseIssue, place: Place): Generator<PayloadIssue, void> {
   switch (issue._tag) {
     case "Pointer":
-      return issuesOf(issue.issue, {
-        ...place,
-        path: `${place.path}${Arr.ensure(issue.path).map(step(place)).join("")}`
-      })
-    case "Composite":
-      return Arr.ensure(issue.issues).flatMap((inner) => issuesOf(inner, { ...place, names: namesOf(issue.ast) }))
+      if (place.depth === deepest) yield { path: `${place.path}…`, expected: "something else" }
+      else {
+        yield* issuesOf(issue.issue, {
+          ...place,
+          path: `${place.path}${Arr.ensure(issue.path).map(step(place)).join("")}`,
+          depth: place.depth + 1
+        })
+      }
+      break
+    case "Composite": {
+      const inside = { ...place, names: namesOf(issue.ast) }
+      for (const inner of Arr.ensure(issue.issues)) yield* issuesOf(inner, inside)
+      break
+    }
     case "Refinement":
-      return issue.kind === "From" ? issuesOf(issue.issue, place) : [{ path: place.path, expected: inWords(issue.ast) }]
+      if (issue.kind === "From") yield* issuesOf(issue.issue, place)
+      else yield { path: place.path, expected: inWords(issue.ast) }
+      break
     case "Transformation":
-      return issue.kind === "Transformation"
-        ? [{ path: place.path, expected: inWords(issue.ast) }]
-        : issuesOf(issue.issue, place)
+      // What JSON cannot express is found to be no text only behind the transformation.
+      if (issue.kind === "Transformation" || isJson(issue.ast)) yield { path: place.path, expected: inWords(issue.ast) }
+      else yield* issuesOf(issue.issue, place)
+      break
     case "Missing":
-      return [{ path: place.path, expected: `${issue.ast.type} (missing)` }]
+      yield { path: place.path, expected: `${issue.ast.type} (missing)` }
+      break
     case "Unexpected":
-      return [{ path: place.path, expected: "nothing" }]
+      yield { path: place.path, expected: "nothing" }
+      break
     case "Type":
     case "Forbidden":
-      return [{ path: place.path, expected: inWords(issue.ast) }]
+      yield { path: place.path, expected: inWords(issue.ast) }
   }
 }
 
+const isJson = (ast: AST.AST): boolean => ast.annotations[AST.SchemaIdAnnotationId] === AST.ParseJsonSchemaId
+
 /** The annotations of the Schema, or how it would be written. */
-const inWords = (ast: AST.AST): string =>
-  ast.annotations[AST.SchemaIdAnnotationId] === AST.ParseJsonSchemaId ? "JSON" : String(ast)
+const inWords = (ast: AST.AST): string => isJson(ast) ? "JSON" : String(ast)
 
 const step = ({ names }: Place) => (key: PropertyKey) => {
   if (typeof key === "number") return `[${key}]`

@@ -49,7 +49,7 @@ class Window {
   defect: Cause.Cause<never> | undefined = undefined
   sent = 0
   acknowledged = 0
-  /** Open while more may be sent: it closes when the window is full, and opens when half of it is free. */
+  /** Open while more may be sent: closed while the window is full, and for good once something has failed. */
   readonly room = Effect.unsafeMakeLatch(true)
   /** Open while there is something to take. */
   readonly news = Effect.unsafeMakeLatch(false)
@@ -99,7 +99,7 @@ class Window {
     }
     this.news.unsafeClose()
     this.acknowledged += ids.length
-    if (!this.isFull) this.room.unsafeOpen()
+    if (!this.isFull && !this.isStopped) this.room.unsafeOpen()
     return ids
   }
 
@@ -107,7 +107,7 @@ class Window {
     const failed = Cause.failureOrCause(cause)
     if (failed._tag === "Left") this.failures.push({ index, error: failed.left })
     else this.defect ??= failed.right
-    this.room.unsafeOpen()
+    this.room.unsafeClose()
   }
 }
 
@@ -149,7 +149,7 @@ export const putAll = <E, R>(
     return Stream.repeatEffectChunkOption(taken)
   }))
 
-/** Sends a chunk as there is room. Once something has failed it waits for its own end, so that nothing more is read. */
+/** Sends a chunk as there is room. Once something has failed there is none, so that nothing more is read. */
 const feed = (window: Window, chunk: Chunk.Chunk<Body>): Effect.Effect<void> => {
   const bodies = chunk[Symbol.iterator]()
   let next = bodies.next()
@@ -158,7 +158,7 @@ const feed = (window: Window, chunk: Chunk.Chunk<Body>): Effect.Effect<void> => 
       window.send(next.value)
       next = bodies.next()
     }
-    return window.isStopped ? Effect.never : window.room.await
+    return window.room.await
   }
   return Effect.whileLoop({ while: () => next.done !== true, body: sendSome, step: constVoid })
 }

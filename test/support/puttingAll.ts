@@ -1,0 +1,76 @@
+/** What the tests of `putAll` share: sources that know how far they were read, and the server's own books. */
+import { assert } from "@effect/vitest"
+import { type BeanstalkClient, BeanstalkError, type Job } from "effect-beanstalk"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { failsWith } from "./connections.ts"
+
+/** A source without end of bodies that are their indices, one by one, which knows how many were taken from it. */
+export const counting = () => {
+  const source = { read: 0, isFinalized: false }
+  const bodies = Stream.repeatEffect(Effect.sync(() => String(source.read++))).pipe(
+    Stream.ensuring(Effect.sync(() => void (source.isFinalized = true)))
+  )
+  return { source, bodies }
+}
+
+/** The ids that came before it ended, and how it ended. */
+export const ranOut = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
+  Effect.suspend(() => {
+    const given: Array<Job.JobId> = []
+    return Effect.map(
+      Effect.exit(Stream.runForEach(ids, (id) => Effect.sync(() => void given.push(id)))),
+      (exit) => ({ given, exit })
+    )
+  })
+
+const failureOf = <E>(exit: Exit.Exit<unknown, E>): E | undefined =>
+  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
+
+/** The ids that came before it stopped, and what it said then. */
+export const stops = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
+  Effect.flatMap(ranOut(ids), ({ exit, given }) => {
+    const stopped = failureOf(exit)
+    return stopped instanceof BeanstalkError.PutAllStopped
+      ? Effect.succeed({ given, stopped })
+      : Effect.die(Exit.isFailure(exit) ? exit.cause : "it should stop")
+  })
+
+/** Every ready job of a tube, by the server: what its body says, and its id. */
+export const readyIn = (client: BeanstalkClient.Client, tube: string) =>
+  Effect.gen(function*() {
+    const lease = yield* client.leaseWith({ watch: [tube] })
+    const found: Array<readonly [body: string, id: Job.JobId]> = []
+    const take = Effect.flatMap(lease.reserveWithTimeout(0), (job) =>
+      Effect.map(job.text(), (body) => void found.push([body, job.id])))
+    yield* failsWith(Effect.forever(take), "TimedOut")
+    return found
+  }).pipe(Effect.scoped)
+
+/** Whether what it says has become of each body, its index, is what the server says. */
+export const isTrue = (
+  { acknowledged, failures, sent }: BeanstalkError.PutAllStopped,
+  { found, given }: {
+    readonly given: ReadonlyArray<Job.JobId>
+    readonly found: ReadonlyArray<readonly [body: string, id: Job.JobId]>
+  }
+) => {
+  const failed = failures.map(({ index }) => index)
+  assert.deepStrictEqual(failed, failed.toSorted((one, other) => one - other))
+  assert.strictEqual(new Set(failed).size, failed.length)
+  assert.isTrue(failed.every((index) => index < sent))
+  assert.deepStrictEqual([given.length, failed.length], [acknowledged, sent - acknowledged])
+  const put = Array.from({ length: sent }, (_, index) => index).filter((index) => !failed.includes(index))
+  const server = new Map(found)
+  assert.strictEqual(server.size, found.length, "no body is there twice")
+  assert.deepStrictEqual(put.map((index) => server.get(String(index))), [...given], "each id is that of its body")
+  const mayBeThere = (index: number) =>
+    failures.some(({ error, index: failed }) =>
+      failed === index && error._tag === "ConnectionLost" && error.outcome === "Unknown"
+    )
+  const beyond = [...server.keys()].map(Number).filter((index) => !put.includes(index))
+  assert.deepStrictEqual(beyond.filter((index) => !mayBeThere(index)), [], "nothing is there that was not put")
+}

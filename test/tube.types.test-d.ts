@@ -1,0 +1,125 @@
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import type { Effect, Option, Sink } from "effect"
+import { type BeanstalkClient, type BeanstalkError, type Job, type Stats, Tube } from "effect-beanstalk"
+import * as Context from "effect/Context"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+
+class Key extends Context.Tag("test/Key")<Key, string>() {}
+
+class Person extends Schema.Class<Person>("Person")({ name: Schema.String, born: Schema.Date }) {}
+
+interface Page {
+  readonly url: string
+  readonly at: Date
+}
+
+const payload = Schema.Struct({ url: Schema.String, at: Schema.Date })
+
+const Pages = Tube.make("pages", { payload, ttr: "3 minutes" })
+
+declare const secret: Schema.Schema<Page, string, Key>
+
+declare const packed: Schema.Schema<Page, Uint8Array>
+
+const Secrets = Tube.make("secrets", { payload: secret })
+
+type Client = BeanstalkClient.BeanstalkClient
+
+type Put = BeanstalkError.PayloadError | BeanstalkError.PutError | BeanstalkError.ConnectFailed
+
+type PutAll = BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument
+
+type Peek = BeanstalkClient.ClientError | BeanstalkError.PayloadError
+
+describe("the types of a tube", () => {
+  it("are those of its Schema", () => {
+    expectTypeOf(Pages).toEqualTypeOf<Tube.Tube<Page>>()
+    expectTypeOf(Secrets).toEqualTypeOf<Tube.Tube<Page, Key>>()
+    expectTypeOf(Tube.make("people", { payload: Person })).toEqualTypeOf<Tube.Tube<Person>>()
+    expectTypeOf(Tube.text("text")).toEqualTypeOf<Tube.Tube<string>>()
+    expectTypeOf(Tube.text("text", { ttr: "1 minute" })).toEqualTypeOf<Tube.Tube<string>>()
+    expectTypeOf(Tube.text("text", { payload: secret })).toEqualTypeOf<Tube.Tube<Page, Key>>()
+    expectTypeOf(Tube.bytes("bytes")).toEqualTypeOf<Tube.Tube<Uint8Array>>()
+    expectTypeOf(Tube.bytes("bytes", { payload: packed })).toEqualTypeOf<Tube.Tube<Page>>()
+  })
+
+  it("are the same when its options come from a variable", () => {
+    const defaults = { priority: 1, ttr: "1 minute" } as const
+    const ofText = { payload: Schema.NumberFromString, ...defaults }
+    const ofBytes = { payload: packed, ...defaults }
+    expectTypeOf(Tube.make("pages", { payload, ...defaults })).toEqualTypeOf<Tube.Tube<Page>>()
+    expectTypeOf(Tube.text("text", ofText)).toEqualTypeOf<Tube.Tube<number>>()
+    expectTypeOf(Tube.bytes("bytes", ofBytes)).toEqualTypeOf<Tube.Tube<Page>>()
+    expectTypeOf(Tube.text("text", defaults)).toEqualTypeOf<Tube.Tube<string>>()
+  })
+
+  it("do not take a Schema whose bodies are something else", () => {
+    expectTypeOf<{ readonly payload: typeof packed }>().not.toExtend<Parameters<typeof Tube.text<Page>>[1]>()
+    expectTypeOf<{ readonly payload: typeof secret }>().not.toExtend<Parameters<typeof Tube.bytes<Page, Key>>[1]>()
+  })
+
+  it("do not take another payload", () => {
+    expectTypeOf(Pages.put).parameter(0).toEqualTypeOf<Page>()
+    expectTypeOf(Pages.encode).parameter(0).toEqualTypeOf<Page>()
+    expectTypeOf<{ readonly url: string }>().not.toExtend<Parameters<typeof Pages.put>[0]>()
+    expectTypeOf<typeof payload.Encoded>().not.toExtend<Parameters<typeof Pages.put>[0]>()
+    expectTypeOf<Stream.Stream<typeof payload.Encoded>>().not.toExtend<Parameters<typeof Pages.putAll>[0]>()
+    expectTypeOf<Stream.Stream<Page>>().toExtend<Parameters<typeof Pages.putAll>[0]>()
+    type In = ReturnType<typeof Pages.sink> extends Sink.Sink<infer _A, infer In, infer _L, infer _E, infer _R> ? In
+      : never
+    expectTypeOf<In>().toEqualTypeOf<Page>()
+    expectTypeOf<Tube.Tube<Page>>().not.toExtend<Tube.Tube<{ readonly url: string }>>()
+    expectTypeOf<Tube.Tube<{ readonly url: string }>>().not.toExtend<Tube.Tube<Page>>()
+  })
+
+  it("say what its members give, fail with, and need", () => {
+    type Expected<R> = {
+      readonly encode: (payload: Page) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
+      readonly decode: (
+        job: Job.ReservedJob | Job.PeekedJob
+      ) => Effect.Effect<Page, BeanstalkError.PayloadError, R>
+      readonly put: (payload: Page) => Effect.Effect<Job.JobId, Put, Client | R>
+      readonly sink: () => Sink.Sink<number, Page, never, PutAll, Client | R>
+      readonly peekReady: Effect.Effect<Option.Option<Tube.Peeked<Page>>, Peek, Client | R>
+      readonly peekDelayed: Effect.Effect<Option.Option<Tube.Peeked<Page>>, Peek, Client | R>
+      readonly peekBuried: Effect.Effect<Option.Option<Tube.Peeked<Page>>, Peek, Client | R>
+      readonly stats: Effect.Effect<
+        Stats.TubeStats,
+        BeanstalkClient.ClientError | BeanstalkError.TubeNotFound,
+        Client
+      >
+      readonly kick: (bound: number) => Effect.Effect<
+        number,
+        BeanstalkError.TubeError | BeanstalkError.ConnectFailed,
+        Client
+      >
+      readonly pause: (duration: "1 second") => Effect.Effect<
+        void,
+        BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed,
+        Client
+      >
+      readonly purge: () => Effect.Effect<
+        BeanstalkClient.Tally,
+        BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped,
+        Client
+      >
+    }
+    /** What the members are, or give: whatever else they could be given. */
+    type Results<T> = { readonly [K in keyof T]: T[K] extends (...args: infer _) => infer Made ? Made : T[K] }
+    expectTypeOf<Results<Pick<Tube.Tube<Page>, keyof Expected<never>>>>().toEqualTypeOf<Results<Expected<never>>>()
+    expectTypeOf<Results<Pick<Tube.Tube<Page, Key>, keyof Expected<Key>>>>().toEqualTypeOf<Results<Expected<Key>>>()
+  })
+
+  it("add what the source of putAll fails with and needs", () => {
+    const source: Stream.Stream<Page, "broken", "database"> = Stream.never
+    expectTypeOf(Secrets.putAll(source)).toEqualTypeOf<
+      Stream.Stream<Job.JobId, "broken" | PutAll, "database" | Client | Key>
+    >()
+    expectTypeOf(Pages.putAll(Stream.empty)).toEqualTypeOf<Stream.Stream<Job.JobId, PutAll, Client>>()
+  })
+
+  it("say what becomes of each body that was not put", () => {
+    expectTypeOf<BeanstalkError.PutAllStopped["failures"][0]["error"]>().toEqualTypeOf<Put>()
+  })
+})
