@@ -131,8 +131,10 @@ const observed = () => {
         event: (...event) => void events.push(event),
         addLinks: () => undefined,
         end: (_, exit) => {
-          const told = Exit.isFailure(exit) ? Cause.pretty(exit.cause, { renderErrorCause: true }) : ""
-          spans.push({ name, attributes, events, links, exit, told })
+          // What succeeds has its payload, and may tell it.
+          const failure = Exit.isFailure(exit) ? exit.cause : Cause.empty
+          const told = Cause.pretty(failure, { renderErrorCause: true })
+          spans.push({ name, attributes, events, links, failure, told })
         }
       }
       return span
