@@ -100,7 +100,7 @@ describeContract("in the middle of the traffic", (kind) => {
           assert.strictEqual(done.delayed, counts.delayed)
           assert.isAtLeast(done.buried, counts.buried)
         }),
-      120_000
+      300_000
     )
   })
 
@@ -125,7 +125,7 @@ describeContract("in the middle of the traffic", (kind) => {
           assert.strictEqual(done.delayed, counts.delayed)
           assert.isAtLeast(done.buried, counts.buried)
         }),
-      120_000
+      300_000
     )
   })
 })

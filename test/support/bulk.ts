@@ -48,7 +48,7 @@ export const putJobs = (beanstalk: BeanstalkConnection.Connection, jobs: Readonl
     })
     const bury = (id: string) => Effect.zipRight(beanstalk.reserveJob(id), beanstalk.bury(id, priority))
     return state === "buried" ? Effect.tap(put, bury) : put
-  }, { concurrency: "unbounded" })
+  }, { concurrency: 1000 })
 
 /** A job that is there. */
 export interface Found {
@@ -83,7 +83,7 @@ export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
         { concurrent: true }
       ).pipe(Effect.catchTag("JobNotFound", () => Effect.succeed([])))
     const ids = Array.from({ length: Number(last) - 1 }, (_, index) => `${index + 1}`)
-    return (yield* Effect.forEach(ids, look, { concurrency: "unbounded" })).flat()
+    return (yield* Effect.forEach(ids, look, { concurrency: 1000 })).flat()
   })
 
 /** A job without what differs from time to time, and from server to server. */
