@@ -34,6 +34,7 @@ import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
 import type { Line } from "./internal/batch.ts"
+import * as Healing from "./internal/healing.ts"
 import * as Link from "./internal/link.ts"
 import * as Moving from "./internal/moving.ts"
 import * as Opening from "./internal/opening.ts"
@@ -103,7 +104,7 @@ export type State = Data.TaggedEnum<{
  * @category models
  * @since 0.1.0
  */
-export const State: Data.TaggedEnum.Constructor<State> = Link.State
+export const State: Data.TaggedEnum.Constructor<State> = Healing.State
 
 /**
  * The state in which a connection was lost, or could not be made.
