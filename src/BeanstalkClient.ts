@@ -121,6 +121,14 @@ export type Lost = Data.TaggedEnum.Value<State, "Lost">
 export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFailed
 
 /**
+ * What `purge` and `move` can fail with: `BulkStopped` once they have begun.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type BulkError = BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
+
+/**
  * How many jobs were dealt with, by the state they were in.
  *
  * @category models
@@ -276,10 +284,7 @@ export interface Client extends Inspectable.Inspectable {
   readonly purge: (
     tube: string,
     options?: BulkOptions
-  ) => Effect.Effect<
-    Tally,
-    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
-  >
+  ) => Effect.Effect<Tally, BulkError>
   /**
    * Moves the jobs of a tube to another, where they are as urgent as they were, and ready, delayed for as long (or up to a
    * second longer), or buried. They get new ids, and their statistics begin anew.
@@ -294,10 +299,7 @@ export interface Client extends Inspectable.Inspectable {
     from: string,
     to: string,
     options?: BulkOptions
-  ) => Effect.Effect<
-    Tally,
-    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
-  >
+  ) => Effect.Effect<Tally, BulkError>
 }
 
 /**
