@@ -5,6 +5,7 @@
 import { type Context, Effect, Option } from "effect"
 import { BeanstalkClient, BeanstalkConnection } from "../dist/index.js"
 import { NodeBeanstalk } from "../dist/node/index.js"
+import { inFibers } from "./fibers.ts"
 import { seeded, shuffled } from "./random.ts"
 import { startServer } from "./server.ts"
 import { spread } from "./statistics.ts"
@@ -23,16 +24,11 @@ const counts = { ready: 100_000 * scale, delayed: 10_000 * scale, buried: 10_000
 type State = keyof typeof counts
 const states: ReadonlyArray<State> = ["ready", "delayed", "buried"]
 
-const sideBySide = (count: number, operation: Effect.Effect<unknown, unknown>) => {
-  let left = count
-  const loop = Effect.whileLoop({ while: () => left-- > 0, body: () => operation, step: () => {} })
-  return Effect.all(Array.from({ length: 256 }, () => loop), { concurrency: "unbounded", discard: true })
-}
-
 const fill = (connection: Connection, state: State, count: number) => {
   const put = connection.put(putBytes, { tube, priority, ttr: "1 hour", delay: state === "ready" ? 0 : "1 hour" })
   const bury = (id: string) => Effect.zipRight(connection.reserveJob(id), connection.bury(id, priority))
-  return sideBySide(count, state === "buried" ? Effect.flatMap(put, bury) : put)
+  const putOne = state === "buried" ? Effect.flatMap(put, bury) : put
+  return inFibers(count, () => putOne)
 }
 
 const firstOf = (connection: Connection, state: State) => {

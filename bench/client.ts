@@ -5,26 +5,18 @@
 import { Effect, Schema, Stream } from "effect"
 import { BeanstalkClient, BeanstalkConnection, Tube } from "../dist/index.js"
 import { NodeBeanstalk } from "../dist/node/index.js"
+import { inFibers } from "./fibers.ts"
 import { seeded, shuffled } from "./random.ts"
 import { startServer } from "./server.ts"
 import { spread } from "./statistics.ts"
 import { priority, putBytes, tube } from "./workload.ts"
 
-const depth = 256
 const rounds = Number(process.argv[2] ?? 7)
 const count = Number(process.argv[3] ?? 100_000)
 const random = seeded(Number(process.argv[4] ?? 1))
 
 const options = { priority, ttr: "1 hour" } as const
 const inTube = { ...options, tube } as const
-
-/** Runs so many loops side by side, which share this number of operations. */
-const sideBySide = <E, R>(operation: () => Effect.Effect<unknown, E, R>) =>
-  Effect.suspend(() => {
-    let left = count
-    const loop = Effect.whileLoop({ while: () => left-- > 0, body: operation, step: () => {} })
-    return Effect.all(Array.from({ length: depth }, () => loop), { concurrency: "unbounded", discard: true })
-  })
 
 const Page = Tube.make(tube, {
   payload: Schema.Struct({ url: Schema.String, depth: Schema.Number }),
@@ -43,10 +35,10 @@ const onClient = (program: Effect.Effect<unknown, unknown, BeanstalkClient.Beans
 
 const entrants = {
   "connection.put, 256 fibers": onConnection(
-    Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (it) => sideBySide(() => it.put(putBytes, inTube)))
+    Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (it) => inFibers(count, () => it.put(putBytes, inTube)))
   ),
   "client.put, 256 fibers": onClient(
-    Effect.flatMap(BeanstalkClient.BeanstalkClient, (it) => sideBySide(() => it.put(tube, putBytes, options)))
+    Effect.flatMap(BeanstalkClient.BeanstalkClient, (it) => inFibers(count, () => it.put(tube, putBytes, options)))
   ),
   "client.putAll": onClient(
     Effect.flatMap(
@@ -54,7 +46,7 @@ const entrants = {
       (it) => Stream.runDrain(it.putAll(tube, Stream.map(numbers, () => putBytes), options))
     )
   ),
-  "Tube.put, 256 fibers": onClient(sideBySide(() => Page.put(page))),
+  "Tube.put, 256 fibers": onClient(inFibers(count, () => Page.put(page))),
   "Tube.putAll": onClient(Stream.runDrain(Page.putAll(Stream.map(numbers, () => page)))),
   "Tube.sink": onClient(Stream.run(Stream.map(numbers, () => page), Page.sink()))
 }

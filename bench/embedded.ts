@@ -5,24 +5,17 @@
 import { Clock, type Context, Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "../dist/index.js"
 import { NodeBeanstalk, NodeConnector, NodeEmbeddedServer } from "../dist/node/index.js"
+import { depth, inFibers } from "./fibers.ts"
 import { seeded, shuffled } from "./random.ts"
 import { startServer } from "./server.ts"
 import { spread } from "./statistics.ts"
 import { priority, putBytes } from "./workload.ts"
 
-const depth = 256
 const operations = 40_000
 const rounds = Number(process.argv[2] ?? 7)
 const random = seeded(Number(process.argv[3] ?? 1))
 
 type Connection = Context.Tag.Service<BeanstalkConnection.BeanstalkConnection>
-
-/** Runs so many loops side by side, which share this number of operations. */
-const sideBySide = <E, R>(count: number, operation: Effect.Effect<unknown, E, R>) => {
-  let left = count
-  const loop = Effect.whileLoop({ while: () => left-- > 0, body: () => operation, step: () => {} })
-  return Effect.all(Array.from({ length: depth }, () => loop), { concurrency: "unbounded", discard: true })
-}
 
 const put = (connection: Connection) => connection.put(putBytes, { priority, ttr: "1 hour" })
 
@@ -33,7 +26,7 @@ const reserveAndDelete = (connection: Connection) =>
 const speed = <E, R>(count: number, operation: Effect.Effect<unknown, E, R>) =>
   Effect.gen(function*() {
     const before = performance.now()
-    yield* sideBySide(count, operation)
+    yield* inFibers(count, () => operation)
     return count * 1000 / (performance.now() - before)
   })
 
@@ -91,7 +84,8 @@ const filled = async (count: number) => {
     Layer.provide(BeanstalkConnection.layer(), EmbeddedServer.layer({ journalSize: 0 }))
   )
   const connection = await runtime.runPromise(BeanstalkConnection.BeanstalkConnection)
-  await runtime.runPromise(sideBySide(count, put(connection)))
+  const filling = put(connection)
+  await runtime.runPromise(inFibers(count, () => filling))
   return {
     speeds: () => runtime.runPromise(speeds(connection, operations / 2)),
     dispose: () => runtime.dispose()

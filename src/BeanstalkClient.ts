@@ -27,18 +27,17 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as BeanstalkConnection from "./BeanstalkConnection.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
-import type { Line } from "./internal/batch.ts"
+import * as Bulk from "./internal/bulk.ts"
+import * as Healing from "./internal/healing.ts"
 import * as Link from "./internal/link.ts"
-import * as Moving from "./internal/moving.ts"
 import * as Opening from "./internal/opening.ts"
 import * as Putting from "./internal/putting.ts"
-import * as Tidying from "./internal/tidying.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
 
@@ -103,7 +102,7 @@ export type State = Data.TaggedEnum<{
  * @category models
  * @since 0.1.0
  */
-export const State: Data.TaggedEnum.Constructor<State> = Link.State
+export const State: Data.TaggedEnum.Constructor<State> = Healing.State
 
 /**
  * The state in which a connection was lost, or could not be made.
@@ -120,6 +119,14 @@ export type Lost = Data.TaggedEnum.Value<State, "Lost">
  * @since 0.1.0
  */
 export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFailed
+
+/**
+ * What `purge` and `move` can fail with: `BulkStopped` once they have begun.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type BulkError = BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
 
 /**
  * How many jobs were dealt with, by the state they were in.
@@ -139,10 +146,7 @@ export interface Tally {
  * @category models
  * @since 0.1.0
  */
-export interface PutAllOptions extends Protocol.JobOptions {
-  /** How many bodies may be sent before the ids of the first of them have been taken from the stream. Default: 1,024. */
-  readonly window?: number | undefined
-}
+export interface PutAllOptions extends Putting.PutAllOptions {}
 
 /**
  * What `purge` and `move` may be told.
@@ -150,14 +154,7 @@ export interface PutAllOptions extends Protocol.JobOptions {
  * @category models
  * @since 0.1.0
  */
-export interface BulkOptions {
-  /** Which jobs. Default: all of them, `["ready", "delayed", "buried"]`, in the order given. */
-  readonly states?: ReadonlyArray<keyof Tally> | undefined
-  /** How many jobs at most. Default: until there is none left, which a busy producer can make take for ever. */
-  readonly bound?: number | undefined
-  /** Runs after every batch, with what has been done so far. */
-  readonly onProgress?: ((done: Tally) => Effect.Effect<void>) | undefined
-}
+export interface BulkOptions extends Bulk.BulkOptions {}
 
 /**
  * A beanstalkd.
@@ -287,10 +284,7 @@ export interface Client extends Inspectable.Inspectable {
   readonly purge: (
     tube: string,
     options?: BulkOptions
-  ) => Effect.Effect<
-    Tally,
-    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
-  >
+  ) => Effect.Effect<Tally, BulkError>
   /**
    * Moves the jobs of a tube to another, where they are as urgent as they were, and ready, delayed for as long (or up to a
    * second longer), or buried. They get new ids, and their statistics begin anew.
@@ -305,10 +299,7 @@ export interface Client extends Inspectable.Inspectable {
     from: string,
     to: string,
     options?: BulkOptions
-  ) => Effect.Effect<
-    Tally,
-    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
-  >
+  ) => Effect.Effect<Tally, BulkError>
 }
 
 /**
@@ -378,12 +369,14 @@ export const layerConfig = (
 
 const client = (options: Options, connector: Context.Tag.Service<Connector>, link: Link.Link): Client => {
   const { address } = connector
-  const { changes, send, server: ready, unlessClosed } = link
+  const { changes, send, server: ready, submit, unlessClosed } = link
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
+  /** What opens a connection of its own. */
+  const apart = <A, E, R>(self: Effect.Effect<A, E, R | Connector>) =>
+    unlessClosed(Effect.provideService(self, Connector, connector))
   const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
-    unlessClosed(Effect.provideService(BeanstalkConnection.make({ ...options, ...own }), Connector, connector))
-  const bulk = bulkOf(options, connector)
+    apart(BeanstalkConnection.make({ ...options, ...own }))
 
   return {
     ...Inspectable.BaseProto,
@@ -399,7 +392,7 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     leaseWith: connect,
 
     put: (tube, body, options) => check(Protocol.put(body, inTube(tube, options))),
-    putAll: (tube, bodies, options) => putAll(link, { ...options, address, tube }, bodies),
+    putAll: (tube, bodies, options) => Putting.putAll(bodies, { ...options, tube }, { address, submit }),
 
     peek: (id) => check(Protocol.peek(id)),
     peekReady: (tube) => check(Protocol.peekReady({ tube })),
@@ -414,13 +407,8 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
     kickJob: (id) => check(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
-    purge: (tube, options) => unlessClosed(bulk("purge", { ...options, tube }, Moving.purging)),
-    move: (from, to, options) => {
-      const target = Argument.checked(() => Argument.anotherTube("move", to, { than: from }))
-      return target instanceof BeanstalkError.InvalidArgument
-        ? target
-        : unlessClosed(bulk("move", { ...options, tube: from }, (line, tally) => Moving.moving(line, target, tally)))
-    }
+    purge: (tube, bulk) => apart(Bulk.purge({ ...bulk, tube, opening: options })),
+    move: (from, to, bulk) => apart(Bulk.move(to, { ...bulk, tube: from, opening: options }))
   }
 }
 
@@ -429,64 +417,3 @@ const inTube = (tube: string, options: Protocol.JobOptions | undefined): Protoco
   options === undefined
     ? { tube }
     : { tube, priority: options.priority, delay: options.delay, ttr: options.ttr }
-
-const putAll = <E, R>(
-  { submit }: Link.Link,
-  { address, tube, window: size = 1024, ...options }: PutAllOptions & {
-    readonly address: string
-    readonly tube: string
-  },
-  bodies: Stream.Stream<Putting.Body, E, R>
-): Stream.Stream<JobId, E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument, R> => {
-  const putting = Argument.checked((): Putting.Putting => {
-    const name = Argument.tubeName("put", tube)
-    const window = Argument.positive("putAll", "window", size)
-    const where = inTube(name, options)
-    const command = (body: string | Uint8Array) => Protocol.put(body, where)
-    // What is wrong with all of them is told before the first.
-    const first = command("")
-    if (first instanceof BeanstalkError.InvalidArgument) throw first
-    return { address, tube: name, window, command, submit }
-  })
-  return putting instanceof BeanstalkError.InvalidArgument ? Stream.fail(putting) : Putting.putAll(bodies, putting)
-}
-
-/** Works through a tube on a connection of its own. */
-const bulkOf = (options: Options, connector: Context.Tag.Service<Connector>) =>
-(
-  command: "purge" | "move",
-  { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"], tube }: BulkOptions & {
-    readonly tube: string
-  },
-  deedOf: (line: Line, tally: Tidying.Tally) => Tidying.Deed
-) =>
-  Effect.gen(function*() {
-    const checked = Argument.checked(() => ({
-      tube: Argument.tubeName(command, tube),
-      bound: bound === undefined ? Number.POSITIVE_INFINITY : Argument.unsigned(command, "bound", bound),
-      settings: Opening.settings({ ...options, watch: [tube] })
-    }))
-    if (checked instanceof BeanstalkError.InvalidArgument) return yield* checked
-    const { address } = connector
-    const tally = { ready: 0, delayed: 0, buried: 0 }
-    const line = yield* Opening.open(checked.settings)
-    yield* Tidying.tidy({
-      ...checked,
-      line,
-      states,
-      deed: deedOf(line, tally),
-      tally,
-      onProgress: Effect.suspend(() => onProgress({ ...tally }))
-    }).pipe(
-      Effect.mapError((cause) =>
-        new BeanstalkError.BulkStopped({ command, address, tube: checked.tube, done: { ...tally }, cause })
-      ),
-      Effect.onInterrupt(() =>
-        Effect.logInfo(
-          `${command} in tube ${tube} of beanstalkd at ${address} was interrupted ` +
-            `after ${tally.ready} ready, ${tally.delayed} delayed and ${tally.buried} buried jobs`
-        )
-      )
-    )
-    return tally
-  }).pipe(Effect.scoped, Effect.provideService(Connector, connector))

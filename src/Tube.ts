@@ -26,7 +26,7 @@ import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { BeanstalkClient } from "./BeanstalkClient.ts"
-import type { BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
+import type { BulkError, BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import * as Argument from "./internal/argument.ts"
@@ -162,11 +162,7 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
   /** Deletes its jobs. See `BeanstalkClient.purge`. */
   readonly purge: (
     options?: BulkOptions
-  ) => Effect.Effect<
-    Tally,
-    BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped,
-    BeanstalkClient
-  >
+  ) => Effect.Effect<Tally, BulkError, BeanstalkClient>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

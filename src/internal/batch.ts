@@ -9,7 +9,9 @@ import {
   TimedOut,
   TubeNotFound
 } from "../BeanstalkError.ts"
-import type { Command } from "../BeanstalkProtocol.ts"
+import { type Command, statsJob } from "../BeanstalkProtocol.ts"
+import type { JobId } from "../Job.ts"
+import type { JobStats } from "../Stats.ts"
 import type { Outcome } from "./pipeline.ts"
 import type { Session } from "./session.ts"
 
@@ -74,3 +76,13 @@ export const present = <A>(
   commands: ReadonlyArray<Command<A, PutError | Absence>>
 ): Effect.Effect<ReadonlyArray<A>, PutError> =>
   Effect.map(answers(line, commands), (all) => all.flatMap((answer) => answer === undefined ? [] : [answer.value]))
+
+/** What the server says of those that there are. */
+export const lookAt = (line: Line, ids: ReadonlyArray<JobId>): Effect.Effect<ReadonlyArray<JobStats>, PutError> =>
+  present(line, ids.map((id) => certain(statsJob(id))))
+
+/** What both send leaves in one write. */
+export const together = <A, B>(
+  one: Effect.Effect<A, PutError>,
+  other: Effect.Effect<B, PutError>
+): Effect.Effect<[A, B], PutError> => Effect.all([one, other], { concurrency: "unbounded" })

@@ -1,44 +1,18 @@
-/**
- * A connection that heals: whatever needs no reservation is sent on it, and when it is lost it is opened anew.
- *
- * Which session is open is plain state, changed in the very moment in which a session ends, so that nobody is ever sent to a
- * dead one. One fiber opens sessions, and sleeps between its attempts.
- */
-import * as Cause from "effect/Cause"
-import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
+/** A connection that heals: whatever needs no reservation is sent on it, and when it is lost it is opened anew. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { type CommandError, ConnectFailed, ConnectionLost } from "../BeanstalkError.ts"
+import { type CommandError, type ConnectFailed, ConnectionLost } from "../BeanstalkError.ts"
 import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
-import { open, type Opened, type Settings } from "./opening.ts"
-import type { Ending, Outcome } from "./pipeline.ts"
+import { Current, type CurrentOptions } from "./current.ts"
+import { heal, type HealingOptions, State } from "./healing.ts"
+import type { Outcome } from "./pipeline.ts"
 
-/** What a link is doing. */
-export type State = Data.TaggedEnum<{
-  Idle: {}
-  Connecting: { readonly attempt: number }
-  Connected: { readonly server: ServerInfo }
-  Lost: Ending
-  Closed: {}
-}>
-
-export const State = Data.taggedEnum<State>()
-
-export type Lost = Data.TaggedEnum.Value<State, "Lost">
-
-export interface LinkOptions extends Settings {
-  readonly reconnect: Schedule.Schedule<unknown, Lost>
-  /** In milliseconds. */
-  readonly offlineTimeout: number
-}
+export interface LinkOptions extends HealingOptions, Pick<CurrentOptions, "offlineTimeout"> {}
 
 /** What a command can fail with on a link, besides its own. */
 export type LinkError = CommandError | ConnectFailed
@@ -60,161 +34,28 @@ export interface Link {
 }
 
 /** Makes a link that is closed with its scope. It opens nothing before it is used. */
-export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...settings }: LinkOptions) {
+export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: LinkOptions) {
   const { address } = yield* Connector
   const clock = yield* Effect.clock
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const state = yield* SubscriptionRef.make<State>(State.Idle())
-  const wanted = Effect.unsafeMakeLatch()
-  let session: Opened | undefined
-  /** Whoever waits for a session waits here. */
-  let next = promise()
-  /** The process behind the session, or behind the last: who knows a job by its id knows it from there. */
-  let instance: string | undefined
-  /** Why the latest attempt of this outage failed. */
-  let failure: ConnectFailed | undefined
-  let closed = false
-
   const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+  const current = new Current({ address, offlineTimeout })
+  const state = yield* SubscriptionRef.make<State>(State.Idle())
 
-  // opening -----------------------------------------------------------------------------------------------------------
-
-  const begin = (opened: Opened): void => {
-    session = opened
-    instance = opened.server.id
-    failure = undefined
-    Deferred.unsafeDone(next, Exit.succeed(opened))
-  }
-
-  const end = (): void => {
-    if (session === undefined) return
-    session = undefined
-    next = promise()
-  }
-
-  /** Until it is needed again. Nobody is kept waiting for that. */
-  const rest = Effect.suspend(() => {
-    wanted.unsafeClose()
-    Deferred.unsafeDone(next, Exit.fail(failure ?? gaveUp(address)))
-    next = promise()
-    failure = undefined
-    return SubscriptionRef.set(state, State.Idle())
-  })
-
-  /** Opens a session and stays with it until it is lost. */
-  const serve = (attempt: number): Effect.Effect<Lost, never, Connector> => {
-    // It may be over as soon as it has begun.
-    let over = false
-    const onEnd = () => {
-      over = true
-      end()
-    }
-    const begun = (opened: Opened) =>
-      Effect.suspend(() => {
-        if (over) return Effect.void
-        begin(opened)
-        return Effect.zipRight(
-          SubscriptionRef.set(state, State.Connected({ server: opened.server })),
-          tellOfConnection(opened.server, attempt)
-        )
-      })
-    return open(settings, onEnd).pipe(
-      Effect.tap(begun),
-      Effect.flatMap((opened) => opened.ended),
-      Effect.scoped,
-      // Whatever a connector throws, or interrupts, is only another reason to try again.
-      Effect.matchCause({
-        onSuccess: State.Lost,
-        onFailure: (cause) => {
-          failure = toConnectFailed(cause, address)
-          return State.Lost({ reason: failure.message, cause: failure })
-        }
-      })
-    )
-  }
-
-  /** Tries until the schedule is done, beginning it anew with every session that was lost. */
-  const heal = Effect.gen(function*() {
-    const schedule = yield* Schedule.driver(reconnect)
-    let attempt = 0
-    let lost: Lost
-    do {
-      attempt += 1
-      yield* SubscriptionRef.set(state, State.Connecting({ attempt }))
-      lost = yield* serve(attempt)
-      yield* SubscriptionRef.set(state, lost)
-      if (!(lost.cause instanceof ConnectFailed)) {
-        attempt = 0
-        yield* schedule.reset
-      }
-      yield* tellOfLoss(lost)
-      // Before the first attempt too: clients do not all meet a server at once that is back.
-    } while (yield* Effect.isSuccess(schedule.next(lost)))
-  })
-
-  yield* wanted.await.pipe(
-    Effect.zipRight(heal),
-    Effect.catchAllCause((cause) =>
-      tell(Effect.logError(`The schedule of when to reconnect to beanstalkd at ${address} threw: it is done`, cause))
-    ),
-    Effect.zipRight(rest),
-    Effect.forever,
-    Effect.interruptible,
-    Effect.forkScoped
-  )
-
+  yield* Effect.forkScoped(Effect.interruptible(heal({ current, state }, options)))
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
-      closed = true
-      Deferred.unsafeDone(next, isClosed)
+      current.close()
       return SubscriptionRef.set(state, State.Closed())
     })
   )
-
-  const isClosed = Exit.fail(new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" }))
-
-  // telling -----------------------------------------------------------------------------------------------------------
-
-  /** Whether a loss has been told and its end has not. */
-  let down = false
-
-  /** Only the first is news: a server that is away for the night must not fill the log. */
-  const tellOfLoss = ({ cause, reason }: Lost) =>
-    Effect.suspend(() => {
-      const log = down ? Effect.logDebug : Effect.logWarning
-      down = true
-      return tell(
-        log(cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`)
-      )
-    })
-
-  const tellOfConnection = ({ id, version }: ServerInfo, attempt: number) =>
-    Effect.suspend(() => {
-      const log = down ? Effect.logInfo : Effect.logDebug
-      down = false
-      return tell(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
-    })
-
-  // sending -----------------------------------------------------------------------------------------------------------
-
-  /** The session that is open, or the next, if it comes before the deadline. */
-  const sessionBefore = (deadline: number): Effect.Effect<Opened, ConnectFailed> =>
-    Effect.suspend(() => {
-      if (session !== undefined) return Effect.succeed(session)
-      if (closed) return isClosed
-      wanted.unsafeOpen()
-      return Effect.timeoutFail(Deferred.await(next), {
-        duration: deadline - now(),
-        onTimeout: () => failure ?? offlineForTooLong(address, offlineTimeout)
-      })
-    })
 
   const sendBefore = <A, Failure>(
     command: Command<A, Failure>,
     { deadline, meantFor }: { readonly deadline: number; readonly meantFor: string | undefined }
   ): Effect.Effect<A, Failure | LinkError> =>
     Effect.flatMap(
-      sessionBefore(deadline),
+      current.within(deadline - now()),
       (opened) =>
         meansAnother(command, meantFor, opened.server) ? lostItsServer(command, address) : Effect.catchAll(
           opened.send(command),
@@ -231,42 +72,30 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   const link: Link = {
     send: (command) =>
       Effect.suspend(() => {
-        const meantFor = instance
+        const { instance, session } = current
         return session === undefined
-          ? sendLater(command, meantFor)
+          ? sendLater(command, instance)
           : Effect.catchAll(
             session.send(command),
-            (error) => maySendAgain(command, error) ? sendLater(command, meantFor) : Effect.fail(error)
+            (error) => maySendAgain(command, error) ? sendLater(command, instance) : Effect.fail(error)
           )
       }),
     submit: (command, settle) => {
-      const meantFor = instance
+      const { instance, session } = current
       // Not in the scope, whose end would interrupt it: it hears of that end as everybody does, and tells.
-      const later = () => void runFork(sendLater(command, meantFor)).addObserver(settle)
+      const later = () => void runFork(sendLater(command, instance)).addObserver(settle)
       if (session === undefined) return later()
       session.submit(command, (outcome) => {
         if (outcome._tag === "Failure" && maySendAgain(command, outcome.error)) later()
         else settle(toExit(outcome))
       })
     },
-    server: Effect.suspend(() => Effect.map(sessionBefore(now() + offlineTimeout), ({ server }) => server)),
+    server: Effect.map(current.within(offlineTimeout), ({ server }) => server),
     changes: Stream.takeUntil(state.changes, State.$is("Closed")),
-    unlessClosed: (self) => Effect.zipRight(Effect.suspend(() => closed ? isClosed : Effect.void), self)
+    unlessClosed: (self) => Effect.zipRight(current.unlessClosed, self)
   }
   return link
 })
-
-const promise = () => Deferred.unsafeMake<Opened, ConnectFailed>(FiberId.none)
-
-/** A logger that throws is no reason to lose a connection. */
-const tell = (log: Effect.Effect<void>) => Effect.catchAllCause(log, () => Effect.void)
-
-const toConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: string): ConnectFailed => {
-  const error = Cause.squash(cause)
-  return error instanceof ConnectFailed
-    ? error
-    : new ConnectFailed({ address, reason: "Unreachable", detail: String(error), cause: error })
-}
 
 /** Whether it was lost with a connection in a way in which sending it once more cannot do anything twice. */
 const maySendAgain = (command: Command<unknown, unknown>, error: unknown): boolean =>
@@ -285,16 +114,6 @@ const lostItsServer = (command: Command<unknown, unknown>, address: string) =>
     address,
     outcome: "NotSent",
     reason: "another process answers there now, in which this id may denote another job"
-  })
-
-const gaveUp = (address: string) =>
-  new ConnectFailed({ address, reason: "Unreachable", detail: "the connection was lost, and is not to be made again" })
-
-const offlineForTooLong = (address: string, offlineTimeout: number) =>
-  new ConnectFailed({
-    address,
-    reason: "TimedOut",
-    detail: `no connection came about within ${offlineTimeout / 1000} seconds`
   })
 
 const toExit = <A, Failure>(outcome: Outcome<A, Failure>): Exit.Exit<A, Failure | CommandError> => {

@@ -6,7 +6,7 @@ import { Buried, type PutError } from "../BeanstalkError.ts"
 import * as Protocol from "../BeanstalkProtocol.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../Job.ts"
 import type { JobStats } from "../Stats.ts"
-import { answers, answersOf, certain, type Line, present, sendAll } from "./batch.ts"
+import { answers, answersOf, certain, type Line, lookAt, present, sendAll, together } from "./batch.ts"
 import type { Outcome } from "./pipeline.ts"
 import type { Deed, JobState, Tally } from "./tidying.ts"
 
@@ -28,10 +28,6 @@ const deleteAll = (
 const counting = (tally: Tally, state: JobState) => (deleted: number): void => {
   tally[state] += deleted
 }
-
-/** What both send leaves in one write. */
-const together = <A, B>(one: Effect.Effect<A, PutError>, other: Effect.Effect<B, PutError>) =>
-  Effect.all([one, other], { concurrency: "unbounded" })
 
 /** Deletes jobs. */
 export const purging = (line: Line, tally: Tally): Deed => {
@@ -101,8 +97,6 @@ export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
 }
 
 const peekAll = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.peek(id))))
-
-const lookAt = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.statsJob(id))))
 
 /** Those that are still in a state in which they can have been found. */
 const originalsOf = (

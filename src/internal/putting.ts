@@ -11,8 +11,10 @@ import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type ConnectFailed, InvalidArgument, PayloadError, PutAllStopped, type PutError } from "../BeanstalkError.ts"
-import type * as Protocol from "../BeanstalkProtocol.ts"
+import * as Protocol from "../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../Job.ts"
+import * as Argument from "./argument.ts"
+import type { Link } from "./link.ts"
 import { LinkedQueue } from "./linkedQueue.ts"
 
 /** A body, or why there is none. */
@@ -20,18 +22,21 @@ export type Body = string | Uint8Array | PayloadError
 
 type PutFailure = PutError | ConnectFailed
 
-type MadePut = ReturnType<typeof Protocol.put>
+export interface PutAllOptions extends Protocol.JobOptions {
+  /** How many bodies may be sent before the ids of the first of them have been taken from the stream. Default: 1,024. */
+  readonly window?: number | undefined
+}
 
-export interface Putting {
+/** Where the puts are sent. */
+export interface Target extends Pick<Link, "submit"> {
   readonly address: string
+}
+
+/** What is to be done, checked. */
+interface Putting extends Target {
   readonly tube: TubeName
-  /** How many bodies may be sent whose ids have not been taken. */
   readonly window: number
-  readonly command: (body: string | Uint8Array) => MadePut
-  readonly submit: (
-    command: Exclude<MadePut, InvalidArgument>,
-    settle: (exit: Exit.Exit<JobId, PutFailure>) => void
-  ) => void
+  readonly command: (body: string | Uint8Array) => ReturnType<typeof Protocol.put>
 }
 
 /** A body that was sent, and what has become of it. */
@@ -113,6 +118,29 @@ class Window {
 
 /** Puts all bodies of a stream, and gives their ids. */
 export const putAll = <E, R>(
+  bodies: Stream.Stream<Body, E, R>,
+  options: PutAllOptions & { readonly tube: string },
+  target: Target
+): Stream.Stream<JobId, E | PutAllStopped | InvalidArgument, R> => {
+  const putting = Argument.checked(() => puttingOf(options, target))
+  return putting instanceof InvalidArgument ? Stream.fail(putting) : putEach(bodies, putting)
+}
+
+/** Throws `InvalidArgument`, as all that checks arguments: what is wrong with every put is told before the first. */
+const puttingOf = (
+  { tube, window = 1024, ...options }: PutAllOptions & { readonly tube: string },
+  target: Target
+): Putting => {
+  const name = Argument.tubeName("put", tube)
+  const where = { ...options, tube: name }
+  const command = (body: string | Uint8Array) => Protocol.put(body, where)
+  const size = Argument.positive("putAll", "window", window)
+  const example = command("")
+  if (example instanceof InvalidArgument) throw example
+  return { ...target, tube: name, window: size, command }
+}
+
+const putEach = <E, R>(
   bodies: Stream.Stream<Body, E, R>,
   putting: Putting
 ): Stream.Stream<JobId, E | PutAllStopped, R> =>

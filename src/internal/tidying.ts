@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import type { PutError } from "../BeanstalkError.ts"
 import * as Protocol from "../BeanstalkProtocol.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../Job.ts"
-import { certain, type Line, present } from "./batch.ts"
+import { certain, type Line, lookAt, present, together } from "./batch.ts"
 
 /** The states of a job that nobody has reserved. */
 export type JobState = "ready" | "delayed" | "buried"
@@ -94,9 +94,7 @@ const clearing = (tidying: Tidying) =>
     const goesOn = perseverance(tidying)
     while (goesOn()) {
       yield* reserving(tidying, goesOn)
-      const [isPaused, head] = yield* Effect.all([pausing(tidying), heading(tidying, "ready")], {
-        concurrency: "unbounded"
-      })
+      const [isPaused, head] = yield* together(pausing(tidying), heading(tidying, "ready"))
       if (head.length === 0) return
       if (isPaused) return yield* searching(tidying, "ready")
     }
@@ -114,9 +112,7 @@ const reserving = (tidying: Tidying, goesOn: () => boolean) =>
     while (held.length > 0 && goesOn()) {
       width = widthAfter(held, width)
       // In one write: a tube is cleared at the speed of the server, not of the way to it.
-      const [, more] = yield* Effect.all([deed.reserved(held), reserve(leftOf(tidying) - held.length)], {
-        concurrency: "unbounded"
-      })
+      const [, more] = yield* together(deed.reserved(held), reserve(leftOf(tidying) - held.length))
       yield* onProgress
       held = more
     }
@@ -145,7 +141,7 @@ const searching = (tidying: Tidying, state: JobState) =>
     const first = heading(tidying, state)
     const ours = (range: ReadonlyArray<JobId>) =>
       Effect.map(
-        present(line, range.map((id) => certain(Protocol.statsJob(id)))),
+        lookAt(line, range),
         (jobs) => jobs.filter((job) => job.tube === tube && job.state === state).map(({ id }) => id)
       )
 
@@ -157,7 +153,7 @@ const searching = (tidying: Tidying, state: JobState) =>
       const [behind, head] = yield* deed.found(
         state,
         ids.slice(0, leftOf(tidying)),
-        Effect.all([ours(range), first], { concurrency: "unbounded" })
+        together(ours(range), first)
       )
       yield* onProgress
       // Where most of a range is ours, it goes on; where not, only what is peeked is sure.

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import { openTo } from "../support/connections.ts"
 import type { Listening } from "../support/server.ts"
-import { describeListening } from "../support/servers.ts"
+import { describeOnOne } from "../support/servers.ts"
 
 const url = ({ target }: Listening) =>
   "path" in target ? `unix:${target.path}` : `beanstalk://${target.host}:${target.port}`
@@ -49,7 +49,10 @@ const serve = (example: string, env: NodeJS.ProcessEnv) =>
     ({ address }) => ({ address })
   )
 
-describeListening("the examples", (kind) => {
+/** Each is a process that takes seconds to start, and waits for nothing but itself. */
+const sideBySide = { concurrent: true, timeout: 120_000 }
+
+describeOnOne("the examples", sideBySide, (kind) => {
   it.scopedLive("a job put by one is fetched by the next, and then there is nothing to do", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
@@ -160,7 +163,7 @@ describeListening("the examples", (kind) => {
     }))
 })
 
-describe("without any server", () => {
+describe("without any server", sideBySide, () => {
   it.live("the main job fetches every page and ends by itself", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: undefined })

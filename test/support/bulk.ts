@@ -11,16 +11,16 @@ export type State = "ready" | "delayed" | "buried"
 
 export const states: ReadonlyArray<State> = ["ready", "delayed", "buried"]
 
-/** Every choice of states, in every order. */
+/** Every choice of states, in another order than they have if nothing is chosen. */
 export const choices: ReadonlyArray<ReadonlyArray<State>> = [
   [],
-  ...states.flatMap((one) => [
-    [one],
-    ...states.filter((state) => state !== one).flatMap((two) => [
-      [one, two],
-      [one, two, ...states.filter((state) => state !== one && state !== two)]
-    ])
-  ])
+  ["ready"],
+  ["delayed"],
+  ["buried"],
+  ["delayed", "ready"],
+  ["buried", "ready"],
+  ["buried", "delayed"],
+  ["buried", "delayed", "ready"]
 ]
 
 /** A job that is to be there. */

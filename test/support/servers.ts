@@ -13,7 +13,8 @@ import { mkdirSync, rmSync } from "node:fs"
 import * as Net from "node:net"
 import { hostname } from "node:os"
 import { join } from "node:path"
-import { startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
+import type { TestOptions } from "vitest"
+import { findBeanstalkd, startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
 import { connectorTo, failsWith, openTo } from "./connections.ts"
 import { canLimitMemory, limitMemory } from "./memory.ts"
 import { describeReal } from "./real.ts"
@@ -139,4 +140,10 @@ export const describeContract = (title: string, tests: (kind: Kind) => void): vo
 export const describeListening = (title: string, tests: (kind: Kind<Listening>) => void): void => {
   describe(`${title}, on ${listening.name}`, () => tests(listening))
   describeReal(`${title}, on ${real.name}`, () => tests(real))
+}
+
+/** Tests of what is made of a beanstalkd, whose own contract is tested elsewhere: one will do, a real one if there is any. */
+export const describeOnOne = (title: string, options: TestOptions, tests: (kind: Kind<Listening>) => void): void => {
+  const kind = findBeanstalkd() === undefined ? listening : real
+  describe(`${title}, on ${kind.name}`, options, () => tests(kind))
 }
