@@ -1,19 +1,34 @@
 /**
  * Which session of many, one after the other, is open; whoever needs one while there is none waits here for the next.
  *
- * It is plain state, changed in the very moment in which a session ends, so that nobody is ever sent to a dead one.
+ * It is plain state, changed in the very moment in which a session ends, so that nobody is ever sent to a dead one. A fiber
+ * waits `within` its time. Commands that no fiber waits for go on in the order in which they came, before all that comes
+ * later.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { ConnectFailed } from "../BeanstalkError.ts"
+import { type Linked, LinkedQueue } from "./linkedQueue.ts"
 import type { Opened } from "./opening.ts"
 
 export interface CurrentOptions {
   readonly address: string
   /** How long anybody waits for the next session, in milliseconds. */
   readonly offlineTimeout: number
+  /** The time in milliseconds, on a clock that nobody sets. */
+  readonly now: () => number
+  /** Runs what keeps the time of those who have no fiber. */
+  readonly runFork: (effect: Effect.Effect<void>) => void
+}
+
+type Next = Exit.Exit<Opened, ConnectFailed>
+
+/** A command that waits without a fiber. */
+interface Waiting extends Linked<Waiting> {
+  readonly deadline: number
+  readonly goOn: (next: Next) => void
 }
 
 export class Current {
@@ -25,6 +40,8 @@ export class Current {
   readonly wanted = Effect.unsafeMakeLatch()
   private readonly options: CurrentOptions
   private next = promise()
+  private readonly waiting = new LinkedQueue<Waiting>()
+  private isKeepingTime = false
   /** Why the latest attempt of this outage failed. */
   private failure: ConnectFailed | undefined = undefined
   private isClosed = false
@@ -37,7 +54,7 @@ export class Current {
     this.session = opened
     this.instance = opened.server.id
     this.failure = undefined
-    Deferred.unsafeDone(this.next, Exit.succeed(opened))
+    this.tell(Exit.succeed(opened))
   }
 
   end(): void {
@@ -54,7 +71,7 @@ export class Current {
   /** There are no more attempts until one is wanted again. Nobody is kept waiting for that. */
   rest(): void {
     this.wanted.unsafeClose()
-    Deferred.unsafeDone(this.next, Exit.fail(this.failure ?? gaveUp(this.options)))
+    this.tell(Exit.fail(this.failure ?? gaveUp(this.options)))
     this.next = promise()
     this.failure = undefined
   }
@@ -62,7 +79,7 @@ export class Current {
   /** For good. */
   close(): void {
     this.isClosed = true
-    Deferred.unsafeDone(this.next, Exit.fail(closed(this.options)))
+    this.tell(Exit.fail(closed(this.options)))
   }
 
   get unlessClosed(): Effect.Effect<void, ConnectFailed> {
@@ -75,11 +92,39 @@ export class Current {
       if (this.session !== undefined) return Effect.succeed(this.session)
       if (this.isClosed) return Effect.fail(closed(this.options))
       this.wanted.unsafeOpen()
-      return Effect.timeoutFail(Deferred.await(this.next), {
+      // Its time is up in a finalizer, too.
+      return Effect.timeoutFail(Effect.interruptible(Deferred.await(this.next)), {
         duration: milliseconds,
         onTimeout: () => this.failure ?? offlineForTooLong(this.options)
       })
     })
+  }
+
+  /** While there is no session: calls back with the next, or with why there was none before the deadline. */
+  wait(deadline: number, goOn: Waiting["goOn"]): void {
+    if (this.isClosed) return goOn(Exit.fail(closed(this.options)))
+    this.waiting.push({ deadline, goOn, previous: undefined, next: undefined })
+    if (!this.isKeepingTime) this.options.runFork(this.keepTime)
+  }
+
+  /** The time of the first is up first. */
+  private readonly keepTime = Effect.whileLoop({
+    while: () => this.isKeepingTime = this.waiting.length > 0,
+    body: () => Effect.exit(this.within((this.waiting.head?.deadline ?? 0) - this.options.now())),
+    step: (next) => this.tellWaiting(next, this.options.now())
+  })
+
+  private tell(next: Next): void {
+    Deferred.unsafeDone(this.next, next)
+    this.tellWaiting(next, Number.POSITIVE_INFINITY)
+  }
+
+  /** Those whose time is up by then. Who begins to wait meanwhile has to wait. */
+  private tellWaiting(next: Next, until: number): void {
+    for (let left = this.waiting.length; left > 0; left -= 1) {
+      if (this.waiting.head === undefined || this.waiting.head.deadline > until) return
+      this.waiting.shift()?.goOn(next)
+    }
   }
 }
 

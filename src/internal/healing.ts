@@ -33,6 +33,10 @@ export interface Healing {
   readonly state: SubscriptionRef.SubscriptionRef<State>
 }
 
+/** Closed is the last word, whoever is still about to say something. */
+export const become = (state: Healing["state"], to: State): Effect.Effect<void> =>
+  SubscriptionRef.update(state, (was) => was._tag === "Closed" ? was : to)
+
 /** Opens a session when one is wanted, and another when it is lost, until the schedule is done; then waits to be wanted. */
 export const heal = Effect.fnUntraced(
   function*({ current, state }: Healing, { reconnect, ...settings }: HealingOptions) {
@@ -52,7 +56,7 @@ export const heal = Effect.fnUntraced(
           if (over) return Effect.void
           current.begin(opened)
           return Effect.zipRight(
-            SubscriptionRef.set(state, State.Connected({ server: opened.server })),
+            become(state, State.Connected({ server: opened.server })),
             tidings.connected(opened.server, attempt)
           )
         }),
@@ -77,9 +81,9 @@ export const heal = Effect.fnUntraced(
       let lost: Lost
       do {
         attempt += 1
-        yield* SubscriptionRef.set(state, State.Connecting({ attempt }))
+        yield* become(state, State.Connecting({ attempt }))
         lost = yield* serve(attempt)
-        yield* SubscriptionRef.set(state, lost)
+        yield* become(state, lost)
         if (!(lost.cause instanceof ConnectFailed)) {
           attempt = 0
           yield* schedule.reset
@@ -91,7 +95,7 @@ export const heal = Effect.fnUntraced(
 
     const rest = Effect.suspend(() => {
       current.rest()
-      return SubscriptionRef.set(state, State.Idle())
+      return become(state, State.Idle())
     })
 
     return yield* current.wanted.await.pipe(

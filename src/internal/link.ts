@@ -9,10 +9,16 @@ import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
 import { Current, type CurrentOptions } from "./current.ts"
-import { heal, type HealingOptions, State } from "./healing.ts"
+import { become, heal, type HealingOptions, State } from "./healing.ts"
 import type { Outcome } from "./pipeline.ts"
 
 export interface LinkOptions extends HealingOptions, Pick<CurrentOptions, "offlineTimeout"> {}
+
+/** How long a command may wait, and which process it was meant for. */
+interface Patience {
+  readonly deadline: number
+  readonly meantFor: string | undefined
+}
 
 /** What a command can fail with on a link, besides its own. */
 export type LinkError = CommandError | ConnectFailed
@@ -39,20 +45,21 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
   const clock = yield* Effect.clock
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
   const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
-  const current = new Current({ address, offlineTimeout })
+  // Not in the scope, whose end would interrupt it: it hears of that end as everybody does.
+  const current = new Current({ address, offlineTimeout, now, runFork })
   const state = yield* SubscriptionRef.make<State>(State.Idle())
 
   yield* Effect.forkScoped(Effect.interruptible(heal({ current, state }, options)))
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       current.close()
-      return SubscriptionRef.set(state, State.Closed())
+      return become(state, State.Closed())
     })
   )
 
   const sendBefore = <A, Failure>(
     command: Command<A, Failure>,
-    { deadline, meantFor }: { readonly deadline: number; readonly meantFor: string | undefined }
+    { deadline, meantFor }: Patience
   ): Effect.Effect<A, Failure | LinkError> =>
     Effect.flatMap(
       current.within(deadline - now()),
@@ -69,6 +76,21 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
   const sendLater = <A, Failure>(command: Command<A, Failure>, meantFor: string | undefined) =>
     Effect.suspend(() => sendBefore(command, { deadline: now() + offlineTimeout, meantFor }))
 
+  const submitBefore = <A, Failure>(
+    command: Command<A, Failure>,
+    { deadline, meantFor }: Patience,
+    settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
+  ): void =>
+    current.wait(deadline, (next) => {
+      if (Exit.isFailure(next)) return settle(Exit.failCause(next.cause))
+      if (meansAnother(command, meantFor, next.value.server)) return settle(Exit.fail(lostItsServer(command, address)))
+      next.value.submit(command, (outcome) => {
+        if (outcome._tag === "Failure" && maySendAgain(command, outcome.error) && now() < deadline) {
+          submitBefore(command, { deadline, meantFor }, settle)
+        } else settle(toExit(outcome))
+      })
+    })
+
   const link: Link = {
     send: (command) =>
       Effect.suspend(() => {
@@ -82,8 +104,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
       }),
     submit: (command, settle) => {
       const { instance, session } = current
-      // Not in the scope, whose end would interrupt it: it hears of that end as everybody does, and tells.
-      const later = () => void runFork(sendLater(command, instance)).addObserver(settle)
+      const later = () => submitBefore(command, { deadline: now() + offlineTimeout, meantFor: instance }, settle)
       if (session === undefined) return later()
       session.submit(command, (outcome) => {
         if (outcome._tag === "Failure" && maySendAgain(command, outcome.error)) later()
