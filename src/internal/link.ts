@@ -203,7 +203,8 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       if (session !== undefined) return Effect.succeed(session)
       if (closed) return isClosed
       wanted.unsafeOpen()
-      return Effect.timeoutFail(Deferred.await(next), {
+      // It ends in time in a finalizer, too.
+      return Effect.timeoutFail(Effect.interruptible(Deferred.await(next)), {
         duration: deadline - now(),
         onTimeout: () => failure ?? offlineForTooLong(address, offlineTimeout)
       })
