@@ -89,6 +89,20 @@ describe("putAll", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
+  it.scoped("ends at what fails, in a region that cannot be interrupted, too", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* embedded
+      yield* server.inject(EmbeddedServer.Fault.NoMemory())
+      const numbers = Tube.make("typed", { payload: Schema.Number })
+      const endings = yield* Scripted.start([
+        Stream.runDrain(client.putAll("plain", counting().bodies)),
+        Stream.run(Stream.iterate(0, (number) => number + 1), numbers.sink()).pipe(
+          Effect.provideService(BeanstalkClient.BeanstalkClient, client)
+        )
+      ].map(Effect.uninterruptible))
+      assert.deepStrictEqual(yield* Scripted.endings(endings), ["PutAllStopped", "PutAllStopped"])
+    }))
+
   it.scopedLive("logs how far it came when it is interrupted", () =>
     Effect.gen(function*() {
       const logs: Array<unknown> = []

@@ -137,6 +137,8 @@ export const putAll = <E, R>(
           window.news.unsafeOpen()
         })
       ),
+      // Once something has failed it waits for nothing but its end, wherever the stream is run.
+      Effect.interruptible,
       Effect.forkScoped
     )
 
