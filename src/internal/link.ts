@@ -18,6 +18,7 @@ import { type CommandError, ConnectFailed, ConnectionLost } from "../BeanstalkEr
 import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
+import { type Linked, LinkedQueue } from "./linkedQueue.ts"
 import { open, type Opened, type Settings } from "./opening.ts"
 import type { Ending, Outcome } from "./pipeline.ts"
 
@@ -59,6 +60,12 @@ export interface Link {
   readonly unlessClosed: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ConnectFailed, R>
 }
 
+/** A command that waits for a session without a fiber. */
+interface Waiting extends Linked<Waiting> {
+  readonly deadline: number
+  readonly goOn: (session: Exit.Exit<Opened, ConnectFailed>) => void
+}
+
 /** Makes a link that is closed with its scope. It opens nothing before it is used. */
 export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...settings }: LinkOptions) {
   const { address } = yield* Connector
@@ -67,8 +74,10 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   const state = yield* SubscriptionRef.make<State>(State.Idle())
   const wanted = Effect.unsafeMakeLatch()
   let session: Opened | undefined
-  /** Whoever waits for a session waits here. */
+  /** Whoever waits for a session waits here, … */
   let next = promise()
+  /** … and, in the order in which they came and before all that comes later, the commands that no fiber waits for. */
+  const waiting = new LinkedQueue<Waiting>()
   /** The process behind the session, or behind the last: who knows a job by its id knows it from there. */
   let instance: string | undefined
   /** Why the latest attempt of this outage failed. */
@@ -79,11 +88,24 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
 
   // opening -----------------------------------------------------------------------------------------------------------
 
+  const tellAll = (exit: Exit.Exit<Opened, ConnectFailed>): void => {
+    Deferred.unsafeDone(next, exit)
+    tellWaiting(exit, Number.POSITIVE_INFINITY)
+  }
+
+  /** Those whose deadline is not later. Whoever begins to wait meanwhile has to wait. */
+  const tellWaiting = (exit: Exit.Exit<Opened, ConnectFailed>, until: number): void => {
+    for (let left = waiting.length; left > 0; left -= 1) {
+      if (waiting.head === undefined || waiting.head.deadline > until) return
+      waiting.shift()?.goOn(exit)
+    }
+  }
+
   const begin = (opened: Opened): void => {
     session = opened
     instance = opened.server.id
     failure = undefined
-    Deferred.unsafeDone(next, Exit.succeed(opened))
+    tellAll(Exit.succeed(opened))
   }
 
   const end = (): void => {
@@ -95,7 +117,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   /** Until it is needed again. Nobody is kept waiting for that. */
   const rest = Effect.suspend(() => {
     wanted.unsafeClose()
-    Deferred.unsafeDone(next, Exit.fail(failure ?? gaveUp(address)))
+    tellAll(Exit.fail(failure ?? gaveUp(address)))
     next = promise()
     failure = undefined
     return SubscriptionRef.set(state, State.Idle())
@@ -166,7 +188,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
-      Deferred.unsafeDone(next, isClosed)
+      tellAll(isClosed)
       return SubscriptionRef.set(state, State.Closed())
     })
   )
@@ -229,6 +251,37 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   const sendLater = <A, Failure>(command: Command<A, Failure>, meantFor: string | undefined) =>
     Effect.suspend(() => sendBefore(command, { deadline: now() + offlineTimeout, meantFor }))
 
+  let expiring = false
+
+  /** Keeps the time of those who wait, which is up for the first of them first. */
+  const expire = Effect.whileLoop({
+    while: () => expiring = waiting.length > 0,
+    body: () => Effect.exit(sessionBefore(waiting.head?.deadline ?? now())),
+    step: (exit) => tellWaiting(exit, now())
+  })
+
+  const wait = (deadline: number, goOn: Waiting["goOn"]): void => {
+    if (closed) return goOn(isClosed)
+    waiting.push({ deadline, goOn, previous: undefined, next: undefined })
+    // Not in the scope, whose end would interrupt it: it hears of that end as everybody does.
+    if (!expiring) runFork(expire)
+  }
+
+  const submitBefore = <A, Failure>(
+    command: Command<A, Failure>,
+    { deadline, meantFor }: { readonly deadline: number; readonly meantFor: string | undefined },
+    settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
+  ): void =>
+    wait(deadline, (exit) => {
+      if (Exit.isFailure(exit)) return settle(Exit.failCause(exit.cause))
+      if (meansAnother(command, meantFor, exit.value.server)) return settle(Exit.fail(lostItsServer(command, address)))
+      exit.value.submit(command, (outcome) => {
+        if (outcome._tag === "Failure" && maySendAgain(command, outcome.error) && now() < deadline) {
+          submitBefore(command, { deadline, meantFor }, settle)
+        } else settle(toExit(outcome))
+      })
+    })
+
   const link: Link = {
     send: (command) =>
       Effect.suspend(() => {
@@ -242,8 +295,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
       }),
     submit: (command, settle) => {
       const meantFor = instance
-      // Not in the scope, whose end would interrupt it: it hears of that end as everybody does, and tells.
-      const later = () => void runFork(sendLater(command, meantFor)).addObserver(settle)
+      const later = () => submitBefore(command, { deadline: now() + offlineTimeout, meantFor }, settle)
       if (session === undefined) return later()
       session.submit(command, (outcome) => {
         if (outcome._tag === "Failure" && maySendAgain(command, outcome.error)) later()
