@@ -83,6 +83,10 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   /** Why the latest attempt of this outage failed. */
   let failure: ConnectFailed | undefined
   let closed = false
+  const isClosed = Exit.fail(new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" }))
+
+  /** Closed is the last word, whoever is still about to say something. */
+  const become = (to: State) => SubscriptionRef.update(state, (was) => was._tag === "Closed" ? was : to)
 
   const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 
@@ -120,7 +124,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     tellAll(Exit.fail(failure ?? gaveUp(address)))
     next = promise()
     failure = undefined
-    return SubscriptionRef.set(state, State.Idle())
+    return become(State.Idle())
   })
 
   /** Opens a session and stays with it until it is lost. */
@@ -136,7 +140,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
         if (over) return Effect.void
         begin(opened)
         return Effect.zipRight(
-          SubscriptionRef.set(state, State.Connected({ server: opened.server })),
+          become(State.Connected({ server: opened.server })),
           tellOfConnection(opened.server, attempt)
         )
       })
@@ -162,9 +166,9 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     let lost: Lost
     do {
       attempt += 1
-      yield* SubscriptionRef.set(state, State.Connecting({ attempt }))
+      yield* become(State.Connecting({ attempt }))
       lost = yield* serve(attempt)
-      yield* SubscriptionRef.set(state, lost)
+      yield* become(lost)
       if (!(lost.cause instanceof ConnectFailed)) {
         attempt = 0
         yield* schedule.reset
@@ -189,11 +193,9 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     Effect.suspend(() => {
       closed = true
       tellAll(isClosed)
-      return SubscriptionRef.set(state, State.Closed())
+      return become(State.Closed())
     })
   )
-
-  const isClosed = Exit.fail(new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" }))
 
   // telling -----------------------------------------------------------------------------------------------------------
 
