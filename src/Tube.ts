@@ -202,10 +202,10 @@ export function text<A, R = never>(
   name: string,
   options: Defaults & { readonly payload: Schema.Schema<A, string, R> }
 ): Tube<A, R>
-export function text(name: string, defaults?: Defaults): Tube<string>
+export function text(name: string, defaults?: Defaults & { readonly payload?: undefined }): Tube<string>
 export function text<A, R>(
   name: string,
-  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> } = {}
+  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
     ? build(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
@@ -228,10 +228,10 @@ export function bytes<A, R = never>(
   name: string,
   options: Defaults & { readonly payload: Schema.Schema<A, Uint8Array, R> }
 ): Tube<A, R>
-export function bytes(name: string, defaults?: Defaults): Tube<Uint8Array>
+export function bytes(name: string, defaults?: Defaults & { readonly payload?: undefined }): Tube<Uint8Array>
 export function bytes<A, R>(
   name: string,
-  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> } = {}
+  { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
     ? build(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))

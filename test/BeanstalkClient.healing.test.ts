@@ -240,6 +240,22 @@ describe("commands while there is no connection", () => {
       assert.strictEqual((yield* failureOf(second))._tag, "ConnectFailed")
     }))
 
+  it.scoped("fail after offlineTimeout in a region that cannot be interrupted, too", () =>
+    Effect.gen(function*() {
+      const server = yield* unreliable
+      server.door.isOpen = false
+      const client = yield* clientTo(server, { reconnect: everySecond, offlineTimeout: "2.5 seconds" })
+      const fibers = yield* Scripted.start([
+        Effect.uninterruptible(client.put("t", "hello")),
+        Effect.uninterruptible(client.ready)
+      ])
+      yield* pass(2500)
+      const exits = yield* Effect.forEach(fibers, (fiber: Fiber.Fiber<unknown, unknown>) => Fiber.poll(fiber))
+      server.door.isOpen = true
+      yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+      assert.deepStrictEqual(exits.flatMap(Option.toArray).map(Scripted.ending), ["ConnectFailed", "ConnectFailed"])
+    }))
+
   it.scoped("fail as timed out when no attempt has come to an end", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory({ opening: Effect.never })

@@ -12,6 +12,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -140,4 +142,33 @@ describe("an interruption after any number of steps", () => {
         }).pipe(Effect.scoped)),
     30_000
   )
+})
+
+describe("a client that is closed before any step", () => {
+  it.live("has nothing more to tell, whatever it was doing", () =>
+    Effect.forEach(Array.range(0, 250), (k) =>
+      Effect.gen(function*() {
+        const server = yield* Scripted.inMemory({
+          opening: Effect.zipRight(Effect.yieldNow(), Effect.fail(Scripted.refused))
+        })
+        const scope = yield* Scope.make()
+        const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+        const closed = Effect.unsafeMakeLatch()
+        const scheduler = new Stepping(k, () => {
+          runFork(Effect.zipRight(Scope.close(scope, Exit.void), closed.open), { scheduler })
+        })
+        const using = clientTo(server, { reconnect: Schedule.forever }).pipe(
+          Effect.tap((client) => Effect.forkDaemon(client.ready)),
+          Scope.extend(scope)
+        )
+        const client = yield* Fiber.join(runFork(using, { scheduler }))
+        yield* closed.await
+        yield* Scripted.turn
+        const states = yield* Stream.runCollect(client.changes).pipe(Effect.timeoutOption("100 millis"))
+        assert.deepStrictEqual(
+          [...Option.getOrElse(states, () => [])],
+          [BeanstalkClient.State.Closed()],
+          `before step ${k}`
+        )
+      }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))))
 })

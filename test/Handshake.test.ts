@@ -118,6 +118,7 @@ describe("what cannot be reached", () => {
       const connector = Layer.succeed(Connector.Connector, { address: "nowhere", socket: Scripted.refused })
       const error = yield* failure(yield* opening({ connector }))
       assert.strictEqual(error.reason, "Unreachable")
+      assert.strictEqual(error.detail, "connect ECONNREFUSED")
       assert.strictEqual(error.address, "nowhere")
     }))
 

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { clientTo } from "./support/clients.ts"
+import { clientTo, welcome } from "./support/clients.ts"
 import { eventually } from "./support/connections.ts"
 import { counting } from "./support/puttingAll.ts"
 import * as Scripted from "./support/scripted.ts"
@@ -87,6 +87,33 @@ describe("putAll", () => {
           "4 bodies were acknowledged, and none from index 6 on was sent."
       )
       assert.strictEqual(yield* peer.rest, "")
+    }))
+
+  it.scoped("sends what has waited for a connection before all that comes in the moment in which it is there", () =>
+    Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const isThere = Stream.filter(client.changes, BeanstalkClient.State.$is("Connected"))
+      const bodies = Stream.make("0", "1", "2").pipe(Stream.concat(Stream.as(Stream.take(isThere, 1), "3")))
+      const putting = yield* Effect.fork(Stream.runCollect(client.putAll("tube", bodies)))
+      const peer = yield* welcome(server)
+      yield* peer.expect(`use tube\r\n${["0", "1", "2", "3"].map((body) => `put 1024 0 60 1\r\n${body}\r\n`).join("")}`)
+      yield* peer.say("USING tube\r\nINSERTED 10\r\nINSERTED 11\r\nINSERTED 12\r\nINSERTED 13\r\n")
+      assert.deepStrictEqual<ReadonlyArray<string>>([...yield* Fiber.join(putting)], ["10", "11", "12", "13"])
+    }))
+
+  it.scoped("ends at what fails, in a region that cannot be interrupted, too", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* embedded
+      yield* server.inject(EmbeddedServer.Fault.NoMemory())
+      const numbers = Tube.make("typed", { payload: Schema.Number })
+      const endings = yield* Scripted.start([
+        Stream.runDrain(client.putAll("plain", counting().bodies)),
+        Stream.run(Stream.iterate(0, (number) => number + 1), numbers.sink()).pipe(
+          Effect.provideService(BeanstalkClient.BeanstalkClient, client)
+        )
+      ].map(Effect.uninterruptible))
+      assert.deepStrictEqual(yield* Scripted.endings(endings), ["PutAllStopped", "PutAllStopped"])
     }))
 
   it.scopedLive("logs how far it came when it is interrupted", () =>

@@ -55,6 +55,11 @@ describe("the types of a tube", () => {
   })
 
   it("do not take a Schema whose bodies are something else", () => {
+    const ofNumbers = { payload: Schema.Number, ttr: "1 minute" } as const
+    // @ts-expect-error: neither are they those of no Schema, then
+    Tube.text("text", ofNumbers)
+    // @ts-expect-error: nor here
+    Tube.bytes("bytes", ofNumbers)
     expectTypeOf<{ readonly payload: typeof packed }>().not.toExtend<Parameters<typeof Tube.text<Page>>[1]>()
     expectTypeOf<{ readonly payload: typeof secret }>().not.toExtend<Parameters<typeof Tube.bytes<Page, Key>>[1]>()
   })

@@ -14,7 +14,7 @@ import { defaultTube } from "../Job.ts"
 import type { ServerInfo } from "../Stats.ts"
 import * as Argument from "./argument.ts"
 import { Silence } from "./pipeline.ts"
-import { type Session, type SessionOptions, start, toEffect } from "./session.ts"
+import { inWords, type Session, type SessionOptions, start, toEffect } from "./session.ts"
 
 /** What every kind of connection may be told. */
 export interface OpeningOptions {
@@ -169,7 +169,7 @@ const timedOut = (
   cause?: BeanstalkError.ConnectionLost
 ): BeanstalkError.ConnectFailed => new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail, cause })
 
-const connectFailed = (address: string, cause: unknown, detail = String(cause)): BeanstalkError.ConnectFailed =>
+const connectFailed = (address: string, cause: unknown, detail = inWords(cause)): BeanstalkError.ConnectFailed =>
   new BeanstalkError.ConnectFailed({
     address,
     reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",

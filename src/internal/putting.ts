@@ -165,6 +165,8 @@ const putEach = <E, R>(
           window.news.unsafeOpen()
         })
       ),
+      // Once something has failed it waits for nothing but its end, wherever the stream is run.
+      Effect.interruptible,
       Effect.forkScoped
     )
 

@@ -182,7 +182,7 @@ const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
 const lost = (cause: unknown): Ending => ({ reason: inWords(cause), cause })
 
 /** The innermost of what went wrong: `read ECONNRESET` says more than that there was an error. */
-const inWords = (cause: unknown): string => {
+export const inWords = (cause: unknown): string => {
   if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(inWords).join(", ")
   if (!(cause instanceof Error)) return String(cause)
   return cause.cause === undefined ? cause.message : inWords(cause.cause)

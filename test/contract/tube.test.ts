@@ -87,7 +87,7 @@ describeContract("a typed tube", (kind) => {
         const tube = made(yield* newTube)
         const id = yield* tube.put(payload)
         const peeked = yield* tube.peekReady
-        assert.deepStrictEqual(peeked, Option.some({ id, payload }))
+        assert.deepStrictEqual(Option.getOrUndefined(peeked), { id, payload })
         const found = yield* reserved(tube)
         assert.deepStrictEqual([found.id, found.payload], [id, payload])
         if (body !== undefined) assert.deepStrictEqual(found.body, Buffer.from(body))
@@ -138,7 +138,7 @@ describeContract("a typed tube", (kind) => {
       Effect.gen(function*() {
         const tube = Tube.make(yield* newTube, { payload: Name })
         const id = yield* tube.put("two")
-        assert.deepStrictEqual(yield* tube.peekReady, Option.some({ id, payload: "two" }))
+        assert.deepStrictEqual(Option.getOrUndefined(yield* tube.peekReady), { id, payload: "two" })
         assert.strictEqual((yield* reserved(tube)).body.toString(), "2")
         assert.strictEqual(yield* Stream.runCount(tube.putAll(Stream.make("one", "two"))), 2)
         assert.strictEqual(yield* Stream.run(Stream.make("one"), tube.sink()), 1)
