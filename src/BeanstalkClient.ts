@@ -376,7 +376,7 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
   const apart = <A, E, R>(self: Effect.Effect<A, E, R | Connector>) =>
     unlessClosed(Effect.provideService(self, Connector, connector))
   const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
-    apart(BeanstalkConnection.make({ ...options, ...own }))
+    apart(BeanstalkConnection.make({ ...options, ...own, name: own.name ?? options.name }))
 
   return {
     ...Inspectable.BaseProto,

@@ -681,10 +681,11 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  *
  * **Details**
  *
- * True for `OutOfMemory`, `Draining`, `TimedOut`, `ConnectFailed`, and a `ConnectionLost` whose command was not sent.
- * A connection does not come back, so after a `ConnectionLost` it is what opens the connection that must be retried. False
- * for a `ConnectionLost` with an unknown outcome, since the command may have been carried out, and for `DeadlineSoon`,
- * which needs the held job to be touched first.
+ * True for `OutOfMemory`, `Draining`, `TimedOut`, `ConnectFailed` (unless the client is closed), and a `ConnectionLost` whose
+ * command was not sent. A connection does not come back, so after a `ConnectionLost` it is what opens the connection that
+ * must be retried. False for a `ConnectionLost` with an unknown outcome, since the command may have been carried out; for
+ * one of a command that names a job (`delete`, `kick-job`, …), since another server may answer next, in which the id denotes
+ * another job; and for `DeadlineSoon`, which needs the held job to be touched first.
  *
  * **Example** (try again while it makes sense)
  *
@@ -700,4 +701,7 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
 export const isRetryable = (u: unknown): boolean =>
   hasTag(u, "OutOfMemory", "Draining", "TimedOut") ||
   (isBeanstalkError(u) && u._tag === "ConnectFailed" && u.reason !== "Closed") ||
-  (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent")
+  (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent" && !namesJob.has(u.command))
+
+/** The commands that do something to a job by its id. */
+const namesJob: ReadonlySet<string> = new Set(["delete", "touch", "release", "bury", "kick-job", "reserve-job"])

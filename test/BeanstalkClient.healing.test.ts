@@ -25,6 +25,7 @@ import * as VirtualClock from "../src/VirtualClock.ts"
 import * as ChaosProxy from "./support/chaosProxy.ts"
 import { clientTo, sameInstance, watchStates, welcome } from "./support/clients.ts"
 import { eventually } from "./support/connections.ts"
+import { ok } from "./support/replies.ts"
 import * as Scripted from "./support/scripted.ts"
 
 const { State } = BeanstalkClient
@@ -145,7 +146,7 @@ describe("changes", () => {
       const client = yield* Scope.extend(clientTo(server, { reconnect: everySecond }), scope)
       const { fiber, states } = yield* watchStates(client)
       yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" }).pipe(
-        Effect.flatMap(([, peer]) => peer.reset)
+        Effect.flatMap(([, peer]) => Effect.zipRight(pass(5000), peer.reset))
       )
       server.door.isOpen = false
       yield* Effect.zipRight(Scripted.turn, pass(1000))
@@ -366,7 +367,12 @@ describe("the schedule of reconnect", () => {
   /** When a client of a dead server tried, in milliseconds; the server comes to life at the attempts of `answers`. */
   const attemptsOf = (
     options: BeanstalkClient.Options,
-    { answers = [], during }: { readonly answers?: ReadonlyArray<number>; readonly during: number }
+    { answers = [], during, stay = 0 }: {
+      readonly answers?: ReadonlyArray<number>
+      readonly during: number
+      /** How long in milliseconds whoever is let in may stay. */
+      readonly stay?: number
+    }
   ) =>
     Effect.gen(function*() {
       const times: Array<number> = []
@@ -381,11 +387,12 @@ describe("the schedule of reconnect", () => {
           )
         }))
       ).pipe(Layer.provide(alive.connector))
-      // Whoever is let in is thrown out at once.
-      yield* Effect.forkScoped(Effect.forever(Effect.flatMap(welcome(alive), (peer) => peer.hangUp)))
+      yield* Effect.forkScoped(
+        Effect.forever(Effect.flatMap(welcome(alive), (peer) => Effect.delay(peer.hangUp, stay)))
+      )
       const client = yield* clientTo({ connector }, options)
       yield* Effect.either(client.ready)
-      yield* Effect.sleep(during)
+      yield* Effect.delay(Effect.void, during)
       return times
     }).pipe(Effect.scoped, Effect.withRandom(Random.make("reconnect")))
 
@@ -409,16 +416,50 @@ describe("the schedule of reconnect", () => {
     Effect.gen(function*() {
       const times = yield* attemptsOf(
         { reconnect: Schedule.exponential("1 second") },
-        { answers: [4, 8, 9], during: 60_000 }
+        { answers: [4, 8, 9], stay: 5000, during: 60_000 }
       )
       // dprint-ignore
       assert.deepStrictEqual(gaps(times).slice(0, 12), [
-        1000, 2000, 4000, // until it is let in,
-        1000, 2000, 4000, 8000, // again,
-        1000, // and again
-        1000, 2000, 4000, 8000
+        1000, 2000, 4000, // until it is let in, for five seconds,
+        6000, 2000, 4000, 8000, // again,
+        6000, // and again
+        6000, 2000, 4000, 8000
       ])
     }).pipe(Effect.provide(VirtualClock.layer())))
+
+  it.live("goes on while a server only welcomes and hangs up", () =>
+    Effect.gen(function*() {
+      const times = yield* attemptsOf(
+        { reconnect: Schedule.exponential("1 second") },
+        { answers: [1, 2, 3, 4, 5], stay: 100, during: 60_000 }
+      )
+      assert.deepStrictEqual(gaps(times).slice(0, 4), [1100, 2100, 4100, 8100])
+    }).pipe(Effect.provide(VirtualClock.layer())))
+
+  it.scoped("begins anew behind a connection that has answered, however short it was", () =>
+    Effect.gen(function*() {
+      const server = yield* unreliable
+      const client = yield* clientTo(server, { reconnect: Schedule.exponential("1 second") })
+      const [, first] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      const answered = (peer: Scripted.Peer) =>
+        Effect.all(
+          [client.listTubes, Effect.zipRight(peer.expect("list-tubes\r\n"), peer.say(ok("---\n- default\n")))],
+          {
+            concurrency: "unbounded"
+          }
+        )
+      yield* Effect.iterate({ peer: first, round: 0 }, {
+        while: ({ round }) => round < 4,
+        body: ({ peer, round }) =>
+          Effect.gen(function*() {
+            yield* answered(peer)
+            yield* Effect.zipRight(peer.hangUp, Scripted.turn)
+            const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+            return { peer: next, round: round + 1 }
+          })
+      })
+      assert.strictEqual(server.door.attempts, 5)
+    }))
 
   it.live("is given what was lost", () =>
     Effect.gen(function*() {
@@ -427,7 +468,7 @@ describe("the schedule of reconnect", () => {
         Schedule.spaced("1 second"),
         (lost: BeanstalkClient.Lost) => Effect.sync(() => void inputs.push(inWords(lost).slice(0, 20)))
       )
-      yield* attemptsOf({ reconnect }, { answers: [3], during: 0 })
+      yield* attemptsOf({ reconnect }, { answers: [3], during: 10_000 })
       assert.deepStrictEqual(
         inputs.slice(0, 4),
         [
@@ -622,6 +663,7 @@ describe("the log", () => {
       yield* Effect.gen(function*() {
         const { peer, server } = yield* connected()
         for (const lost of [peer.hangUp, peer.reset]) {
+          yield* pass(5000)
           server.door.isOpen = false
           yield* lost
           yield* Scripted.turn
@@ -630,6 +672,7 @@ describe("the log", () => {
           server.door.isOpen = true
           const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
           yield* Scripted.turn
+          yield* pass(5000)
           if (lost === peer.hangUp) yield* next.reset
           yield* Scripted.turn
         }

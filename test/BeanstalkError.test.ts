@@ -98,6 +98,11 @@ const cases: ReadonlyArray<Case> = [
     tells: ["put", address, "the server closed it", "unknown"],
     connection: true
   },
+  ...["delete", "touch", "release", "bury", "kick-job", "reserve-job"].map((command) => ({
+    error: new BeanstalkError.ConnectionLost({ command, address, outcome: "NotSent", reason: "closed" }),
+    tells: [command, address, "closed"],
+    connection: true as const
+  })),
   {
     error: new BeanstalkError.ProtocolViolation({ ...origin, reply: "FOUND 1 (5 bytes)" }),
     tells: ["put", address, "FOUND 1 (5 bytes)", "closed", "report"],

@@ -137,8 +137,26 @@ describe("putAll", () => {
       assert.isTrue(source.isFinalized)
       assert.deepStrictEqual(logs, [[
         `putAll for tube tube of beanstalkd at memory was interrupted: ` +
-        `${ids.given} bodies were acknowledged, ${source.read} had been sent`
+        `${ids.given} bodies were acknowledged, and at most ${source.read} sent`
       ]])
+    }))
+
+  it.scopedLive("sends nothing more once it is interrupted, wherever the bodies wait", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* embedded
+      const becomes = (state: BeanstalkClient.State["_tag"]) =>
+        Stream.runHead(Stream.filter(client.changes, ({ _tag }) => _tag === state))
+      yield* client.put("before", "")
+      yield* server.inject(EmbeddedServer.Fault.Refuse())
+      yield* server.inject(EmbeddedServer.Fault.Cut())
+      yield* becomes("Lost")
+      const { bodies, source } = counting()
+      const waiting = yield* Effect.fork(Stream.runDrain(client.putAll("waiting", bodies, { window: 10 })))
+      yield* eventually(Effect.map(Scripted.turn, () => source.read), (read) => read >= 10)
+      yield* Fiber.interrupt(waiting)
+      yield* server.heal
+      yield* client.put("after", "")
+      assert.deepStrictEqual((yield* client.listTubes).map(String), ["default", "before", "after"])
     }))
 
   it.scopedLive("holds no more bodies than there is room for in the window", () =>

@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import { constVoid } from "effect/Function"
 import { ConnectFailed } from "../BeanstalkError.ts"
 import { type Linked, LinkedQueue } from "./linkedQueue.ts"
 import type { Opened } from "./opening.ts"
@@ -29,6 +30,7 @@ type Next = Exit.Exit<Opened, ConnectFailed>
 interface Waiting extends Linked<Waiting> {
   readonly deadline: number
   readonly goOn: (next: Next) => void
+  isOver: boolean
 }
 
 export class Current {
@@ -100,11 +102,26 @@ export class Current {
     })
   }
 
-  /** While there is no session: calls back with the next, or with why there was none before the deadline. */
-  wait(deadline: number, goOn: Waiting["goOn"]): void {
-    if (this.isClosed) return goOn(Exit.fail(closed(this.options)))
-    this.waiting.push({ deadline, goOn, previous: undefined, next: undefined })
+  /**
+   * While there is no session: calls back with the next, or with why there was none before the deadline. What comes back ends
+   * the wait.
+   */
+  wait(deadline: number, goOn: Waiting["goOn"]): () => void {
+    const waiting: Waiting = { deadline, goOn, isOver: false, previous: undefined, next: undefined }
+    if (this.isClosed) {
+      goOn(Exit.fail(closed(this.options)))
+      return constVoid
+    }
+    this.waiting.push(waiting)
     if (!this.isKeepingTime) this.options.runFork(this.keepTime)
+    return () => {
+      if (!waiting.isOver) this.leave(waiting)
+    }
+  }
+
+  private leave(waiting: Waiting): void {
+    waiting.isOver = true
+    this.waiting.remove(waiting)
   }
 
   /** The time of the first is up first. */
@@ -122,8 +139,10 @@ export class Current {
   /** Those whose time is up by then. Who begins to wait meanwhile has to wait. */
   private tellWaiting(next: Next, until: number): void {
     for (let left = this.waiting.length; left > 0; left -= 1) {
-      if (this.waiting.head === undefined || this.waiting.head.deadline > until) return
-      this.waiting.shift()?.goOn(next)
+      const { head } = this.waiting
+      if (head === undefined || head.deadline > until) return
+      this.leave(head)
+      head.goOn(next)
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Sessions opened one after the other, as they are wanted and lost, by one fiber that sleeps between its attempts. */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -8,7 +9,7 @@ import { ConnectFailed } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
 import type { Current } from "./current.ts"
-import { open, type Settings } from "./opening.ts"
+import { open, type Opened, type Settings } from "./opening.ts"
 import type { Ending } from "./pipeline.ts"
 
 /** What is being done. */
@@ -60,7 +61,7 @@ export const heal = Effect.fnUntraced(
             tidings.connected(opened.server, attempt)
           )
         }),
-        Effect.flatMap((opened) => opened.ended),
+        Effect.flatMap(untilLost),
         Effect.scoped,
         // Whatever a connector throws, or interrupts, is only another reason to try again.
         Effect.matchCause({
@@ -74,18 +75,32 @@ export const heal = Effect.fnUntraced(
       )
     }
 
-    /** Tries until the schedule is done, beginning it anew with every session that was lost. */
+    /** Whether the latest session was of use: a server that welcomes and hangs up, again and again, is away all the same. */
+    let wasOfUse = false
+
+    const untilLost = ({ answered, ended }: Opened) =>
+      Effect.gen(function*() {
+        const greeted = answered()
+        const since = yield* Clock.currentTimeMillis
+        const ending = yield* ended
+        wasOfUse = answered() > greeted || (yield* Clock.currentTimeMillis) - since >= longEnough
+        return ending
+      })
+
+    /** Tries until the schedule is done, beginning it anew behind every session that was of use. */
     const persist = Effect.gen(function*() {
       const schedule = yield* Schedule.driver(reconnect)
       let attempt = 0
       let lost: Lost
       do {
         attempt += 1
+        wasOfUse = false
         yield* become(state, State.Connecting({ attempt }))
         lost = yield* serve(attempt)
         yield* become(state, lost)
-        if (!(lost.cause instanceof ConnectFailed)) {
+        if (wasOfUse) {
           attempt = 0
+          tidings.outageOver()
           yield* schedule.reset
         }
         yield* tidings.lost(lost)
@@ -107,15 +122,20 @@ export const heal = Effect.fnUntraced(
   }
 )
 
-/** What the log is told. Only the first loss is news: a server that is away for the night must not fill it. */
+/** How long, in milliseconds, a session has to live to be of use without being used. */
+const longEnough = 5000
+
+/** What the log is told. Of an outage only the first loss and the first return are news: it must not fill the log. */
 const tidingsOf = (address: string) => {
-  /** Whether a loss has been told and its end has not. */
-  let down = false
+  let outage: "None" | "Down" | "Back" = "None"
   return {
+    outageOver: (): void => {
+      outage = "None"
+    },
     lost: ({ cause, reason }: Lost) =>
       Effect.suspend(() => {
-        const log = down ? Effect.logDebug : Effect.logWarning
-        down = true
+        const log = outage === "None" ? Effect.logWarning : Effect.logDebug
+        if (outage === "None") outage = "Down"
         return tell(
           log(
             cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`
@@ -124,8 +144,8 @@ const tidingsOf = (address: string) => {
       }),
     connected: ({ id, version }: ServerInfo, attempt: number) =>
       Effect.suspend(() => {
-        const log = down ? Effect.logInfo : Effect.logDebug
-        down = false
+        const log = outage === "Down" ? Effect.logInfo : Effect.logDebug
+        if (outage === "Down") outage = "Back"
         return tell(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
       }),
     thrown: (cause: Cause.Cause<never>) =>

@@ -10,6 +10,7 @@ import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
 import { Current, type CurrentOptions } from "./current.ts"
 import { become, heal, type HealingOptions, State } from "./healing.ts"
+import type { Opened } from "./opening.ts"
 import type { Outcome } from "./pipeline.ts"
 
 export interface LinkOptions extends HealingOptions, Pick<CurrentOptions, "offlineTimeout"> {}
@@ -26,11 +27,14 @@ export type LinkError = CommandError | ConnectFailed
 export interface Link {
   /** Sends a command as soon as there is a connection, and again on the next one where that does no harm. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | LinkError>
-  /** The same for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. */
+  /**
+   * The same for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. What comes back takes
+   * the command back, wherever it waits; what is written runs its course unheard.
+   */
   readonly submit: <A, Failure>(
     command: Command<A, Failure>,
     settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
-  ) => void
+  ) => () => void
   /** The server of the connection that is open, or of the next. */
   readonly server: Effect.Effect<ServerInfo, ConnectFailed>
   /** What it is doing now, and whatever it does next, until it is closed. */
@@ -76,20 +80,38 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
   const sendLater = <A, Failure>(command: Command<A, Failure>, meantFor: string | undefined) =>
     Effect.suspend(() => sendBefore(command, { deadline: now() + offlineTimeout, meantFor }))
 
+  /** Submits to a session, and once more to the next if it was lost in a way that allows it. */
+  const submitTo = <A, Failure>(
+    session: Opened,
+    command: Command<A, Failure>,
+    patience: () => Patience,
+    settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
+  ): () => void => {
+    let again: (() => void) | undefined
+    const takeBack = session.submit(command, (outcome) => {
+      if (outcome._tag !== "Failure" || !maySendAgain(command, outcome.error)) return settle(toExit(outcome))
+      const { deadline, meantFor } = patience()
+      if (now() < deadline) again = submitBefore(command, { deadline, meantFor }, settle)
+      else settle(toExit(outcome))
+    })
+    return () => (again ?? takeBack)()
+  }
+
   const submitBefore = <A, Failure>(
     command: Command<A, Failure>,
-    { deadline, meantFor }: Patience,
+    patience: Patience,
     settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
-  ): void =>
-    current.wait(deadline, (next) => {
+  ): () => void => {
+    let takeBack: (() => void) | undefined
+    const stopWaiting = current.wait(patience.deadline, (next) => {
       if (Exit.isFailure(next)) return settle(Exit.failCause(next.cause))
-      if (meansAnother(command, meantFor, next.value.server)) return settle(Exit.fail(lostItsServer(command, address)))
-      next.value.submit(command, (outcome) => {
-        if (outcome._tag === "Failure" && maySendAgain(command, outcome.error) && now() < deadline) {
-          submitBefore(command, { deadline, meantFor }, settle)
-        } else settle(toExit(outcome))
-      })
+      if (meansAnother(command, patience.meantFor, next.value.server)) {
+        return settle(Exit.fail(lostItsServer(command, address)))
+      }
+      takeBack = submitTo(next.value, command, () => patience, settle)
     })
+    return () => (takeBack ?? stopWaiting)()
+  }
 
   const link: Link = {
     send: (command) =>
@@ -104,12 +126,10 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
       }),
     submit: (command, settle) => {
       const { instance, session } = current
-      const later = () => submitBefore(command, { deadline: now() + offlineTimeout, meantFor: instance }, settle)
-      if (session === undefined) return later()
-      session.submit(command, (outcome) => {
-        if (outcome._tag === "Failure" && maySendAgain(command, outcome.error)) later()
-        else settle(toExit(outcome))
-      })
+      const patience = (): Patience => ({ deadline: now() + offlineTimeout, meantFor: instance })
+      return session === undefined
+        ? submitBefore(command, patience(), settle)
+        : submitTo(session, command, patience, settle)
     },
     server: Effect.map(current.within(offlineTimeout), ({ server }) => server),
     changes: Stream.takeUntil(state.changes, State.$is("Closed")),

@@ -191,7 +191,9 @@ const withinLimit = (session: Session, { address, server }: Pick<Opened, "addres
     },
     submit: (command, settle) => {
       const refusal = refused(command)
-      return refusal === undefined ? session.submit(command, settle) : settle(refusal)
+      if (refusal === undefined) return session.submit(command, settle)
+      settle(refusal)
+      return constVoid
     }
   }
 }

@@ -124,6 +124,8 @@ export class Pipeline {
   /** Nothing is written behind a `quit`. */
   private leaving = false
   private ending: Ending | undefined = undefined
+  /** How many replies there were. */
+  answered = 0
 
   constructor(options: PipelineOptions) {
     this.options = options
@@ -280,6 +282,7 @@ export class Pipeline {
     const entry = this.inFlight.shift()
     if (entry === undefined) return this.unasked()
     this.bytesInFlight -= entry.command.size
+    this.answered += 1
     const decoded = entry.answer(reply, this.options.address)
     if (decoded._tag === "Failure" && decoded.unsafe) {
       this.end({

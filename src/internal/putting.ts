@@ -43,6 +43,7 @@ interface Putting extends Target {
 interface Sent {
   readonly index: number
   exit: Exit.Exit<JobId, PutFailure | PayloadError> | undefined
+  takeBack: () => void
   previous: Sent | undefined
   next: Sent | undefined
 }
@@ -79,7 +80,7 @@ class Window {
   }
 
   send(body: Body): void {
-    const sent: Sent = { index: this.sent, exit: undefined, previous: undefined, next: undefined }
+    const sent: Sent = { index: this.sent, exit: undefined, takeBack: constVoid, previous: undefined, next: undefined }
     const settle = (exit: Exit.Exit<JobId, PutFailure | PayloadError>) => {
       sent.exit = exit
       if (Exit.isFailure(exit)) this.stop(sent.index, exit.cause)
@@ -89,7 +90,7 @@ class Window {
     this.outstanding.push(sent)
     const command = body instanceof PayloadError ? body : this.putting.command(body)
     if (command instanceof InvalidArgument || command instanceof PayloadError) settle(Exit.fail(command))
-    else this.putting.submit(command, settle)
+    else sent.takeBack = this.putting.submit(command, settle)
     if (this.isFull) this.room.unsafeClose()
   }
 
@@ -106,6 +107,11 @@ class Window {
     this.acknowledged += ids.length
     if (!this.isFull && !this.isStopped) this.room.unsafeOpen()
     return ids
+  }
+
+  /** Nobody wants the rest: what is not written is not sent any more. */
+  takeBack(): void {
+    for (let sent = this.outstanding.shift(); sent !== undefined; sent = this.outstanding.shift()) sent.takeBack()
   }
 
   private stop(index: number, cause: Cause.Cause<PutFailure | PayloadError>): void {
@@ -149,12 +155,15 @@ const putEach = <E, R>(
     let fed: Exit.Exit<void, E> | undefined
 
     yield* Effect.addFinalizer((exit) =>
-      Exit.isInterrupted(exit)
-        ? Effect.logInfo(
-          `putAll for tube ${putting.tube} of beanstalkd at ${putting.address} was interrupted: ` +
-            `${window.acknowledged} bodies were acknowledged, ${window.sent} had been sent`
-        )
-        : Effect.void
+      Effect.suspend(() => {
+        window.takeBack()
+        return Exit.isInterrupted(exit)
+          ? Effect.logInfo(
+            `putAll for tube ${putting.tube} of beanstalkd at ${putting.address} was interrupted: ` +
+              `${window.acknowledged} bodies were acknowledged, and at most ${window.sent} sent`
+          )
+          : Effect.void
+      })
     )
 
     yield* bodies.pipe(

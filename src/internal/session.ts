@@ -21,8 +21,16 @@ import { turn } from "./turn.ts"
 export interface Session {
   /** Sends a command and waits for its answer. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError>
-  /** Sends a command for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. */
-  readonly submit: <A, Failure>(command: Command<A, Failure>, settle: (outcome: Outcome<A, Failure>) => void) => void
+  /**
+   * Sends a command for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. What comes back
+   * takes the command back, if it is not written yet; what is written runs its course unheard.
+   */
+  readonly submit: <A, Failure>(
+    command: Command<A, Failure>,
+    settle: (outcome: Outcome<A, Failure>) => void
+  ) => () => void
+  /** How many replies have come. */
+  readonly answered: () => number
   /** Succeeds when the session is over, with why. */
   readonly ended: Effect.Effect<Ending>
 }
@@ -127,7 +135,11 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
 
   const session: Session = {
     send: (command) => send(pipeline, command),
-    submit: (command, settle) => void pipeline.submit(command, settle),
+    submit: (command, settle) => {
+      const entry = pipeline.submit(command, settle)
+      return () => pipeline.cancel(entry)
+    },
+    answered: () => pipeline.answered,
     ended: Deferred.await(ended)
   }
   return session
