@@ -2,7 +2,7 @@
  * How many times faster 1,000 puts are at once than one at a time, when each way takes a millisecond. The way is a process
  * of its own, since it is no part of what is measured.
  */
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { BeanstalkClient } from "../dist/index.js"
@@ -15,6 +15,7 @@ import { putBytes, tube } from "./workload.ts"
 const rounds = Number(process.argv[2] ?? 15)
 const together = 1000
 const alone = 100
+const warmup = 10
 
 const server = await startServer()
 const line = spawn(process.execPath, ["--import", "tsx", "bench/slowLine.ts", String(server.port)], {
@@ -23,35 +24,37 @@ const line = spawn(process.execPath, ["--import", "tsx", "bench/slowLine.ts", St
 killOnExit(line)
 const [port] = await once(line.stdout, "data")
 
-/** Milliseconds a put. */
-const timeOf = <E>(put: Effect.Effect<unknown, E>, count: number, concurrency: 1 | "unbounded") =>
+/** Milliseconds that each of so many takes. */
+const timeOf = <E, R>(all: Effect.Effect<unknown, E, R>, count: number) =>
   Effect.suspend(() => {
     const before = performance.now()
-    return Effect.map(
-      Effect.replicateEffect(put, count, { concurrency, discard: true }),
-      () => (performance.now() - before) / count
-    )
+    return Effect.map(all, () => (performance.now() - before) / count)
   })
 
-const ratios = await Effect.gen(function*() {
+const results = await Effect.gen(function*() {
   const client = yield* BeanstalkClient.BeanstalkClient
   const put = Effect.suspend(() => client.put(tube, putBytes))
-  for (let round = 0; round < 20; round++) yield* timeOf(put, together, "unbounded")
-  const ratios: Array<number> = []
-  for (let round = 0; round < rounds; round++) {
-    const one = yield* timeOf(put, alone, 1)
-    const many = yield* timeOf(put, together, "unbounded")
-    ratios.push(one / many)
-    console.log(
-      `one at a time ${one.toFixed(2)} ms, ${together} at once ${(many * together).toFixed(1)} ms: ${
-        (one / many).toFixed(0)
-      } x`
-    )
+  const bodies = Stream.map(Stream.range(1, together), () => putBytes)
+  // What it costs to have a thousand things going on depends on what they are.
+  const ways = {
+    "putAll": Stream.runDrain(client.putAll(tube, bodies)),
+    "1,000 programs": Effect.promise(() => Promise.all(Array.from({ length: together }, () => Effect.runPromise(put)))),
+    "Effect.forEach, unbounded": Effect.replicateEffect(put, together, { concurrency: "unbounded", discard: true })
   }
-  return ratios
+  const results = new Map<string, Array<number>>()
+  for (let round = -warmup; round < rounds; round++) {
+    const one = yield* timeOf(Effect.replicateEffect(put, alone, { discard: true }), alone)
+    for (const [name, way] of Object.entries(ways)) {
+      const ratio = one / (yield* timeOf(way, together))
+      if (round >= 0) results.set(name, [...results.get(name) ?? [], ratio])
+    }
+  }
+  return results
 }).pipe(Effect.provide(NodeBeanstalk.layerClient({ port: Number(String(port)) })), Effect.runPromise)
 
-const { max, median, min } = spread(ratios)
-console.log(`median ${median.toFixed(0)} x (${min.toFixed(0)}-${max.toFixed(0)})`)
+for (const [name, ratios] of results) {
+  const { max, median, min } = spread(ratios)
+  console.log(`${name.padEnd(28)} ${median.toFixed(0)} x one at a time (${min.toFixed(0)}-${max.toFixed(0)})`)
+}
 line.kill()
 await server.stop()
