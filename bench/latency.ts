@@ -36,7 +36,7 @@ const results = await Effect.gen(function*() {
   const put = Effect.suspend(() => client.put(tube, putBytes))
   const bodies = Stream.map(Stream.range(1, together), () => putBytes)
   // What it costs to have a thousand things going on depends on what they are.
-  const ways = {
+  const ways: Record<string, Effect.Effect<unknown, unknown>> = {
     "putAll": Stream.runDrain(client.putAll(tube, bodies)),
     "1,000 programs": Effect.promise(() => Promise.all(Array.from({ length: together }, () => Effect.runPromise(put)))),
     "Effect.forEach, unbounded": Effect.replicateEffect(put, together, { concurrency: "unbounded", discard: true })
