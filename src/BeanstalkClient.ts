@@ -65,8 +65,9 @@ export type TypeId = "~effect-beanstalk/BeanstalkClient"
  */
 export interface Options extends Opening.OpeningOptions {
   /**
-   * When to try again once the shared connection is lost or cannot be made, from the beginning for each outage. Its input
-   * is what was lost. When it is done, the client is idle until it is needed again.
+   * When to try again once the shared connection is lost or cannot be made, from the beginning for each outage: one is over
+   * when a connection has answered something, or lived for five seconds. Its input is what was lost. When it is done, the
+   * client is idle until it is needed again.
    *
    * Default: after 50 ms at most, then twice as long each time up to 5 seconds, without end, and each time a random part of
    * it, so that many clients do not meet a server at once that has been restarted.
@@ -293,7 +294,8 @@ export interface Client extends Inspectable.Inspectable {
    *
    * A copy is put before the original is deleted, so that no job is lost, whatever happens; if the connection is lost in
    * between, the jobs of the last few hundred are in both. An original that somebody has reserved meanwhile stays, and its
-   * copy is deleted. Moving buried jobs needs beanstalkd 1.12.
+   * copy is deleted. Moving buried jobs needs beanstalkd 1.12; their copies are delayed, for longer than anybody waits, until
+   * they are buried a moment later, and stay so if the connection is lost in that moment: kick them.
    */
   readonly move: (
     from: string,
