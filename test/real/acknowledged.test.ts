@@ -8,6 +8,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
 import { drain, produce, tally } from "../support/producing.ts"
@@ -20,6 +21,12 @@ const restarts = stress ? 20 : 3
 
 const tube = "acknowledged"
 
+/**
+ * Jobs of 60,000 bytes that keep beanstalkd from compacting its binlog: with many files that are nearly empty it moves jobs
+ * from the oldest, and now and then loses the last job of a file in which it was killed.
+ */
+const ballast = stress ? 2000 : 600
+
 /** How many more have to be acknowledged between two kills. */
 const atLeast = 500
 
@@ -30,6 +37,9 @@ describeReal("what was acknowledged", () => {
       Effect.gen(function*() {
         const server = yield* startRestartable
         const client = yield* clientTo(server)
+        yield* Stream.runDrain(
+          client.putAll("ballast", Stream.take(Stream.repeatValue(new Uint8Array(60_000)), ballast))
+        )
         const { ledger, stop } = yield* produce(client, { fibers: 64, tube })
         for (let kills = 0; kills < restarts; kills++) {
           const before = ledger.acknowledged.size
