@@ -3,30 +3,19 @@
  * measured is the time from the moment the port takes connections again to the moment the put is acknowledged.
  */
 import { Effect } from "effect"
-import { connect } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { BeanstalkClient } from "../dist/index.js"
 import { NodeBeanstalk } from "../dist/node/index.js"
-import { startServer } from "./server.ts"
+import { accepts, startServer } from "./server.ts"
 import { spread } from "./statistics.ts"
 import { putBytes, tube } from "./workload.ts"
 
 const outages = Number(process.argv[2] ?? 20)
 const gone = Number(process.argv[3] ?? 200)
 
-const connects = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port })
-    socket.once("connect", () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once("error", () => resolve(false))
-  })
-
 /** When the port took a connection, by a clock that nobody sets. */
 const whenOpen = async (port: number): Promise<number> => {
-  while (!await connects(port)) await sleep(1)
+  while (!await accepts(port)) await sleep(1)
   return performance.now()
 }
 

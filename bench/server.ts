@@ -43,7 +43,8 @@ const freePort = async (): Promise<number> => {
   return address.port
 }
 
-const accepts = (port: number): Promise<boolean> =>
+/** Whether somebody takes connections at a port of this machine. */
+export const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port })
     socket.once("connect", () => {

@@ -131,8 +131,8 @@ describe("a fault while a connection is opened", () => {
           const leasing = yield* Effect.fork(
             Effect.retry(client.leaseWith({ tube: "d", watch: ["a", "b", "c"] }), Schedule.spaced("10 millis"))
           )
-          yield* Effect.sleep(1 + bytes % 5 * 100)
-          yield* server.heal
+          // On the virtual clock: more and more attempts have met the fault by then.
+          yield* Effect.delay(server.heal, 1 + bytes % 5 * 100)
           yield* Fiber.join(putting)
           const lease = yield* Fiber.join(leasing)
           yield* client.put("e", "e")
