@@ -688,6 +688,28 @@ describe("the log", () => {
       expected.forEach((pattern, i) => assert.match(lines[i] ?? "", pattern))
     }))
 
+  it.scoped("warns once, and informs once, of a server that only welcomes and hangs up", () =>
+    Effect.gen(function*() {
+      const { lines, logged } = yield* collected
+      yield* Effect.gen(function*() {
+        const server = yield* unreliable
+        const client = yield* clientTo(server, { reconnect: everySecond })
+        const [, first] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+        yield* Effect.iterate({ peer: first, rounds: 0 }, {
+          while: ({ rounds }) => rounds < 4,
+          body: ({ peer, rounds }) =>
+            Effect.gen(function*() {
+              yield* Effect.zipRight(peer.hangUp, Scripted.turn)
+              const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+              yield* Scripted.turn
+              return { peer: next, rounds: rounds + 1 }
+            })
+        })
+      }).pipe(Effect.provide(logged))
+      const loud = lines.filter((line) => !line.startsWith("DEBUG")).map((line) => line.split(":", 1)[0])
+      assert.deepStrictEqual(loud, ["WARN", "INFO"])
+    }))
+
   it.scoped("warns once of a server that is not there from the start", () =>
     Effect.gen(function*() {
       const { lines, logged } = yield* collected
