@@ -43,13 +43,17 @@ const recorded = <A, E, R>(self: (spans: ReadonlyArray<Tracer.Span>) => Effect.E
     return Effect.withTracer(self(spans), recording)
   })
 
-/** What a job says of its sender, in the words of Trace Context. */
-const senderIn = (job: Job.ReservedJob | Job.PeekedJob) =>
-  Effect.map(Anything.decodeWithSender(job), ({ sender }) =>
-    Option.match(sender, {
+/** What a tube reads from a job, the sender in the words of Trace Context: Options of all kinds are deeply equal. */
+const received = <A>(tube: Tube.Tube<A>, job: Job.ReservedJob | Job.PeekedJob) =>
+  Effect.map(tube.decodeWithSender(job), ({ payload, sender }) => ({
+    payload,
+    sender: Option.match(sender, {
       onNone: () => "none",
       onSome: ({ sampled, spanId, traceId }) => `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`
-    }))
+    })
+  }))
+
+const senderIn = (job: Job.ReservedJob | Job.PeekedJob) => Effect.map(received(Anything, job), ({ sender }) => sender)
 
 const traceparentOf = ({ spanId, traceId }: Tracer.AnySpan) => `00-${traceId}-${spanId}-01`
 
@@ -107,14 +111,8 @@ describe("what is read from a body", () => {
     Effect.gen(function*() {
       const job = jobOf(` { "payload" : {"to":"ada"}, "traceparent" : "${traceparent}" }\r\n`)
       assert.deepStrictEqual(yield* Email.decode(job), ada)
-      assert.deepStrictEqual(yield* Email.decodeWithSender(job), {
-        payload: ada,
-        sender: Option.some(elsewhere(true))
-      })
-      assert.deepStrictEqual(yield* Plain.decodeWithSender(jobOf(`{"to":"ada"}`)), {
-        payload: ada,
-        sender: Option.none()
-      })
+      assert.deepStrictEqual(yield* received(Email, job), { payload: ada, sender: traceparent })
+      assert.deepStrictEqual(yield* received(Plain, jobOf(`{"to":"ada"}`)), { payload: ada, sender: "none" })
     }))
 
   const read: ReadonlyArray<readonly [written: string, sender: string]> = [
@@ -160,17 +158,18 @@ describe("what is read from a body", () => {
   for (const traceparent of senseless) {
     it.effect(`is the payload, and no sender, beside ${JSON.stringify(traceparent)}`, () =>
       Effect.map(
-        Email.decodeWithSender(jobOf(JSON.stringify({ traceparent, payload: ada }))),
-        (received) => assert.deepStrictEqual(received, { payload: ada, sender: Option.none() })
+        received(Email, jobOf(JSON.stringify({ traceparent, payload: ada }))),
+        (received) => assert.deepStrictEqual(received, { payload: ada, sender: "none" })
       ))
   }
 
   it.effect("does not mind what else belongs to a trace", () =>
     Effect.map(
-      Email.decodeWithSender(
+      received(
+        Email,
         jobOf(JSON.stringify({ traceparent, tracestate: "congo=t61rcWkgMzE", baggage: "a=1", payload: ada }))
       ),
-      (received) => assert.deepStrictEqual(received, { payload: ada, sender: Option.some(elsewhere(true)) })
+      (received) => assert.deepStrictEqual(received, { payload: ada, sender: traceparent })
     ))
 })
 
@@ -212,8 +211,8 @@ describe("a payload", () => {
       fc.assert(
         fc.asyncProperty(json.filter((value) => !looksLikeEnvelope(value)), async (value) => {
           const body = JSON.stringify(value)
-          const received = await Effect.runPromise(Anything.decodeWithSender(jobOf(body)))
-          assert.deepStrictEqual(received, { payload: JSON.parse(body), sender: Option.none() })
+          const { payload, sender } = await Effect.runPromise(received(Anything, jobOf(body)))
+          assert.deepStrictEqual({ payload, sender }, { payload: JSON.parse(body), sender: "none" })
         }),
         { numRuns: 500 }
       )
@@ -260,7 +259,7 @@ describe("put", () => {
         const sent = called(spans, "put emails")
         assert.strictEqual(sent.kind, "producer")
         assert.strictEqual(sent.status._tag, "Ended")
-        assert.deepStrictEqual(Option.getOrUndefined(sent.parent), called(spans, "request"))
+        assert.strictEqual(Option.getOrUndefined(sent.parent), called(spans, "request"))
         assert.deepStrictEqual(Object.fromEntries(sent.attributes), {
           "messaging.system": "beanstalkd",
           "messaging.operation.name": "put",
@@ -272,12 +271,17 @@ describe("put", () => {
           "server.port": 11300
         })
         assert.strictEqual(yield* senderIn(job), traceparentOf(sent))
-        assert.deepStrictEqual(
-          Option.map(yield* Email.peekReady, ({ payload }) => payload),
-          Option.some({ to: "Ægir" })
-        )
+        assert.deepStrictEqual(Option.getOrUndefined(yield* Email.peekReady), { id: jobId, payload: { to: "Ægir" } })
       }).pipe(withClient)
     ))
+
+  it.effect("puts as it is told", () =>
+    Effect.gen(function*() {
+      const client = yield* BeanstalkClient.BeanstalkClient
+      const tube = Tube.make("emails", { payload: Schema.Unknown, trace: true, ttr: "3 minutes" })
+      const { delay, pri, ttr } = yield* client.statsJob(yield* tube.put(1, { priority: 7, delay: "1 hour" }))
+      assert.deepStrictEqual({ delay, pri, ttr }, { delay: 3600, pri: 7, ttr: 180 })
+    }).pipe(withClient))
 
   const addresses: ReadonlyArray<readonly [address: string, attributes: Record<string, unknown>]> = [
     ["memory", { "server.address": "memory" }],
