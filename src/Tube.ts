@@ -83,10 +83,12 @@ export interface JsonOptions<A, I, R> extends Defaults {
    *
    * **Gotchas**
    *
-   * An envelope takes 84 bytes, which count towards the largest body that the server takes. Payloads without one are still understood, so that it can be turned on in a tube full of jobs. Those who read the
-   * tube must know of it before those who write it: deploy the workers first. It cannot tell a payload that is itself an object
-   * of `traceparent` and `payload` (and at most `tracestate` and `baggage`), and was put without an envelope, from an envelope:
-   * for such a tube, drain it first. One that was put in an envelope is never mistaken.
+   * An envelope takes 84 bytes, which count towards the largest body that the server takes.
+   *
+   * Payloads without an envelope are still understood, so that it can be turned on in a tube full of jobs. Those who read the
+   * tube must know of it before those who write it: deploy the workers first. What was put without an envelope and is itself an
+   * object of `traceparent` and `payload` (and at most `tracestate` and `baggage`) is taken for one: empty such a tube first.
+   * What was put in an envelope is never mistaken, whatever it looks like.
    */
   readonly trace?: boolean | undefined
 }
