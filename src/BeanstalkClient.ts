@@ -35,6 +35,7 @@ import { Connector } from "./Connector.ts"
 import * as Argument from "./internal/argument.ts"
 import * as Bulk from "./internal/bulk.ts"
 import * as Healing from "./internal/healing.ts"
+import * as Leasing from "./internal/leasing.ts"
 import * as Link from "./internal/link.ts"
 import * as Opening from "./internal/opening.ts"
 import * as Putting from "./internal/putting.ts"
@@ -334,7 +335,15 @@ export const make = (
     }))
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
     const connector = yield* Connector
-    return client(options, connector, yield* Link.make(settings))
+    const link = yield* Link.make(settings)
+    return Leasing.offer(client(options, connector, link), {
+      address: connector.address,
+      reconnect: settings.reconnect,
+      open: (watch, onEnd) =>
+        link.unlessClosed(Opening.open({ ...settings, greeting: Opening.greeting({ watch: [watch] }) }, onEnd)).pipe(
+          Effect.provideService(Connector, connector)
+        )
+    })
   })
 
 /** The whole of each delay is left to chance: 200 clients of a server that comes back do not come back together. */

@@ -515,6 +515,52 @@ export class PayloadError extends Data.TaggedError("PayloadError")<{
 }
 
 /**
+ * A job is not a worker's any more while, or when, it was to be dealt with: it ran out of time, somebody else has it, or the
+ * connection that held it is gone. Whoever gets it runs it again.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class LeaseLost extends Data.TaggedError("LeaseLost")<{
+  readonly id: JobId
+  readonly tube: TubeName
+  readonly address: string
+  /** How it was lost, in words. */
+  readonly reason: string
+  /** The error that told of it, if it was one. */
+  readonly cause?: unknown
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    return `Job ${this.id} of tube ${this.tube} at ${this.address} is not ours any more: ${this.reason}. ` +
+      `It may be run again, by whoever has it now.`
+  }
+}
+
+/**
+ * A worker cannot work as it was told to.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WorkerStartError extends Data.TaggedError("WorkerStartError")<{
+  readonly tube: TubeName
+  /** What is in the way: an option, the tube's `ttr`, or the server. */
+  readonly subject: string
+  readonly reason: string
+  readonly cause?: unknown
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    return `The worker of tube ${this.tube} cannot start: ${this.subject} ${this.reason}.`
+  }
+}
+
+/**
  * One thing that is wrong with a payload.
  *
  * @category models
@@ -642,6 +688,8 @@ export type BeanstalkError =
   | PutAllStopped
   | BulkStopped
   | PayloadError
+  | LeaseLost
+  | WorkerStartError
 
 // ---------------------------------------------------------------------------------------------------------------------
 // guards

@@ -47,3 +47,8 @@ export * as Tube from "./Tube.ts"
  * @since 0.1.0
  */
 export * as VirtualClock from "./VirtualClock.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Worker from "./Worker.ts"

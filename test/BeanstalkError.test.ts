@@ -156,6 +156,14 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new BeanstalkError.PayloadError({ tube, direction: "encode", issues: [{ path: "", expected: "string" }] }),
     tells: [tube, "expected string"]
+  },
+  {
+    error: new BeanstalkError.LeaseLost({ id, tube, address, reason: "it ran out of time" }),
+    tells: [id, tube, address, "it ran out of time", "run again"]
+  },
+  {
+    error: new BeanstalkError.WorkerStartError({ tube, subject: "concurrency", reason: "must be above zero" }),
+    tells: [tube, "concurrency must be above zero"]
   }
 ]
 
@@ -181,7 +189,9 @@ const tags: Readonly<Record<BeanstalkError.BeanstalkError["_tag"], true>> = {
   InvalidText: true,
   PutAllStopped: true,
   BulkStopped: true,
-  PayloadError: true
+  PayloadError: true,
+  LeaseLost: true,
+  WorkerStartError: true
 }
 
 const strangers: ReadonlyArray<unknown> = [

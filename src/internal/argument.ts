@@ -120,6 +120,12 @@ export const patience = (command: string, argument: string, value: Duration.Dura
   return patience > 0 ? patience : refuse(command, argument, `must be a duration above zero, but is ${show(value)}`)
 }
 
+/** Milliseconds that may be none, and without end. */
+export const span = (command: string, argument: string, value: Duration.DurationInput): number => {
+  const span = millis(value)
+  return span >= 0 ? span : refuse(command, argument, `must be a duration, but is ${show(value)}`)
+}
+
 export const positive = (command: string, argument: string, value: number): number =>
   Number.isInteger(value) && value > 0
     ? value

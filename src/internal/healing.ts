@@ -11,6 +11,7 @@ import type { ServerInfo } from "../Stats.ts"
 import type { Current } from "./current.ts"
 import { open, type Opened, type Settings } from "./opening.ts"
 import type { Ending } from "./pipeline.ts"
+import { tidingsOf } from "./tidings.ts"
 
 /** What is being done. */
 export type State = Data.TaggedEnum<{
@@ -63,7 +64,6 @@ export const heal = Effect.fnUntraced(
         }),
         Effect.flatMap(untilLost),
         Effect.scoped,
-        // Whatever a connector throws, or interrupts, is only another reason to try again.
         Effect.matchCause({
           onSuccess: State.Lost,
           onFailure: (cause) => {
@@ -75,7 +75,7 @@ export const heal = Effect.fnUntraced(
       )
     }
 
-    /** Whether the latest session was of use: a server that welcomes and hangs up, again and again, is away all the same. */
+    /** Whether the latest session was. */
     let wasOfUse = false
 
     const untilLost = ({ answered, ended }: Opened) =>
@@ -83,7 +83,7 @@ export const heal = Effect.fnUntraced(
         const greeted = answered()
         const since = yield* Clock.currentTimeMillis
         const ending = yield* ended
-        wasOfUse = answered() > greeted || (yield* Clock.currentTimeMillis) - since >= longEnough
+        wasOfUse = isOfUse(answered() - greeted, (yield* Clock.currentTimeMillis) - since)
         return ending
       })
 
@@ -122,43 +122,16 @@ export const heal = Effect.fnUntraced(
   }
 )
 
-/** How long, in milliseconds, a session has to live to be of use without being used. */
-const longEnough = 5000
-
-/** What the log is told. Of an outage only the first loss and the first return are news: it must not fill the log. */
-const tidingsOf = (address: string) => {
-  let outage: "None" | "Down" | "Back" = "None"
-  return {
-    outageOver: (): void => {
-      outage = "None"
-    },
-    lost: ({ cause, reason }: Lost) =>
-      Effect.suspend(() => {
-        const log = outage === "None" ? Effect.logWarning : Effect.logDebug
-        if (outage === "None") outage = "Down"
-        return tell(
-          log(
-            cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`
-          )
-        )
-      }),
-    connected: ({ id, version }: ServerInfo, attempt: number) =>
-      Effect.suspend(() => {
-        const log = outage === "Down" ? Effect.logInfo : Effect.logDebug
-        if (outage === "Down") outage = "Back"
-        return tell(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
-      }),
-    thrown: (cause: Cause.Cause<never>) =>
-      tell(Effect.logError(`The schedule of when to reconnect to beanstalkd at ${address} threw: it is done`, cause))
-  }
-}
-
-/** A logger that throws is no reason to lose a connection. */
-const tell = (log: Effect.Effect<void>) => Effect.catchAllCause(log, () => Effect.void)
-
-const toConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: string): ConnectFailed => {
+/** Whatever a connector throws, or interrupts, is only another reason to try again. */
+export const toConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: string): ConnectFailed => {
   const error = Cause.squash(cause)
   return error instanceof ConnectFailed
     ? error
     : new ConnectFailed({ address, reason: "Unreachable", detail: String(error), cause: error })
 }
+
+/**
+ * Whether a session was of use that gave so many answers and lived for so many milliseconds: a server that welcomes and hangs
+ * up, again and again, is away all the same.
+ */
+export const isOfUse = (answers: number, lived: number): boolean => answers > 0 || lived >= 5000

@@ -66,7 +66,7 @@ export const settings = (options: OpeningOptions & TubeOptions): Settings => ({
 })
 
 /** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
-const greeting = ({ tube, watch = [defaultTube] }: TubeOptions): Settings["greeting"] => {
+export const greeting = ({ tube, watch = [defaultTube] }: TubeOptions): Settings["greeting"] => {
   if (watch.length === 0) {
     throw new BeanstalkError.InvalidArgument({
       command: "connect",
@@ -96,7 +96,7 @@ export interface Opened extends Session {
 /** Opens a session that ends with the scope. `onEnd` is called when it is over, before anybody hears of it. */
 export const open = (
   { connectTimeout, greeting, name, session: options }: Settings,
-  onEnd: () => void = constVoid
+  onEnd: SessionOptions["onEnd"] = constVoid
 ): Effect.Effect<Opened, BeanstalkError.ConnectFailed, Connector | Scope.Scope> =>
   Effect.flatMap(Connector, ({ address }) => {
     const attributes = {

@@ -31,6 +31,8 @@ export interface Session {
   ) => () => void
   /** How many replies have come. */
   readonly answered: () => number
+  /** Ends it at once: what it had reserved is others' then. */
+  readonly close: () => void
   /** Succeeds when the session is over, with why. */
   readonly ended: Effect.Effect<Ending>
 }
@@ -41,7 +43,7 @@ export interface SessionOptions
   /** Called when the socket has been opened. */
   readonly onOpen: () => void
   /** Called when the session is over, before anybody can know it from a command that was lost. */
-  readonly onEnd: () => void
+  readonly onEnd: (ending: Ending) => void
 }
 
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
@@ -71,7 +73,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
       if (pipeline.deadline() < watchedFor) nearer.unsafeOpen()
     },
     onEnd: (ending) => {
-      onEnd()
+      onEnd(ending)
       Deferred.unsafeDone(ended, Exit.succeed(ending))
     },
     trace: yield* tracing
@@ -140,6 +142,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
       return () => pipeline.cancel(entry)
     },
     answered: () => pipeline.answered,
+    close: () => pipeline.end(closedHere),
     ended: Deferred.await(ended)
   }
   return session
@@ -188,8 +191,10 @@ export const toEffect = <A, Failure>(outcome: Outcome<A, Failure>): Effect.Effec
 /** Why the session is over, when it was not the pipeline that ended it. */
 const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
   Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
-    ? { reason: "it was closed on this side" }
+    ? closedHere
     : lost(Cause.squash(exit.cause))
+
+const closedHere: Ending = { reason: "it was closed on this side" }
 
 const lost = (cause: unknown): Ending => ({ reason: inWords(cause), cause })
 

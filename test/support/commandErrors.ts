@@ -49,5 +49,7 @@ export const tags = [
   "ProtocolViolation",
   "PutAllStopped",
   "BulkStopped",
-  "PayloadError"
+  "PayloadError",
+  "LeaseLost",
+  "WorkerStartError"
 ] as const

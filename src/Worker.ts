@@ -1,0 +1,463 @@
+/**
+ * Works off the jobs of a tube: runs a handler on each, and tells the server what has become of it.
+ *
+ * A job is deleted when its handler has succeeded. If it fails, the job comes back later, when the `retry` Schedule says, to
+ * whichever worker is free then; and it is buried when the Schedule is done. How often it has failed is counted by the
+ * server, so a worker that is replaced goes on where it was. While a handler runs, its job is touched, and should it be lost
+ * all the same, the handler is interrupted. A shutdown lets handlers end, and gives back what does not.
+ *
+ * Every job is run at least once. A worker that dies gives back its job at once, and then it is run twice.
+ *
+ * **Example** (sixteen at a time, each tried six times)
+ *
+ * ```ts
+ * const FetchUrl = Tube.make("URLs-to-fetch", { payload: Schema.Struct({ url: Schema.String }), ttr: "3 minutes" })
+ *
+ * const worker = Worker.run(FetchUrl, ({ url }) => fetchUrl(url), {
+ *   concurrency: 16,
+ *   retry: Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(5)))
+ * })
+ *
+ * NodeRuntime.runMain(Effect.provide(worker, NodeBeanstalk.layerClientEnv))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { BeanstalkClient } from "./BeanstalkClient.ts"
+import { InvalidArgument, type LeaseLost, type ServerError, WorkerStartError } from "./BeanstalkError.ts"
+import * as Argument from "./internal/argument.ts"
+import * as Leasing from "./internal/leasing.ts"
+import { Crew } from "./internal/worker/crew.ts"
+import * as Events from "./internal/worker/events.ts"
+import { Heart } from "./internal/worker/heart.ts"
+import { RunningJob } from "./internal/worker/job.ts"
+import * as Monitor from "./internal/worker/monitor.ts"
+import * as Plan from "./internal/worker/plan.ts"
+import { check } from "./internal/worker/rules.ts"
+import { log } from "./internal/worker/tidings.ts"
+import * as Verdict from "./internal/worker/verdict.ts"
+import type { JobId, TubeName } from "./Job.ts"
+import type { JobStats } from "./Stats.ts"
+import type { Tube } from "./Tube.ts"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-beanstalk/Worker"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-beanstalk/Worker"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the handler's view
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What a job has been through, counted by the server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunStats {
+  /** Which run this is, counted from 1. Runs that were interrupted by a shutdown, or died with their worker, do not count. */
+  readonly attempt: number
+  /** How often it has failed: been released, or run out of its time. */
+  readonly failures: number
+  /** How often its worker was gone, be it by a crash or a shutdown. */
+  readonly disconnects: number
+  /** Seconds since it was put. */
+  readonly age: number
+  readonly priority: number
+  /** Its time to run, in seconds. */
+  readonly ttr: number
+  /** Everything the server says. */
+  readonly job: JobStats
+}
+
+/**
+ * The job that a handler works on. It is there while the handler runs; later, everything fails with `LeaseLost`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Job extends Inspectable.Inspectable {
+  readonly id: JobId
+  readonly tube: TubeName
+  /** What it has been through. The server is asked once. */
+  readonly stats: Effect.Effect<RunStats, LeaseLost | ServerError>
+  /**
+   * Starts its time to run anew. With `heartbeat`, which is the default, nobody needs it; it tells whether the job is still
+   * ours.
+   */
+  readonly touch: Effect.Effect<void, LeaseLost | ServerError>
+  /**
+   * Fails when the job is not ours any more: somebody else may be running it. The handler is interrupted then anyway. Race
+   * against it what must not be done twice, or what is uninterruptible.
+   */
+  readonly leaseLost: Effect.Effect<never, LeaseLost>
+}
+
+/**
+ * What a handler fails with to have its job buried, whatever `retry` says.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export const Bury = Verdict.Bury
+
+/**
+ * @category verdicts
+ * @since 0.1.0
+ */
+export type Bury = Verdict.Bury
+
+/**
+ * What a handler fails with to have its job deleted: there is no sense in doing it.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export const Discard = Verdict.Discard
+
+/**
+ * @category verdicts
+ * @since 0.1.0
+ */
+export type Discard = Verdict.Discard
+
+/**
+ * What a handler fails with to have its job run again after this delay, whatever `retry` says. Whole seconds, rounded up, one
+ * at least. The server counts it as a failure, so it spends an attempt of `retry`.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export const RetryAfter = Verdict.RetryAfter
+
+/**
+ * @category verdicts
+ * @since 0.1.0
+ */
+export type RetryAfter = Verdict.RetryAfter
+
+/**
+ * Any of the three.
+ *
+ * @category verdicts
+ * @since 0.1.0
+ */
+export type Order = Verdict.Order
+
+/**
+ * What a `retry` Schedule is told of: what the handler failed with, a `TimeoutException` if it was interrupted for taking
+ * too long, and an `UnknownException` with what was thrown, if `onDefect` is `"retry"`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure<E> = Verdict.Failure<E>
+
+/**
+ * A job whose `retry` is done.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Exhausted<out A, out E> extends Verdict.Case<E> {
+  readonly tube: TubeName
+  readonly payload: A
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// options
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What a worker may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<in out A, in out E, out R = never> {
+  /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
+  readonly concurrency?: number | undefined
+  /**
+   * When a job that has failed is run again, and how often.
+   *
+   * It is stepped from the server's own count, as often as the job has failed, with the failure at hand and with a randomness
+   * that belongs to the job: whichever worker has it comes to the same delay. Delays are whole seconds, rounded up, one at
+   * least. A job that was buried and is kicked gets one run: what the server has counted cannot be reset.
+   *
+   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
+   */
+  readonly retry?: Schedule.Schedule<unknown, Failure<E>, R> | undefined
+  /**
+   * What is done with a job whose `retry` is done. An Effect does what is to be done in place of burying, and the job is
+   * deleted then; if it fails, the job is buried. Default: `"bury"`.
+   */
+  readonly onExhausted?:
+    | "bury"
+    | "delete"
+    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
+    | undefined
+  /** What is done with a job whose handler died. To retry a bug does not mend it. Default: `"bury"`. */
+  readonly onDefect?: "bury" | "retry" | undefined
+  /**
+   * What is done with a job whose body is not what the tube holds. Released, it comes back after 1 s, 2 s, 4 s, … up to an
+   * hour, for ever: for when a newer worker may be able to read it. Default: `"bury"`.
+   */
+  readonly onUndecodable?: "bury" | "delete" | "release" | undefined
+  /** Whether a handler is interrupted whose job is not ours any more. Default: `"interrupt"`. */
+  readonly onLeaseLost?: "interrupt" | "continue" | undefined
+  /** How long a handler may take before it is interrupted, which counts as a failure. Default: for as long as it likes. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /**
+   * Whether jobs are touched while they run, at a third of their time to run. Without, a handler is interrupted a second
+   * before that is over, which counts as a failure. Default: true.
+   */
+  readonly heartbeat?: boolean | undefined
+  /**
+   * Buries a job, unrun, that has come back so often because its worker was gone: one that kills its workers would do so for
+   * ever. It takes a round trip more for each job, and shutdowns count too: 10 is a good number. Default: never.
+   */
+  readonly maxDisconnects?: number | undefined
+  /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
+  readonly gate?: Effect.Effect<unknown, never, R> | undefined
+  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds. */
+  readonly reserveSlice?: Duration.DurationInput | undefined
+  /** How long a connection that waits besides another stays open. Default: 30 seconds. */
+  readonly idleLaneTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds;
+   * after that they are left behind, and their jobs given back. Default: 25 seconds, less than the 30 of Kubernetes.
+   */
+  readonly shutdownTimeout?: Duration.DurationInput | undefined
+  /** What happens when there is no server at the start. Later on a worker always waits for it. Default: `"retry"`. */
+  readonly onFirstConnect?: "retry" | "fail" | undefined
+  /** Whether the metrics of `Worker` are kept. Default: false. */
+  readonly metrics?: boolean | undefined
+  /** Whether each job has a span `process <tube>`. Default: false. */
+  readonly spans?: boolean | undefined
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// events
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What has become of jobs: exactly one event for each that was reserved, and a last one when the worker is closed.
+ *
+ * - `Completed`: the handler succeeded, and the job is deleted.
+ * - `Retried`: the handler failed, and the job comes back after the delay.
+ * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted.
+ * - `Interrupted`: the worker was shut down, and the job given back as it was. If it was `disowned`, its handler did not end,
+ *   and may still run.
+ * - `LeaseLost`: the job was not ours any more while its handler ran, or when it was to be dealt with.
+ * - `Undecodable`: the body was not what the tube holds. The handler did not run.
+ * - `CrashLoop`: the worker of the job was gone too often. It is buried; the handler did not run.
+ * - `CompletionUnknown`: the handler succeeded, but the connection was lost before the job was surely deleted. It may be run
+ *   again.
+ * - `ShutdownReport`: what the shutdown did; the last event.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export type Event = Events.Event
+
+/**
+ * Constructors and matchers of {@link Event}.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Event = Events.Event
+
+/**
+ * How a reservation can end: the tags of all events but `ShutdownReport`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export type Outcome = Events.Outcome
+
+/**
+ * What a shutdown did.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export interface ShutdownReport extends Events.ShutdownReport {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// the worker
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What a worker does now, and what has become of its jobs so far.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stats {
+  /** Its connections, those that are being opened included. */
+  readonly lanes: number
+  /** Its connections that wait for a job, or are being opened. */
+  readonly waiting: number
+  /** The jobs it holds. */
+  readonly running: number
+  /** How many jobs ended in each way. */
+  readonly outcomes: Readonly<Record<Outcome, number>>
+}
+
+/**
+ * A worker that is running.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Worker extends Inspectable.Inspectable {
+  readonly [TypeId]: TypeId
+  readonly tube: TubeName
+  /**
+   * What becomes of jobs, from the moment on in which the Stream is run until the worker is closed. Of somebody who is slow
+   * to hear, the oldest of more than 16,384 events are forgotten.
+   */
+  readonly events: Stream.Stream<Event>
+  readonly stats: Effect.Effect<Stats>
+  /** Takes no more jobs. Handlers that run go on. */
+  readonly quiet: Effect.Effect<void>
+  /** Takes jobs again. */
+  readonly resume: Effect.Effect<void>
+  /** Ends it, as the end of its scope does, and tells how it went. It goes on if whoever waits for it is interrupted. */
+  readonly shutdown: Effect.Effect<ShutdownReport>
+  /** Waits until it is closed. */
+  readonly await: Effect.Effect<ShutdownReport>
+}
+
+/**
+ * Starts a worker, which is shut down with the Scope.
+ *
+ * The handler's own `Scope` is closed when it ends, before its job is deleted. Fails with `WorkerStartError` for options that
+ * cannot be, for a tube whose `ttr` is less than 3 seconds (2 without heartbeat), and, with `onFirstConnect: "fail"`, if
+ * there is no server.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A, RT, R = never, E = never, RO = never>(
+  tube: Tube<A, RT>,
+  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options: Options<A, E, RO> = {}
+): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RO> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const checked = Argument.checked(() => check(options, tube.defaults.ttr))
+      if (checked instanceof InvalidArgument) {
+        return yield* new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
+      }
+      const { maxDisconnects, ...numbers } = checked
+      const clock = yield* Effect.clock
+      // What runs in it is to be interruptible, wherever the worker is made.
+      const runtime = yield* Effect.interruptible(Effect.runtime<RT | R | RO>())
+      const events = new Events.Events()
+      const runFork = Runtime.runFork(runtime)
+      events.listen((event) => void runFork(log(event)))
+      const crew = new Crew({
+        ...numbers,
+        tube: tube.name,
+        source: Leasing.sourceOf(yield* BeanstalkClient),
+        plan: Plan.make<A, E, RT | R | RO>({
+          tube: tube.name,
+          decode: tube.decode,
+          handle: (payload, lease) => handler(payload, new RunningJob(lease)),
+          retry: options.retry ?? defaultRetry,
+          onDefect: options.onDefect ?? "bury",
+          onExhausted: options.onExhausted ?? "bury",
+          onUndecodable: options.onUndecodable ?? "bury",
+          gate: options.gate,
+          maxDisconnects,
+          interruptsLost: options.onLeaseLost !== "continue"
+        }),
+        runtime,
+        heart: new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6),
+        events,
+        monitor: Monitor.none
+      })
+      yield* Effect.addFinalizer(() => crew.shutdown)
+      crew.start(yield* Random.nextIntBetween(0, 5))
+      if (options.onFirstConnect === "fail") {
+        yield* restore(Effect.mapError(crew.firstAttempt, (cause) =>
+          new WorkerStartError({
+            tube: tube.name,
+            subject: "its server",
+            reason: `cannot be reached: ${cause.message}`,
+            cause
+          })))
+      }
+      return workerOf(crew, events)
+    })
+  )
+
+/** Every delay is a whole second at least, and rounded up, so the jitter is on top of it. */
+const defaultRetry = Schedule.exponential("1 second").pipe(
+  Schedule.jittered,
+  Schedule.union(Schedule.spaced("1 hour")),
+  Schedule.intersect(Schedule.recurs(10))
+)
+
+const workerOf = <E, R>(crew: Crew<E, R>, events: Events.Events): Worker => ({
+  ...Inspectable.BaseProto,
+  [TypeId]: TypeId,
+  toJSON: () => ({ _id: "effect-beanstalk/Worker", tube: crew.tube }),
+  tube: crew.tube,
+  events: events.stream,
+  stats: Effect.sync(() => ({
+    lanes: crew.size,
+    waiting: crew.waiting,
+    running: crew.running,
+    outcomes: { ...crew.tally }
+  })),
+  quiet: Effect.sync(() => crew.quiet()),
+  resume: Effect.sync(() => crew.resume()),
+  shutdown: crew.shutdown,
+  await: crew.whenClosed
+})
+
+/**
+ * Runs a worker until it is interrupted, and shuts it down then. See {@link make}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const run = <A, RT, R = never, E = never, RO = never>(
+  tube: Tube<A, RT>,
+  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options?: Options<A, E, RO>
+): Effect.Effect<never, WorkerStartError, BeanstalkClient | RT | R | RO> =>
+  Effect.scopedWith((scope) => Effect.zipRight(Scope.extend(make(tube, handler, options), scope), Effect.never))
+
+/**
+ * A worker as a Layer, for `Layer.launch`, or beside others. See {@link make}.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A, RT, R = never, E = never, RO = never>(
+  tube: Tube<A, RT>,
+  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options?: Options<A, E, RO>
+): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RO, Scope.Scope>> =>
+  Layer.scopedDiscard(make(tube, handler, options))

@@ -1,0 +1,255 @@
+/** The lanes of a worker: as many as there is work for, and an end that leaves nothing behind. */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import { constVoid } from "effect/Function"
+import * as Runtime from "effect/Runtime"
+import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
+import * as Protocol from "../../BeanstalkProtocol.ts"
+import type { ReservedJob, TubeName } from "../../Job.ts"
+import type { Source } from "../leasing.ts"
+import { tell, tidingsOf } from "../tidings.ts"
+import { Event, type Events, type JobEvent, type Outcome, outcomes, type ShutdownReport } from "./events.ts"
+import type { Appointment, Heart } from "./heart.ts"
+import { Lane } from "./lane.ts"
+import type { Lease, LeaseRules } from "./lease.ts"
+import type { Monitor } from "./monitor.ts"
+import type { Plan } from "./plan.ts"
+
+export interface CrewOptions<E, R> {
+  readonly tube: TubeName
+  readonly source: Source
+  readonly plan: Plan<E, R>
+  readonly rules: Omit<LeaseRules, "tube" | "heart" | "onBeat">
+  readonly concurrency: number
+  /** The reserves to wait with, one after the other, … */
+  readonly slices: ReadonlyArray<Protocol.Command<ReservedJob, DeadlineSoon | TimedOut>>
+  /** … and those of a lane that waits besides others. */
+  readonly spareSlices: ReadonlyArray<Protocol.Command<ReservedJob, DeadlineSoon | TimedOut>>
+  /** In milliseconds. */
+  readonly idleLaneTimeout: number
+  readonly shutdownTimeout: number
+  readonly runtime: Runtime.Runtime<R>
+  readonly heart: Heart
+  readonly events: Events
+  readonly monitor: Monitor
+}
+
+/** How long, in milliseconds, an interrupted handler has to end, and a connection to close. */
+const grace = 3000
+const closingTime = 900
+
+export class Crew<E, R> {
+  readonly tube: TubeName
+  readonly source: Source
+  readonly plan: Plan<E, R>
+  readonly rules: LeaseRules
+  readonly heart: Heart
+  readonly runtime: Runtime.Runtime<R>
+  readonly tidings: ReturnType<typeof tidingsOf>
+  /** How many jobs ended in each way. */
+  readonly tally: Record<Outcome, number> = {
+    Completed: 0,
+    Retried: 0,
+    Buried: 0,
+    Discarded: 0,
+    Interrupted: 0,
+    LeaseLost: 0,
+    Undecodable: 0,
+    CrashLoop: 0,
+    CompletionUnknown: 0
+  }
+  /** Whether jobs are taken. */
+  isTaking = true
+  /** How many lanes wait for a job, or for a connection to wait on. */
+  waiting = 0
+  private readonly attempted: Deferred.Deferred<void, ConnectFailed>
+  private readonly options: CrewOptions<E, R>
+  private readonly lanes = new Set<Lane<E, R>>()
+  private readonly closed: Deferred.Deferred<ShutdownReport>
+  private readonly interrupted: Array<Extract<Event, { _tag: "Interrupted" }>> = []
+  private beating: Fiber.RuntimeFiber<never> | undefined = undefined
+  private isClosing = false
+  private reserves = 0
+  private whenEmpty: () => void = constVoid
+
+  constructor(options: CrewOptions<E, R>) {
+    const { heart, monitor, plan, rules, runtime, source, tube } = options
+    this.options = options
+    this.tube = tube
+    this.source = source
+    this.plan = plan
+    this.heart = heart
+    this.runtime = runtime
+    this.rules = { ...rules, tube, heart, onBeat: monitor.onBeat }
+    this.tidings = tidingsOf(source.address)
+    this.attempted = Deferred.unsafeMake(FiberId.none)
+    this.closed = Deferred.unsafeMake(FiberId.none)
+  }
+
+  /** How the first attempt to connect ends. */
+  get firstAttempt(): Effect.Effect<void, ConnectFailed> {
+    return Deferred.await(this.attempted)
+  }
+
+  get size(): number {
+    return this.lanes.size
+  }
+
+  get running(): number {
+    return Array.from(this.lanes).filter(({ held }) => held !== undefined).length
+  }
+
+  // lanes -------------------------------------------------------------------------------------------------------------
+
+  /** Workers that start together begin with different slices. */
+  start(slice: number): void {
+    this.reserves = slice
+    this.beating = this.fork(this.heart.beat)
+    this.grow()
+  }
+
+  /** One lane waits, as long as another job may run. */
+  private grow(): void {
+    if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
+    const lane = new Lane(this)
+    this.waiting += 1
+    this.lanes.add(lane)
+    this.options.monitor.onLanes(this.lanes.size)
+    this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
+  }
+
+  private leave(lane: Lane<E, R>): void {
+    lane.stopWaiting()
+    this.lanes.delete(lane)
+    this.options.monitor.onLanes(this.lanes.size)
+    this.grow()
+    if (this.lanes.size === 0) this.whenEmpty()
+  }
+
+  private fork<A>(effect: Effect.Effect<A, never, R>): Fiber.RuntimeFiber<A> {
+    return Runtime.runFork(this.runtime, effect)
+  }
+
+  // what lanes ask ----------------------------------------------------------------------------------------------------
+
+  hasWaiting(besides: Lane<E, R>): boolean {
+    return this.waiting > (besides.isWaiting ? 1 : 0)
+  }
+
+  /** Whether a lane that has waited since then may go. */
+  isSpare(since: number): boolean {
+    return this.waiting > 1 && this.heart.now() - since >= this.options.idleLaneTimeout * 0.9
+  }
+
+  nextReserve(): Protocol.Command<ReservedJob, DeadlineSoon | TimedOut> {
+    const slices = this.waiting > 1 ? this.options.spareSlices : this.options.slices
+    this.reserves += 1
+    return slices[this.reserves % slices.length] ?? Protocol.reserve
+  }
+
+  // what lanes tell ---------------------------------------------------------------------------------------------------
+
+  onConnected(): void {
+    Deferred.unsafeDone(this.attempted, Effect.void)
+  }
+
+  onConnectFailed(error: ConnectFailed): void {
+    Deferred.unsafeDone(this.attempted, error)
+  }
+
+  onHold(lease: Lease): void {
+    this.grow()
+    this.options.monitor.onHold(lease)
+  }
+
+  /** What has become of a job. Only the first word on it counts. */
+  tell(lease: Lease, describe: () => JobEvent): void {
+    if (lease.isTold) return
+    lease.isTold = true
+    const event = describe()
+    this.tally[event._tag] += 1
+    if (event._tag === "Interrupted") this.interrupted.push(event)
+    this.options.monitor.onOutcome(event._tag, lease)
+    this.options.events.tell(event)
+  }
+
+  // the end -----------------------------------------------------------------------------------------------------------
+
+  quiet(): void {
+    this.isTaking = false
+    for (const lane of this.lanes) lane.retire()
+  }
+
+  resume(): void {
+    this.isTaking = !this.isClosing
+    this.grow()
+  }
+
+  /** Whoever asks first begins it. It ends, whatever becomes of them. */
+  readonly shutdown: Effect.Effect<ShutdownReport> = Effect.suspend(() => {
+    if (!this.isClosing) {
+      this.isClosing = true
+      this.fork(this.close)
+    }
+    return this.whenClosed
+  })
+
+  get whenClosed(): Effect.Effect<ShutdownReport> {
+    return Deferred.await(this.closed)
+  }
+
+  private readonly close = Effect.gen(this, function*() {
+    const { events, shutdownTimeout } = this.options
+    const began = this.heart.now()
+    const before = this.ended
+    this.quiet()
+    yield* this.emptyWithin(shutdownTimeout)
+    for (const lane of this.lanes) lane.interrupt()
+    yield* this.emptyWithin(grace)
+    for (const lane of this.lanes) lane.abandon()
+    yield* this.emptyWithin(closingTime)
+    if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
+    const idsOf = (disowned: boolean) =>
+      this.interrupted.filter((event) => event.disowned === disowned).map(({ id }) => id)
+    const report: ShutdownReport = {
+      tube: this.tube,
+      drained: this.ended - before - this.interrupted.length,
+      interrupted: idsOf(false),
+      disowned: idsOf(true),
+      duration: Duration.millis(this.heart.now() - began)
+    }
+    events.tell(Event.ShutdownReport(report))
+    events.end()
+    yield* Deferred.succeed(this.closed, report)
+  })
+
+  private get ended(): number {
+    return outcomes.reduce((sum, outcome) => sum + this.tally[outcome], 0)
+  }
+
+  /** Waits until the last lane is gone, or so many milliseconds have passed. */
+  private emptyWithin(milliseconds: number): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const goOn = () => {
+        this.whenEmpty = constVoid
+        this.heart.cancel(alarm)
+        resume(Effect.void)
+      }
+      const alarm: Appointment = { at: 0, position: -1, keep: goOn }
+      if (this.lanes.size === 0) return goOn()
+      this.whenEmpty = goOn
+      this.heart.set(alarm, this.heart.now() + milliseconds)
+    })
+  }
+}
+
+/** No lane should end like that. If one does, another goes on in its place, a little later. */
+const broken = (cause: Cause.Cause<never>) =>
+  Effect.zipRight(
+    tell(Effect.logError("A lane of a worker broke. Please report this.", cause)),
+    Effect.sleep("1 second")
+  )

@@ -1,0 +1,104 @@
+/** What becomes of jobs, as it is told to whoever listens. */
+import type * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { LeaseLost, PayloadError } from "../../BeanstalkError.ts"
+import type { JobId, TubeName } from "../../Job.ts"
+
+interface OfJob {
+  readonly tube: TubeName
+  readonly id: JobId
+}
+
+interface OfFailure extends OfJob {
+  /** Which run it was, counted from 1. Runs that were interrupted, or died with their worker, do not count. */
+  readonly attempt: number
+  readonly cause: Cause.Cause<unknown>
+}
+
+export type Event = Data.TaggedEnum<{
+  Completed: OfJob
+  Retried: OfFailure & { readonly delay: Duration.Duration }
+  Buried: OfFailure
+  Discarded: OfFailure
+  Interrupted: OfJob & { readonly disowned: boolean }
+  LeaseLost: OfJob & { readonly error: LeaseLost }
+  Undecodable: OfJob & { readonly size: number; readonly error: PayloadError; readonly action: UndecodableAction }
+  CrashLoop: OfJob & { readonly disconnects: number }
+  CompletionUnknown: OfJob & { readonly reason: string }
+  ShutdownReport: ShutdownReport
+}>
+
+export type UndecodableAction = "bury" | "delete" | "release"
+
+export interface ShutdownReport {
+  readonly tube: TubeName
+  readonly drained: number
+  readonly interrupted: ReadonlyArray<JobId>
+  readonly disowned: ReadonlyArray<JobId>
+  readonly duration: Duration.Duration
+}
+
+export const Event = Data.taggedEnum<Event>()
+
+/** What has become of a job. */
+export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
+
+/** The ways in which a reservation can end. */
+export type Outcome = JobEvent["_tag"]
+
+export const outcomes = [
+  "Completed",
+  "Retried",
+  "Buried",
+  "Discarded",
+  "Interrupted",
+  "LeaseLost",
+  "Undecodable",
+  "CrashLoop",
+  "CompletionUnknown"
+] as const satisfies ReadonlyArray<Outcome>
+
+/** How many events wait for somebody who is slow to hear them, before the oldest are forgotten. */
+const patience = 16_384
+
+interface Listener {
+  readonly hear: (event: Event) => void
+  readonly end: () => void
+}
+
+/** Who listens. While nobody does, an event costs nothing. */
+export class Events {
+  private readonly listeners = new Set<Listener>()
+  private isOver = false
+
+  get isHeard(): boolean {
+    return this.listeners.size > 0
+  }
+
+  tell(event: Event): void {
+    for (const { hear } of this.listeners) hear(event)
+  }
+
+  listen(hear: Listener["hear"], end: Listener["end"] = () => {}): () => void {
+    const listener = { hear, end }
+    if (this.isOver) end()
+    else this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  end(): void {
+    this.isOver = true
+    for (const { end } of this.listeners) end()
+    this.listeners.clear()
+  }
+
+  /** What happens from the moment on in which it is run. */
+  readonly stream: Stream.Stream<Event> = Stream.asyncPush<Event>((emit) =>
+    Effect.acquireRelease(
+      Effect.sync(() => this.listen((event) => void emit.single(event), () => emit.end())),
+      (leave) => Effect.sync(leave)
+    ), { bufferSize: patience, strategy: "sliding" })
+}

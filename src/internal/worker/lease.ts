@@ -1,0 +1,288 @@
+/**
+ * A job in the hands of a worker: until when it is ours, what the server must be told meanwhile, and what is known of it.
+ *
+ * A job that is done in no time costs nothing but its place among the appointments. The server is asked for its time to run
+ * only when it takes longer, and touched from then on.
+ */
+import * as Effect from "effect/Effect"
+import { JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
+import * as Protocol from "../../BeanstalkProtocol.ts"
+import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
+import { certain } from "../batch.ts"
+import type { Opened } from "../opening.ts"
+import type { Outcome } from "../pipeline.ts"
+import type { Appointment, Heart } from "./heart.ts"
+
+/** The connection that holds a job. */
+export interface Berth {
+  readonly session: Opened
+  /** How long, in milliseconds, the server took to answer lately: at most so long ago it has done what it answers. */
+  roundTrip: number
+}
+
+/** How the jobs of a worker are held. */
+export interface LeaseRules {
+  readonly tube: TubeName
+  readonly heart: Heart
+  /** Whether jobs are touched. Otherwise their handlers are interrupted a second before their time is up. */
+  readonly heartbeat: boolean
+  /** How long a handler may take, in milliseconds. */
+  readonly timeout: number
+  /** A touch is so many milliseconds late. */
+  readonly onBeat: (late: number) => void
+}
+
+/** Who is to be told. */
+export interface Holder {
+  onLeaseLost(lease: Lease, error: LeaseLost): void
+  /** The handler has taken too long. */
+  onTimeout(): void
+}
+
+/** What is asked of the server about a job. */
+type Inquiry<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
+
+/** A job that takes longer, in milliseconds, is worth a question. No time to run is shorter than a second. */
+const learnsAfter = 300
+
+/** Behind an answer that was none, it is asked again so much later. */
+const asksAgainAfter = 1000
+
+/** Touches that are due within so many milliseconds go together. */
+const slot = 100
+
+const never = Number.POSITIVE_INFINITY
+
+export class Lease implements Appointment {
+  at = never
+  position = -1
+  readonly job: ReservedJob
+  readonly tube: TubeName
+  readonly begunAt: number
+  /** What the server has said of it. What counts in it does not change while it is held. */
+  stats: JobStats | undefined = undefined
+  /** Why it is not ours any more. */
+  lost: LeaseLost | undefined = undefined
+  /** Whether it is dealt with: nothing more is said to the server. */
+  isOver = false
+  /** Whether it has been told what became of it. */
+  isTold = false
+  private readonly rules: LeaseRules
+  private readonly berth: Berth
+  private readonly holder: Holder
+  /** The server counts its time from here on, or later. */
+  private since: number
+  private learnsAt: number
+  private timesOutAt: number
+  private touchesAt = never
+  private endsAt = never
+  private inquiries: Array<Inquiry<JobStats>> | undefined = undefined
+  private mourners: Set<(lost: Effect.Effect<never, LeaseLost>) => void> | undefined = undefined
+
+  constructor(job: ReservedJob, berth: Berth, rules: LeaseRules, holder: Holder) {
+    const now = rules.heart.now()
+    this.job = job
+    this.tube = rules.tube
+    this.rules = rules
+    this.berth = berth
+    this.holder = holder
+    this.begunAt = now
+    this.since = now - berth.roundTrip
+    this.learnsAt = now + learnsAfter
+    this.timesOutAt = now + rules.timeout
+    rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt))
+  }
+
+  get id(): JobId {
+    return this.job.id
+  }
+
+  // what is asked of it -----------------------------------------------------------------------------------------------
+
+  /** What the server says of it; it is asked once. */
+  get asked(): Effect.Effect<JobStats, LeaseLost | ServerError> {
+    return Effect.suspend(() =>
+      this.stats === undefined
+        ? this.unlessOver((inquiry: Inquiry<JobStats>) => this.learn(inquiry))
+        : Effect.succeed(this.stats)
+    )
+  }
+
+  get touched(): Effect.Effect<void, LeaseLost | ServerError> {
+    return Effect.suspend(() => this.unlessOver((inquiry: Inquiry<void>) => this.touch(inquiry)))
+  }
+
+  get whenLost(): Effect.Effect<never, LeaseLost> {
+    return Effect.async((resume) => {
+      if (this.lost !== undefined) return resume(this.lost)
+      const mourners = this.mourners ??= new Set()
+      mourners.add(resume)
+      return Effect.sync(() => mourners.delete(resume))
+    })
+  }
+
+  /** Whatever comes late would wait behind the next reserve. */
+  private unlessOver<A>(inquire: (inquiry: Inquiry<A>) => void): Effect.Effect<A, LeaseLost | ServerError> {
+    if (this.lost !== undefined) return this.lost
+    return this.isOver ? this.loss("it has been dealt with") : Effect.async(inquire)
+  }
+
+  // its end -----------------------------------------------------------------------------------------------------------
+
+  /** The handler has ended, or is to be given no more time: only the lease goes on. */
+  stopTiming(): void {
+    this.timesOutAt = never
+    if (!this.rules.heartbeat) this.touchesAt = never
+    this.appoint()
+  }
+
+  /** The last word on it is about to be said: what is said before it may be in vain. */
+  rest(): void {
+    this.rules.heart.cancel(this)
+  }
+
+  over(): void {
+    this.isOver = true
+    this.rest()
+  }
+
+  lose(reason: string, cause?: unknown): void {
+    if (this.isOver || this.lost !== undefined) return
+    const lost = this.loss(reason, cause)
+    this.lost = lost
+    this.rest()
+    this.mourners?.forEach((mourn) => mourn(lost))
+    this.holder.onLeaseLost(this, lost)
+  }
+
+  /** The error that tells of it. */
+  loss(reason: string, cause?: unknown): LeaseLost {
+    const { id, tube } = this
+    return new LeaseLost({ id, tube, address: this.berth.session.address, reason, cause })
+  }
+
+  // its time ----------------------------------------------------------------------------------------------------------
+
+  keep(now: number): void {
+    if (now >= this.endsAt) return this.runOut()
+    if (now >= this.timesOutAt) this.timeOut()
+    if (now >= this.learnsAt) this.learn()
+    if (now >= this.touchesAt) {
+      if (this.rules.heartbeat) {
+        this.rules.onBeat(now - this.touchesAt)
+        this.touch()
+      } else {
+        this.timeOut()
+      }
+    }
+    this.appoint()
+  }
+
+  private appoint(): void {
+    if (this.isOver || this.lost !== undefined) return
+    this.rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt, this.touchesAt, this.endsAt))
+  }
+
+  private timeOut(): void {
+    this.timesOutAt = never
+    if (!this.rules.heartbeat) this.touchesAt = never
+    this.holder.onTimeout()
+  }
+
+  /** Whether or not the server knows: it may be somebody else's. Should it be ours, closing gives it back. */
+  private runOut(): void {
+    this.lose("its time to run was over before it could be touched")
+    this.berth.session.close()
+  }
+
+  /** Its time begins anew, at the latest when the server was told. */
+  private renew(since: number): void {
+    this.since = Math.max(this.since, since)
+    this.reckon()
+  }
+
+  /** When the lease ends, and when something must be done about it. */
+  private reckon(): void {
+    if (this.stats === undefined) return
+    const ttr = this.stats.ttr * 1000
+    this.endsAt = this.since + ttr
+    const due = this.since + (this.rules.heartbeat ? beat(ttr, this.berth.roundTrip) : Math.max(ttr - 1000, ttr / 2))
+    this.touchesAt = this.rules.heartbeat ? due - due % slot : due
+    this.appoint()
+  }
+
+  // what the server is told -------------------------------------------------------------------------------------------
+
+  private learn(inquiry?: Inquiry<JobStats>): void {
+    this.learnsAt = never
+    if (this.inquiries !== undefined) {
+      if (inquiry !== undefined) this.inquiries.push(inquiry)
+      return
+    }
+    const inquiries = inquiry === undefined ? [] : [inquiry]
+    this.inquiries = inquiries
+    this.ask(Protocol.statsJob(this.id), (outcome) => {
+      this.inquiries = undefined
+      if (outcome._tag === "Success") this.learned(outcome.value)
+      else this.learnsAt = this.rules.heart.now() + asksAgainAfter
+      this.appoint()
+      const answer = this.answer(outcome)
+      for (const inquiry of inquiries) inquiry(answer)
+    })
+  }
+
+  private learned(stats: JobStats): void {
+    if (stats.state !== "reserved") return this.lose(`the server has it as ${stats.state}`)
+    // It was reserved long before that was read, if the event loop had been blocked.
+    this.since = Math.min(this.since, this.rules.heart.now() + (stats.timeLeft + 1 - stats.ttr) * 1000)
+    this.stats = stats
+    this.reckon()
+  }
+
+  private touch(inquiry?: Inquiry<void>): void {
+    this.touchesAt = never
+    this.ask(Protocol.touch(this.id), (outcome, sentAt) => {
+      if (outcome._tag === "Success") this.renew(sentAt)
+      else this.touchesAt = this.rules.heart.now() + asksAgainAfter
+      this.appoint()
+      inquiry?.(this.answer(outcome))
+    })
+  }
+
+  /** Asks the server something about the job, to which it may say that there is none. */
+  private ask<A>(
+    command: Parameters<typeof certain<A, JobNotFound>>[0],
+    settle: (outcome: Outcome<A, JobNotFound>, sentAt: number) => void
+  ): void {
+    const { berth } = this
+    const sentAt = this.rules.heart.now()
+    berth.session.submit(certain(command), (outcome) => {
+      berth.roundTrip = this.rules.heart.now() - sentAt
+      if (outcome._tag === "Failure" && outcome.error instanceof JobNotFound) {
+        this.lose(`the server answered ${outcome.error.command} with NOT_FOUND`, outcome.error)
+      }
+      settle(outcome, sentAt)
+    })
+  }
+
+  /** An answer as whoever asked hears it: a connection that is lost is a lease that is lost. */
+  private answer<A>(outcome: Outcome<A, JobNotFound>): Effect.Effect<A, LeaseLost | ServerError> {
+    if (this.lost !== undefined) return this.lost
+    if (outcome._tag === "Success") return Effect.succeed(outcome.value)
+    if (outcome._tag === "Defect") return Effect.die(outcome.defect)
+    const { error } = outcome
+    switch (error._tag) {
+      case "JobNotFound":
+      case "ConnectionLost":
+      case "ProtocolViolation":
+        return this.loss(error.message, error)
+      default:
+        return error
+    }
+  }
+}
+
+/** Of three touches two may be missed. Of a very short time to run there is no more than a half to lose. */
+const beat = (ttr: number, roundTrip: number): number =>
+  Math.max(ttr / 4, Math.min(ttr / 3, ttr - 1000 - 2 * roundTrip))
