@@ -14,6 +14,8 @@ const clients = {
 /** Every worker in the race. */
 const workers = {
   "floor": async () => (await import("./workers/floor.ts")).employ,
+  "effect-beanstalk": async () => (await import("./workers/effect-beanstalk.ts")).employ,
+  "effect-beanstalk with spans and metrics": async () => (await import("./workers/effect-beanstalk.ts")).employObserved,
   "fivebeans": async () => (await import("./workers/fivebeans.ts")).employ,
   "jackd": async () => (await import("./workers/jackd.ts")).employ,
   "node-beanstalk": async () => (await import("./workers/node-beanstalk.ts")).employ,
