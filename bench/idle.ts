@@ -2,9 +2,10 @@
  * What a worker with many lanes holds and says when there is nothing to do: the sockets it keeps after a burst, and the commands
  * it sends, by the real server's own counters.
  */
-import { Effect, Stream } from "effect"
-import { BeanstalkClient, BeanstalkConnection, type Stats, Tube, Worker } from "../dist/index.js"
+import { Effect } from "effect"
+import { BeanstalkConnection, type Stats, Tube, Worker } from "../dist/index.js"
 import { NodeBeanstalk } from "../dist/node/index.js"
+import { inFibers } from "./fibers.ts"
 import { startServer } from "./server.ts"
 import { putBytes, tube } from "./workload.ts"
 
@@ -35,10 +36,11 @@ const sample = (asked: { count: number }) =>
     }))
 
 const program = Effect.gen(function*() {
-  const client = yield* BeanstalkClient.BeanstalkClient
+  const own = yield* BeanstalkConnection.BeanstalkConnection
   const counted = sample({ count: 0 })
   yield* Worker.make(bodies, () => Effect.sleep("20 millis"), { concurrency })
-  yield* Stream.runDrain(client.putAll(tube, Stream.map(Stream.range(1, burst), () => putBytes)))
+  // Not by the worker's client, which is to hold nothing but what the worker needs.
+  yield* inFibers(burst, () => own.put(putBytes, { tube }))
   const most = yield* counted.pipe(
     Effect.zipLeft(Effect.sleep("10 millis")),
     Effect.repeat({ until: ({ deleted }) => deleted === burst })
