@@ -116,7 +116,6 @@ export class Crew<E, R> {
   private grow(): void {
     if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
     const lane = new Lane(this)
-    this.waiting += 1
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
@@ -164,6 +163,11 @@ export class Crew<E, R> {
   onHold(lease: Lease): void {
     this.grow()
     this.options.monitor.onHold(lease)
+  }
+
+  /** Something went wrong that somebody should know of, and is no reason to stop. */
+  complain(message: string, cause: Cause.Cause<unknown>): void {
+    this.fork(tell(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
   }
 
   /** What has become of a job. Only the first word on it counts. */
