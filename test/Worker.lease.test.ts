@@ -388,7 +388,10 @@ describe("rule 15: a lease is lost", () => {
       const { atLeast, peer, tags } = yield* employ((_, job) =>
         Effect.zipRight(
           job.stats,
-          Effect.zipRight(Effect.forkDaemon(Effect.forever(job.touch)), Effect.fail(new Worker.Bury({})))
+          Effect.forkDaemon(Effect.forever(job.touch)).pipe(
+            Effect.zipRight(Effect.yieldNow()),
+            Effect.zipRight(new Worker.Bury({}))
+          )
         )
       )
       yield* give(peer, 1)
