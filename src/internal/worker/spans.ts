@@ -4,13 +4,14 @@
  * It is handed in only when it is known what has become of the job, a round trip later, but tells of the time before.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
-import type * as Tracer from "effect/Tracer"
+import * as Tracer from "effect/Tracer"
 import type { PayloadError } from "../../BeanstalkError.ts"
 import type { ReservedJob, TubeName } from "../../Job.ts"
 import type { Received } from "../envelope.ts"
@@ -92,7 +93,11 @@ export const make = <A, E, R>(
             // Of a job that was lost while it was read nobody will tell what became of it: it has been told.
             lease.isTold
               ? handle(payload, lease)
-              : inSpan(lease, sender, (span) => Effect.withParentSpan(handle(payload, lease), span))
+              : inSpan(lease, sender, (span) =>
+                Effect.zipRight(
+                  within(span),
+                  Effect.suspend(() => handle(payload, lease))
+                ))
         }),
       monitor: {
         ...Monitor.none,
@@ -118,6 +123,9 @@ const timer: Effect.Effect<() => bigint> = Effect.zipWith(
   FiberRef.get(FiberRef.currentTracerTimingEnabled),
   (clock, isEnabled) => isEnabled ? () => clock.unsafeCurrentTimeNanos() : () => 0n
 )
+
+/** A run has a fiber of its own, so nothing need be put back: `Effect.withParentSpan` costs as much as the span. */
+const within = (span: Tracer.Span) => FiberRef.update(FiberRef.currentContext, Context.add(Tracer.ParentSpan, span))
 
 const relations = (
   traceParent: TraceParent,
