@@ -23,6 +23,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
@@ -32,6 +33,7 @@ import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
 import * as Events from "./internal/worker/events.ts"
+import * as Jobs from "./internal/worker/jobs.ts"
 import * as Measured from "./internal/worker/metrics.ts"
 import type * as Told from "./internal/worker/options.ts"
 import { start, type Started } from "./internal/worker/start.ts"
@@ -386,3 +388,65 @@ export const layer = <A, RT, R = never, E = never, RO = never>(
   options?: Options<A, E, RO>
 ): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RO, Scope.Scope>> =>
   Layer.scopedDiscard(make(tube, handler, options))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// a loop of one's own
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What {@link jobs} may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobsOptions extends Jobs.JobsOptions {}
+
+/**
+ * A job that was reserved by {@link jobs}. It is ours until it is deleted, released or buried: the methods end when the server
+ * has done it, and fail with `LeaseLost` when it was not ours any more, or has been dealt with before.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reservation<out A> extends Job {
+  readonly payload: A
+  /** It is done. */
+  readonly delete: Effect.Effect<void, LeaseLost>
+  /** Puts it aside, with the priority it has, until it is kicked. */
+  readonly bury: Effect.Effect<void, LeaseLost>
+  /** Gives it back, with the priority it has, after a delay: whole seconds, rounded up, one at least. */
+  readonly release: (
+    options?: { readonly delay?: Duration.DurationInput | undefined }
+  ) => Effect.Effect<void, LeaseLost>
+}
+
+/**
+ * The jobs of a tube, one at a time, for those who write their own loop.
+ *
+ * A job is reserved when the Stream is asked for one, on a connection of its own, which heals. It is touched until it is
+ * deleted, released or buried; before that no other is reserved. If the Stream ends first, it is given back as it was.
+ * Bodies that are not what the tube holds are dealt with as a worker does.
+ *
+ * **Example** (until a job says stop)
+ *
+ * ```ts
+ * Worker.jobs(Commands).pipe(
+ *   Stream.tap((job) => execute(job.payload).pipe(Effect.zipRight(job.delete))),
+ *   Stream.takeUntil((job) => job.payload.name === "stop"),
+ *   Stream.runDrain
+ * )
+ * ```
+ *
+ * **Gotchas**
+ *
+ * A Stream that runs several elements at a time, as `Stream.mapEffect({ concurrency: n })` does, or keeps them, as
+ * `Stream.buffer`, gets the second job only when the first has been dealt with. To run n jobs at a time, run n such streams
+ * (`Effect.replicateEffect(n, { concurrency: "unbounded" })`), or use {@link run} with `concurrency`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const jobs: <A, R>(
+  tube: Tube<A, R>,
+  options?: JobsOptions
+) => Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> = Jobs.jobs

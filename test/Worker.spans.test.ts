@@ -1,6 +1,7 @@
 /** The spans in which jobs are run. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import { BeanstalkClient, BeanstalkError, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -166,6 +167,9 @@ describe("the span of a job", () => {
         yield* client.put(traced.name, "{")
         yield* dealWith(1)(Worker.make(traced, () => Effect.void, { spans: true }))
         assert.deepStrictEqual([errorOf(run(spans)), outcomeOf(run(spans))], ["PayloadError", "Undecodable"])
+        const { status } = run(spans)
+        assert(status._tag === "Ended" && Exit.isFailure(status.exit))
+        assert(Cause.squash(status.exit.cause) instanceof BeanstalkError.PayloadError)
       })
     ))
 

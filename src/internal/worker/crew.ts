@@ -117,7 +117,6 @@ export class Crew<E, R> {
   private grow(): void {
     if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
     const lane = new Lane(this)
-    this.waiting += 1
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
@@ -169,6 +168,11 @@ export class Crew<E, R> {
 
   onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {
     this.options.monitor.onRun(lease, exit)
+  }
+
+  /** Something went wrong that somebody should know of, and is no reason to stop. */
+  complain(message: string, cause: Cause.Cause<unknown>): void {
+    this.fork(tell(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
   }
 
   /** What has become of a job. Only the first word on it counts. */
