@@ -3,6 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
@@ -163,6 +164,10 @@ export class Crew<E, R> {
   onHold(lease: Lease): void {
     this.grow()
     this.options.monitor.onHold(lease)
+  }
+
+  onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    this.options.monitor.onRun(lease, exit)
   }
 
   /** Something went wrong that somebody should know of, and is no reason to stop. */

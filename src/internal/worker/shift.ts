@@ -135,6 +135,7 @@ export class Shift<E, R> implements Holder {
     if (this.isOutOfOurHands(lease)) return this.surrender(lease)
     lease.startTiming()
     this.guest.host(this.crew.plan.perform(lease), (exit) => {
+      this.crew.onRun(lease, exit)
       if (exit === undefined) return this.leaveBehind(lease)
       if (Exit.isFailure(exit)) return this.judge(lease, exit.cause)
       this.finish(lease, () => Event.Completed({ tube: lease.tube, id: lease.id }))
