@@ -183,8 +183,8 @@ export class Lane<E, R> implements Holder {
     if (!this.isWaiting) {
       this.isWaiting = true
       this.crew.waiting += 1
+      this.idleSince = this.crew.heart.now()
     }
-    this.idleSince = this.crew.heart.now()
     return gate === undefined
       ? this.take
       : Effect.flatMap(this.passing(gate), (passes) => passes && this.takes ? this.take : Effect.void)
