@@ -283,7 +283,7 @@ describe("rule 22: of each reservation", () => {
   it.live("rule 22: exactly one event is told to everybody who listens", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event, events, worker } = yield* start(tube, (payload) =>
-        payload === "fails" ? new Worker.Bury({}) : Effect.void)
+        payload === "fails" ? new Worker.Bury() : Effect.void)
       const other = yield* Effect.fork(Stream.runCollect(Stream.take(worker.events, 3)))
       yield* Scripted.turn
       const ids = yield* Effect.forEach(["a", "fails", "b"], (payload) =>

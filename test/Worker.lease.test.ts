@@ -323,7 +323,7 @@ describe("rule 15: a lease is lost", () => {
 
   it.each([
     { line: "release 1 7 1", order: new Worker.RetryAfter({ delay: "1 second" }) },
-    { line: "bury 1 7", order: new Worker.Bury({}) }
+    { line: "bury 1 7", order: new Worker.Bury() }
   ])(
     "when it is to be dealt with and nothing is found: $line",
     ({ line, order }) =>
@@ -388,7 +388,7 @@ describe("rule 15: a lease is lost", () => {
       const { atLeast, peer, tags } = yield* employ((_, job) =>
         Effect.zipRight(
           job.stats,
-          Effect.zipRight(Effect.forkDaemon(Effect.forever(job.touch)), Effect.fail(new Worker.Bury({})))
+          Effect.zipRight(Effect.forkDaemon(Effect.forever(job.touch)), Effect.fail(new Worker.Bury()))
         )
       )
       yield* give(peer, 1)

@@ -199,7 +199,7 @@ describe("rule 19: a handler that says what is to become of its job", () => {
 
   it.live("rule 19: has it deleted, whatever the Schedule says", () =>
     inVirtualTime(Effect.gen(function*() {
-      const { event } = yield* start(tube, () => new Worker.Discard({}), { retry: Schedule.forever })
+      const { event } = yield* start(tube, () => new Worker.Discard(), { retry: Schedule.forever })
       const id = yield* tube.put({ name: "a" })
       yield* event("Discarded")
       assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")

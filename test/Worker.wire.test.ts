@@ -385,7 +385,7 @@ describe("rule 17: a job that is done, but not known to be deleted", () => {
   it.effect("rule 17: is a discarded one, too", () =>
     played((server) =>
       Effect.gen(function*() {
-        const { event, tags } = yield* lostUnderDelete(server, Effect.fail(new Worker.Discard({})))
+        const { event, tags } = yield* lostUnderDelete(server, Effect.fail(new Worker.Discard()))
         const next = yield* welcome(server)
         yield* next.expect("delete 1\r\n")
         yield* next.say("DELETED\r\n")
