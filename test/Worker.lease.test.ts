@@ -323,7 +323,7 @@ describe("rule 15: a lease is lost", () => {
 
   it.each([
     { line: "release 1 7 1", order: new Worker.RetryAfter({ delay: "1 second" }) },
-    { line: "bury 1 7", order: new Worker.Bury({}) }
+    { line: "bury 1 7", order: new Worker.Bury() }
   ])(
     "when it is to be dealt with and nothing is found: $line",
     ({ line, order }) =>
@@ -390,7 +390,7 @@ describe("rule 15: a lease is lost", () => {
           job.stats,
           Effect.forkDaemon(Effect.forever(job.touch)).pipe(
             Effect.zipRight(Effect.yieldNow()),
-            Effect.zipRight(new Worker.Bury({}))
+            Effect.zipRight(new Worker.Bury())
           )
         )
       )

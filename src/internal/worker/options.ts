@@ -62,7 +62,7 @@ export interface Options<in out A, in out E, out R = never> {
   readonly maxDisconnects?: number | undefined
   /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
   readonly gate?: Effect.Effect<unknown, never, R> | undefined
-  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds. */
+  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined
   /** How long a connection that waits besides another stays open. Default: 30 seconds. */
   readonly idleLaneTimeout?: Duration.DurationInput | undefined
@@ -96,6 +96,9 @@ export interface Options<in out A, in out E, out R = never> {
 /** What a job of the tube has if its `put` does not say otherwise. */
 const defaultTtr = Duration.seconds(60)
 
+/** So often, in milliseconds, it is good to know whether the server is still there. */
+const longestSlice = 24 * 60 * 60 * 1000
+
 /** Throws `InvalidArgument`, as all that checks arguments. */
 export const check = <A, E, R>(options: Options<A, E, R>, ttr: Duration.DurationInput = defaultTtr) => {
   const { concurrency = 1, heartbeat = true, maxDisconnects } = options
@@ -117,6 +120,7 @@ export const check = <A, E, R>(options: Options<A, E, R>, ttr: Duration.Duration
     )
   }
   const slice = patience("reserveSlice", options.reserveSlice) ?? 30_000
+  if (slice > longestSlice) refuse("reserveSlice", "must be a day at most")
   const idleLaneTimeout = patience("idleLaneTimeout", options.idleLaneTimeout) ?? 30_000
   const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
   return {

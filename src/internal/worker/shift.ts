@@ -29,6 +29,7 @@ export interface Done {
 
 /** Whose shift it is. */
 export interface Shifter {
+  readonly isWaiting: boolean
   startWaiting(): void
   stopWaiting(): void
   /** It is not needed any more. */
@@ -50,7 +51,7 @@ export class Shift<E, R> implements Holder {
   private interruption: "Timeout" | "Shutdown" | undefined = undefined
   /** What the server has been told, and has not answered yet. */
   private telling: Done | undefined = undefined
-  private idleSince = 0
+  private idleSince: number
   private onEnd: () => void = constVoid
 
   constructor(crew: Crew<E, R>, lane: Shifter, guest: Guest<R>, berth: Berth) {
@@ -58,6 +59,7 @@ export class Shift<E, R> implements Holder {
     this.lane = lane
     this.guest = guest
     this.berth = berth
+    this.idleSince = crew.heart.now()
   }
 
   /** Works until the connection is over, or no more jobs are to be taken, and everything said is answered. */
@@ -76,8 +78,10 @@ export class Shift<E, R> implements Holder {
 
   private next(): void {
     if (!this.takes) return this.endOnceAnswered()
-    this.lane.startWaiting()
-    this.idleSince = this.crew.heart.now()
+    if (!this.lane.isWaiting) {
+      this.lane.startWaiting()
+      this.idleSince = this.crew.heart.now()
+    }
     const { gate } = this.crew.plan
     if (gate === undefined) this.reserve()
     else this.guest.host(gate, (exit) => this.pass(exit))

@@ -83,7 +83,10 @@ export const start = <A, RT, R, E, RO>(
       yield* Effect.addFinalizer(() => crew.shutdown)
       crew.start(yield* Random.nextIntBetween(0, 5))
       if (options.onFirstConnect === "fail") {
-        yield* restore(Effect.mapError(crew.firstAttempt, (cause) => unreachable(tube.name, cause)))
+        yield* restore(crew.firstAttempt).pipe(
+          Effect.onError(() => crew.shutdown),
+          Effect.mapError((cause) => unreachable(tube.name, cause))
+        )
       }
       return { crew, events }
     })
