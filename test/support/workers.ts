@@ -1,12 +1,16 @@
 /** Workers for tests: where they work, what they tell, and what their server saw. */
 import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Scripted from "./scripted.ts"
 import type { Server } from "./server.ts"
 
 // where they work -------------------------------------------------------------------------------------------------------
+
+/** What a worker logs of what a test does to it is no news. */
+const unlogged = Logger.remove(Logger.defaultLogger)
 
 /** With a server in memory, a client of it, and a time that passes by itself. */
 export const inVirtualTime = <A, E, R>(
@@ -17,13 +21,18 @@ export const inVirtualTime = <A, E, R>(
     Effect.scoped,
     Effect.provide(BeanstalkClient.layer(options)),
     Effect.provide(EmbeddedServer.layer()),
+    Effect.provide(unlogged),
     Effect.provide(VirtualClock.layer())
   )
 
 /** With a client of this server. */
 export const onServer =
   (server: Pick<Server, "connector">, options?: BeanstalkClient.Options) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
-    test.pipe(Effect.provide(BeanstalkClient.layer(options)), Effect.provide(server.connector))
+    test.pipe(
+      Effect.provide(BeanstalkClient.layer(options)),
+      Effect.provide(server.connector),
+      Effect.provide(unlogged)
+    )
 
 // what they tell --------------------------------------------------------------------------------------------------------
 
