@@ -254,6 +254,7 @@ export class Lane<E, R> implements Holder {
 
   private perform(lease: Lease): Effect.Effect<void> {
     if (this.isOutOfOurHands(lease)) return this.surrender(lease)
+    lease.startTiming()
     return Effect.flatMap(this.guest.run(this.crew.plan.perform(lease)), (exit) => {
       if (exit === undefined) return this.leaveBehind(lease)
       if (Exit.isFailure(exit)) return this.conclude(lease, exit.cause)

@@ -68,8 +68,6 @@ export class Lease implements Appointment {
   isOver = false
   /** Whether the last word on it is said, and perhaps not answered yet. */
   private isResting = false
-  /** Whether the time of the handler is running. */
-  private isTimed = true
   /** Whether it has been told what became of it. */
   isTold = false
   private readonly rules: LeaseRules
@@ -78,7 +76,9 @@ export class Lease implements Appointment {
   /** The server counts its time from here on, or later. */
   private since: number
   private learnsAt: number
-  private timesOutAt: number
+  /** Whether its handler runs. */
+  private isTimed = false
+  private timesOutAt = never
   private touchesAt = never
   private endsAt = never
   private inquiries: Array<Inquiry<JobStats>> | undefined = undefined
@@ -94,8 +94,6 @@ export class Lease implements Appointment {
     this.begunAt = now
     this.since = now - berth.roundTrip
     this.learnsAt = now + learnsAfter
-    this.timesOutAt = now + rules.timeout
-    rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt))
   }
 
   get id(): JobId {
@@ -119,7 +117,7 @@ export class Lease implements Appointment {
 
   get whenLost(): Effect.Effect<never, LeaseLost> {
     return Effect.async((resume) => {
-      if (this.lost !== undefined) return resume(this.lost)
+      if (this.lost !== undefined || this.isOver) return resume(this.lost ?? this.dealtWith())
       const mourners = this.mourners ??= new Set()
       mourners.add(resume)
       return Effect.sync(() => mourners.delete(resume))
@@ -129,10 +127,23 @@ export class Lease implements Appointment {
   /** Whatever comes late would wait behind the next reserve. */
   private unlessOver<A>(inquire: (inquiry: Inquiry<A>) => void): Effect.Effect<A, LeaseLost | ServerError> {
     if (this.lost !== undefined) return this.lost
-    return this.isResting ? this.loss("it has been dealt with") : Effect.async(inquire)
+    return this.isResting ? this.dealtWith() : Effect.async(inquire)
+  }
+
+  private dealtWith(): LeaseLost {
+    return this.loss("it has been dealt with")
   }
 
   // its end -----------------------------------------------------------------------------------------------------------
+
+  /** The handler begins. */
+  startTiming(): void {
+    const { heart, timeout } = this.rules
+    this.isTimed = true
+    if (timeout !== never) this.timesOutAt = heart.now() + timeout
+    this.reckon()
+    this.appoint()
+  }
 
   /** The handler has ended, or is to be given no more time: only the lease goes on. */
   stopTiming(): void {
@@ -151,6 +162,7 @@ export class Lease implements Appointment {
   over(): void {
     this.isOver = true
     this.rest()
+    if (this.mourners !== undefined) this.mourn(this.lost ?? this.dealtWith())
   }
 
   lose(reason: string, cause?: unknown): void {
@@ -158,8 +170,13 @@ export class Lease implements Appointment {
     const lost = this.loss(reason, cause)
     this.lost = lost
     this.rest()
-    this.mourners?.forEach((mourn) => mourn(lost))
+    this.mourn(lost)
     this.holder.onLeaseLost(this, lost)
+  }
+
+  private mourn(lost: LeaseLost): void {
+    this.mourners?.forEach((mourn) => mourn(lost))
+    this.mourners = undefined
   }
 
   /** The error that tells of it. */
@@ -191,8 +208,7 @@ export class Lease implements Appointment {
   }
 
   private timeOut(): void {
-    this.timesOutAt = never
-    if (!this.rules.heartbeat) this.touchesAt = never
+    this.stopTiming()
     this.holder.onTimeout()
   }
 
@@ -219,7 +235,6 @@ export class Lease implements Appointment {
     } else if (this.isTimed) {
       this.touchesAt = this.since + Math.max(ttr - 1000, ttr / 2)
     }
-    this.appoint()
   }
 
   // what the server is told -------------------------------------------------------------------------------------------
