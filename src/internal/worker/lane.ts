@@ -421,7 +421,9 @@ export class Lane<E, R> implements Holder {
 
   /** Leaves behind what cannot be interrupted. */
   abandon(): void {
-    this.guest.disown()
+    const { lease } = this
+    // What is closed under a job loses it, and only the first word on a job counts.
+    if (this.guest.disown() && lease !== undefined) this.settle(lease, () => interrupted(lease, true))
     this.berth?.session.close()
   }
 
