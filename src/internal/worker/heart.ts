@@ -46,7 +46,8 @@ export class Heart {
     this.sleepsUntil = this.appointments.head?.at ?? Number.POSITIVE_INFINITY
     if (this.sleepsUntil === Number.POSITIVE_INFINITY) return this.nearer.await
     const left = this.sleepsUntil - this.now()
-    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(left, longestSleep)), this.nearer.await)
+    // What is left of a millisecond may be too little for a clock to move at all.
+    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.nearer.await)
     // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
     return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
   }))
