@@ -27,15 +27,17 @@ export class Guest<R> {
     return Effect.flatMap(Scope.make(), (scope) =>
       Effect.async<Exit.Exit<A, E> | undefined>((resume) => {
         this.leave = () => resume(Effect.succeed(undefined))
+        // What it had done before it was interrupted in its finalizers is done.
+        let done: Exit.Exit<A, E> | undefined
         const fiber = Runtime.runFork(
           this.runtimeWith(scope),
-          Effect.onExit(effect, (exit) => Scope.close(scope, exit))
+          Effect.onExit(effect, (exit) => Effect.map(Scope.close(scope, exit), () => done = exit))
         )
         this.fiber = fiber
         fiber.addObserver((exit) => {
           this.fiber = undefined
           this.leave = undefined
-          resume(Effect.succeed(exit))
+          resume(Effect.succeed(done ?? exit))
         })
       }))
   }
@@ -44,7 +46,7 @@ export class Guest<R> {
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. Says whether there was any. */
+  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. Tells whether there was one. */
   disown(): boolean {
     const { leave } = this
     this.interrupt()

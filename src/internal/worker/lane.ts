@@ -49,6 +49,7 @@ export class Lane<E, R> implements Holder {
   private readonly guest: Guest<R>
   private berth: Berth | undefined = undefined
   private isConnected = false
+  private isAtGate = false
   /** Whether it takes no more jobs, whatever the others do. */
   private isRetiring = false
   private isStopped = false
@@ -161,6 +162,7 @@ export class Lane<E, R> implements Holder {
 
   private onDisconnect({ cause, reason }: Ending): void {
     this.isConnected = false
+    if (this.isAtGate) this.guest.interrupt()
     this.lease?.lose(`the connection that held it is gone: ${reason}`, cause)
   }
 
@@ -192,7 +194,9 @@ export class Lane<E, R> implements Holder {
 
   /** Whether the user's gate has opened. */
   private passing(gate: Effect.Effect<unknown, never, R>): Effect.Effect<boolean> {
+    this.isAtGate = true
     return Effect.flatMap(this.guest.run(gate), (exit) => {
+      this.isAtGate = false
       if (exit !== undefined && Exit.isSuccess(exit)) return Effect.succeed(true)
       if (!this.takes || exit === undefined) return Effect.succeed(false)
       this.berth?.session.close()
@@ -256,7 +260,7 @@ export class Lane<E, R> implements Holder {
     if (this.isOutOfOurHands(lease)) return this.surrender(lease)
     lease.startTiming()
     return Effect.flatMap(this.guest.run(this.crew.plan.perform(lease)), (exit) => {
-      if (exit === undefined) return this.leaveBehind(lease)
+      if (exit === undefined) return this.surrender(lease)
       if (Exit.isFailure(exit)) return this.conclude(lease, exit.cause)
       this.finish(lease)
       return Effect.void
@@ -270,8 +274,7 @@ export class Lane<E, R> implements Holder {
     const failure = this.interruption === "Timeout" ? tookTooLong : cause
     this.interruption = undefined
     return Effect.flatMap(this.guest.run(this.crew.plan.judge(lease, failure)), (judged) => {
-      if (judged === undefined) return this.leaveBehind(lease)
-      if (this.isOutOfOurHands(lease)) return this.surrender(lease)
+      if (judged === undefined || this.isOutOfOurHands(lease)) return this.surrender(lease)
       return Exit.isSuccess(judged)
         ? this.execute(lease, judged.value)
         : this.surrender(lease, `nothing could be learned about it: ${Cause.pretty(judged.cause)}`)
@@ -309,18 +312,12 @@ export class Lane<E, R> implements Holder {
   private surrender(lease: Lease, reason = "it was given back", cause?: unknown): Effect.Effect<void> {
     return Effect.sync(() => {
       const mayBeOurs = lease.lost === undefined
-      if (this.interruption === "Shutdown") this.settle(lease, () => interrupted(lease, false))
+      if (this.interruption === "Shutdown") {
+        this.settle(lease, () => Event.Interrupted({ tube: lease.tube, id: lease.id, disowned: false }))
+      }
       lease.lose(reason, cause)
       this.settle(lease)
       if (mayBeOurs) this.berth?.session.close()
-    })
-  }
-
-  /** The handler does not end, and nobody waits for it any more. */
-  private leaveBehind(lease: Lease): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.settle(lease, () => interrupted(lease, true))
-      this.berth?.session.close()
     })
   }
 
@@ -388,13 +385,16 @@ export class Lane<E, R> implements Holder {
    * the id may denote another job. That nobody finds it may mean that the first was carried out.
    */
   private tellAgain(session: Opened, { event, instance, lease }: Untold): Effect.Effect<void> {
-    this.untold = undefined
-    const unknown = (reason: string) => this.crew.tell(lease, () => unknownCompletion(lease, reason))
+    const told = (event: () => JobEvent) => {
+      this.untold = undefined
+      this.crew.tell(lease, event)
+    }
+    const unknown = (reason: string) => told(() => unknownCompletion(lease, reason))
     if (session.server.id !== instance) {
       return Effect.sync(() => unknown("another process answers there now, in which the id may denote another job"))
     }
     return Effect.match(session.send(certain(Protocol.deleteJob(lease.id))), {
-      onSuccess: () => this.crew.tell(lease, event),
+      onSuccess: () => told(event),
       onFailure: ({ message }) => unknown(message)
     })
   }
@@ -422,8 +422,7 @@ export class Lane<E, R> implements Holder {
   /** Leaves behind what cannot be interrupted. */
   abandon(): void {
     const { lease } = this
-    // What is closed under a job loses it, and only the first word on a job counts.
-    if (this.guest.disown() && lease !== undefined) this.settle(lease, () => interrupted(lease, true))
+    if (this.guest.disown() && lease !== undefined) this.crew.leaveBehind(lease)
     this.berth?.session.close()
   }
 
@@ -438,7 +437,5 @@ export class Lane<E, R> implements Holder {
 const nothing = Effect.succeed(undefined)
 
 const tookTooLong = Cause.fail(new Cause.TimeoutException("The handler took too long"))
-
-const interrupted = ({ id, tube }: Lease, disowned: boolean) => Event.Interrupted({ tube, id, disowned })
 
 const unknownCompletion = ({ id, tube }: Lease, reason: string) => Event.CompletionUnknown({ tube, id, reason })
