@@ -5,7 +5,7 @@
  * `EFFECT_BEANSTALK_STRESS=1` interferes after each number of steps up to 500.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import { type BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -44,7 +44,12 @@ const handlers = {
   "that fail": { handler: Effect.fail(new Worker.Bury({})), at: "buried" }
 } as const
 
-const cases = Object.entries(handlers).map(([name, how], nth) => ({ name, ...how, steps: stepsOf(nth) }))
+const cases = Object.entries(handlers).map(([name, { at, handler }], nth) => ({
+  name,
+  at,
+  handler,
+  steps: stepsOf(nth)
+}))
 
 /** Asserts that of all that was started nobody is alive, and that nobody works on the tube or holds a job of it. */
 const leavesNothing = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>, when: string) =>
@@ -80,7 +85,7 @@ class Following extends Supervisor.AbstractSupervisor<void> {
     return Effect.void
   }
 
-  override onStart<A, E, R>(...[, , , fiber]: Parameters<Supervisor.Supervisor<void>["onStart"]>): void {
+  override onStart(...[, , , fiber]: Parameters<Supervisor.Supervisor<void>["onStart"]>): void {
     this.all.push(fiber)
   }
 }
