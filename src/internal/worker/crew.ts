@@ -10,7 +10,7 @@ import { constVoid } from "effect/Function"
 import * as Runtime from "effect/Runtime"
 import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
-import type { ReservedJob, TubeName } from "../../Job.ts"
+import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { Source } from "../leasing.ts"
 import { tell, tidingsOf } from "../tidings.ts"
 import { Event, type Events, type JobEvent, type Outcome, outcomes, type ShutdownReport } from "./events.ts"
@@ -71,7 +71,8 @@ export class Crew<E, R> {
   private readonly options: CrewOptions<E, R>
   private readonly lanes = new Set<Lane<E, R>>()
   private readonly closed: Deferred.Deferred<ShutdownReport>
-  private readonly interrupted: Array<Extract<Event, { _tag: "Interrupted" }>> = []
+  private readonly interrupted: Array<JobId> = []
+  private readonly disowned: Array<JobId> = []
   private beating: Fiber.RuntimeFiber<never> | undefined = undefined
   private isClosing = false
   private reserves = 0
@@ -181,9 +182,16 @@ export class Crew<E, R> {
     lease.isTold = true
     const event = describe()
     this.tally[event._tag] += 1
-    if (event._tag === "Interrupted") this.interrupted.push(event)
+    if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
     this.options.monitor.onOutcome(event._tag, lease)
     this.options.events.tell(event)
+  }
+
+  /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
+  leaveBehind(lease: Lease): void {
+    const { id, tube } = lease
+    this.disowned.push(id)
+    this.tell(lease, () => Event.Interrupted({ tube, id, disowned: true }))
   }
 
   // the end -----------------------------------------------------------------------------------------------------------
@@ -222,13 +230,11 @@ export class Crew<E, R> {
     for (const lane of this.lanes) lane.abandon()
     yield* this.emptyWithin(closingTime)
     if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
-    const idsOf = (disowned: boolean) =>
-      this.interrupted.filter((event) => event.disowned === disowned).map(({ id }) => id)
     const report: ShutdownReport = {
       tube: this.tube,
-      drained: this.ended - before - this.interrupted.length,
-      interrupted: idsOf(false),
-      disowned: idsOf(true),
+      drained: this.ended - before - this.tally.Interrupted,
+      interrupted: this.interrupted,
+      disowned: this.disowned,
       duration: Duration.millis(this.heart.now() - began)
     }
     events.tell(Event.ShutdownReport(report))

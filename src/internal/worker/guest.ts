@@ -79,7 +79,8 @@ export class Guest<R> {
   }
 }
 
+/** To be interrupted in its finalizers undoes nothing of what it had done before. */
 const both = <A, E>(exit: Exit.Exit<A, E>, closed: Exit.Exit<unknown>): Exit.Exit<A, E> => {
-  if (Exit.isSuccess(closed)) return exit
+  if (Exit.isSuccess(closed) || Cause.isInterruptedOnly(closed.cause)) return exit
   return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
 }

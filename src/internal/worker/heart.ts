@@ -13,9 +13,6 @@ export interface Appointment extends Positioned {
 /** Timers of JavaScript know no longer time than 24 days, and nobody minds to be woken once a day. */
 const longestSleep = 24 * 60 * 60 * 1000
 
-/** A sleep for less, in milliseconds, is none to Effect, and would be taken for ever. */
-const nanosecond = 1e-6
-
 /**
  * How long, in milliseconds, it sleeps with nothing to do before it waits to be woken: less than until the first appointment
  * of a job. Jobs that are done at once leave no appointment behind, and each would wake it.
@@ -62,9 +59,8 @@ export class Heart {
     this.isIdle = next === undefined
     if (this.sleepsUntil === never) return this.stirred
     const left = this.sleepsUntil - now
-    if (left > 0) {
-      return Effect.raceFirst(Effect.sleep(Math.min(Math.max(left, nanosecond), longestSleep)), this.nearer.await)
-    }
+    // What is left of a millisecond may be too little for a clock to move at all.
+    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.nearer.await)
     // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
     return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
   }))

@@ -233,7 +233,9 @@ export class Shift<E, R> implements Holder {
   /** It is not ours to deal with, or we cannot. If it may still be ours, it is given back as it was. */
   private surrender(lease: Lease, reason = "it was given back", cause?: unknown): void {
     const mayBeOurs = lease.lost === undefined
-    if (this.interruption === "Shutdown") this.crew.tell(lease, () => interrupted(lease, false))
+    if (this.interruption === "Shutdown") {
+      this.crew.tell(lease, () => Event.Interrupted({ tube: lease.tube, id: lease.id, disowned: false }))
+    }
     lease.lose(reason, cause)
     lease.over()
     this.lease = undefined
@@ -243,7 +245,7 @@ export class Shift<E, R> implements Holder {
 
   /** Its handler does not end, and nobody waits for it any more. */
   private leaveBehind(lease: Lease): void {
-    this.crew.tell(lease, () => interrupted(lease, true))
+    this.crew.leaveBehind(lease)
     this.surrender(lease)
   }
 
@@ -302,5 +304,3 @@ export class Shift<E, R> implements Holder {
 }
 
 const tookTooLong = Cause.fail(new Cause.TimeoutException("The handler took too long"))
-
-const interrupted = ({ id, tube }: Lease, disowned: boolean) => Event.Interrupted({ tube, id, disowned })
