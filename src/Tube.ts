@@ -30,7 +30,9 @@ import type { BulkError, BulkOptions, Client, ClientError, PutAllOptions, Tally 
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import * as Argument from "./internal/argument.ts"
+import * as Envelope from "./internal/envelope.ts"
 import * as Payload from "./internal/payload.ts"
+import * as Sending from "./internal/sending.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { TubeStats } from "./Stats.ts"
 
@@ -57,6 +59,48 @@ export type TypeId = "~effect-beanstalk/Tube"
  * @since 0.1.0
  */
 export interface Defaults extends Protocol.JobOptions {}
+
+/**
+ * What {@link make} may be told besides how the jobs are put.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JsonOptions<A, I, R> extends Defaults {
+  readonly payload: Schema.Schema<A, I, R>
+  /**
+   * Whether a job carries the span that it was put from to whoever works it off. Default: `false`.
+   *
+   * **Details**
+   *
+   * beanstalkd has no headers, so the payload gets an envelope:
+   * `{"traceparent":"00-<trace id>-<span id>-<flags>","payload":…}`, as W3C Trace Context writes it, and `null` where there is
+   * no span. {@link Tube.decode} and whatever looks at jobs give the payload as ever; {@link Tube.decodeWithSender} gives the
+   * span as well. A `traceparent` that makes no sense is none: no job is lost by it.
+   *
+   * Each `put` is a span `put <tube>` of the kind `producer`, with the attributes that OpenTelemetry has for messaging, and it
+   * is that span which the job carries. In `putAll`, `sink` and `encode`, it is the one that is current where they run.
+   *
+   * **Gotchas**
+   *
+   * An envelope takes 84 bytes, which count towards the largest body that the server takes.
+   *
+   * Payloads without an envelope are still understood, so that it can be turned on in a tube full of jobs. Those who read the
+   * tube must know of it before those who write it: deploy the workers first. What was put without an envelope and is itself an
+   * object of `traceparent` and `payload` (and at most `tracestate` and `baggage`) is taken for one: empty such a tube first.
+   * What was put in an envelope is never mistaken, whatever it looks like.
+   */
+  readonly trace?: boolean | undefined
+}
+
+/**
+ * A payload, and the span that the job was put from. There is none for a tube without `trace`, and for a job that was put
+ * where there was no span, or by somebody who does not know of `trace`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Received<out A> extends Envelope.Received<A> {}
 
 /**
  * A job that somebody looked at, with its payload.
@@ -91,6 +135,10 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
   readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
   /** The payload of a job. */
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, BeanstalkError.PayloadError, R>
+  /** The payload of a job, and the span that it was put from, to be linked to or continued. See {@link JsonOptions.trace}. */
+  readonly decodeWithSender: (
+    job: ReservedJob | PeekedJob
+  ) => Effect.Effect<Received<A>, BeanstalkError.PayloadError, R>
 
   // producing ---------------------------------------------------------------------------------------------------------
 
@@ -189,8 +237,11 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
  */
 export const make = <A, I, R = never>(
   name: string,
-  options: Defaults & { readonly payload: Schema.Schema<A, I, R> }
-): Tube<A, R> => build(name, options, (tube) => Payload.codec(tube, Schema.parseJson(options.payload), Payload.text))
+  { payload, trace = false, ...defaults }: JsonOptions<A, I, R>
+): Tube<A, R> =>
+  trace
+    ? build(name, defaults, (tube) => Envelope.codec(tube, payload), Sending.inSpan)
+    : buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.parseJson(payload), Payload.text))
 
 /**
  * A tube whose bodies are UTF-8 text, as it is, or as a Schema makes it.
@@ -208,8 +259,8 @@ export function text<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
-    ? build(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
-    : build(name, defaults, (tube) => Payload.codec(tube, payload, Payload.text))
+    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
+    : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.text))
 }
 
 /**
@@ -234,20 +285,25 @@ export function bytes<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
-    ? build(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
-    : build(name, defaults, (tube) => Payload.codec(tube, payload, Payload.bytes))
+    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
+    : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.bytes))
 }
+
+/** A tube whose bodies are payloads and nothing else. */
+const buildPlain = <A, R>(name: string, defaults: Defaults, codecOf: (tube: TubeName) => Payload.Codec<A, R>) =>
+  build(name, defaults, (tube) => Envelope.without(codecOf(tube)), Sending.plainly)
 
 const build = <A, R>(
   text: string,
   { delay, priority, ttr }: Defaults,
-  codecOf: (tube: TubeName) => Payload.Codec<A, R>
+  codecOf: (tube: TubeName) => Envelope.Codec<A, R>,
+  send: Sending.Send
 ): Tube<A, R> => {
   const name = Argument.tubeName("put", text, "name")
   const defaults: Defaults = { delay, priority, ttr }
   const example = Protocol.put("", defaults)
   if (example instanceof BeanstalkError.InvalidArgument) throw example
-  const { decode, encode } = codecOf(name)
+  const { decode, decodeWithSender, encode } = codecOf(name)
 
   const withDefaults = (options: Protocol.JobOptions | undefined): Protocol.JobOptions =>
     options === undefined ? defaults : {
@@ -287,11 +343,12 @@ const build = <A, R>(
 
     encode,
     decode,
+    decodeWithSender,
 
     put: (payload, options) =>
       Effect.flatMap(
         BeanstalkClient,
-        (client) => Effect.flatMap(encode(payload), (body) => client.put(name, body, withDefaults(options)))
+        (client) => send(client, { tube: name, body: encode(payload), options: withDefaults(options) })
       ),
     putAll,
     sink: (options) => Sink.unwrapScoped(through((payloads: Stream.Stream<A>) => putAll(payloads, options))),

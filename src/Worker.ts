@@ -27,23 +27,14 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
-import * as Runtime from "effect/Runtime"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { BeanstalkClient } from "./BeanstalkClient.ts"
-import { InvalidArgument, type LeaseLost, type ServerError, WorkerStartError } from "./BeanstalkError.ts"
-import * as Argument from "./internal/argument.ts"
-import * as Leasing from "./internal/leasing.ts"
-import { Crew } from "./internal/worker/crew.ts"
+import type { BeanstalkClient } from "./BeanstalkClient.ts"
+import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
 import * as Events from "./internal/worker/events.ts"
-import { Heart } from "./internal/worker/heart.ts"
-import { RunningJob } from "./internal/worker/job.ts"
-import * as Monitor from "./internal/worker/monitor.ts"
-import * as Plan from "./internal/worker/plan.ts"
-import { check } from "./internal/worker/rules.ts"
-import { log } from "./internal/worker/tidings.ts"
+import * as Jobs from "./internal/worker/jobs.ts"
+import type * as Told from "./internal/worker/options.ts"
+import { start, type Started } from "./internal/worker/start.ts"
 import * as Verdict from "./internal/worker/verdict.ts"
 import type { JobId, TubeName } from "./Job.ts"
 import type { JobStats } from "./Stats.ts"
@@ -176,10 +167,7 @@ export type Failure<E> = Verdict.Failure<E>
  * @category models
  * @since 0.1.0
  */
-export interface Exhausted<out A, out E> extends Verdict.Case<E> {
-  readonly tube: TubeName
-  readonly payload: A
-}
+export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // options
@@ -191,67 +179,7 @@ export interface Exhausted<out A, out E> extends Verdict.Case<E> {
  * @category models
  * @since 0.1.0
  */
-export interface Options<in out A, in out E, out R = never> {
-  /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
-  readonly concurrency?: number | undefined
-  /**
-   * When a job that has failed is run again, and how often.
-   *
-   * It is stepped from the server's own count, as often as the job has failed, with the failure at hand and with a randomness
-   * that belongs to the job: whichever worker has it comes to the same delay. Delays are whole seconds, rounded up, one at
-   * least. A job that was buried and is kicked gets one run: what the server has counted cannot be reset.
-   *
-   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
-   */
-  readonly retry?: Schedule.Schedule<unknown, Failure<E>, R> | undefined
-  /**
-   * What is done with a job whose `retry` is done. An Effect does what is to be done in place of burying, and the job is
-   * deleted then; if it fails, the job is buried. Default: `"bury"`.
-   */
-  readonly onExhausted?:
-    | "bury"
-    | "delete"
-    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
-    | undefined
-  /** What is done with a job whose handler died. To retry a bug does not mend it. Default: `"bury"`. */
-  readonly onDefect?: "bury" | "retry" | undefined
-  /**
-   * What is done with a job whose body is not what the tube holds. Released, it comes back after 1 s, 2 s, 4 s, … up to an
-   * hour, for ever: for when a newer worker may be able to read it. Default: `"bury"`.
-   */
-  readonly onUndecodable?: "bury" | "delete" | "release" | undefined
-  /** Whether a handler is interrupted whose job is not ours any more. Default: `"interrupt"`. */
-  readonly onLeaseLost?: "interrupt" | "continue" | undefined
-  /** How long a handler may take before it is interrupted, which counts as a failure. Default: for as long as it likes. */
-  readonly timeout?: Duration.DurationInput | undefined
-  /**
-   * Whether jobs are touched while they run, at a third of their time to run. Without, a handler is interrupted a second
-   * before that is over, which counts as a failure. Default: true.
-   */
-  readonly heartbeat?: boolean | undefined
-  /**
-   * Buries a job, unrun, that has come back so often because its worker was gone: one that kills its workers would do so for
-   * ever. It takes a round trip more for each job, and shutdowns count too: 10 is a good number. Default: never.
-   */
-  readonly maxDisconnects?: number | undefined
-  /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
-  readonly gate?: Effect.Effect<unknown, never, R> | undefined
-  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds. */
-  readonly reserveSlice?: Duration.DurationInput | undefined
-  /** How long a connection that waits besides another stays open. Default: 30 seconds. */
-  readonly idleLaneTimeout?: Duration.DurationInput | undefined
-  /**
-   * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds;
-   * after that they are left behind, and their jobs given back. Default: 25 seconds, less than the 30 of Kubernetes.
-   */
-  readonly shutdownTimeout?: Duration.DurationInput | undefined
-  /** What happens when there is no server at the start. Later on a worker always waits for it. Default: `"retry"`. */
-  readonly onFirstConnect?: "retry" | "fail" | undefined
-  /** Whether the metrics of `Worker` are kept. Default: false. */
-  readonly metrics?: boolean | undefined
-  /** Whether each job has a span `process <tube>`. Default: false. */
-  readonly spans?: boolean | undefined
-}
+export interface Options<in out A, in out E, out R = never> extends Told.Options<A, E, R> {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // events
@@ -362,63 +290,9 @@ export const make = <A, RT, R = never, E = never, RO = never>(
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
   options: Options<A, E, RO> = {}
 ): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RO> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const checked = Argument.checked(() => check(options, tube.defaults.ttr))
-      if (checked instanceof InvalidArgument) {
-        return yield* new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
-      }
-      const { maxDisconnects, ...numbers } = checked
-      const clock = yield* Effect.clock
-      // What runs in it is to be interruptible, wherever the worker is made.
-      const runtime = yield* Effect.interruptible(Effect.runtime<RT | R | RO>())
-      const events = new Events.Events()
-      const runFork = Runtime.runFork(runtime)
-      events.listen((event) => void runFork(log(event)))
-      const crew = new Crew({
-        ...numbers,
-        tube: tube.name,
-        source: Leasing.sourceOf(yield* BeanstalkClient),
-        plan: Plan.make<A, E, RT | R | RO>({
-          tube: tube.name,
-          decode: tube.decode,
-          handle: (payload, lease) => handler(payload, new RunningJob(lease)),
-          retry: options.retry ?? defaultRetry,
-          onDefect: options.onDefect ?? "bury",
-          onExhausted: options.onExhausted ?? "bury",
-          onUndecodable: options.onUndecodable ?? "bury",
-          gate: options.gate,
-          maxDisconnects,
-          interruptsLost: options.onLeaseLost !== "continue"
-        }),
-        runtime,
-        heart: new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6),
-        events,
-        monitor: Monitor.none
-      })
-      yield* Effect.addFinalizer(() => crew.shutdown)
-      crew.start(yield* Random.nextIntBetween(0, 5))
-      if (options.onFirstConnect === "fail") {
-        yield* restore(Effect.mapError(crew.firstAttempt, (cause) =>
-          new WorkerStartError({
-            tube: tube.name,
-            subject: "its server",
-            reason: `cannot be reached: ${cause.message}`,
-            cause
-          })))
-      }
-      return workerOf(crew, events)
-    })
-  )
+  Effect.map(start(tube, handler, options), workerOf)
 
-/** Every delay is a whole second at least, and rounded up, so the jitter is on top of it. */
-const defaultRetry = Schedule.exponential("1 second").pipe(
-  Schedule.jittered,
-  Schedule.union(Schedule.spaced("1 hour")),
-  Schedule.intersect(Schedule.recurs(10))
-)
-
-const workerOf = <E, R>(crew: Crew<E, R>, events: Events.Events): Worker => ({
+const workerOf = <E, R>({ crew, events }: Started<E, R>): Worker => ({
   ...Inspectable.BaseProto,
   [TypeId]: TypeId,
   toJSON: () => ({ _id: "effect-beanstalk/Worker", tube: crew.tube }),
@@ -461,3 +335,65 @@ export const layer = <A, RT, R = never, E = never, RO = never>(
   options?: Options<A, E, RO>
 ): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RO, Scope.Scope>> =>
   Layer.scopedDiscard(make(tube, handler, options))
+
+// ---------------------------------------------------------------------------------------------------------------------
+// a loop of one's own
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * What {@link jobs} may be told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobsOptions extends Jobs.JobsOptions {}
+
+/**
+ * A job that was reserved by {@link jobs}. It is ours until it is deleted, released or buried: the methods end when the server
+ * has done it, and fail with `LeaseLost` when it was not ours any more, or has been dealt with before.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reservation<out A> extends Job {
+  readonly payload: A
+  /** It is done. */
+  readonly delete: Effect.Effect<void, LeaseLost>
+  /** Puts it aside, with the priority it has, until it is kicked. */
+  readonly bury: Effect.Effect<void, LeaseLost>
+  /** Gives it back, with the priority it has, after a delay: whole seconds, rounded up, one at least. */
+  readonly release: (
+    options?: { readonly delay?: Duration.DurationInput | undefined }
+  ) => Effect.Effect<void, LeaseLost>
+}
+
+/**
+ * The jobs of a tube, one at a time, for those who write their own loop.
+ *
+ * A job is reserved when the Stream is asked for one, on a connection of its own, which heals. It is touched until it is
+ * deleted, released or buried; before that no other is reserved. If the Stream ends first, it is given back as it was.
+ * Bodies that are not what the tube holds are dealt with as a worker does.
+ *
+ * **Example** (until a job says stop)
+ *
+ * ```ts
+ * Worker.jobs(Commands).pipe(
+ *   Stream.tap((job) => execute(job.payload).pipe(Effect.zipRight(job.delete))),
+ *   Stream.takeUntil((job) => job.payload.name === "stop"),
+ *   Stream.runDrain
+ * )
+ * ```
+ *
+ * **Gotchas**
+ *
+ * A Stream that runs several elements at a time, as `Stream.mapEffect({ concurrency: n })` does, or keeps them, as
+ * `Stream.buffer`, gets the second job only when the first has been dealt with. To run n jobs at a time, run n such streams
+ * (`Effect.replicateEffect(n, { concurrency: "unbounded" })`), or use {@link run} with `concurrency`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const jobs: <A, R>(
+  tube: Tube<A, R>,
+  options?: JobsOptions
+) => Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> = Jobs.jobs

@@ -87,6 +87,12 @@ describe("a PayloadError", () => {
   it.effect("tells nothing of a body that does not decode", () =>
     property(bodies, (payload, body) => Tube.make("secrets", { payload }).decode(jobOf(body))))
 
+  it.effect("tells nothing of an envelope that does not decode", () =>
+    property(bodies, (payload, body) =>
+      Tube.make("secrets", { payload, trace: true }).decodeWithSender(
+        jobOf(`{"traceparent":${body},"payload":${body}}`)
+      )))
+
   it.effect("tells nothing of a text that does not decode", () =>
     property(bodies, (payload, body) => {
       const schema = Schema.compose(Schema.String, payload, { strict: false })
@@ -95,6 +101,9 @@ describe("a PayloadError", () => {
 
   it.effect("tells nothing of a payload that does not encode", () =>
     property(payloads, (payload, value) => Tube.make("secrets", { payload }).encode(value)))
+
+  it.effect("tells nothing of a payload that does not encode into an envelope", () =>
+    property(payloads, (payload, value) => Tube.make("secrets", { payload, trace: true }).encode(value)))
 
   it.effect("tells nothing of a payload that does not encode to bytes", () =>
     property(payloads, (payload, value) => {
@@ -155,9 +164,10 @@ describe("logs and spans", () => {
       const failing = (payload: Loose, value: unknown, body: string) =>
         Effect.gen(function*() {
           const tube = Tube.make("secrets", { payload })
+          const traced = Tube.make("secrets", { payload, trace: true })
           const attempts: ReadonlyArray<
             Effect.Effect<unknown, BeanstalkError.BeanstalkError, BeanstalkClient.BeanstalkClient | Scope.Scope>
-          > = [
+          > = [tube, traced].flatMap((tube) => [
             tube.put(value),
             Stream.runDrain(tube.putAll(Stream.make(value))),
             Stream.run(Stream.make(value), tube.sink()),
@@ -165,10 +175,10 @@ describe("logs and spans", () => {
             tube.peekReady,
             tube.peekDelayed,
             tube.peekBuried
-          ]
+          ])
           const client = yield* BeanstalkClient.BeanstalkClient
           yield* client.put("secrets", body)
-          yield* client.put("secrets", body, { delay: "1 hour" })
+          yield* client.put("secrets", `{"traceparent":${body},"payload":${body}}`, { delay: "1 hour" })
           for (const attempt of attempts) {
             yield* attempt.pipe(
               Effect.tapErrorCause((cause) => Effect.logError("It failed", cause)),
@@ -189,7 +199,7 @@ describe("logs and spans", () => {
               Effect.runPromise
             )
             assert.isAbove(logs.length, 10)
-            assert.isAbove(spans.length, 7)
+            assert.isAbove(spans.length, 15)
             for (const text of [inspected(logs), inspected(spans)]) assert.deepStrictEqual(secretsIn(text), [], text)
           }),
           { numRuns: runs / 10 }

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import type { Effect, Option, Sink } from "effect"
+import type { Effect, Option, Sink, Tracer } from "effect"
 import { type BeanstalkClient, type BeanstalkError, type Job, type Stats, Tube } from "effect-beanstalk"
 import * as Context from "effect/Context"
 import * as Schema from "effect/Schema"
@@ -54,6 +54,19 @@ describe("the types of a tube", () => {
     expectTypeOf(Tube.text("text", defaults)).toEqualTypeOf<Tube.Tube<string>>()
   })
 
+  it("are the same when jobs carry their span, which only JSON can", () => {
+    expectTypeOf(Tube.make("pages", { payload, trace: true })).toEqualTypeOf<Tube.Tube<Page>>()
+    expectTypeOf(Tube.make("secrets", { payload: secret, trace: true })).toEqualTypeOf<Tube.Tube<Page, Key>>()
+    expectTypeOf<Tube.Received<Page>>().toEqualTypeOf<{
+      readonly payload: Page
+      readonly sender: Option.Option<Tracer.ExternalSpan>
+    }>()
+    // @ts-expect-error: text has no place for it
+    Tube.text("text", { trace: true })
+    // @ts-expect-error: nor have bytes
+    Tube.bytes("bytes", { payload: packed, trace: true })
+  })
+
   it("do not take a Schema whose bodies are something else", () => {
     const ofNumbers = { payload: Schema.Number, ttr: "1 minute" } as const
     // @ts-expect-error: neither are they those of no Schema, then
@@ -84,6 +97,9 @@ describe("the types of a tube", () => {
       readonly decode: (
         job: Job.ReservedJob | Job.PeekedJob
       ) => Effect.Effect<Page, BeanstalkError.PayloadError, R>
+      readonly decodeWithSender: (
+        job: Job.ReservedJob | Job.PeekedJob
+      ) => Effect.Effect<Tube.Received<Page>, BeanstalkError.PayloadError, R>
       readonly put: (payload: Page) => Effect.Effect<Job.JobId, Put, Client | R>
       readonly sink: () => Sink.Sink<number, Page, never, PutAll, Client | R>
       readonly peekReady: Effect.Effect<Option.Option<Tube.Peeked<Page>>, Peek, Client | R>

@@ -13,11 +13,11 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import { PayloadError, type PayloadIssue } from "../BeanstalkError.ts"
-import type { PeekedJob, ReservedJob, TubeName } from "../Job.ts"
+import type { JobId, PeekedJob, ReservedJob, TubeName } from "../Job.ts"
 
 /** How the payloads of a tube become bodies. */
-export interface Codec<A, R> {
-  readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, PayloadError, R>
+export interface Codec<A, R, I extends string | Uint8Array = string | Uint8Array> {
+  readonly encode: (payload: A) => Effect.Effect<I, PayloadError, R>
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, PayloadError, R>
 }
 
@@ -56,9 +56,9 @@ export const codec = <A, I extends string | Uint8Array, R>(
   tube: TubeName,
   schema: Schema.Schema<A, I, R>,
   wire: Wire<I>
-): Codec<A, R> => {
+): Codec<A, R, I> => {
   const encode = attempt(ParseResult.encode(schema))
-  const decode = attempt(ParseResult.decodeUnknown(schema))
+  const decode = decoding(tube, schema)
 
   return {
     encode: (payload) => {
@@ -70,14 +70,23 @@ export const codec = <A, I extends string | Uint8Array, R>(
       )
     },
     decode: ({ body, id }) => {
-      const fail = (issues: Issues) => new PayloadError({ tube, direction: "decode", id, issues })
       const read = wire.read(body)
       return read === undefined
-        ? fail([{ path: "", expected: wire.expected }])
-        : decode(read, fail, Effect.succeed)
+        ? undecodable(tube, id, [{ path: "", expected: wire.expected }])
+        : decode(read, id)
     }
   }
 }
+
+/** What a Schema makes of what was read from the body of a job. */
+export const decoding = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>) => {
+  const decode = attempt(ParseResult.decodeUnknown(schema))
+  return (read: unknown, id: JobId): Effect.Effect<A, PayloadError, R> =>
+    decode(read, (issues) => undecodable(tube, id, issues), Effect.succeed)
+}
+
+const undecodable = (tube: TubeName, id: JobId, issues: Issues) =>
+  new PayloadError({ tube, direction: "decode", id, issues })
 
 type Issues = PayloadError["issues"]
 

@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import { tell } from "../tidings.ts"
 import type { Event } from "./events.ts"
 
-export const log = (event: Event): Effect.Effect<void> => {
-  const said = sentence(event)
-  return said === undefined ? Effect.void : tell(said)
+/** Nothing of what went well: that is most of it. */
+export const said = (event: Event): Effect.Effect<void> | undefined => {
+  const line = sentence(event)
+  return line === undefined ? undefined : tell(line)
 }
 
-/** `undefined` for what went well: that is most of it. */
 const sentence = (event: Event): Effect.Effect<void> | undefined => {
   if (event._tag === "Completed") return undefined
   if (event._tag === "ShutdownReport") {

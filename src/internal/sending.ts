@@ -1,0 +1,57 @@
+/** How the payload of a tube is sent: plainly, or in a span that tells of it. */
+import * as Effect from "effect/Effect"
+import type { Client } from "../BeanstalkClient.ts"
+import type { ConnectFailed, PayloadError, PutError } from "../BeanstalkError.ts"
+import type { JobOptions } from "../BeanstalkProtocol.ts"
+import type { JobId, TubeName } from "../Job.ts"
+
+interface Sending<R> {
+  readonly tube: TubeName
+  readonly body: Effect.Effect<string | Uint8Array, PayloadError, R>
+  readonly options: JobOptions
+}
+
+/** Sends what a payload becomes. */
+export type Send = <R>(
+  client: Client,
+  sending: Sending<R>
+) => Effect.Effect<JobId, PayloadError | PutError | ConnectFailed, R>
+
+export const plainly: Send = (client, { body, options, tube }) =>
+  Effect.flatMap(body, (body) => client.put(tube, body, options))
+
+/**
+ * In a span of the producer, which is the current one where the payload is encoded. Its names are those of OpenTelemetry for
+ * messaging.
+ */
+export const inSpan: Send = (client, { body, options, tube }) => {
+  const attributes = {
+    "messaging.system": "beanstalkd",
+    "messaging.operation.name": "put",
+    "messaging.operation.type": "send",
+    "messaging.destination.name": tube,
+    ...serverOf(client.address)
+  }
+  return Effect.useSpan(`put ${tube}`, { kind: "producer", attributes, captureStackTrace: false }, (span) =>
+    body.pipe(
+      Effect.withParentSpan(span),
+      Effect.flatMap((body) => {
+        const bytes = typeof body === "string" ? encoder.encode(body) : body
+        span.attribute("messaging.message.body.size", bytes.length)
+        return client.put(tube, bytes, options)
+      }),
+      Effect.tap((id) => Effect.sync(() => span.attribute("messaging.message.id", id))),
+      Effect.tapError((error) => Effect.sync(() => span.attribute("error.type", error._tag)))
+    ))
+}
+
+const encoder = new TextEncoder()
+
+/** The address as the connectors write it, in its parts. */
+const serverOf = (address: string): Record<string, unknown> => {
+  const [, path, host, port] = /^(?:unix:(.+)|\[?(.+?)\]?:(\d+))$/.exec(address) ?? []
+  return {
+    "server.address": path ?? host ?? address,
+    ...port === undefined ? {} : { "server.port": Number(port) }
+  }
+}

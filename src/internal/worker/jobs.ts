@@ -1,0 +1,128 @@
+/**
+ * The jobs of a tube as a Stream, for those who write their own loop: a worker of one lane whose handler hands each job over,
+ * and waits for what is decided about it.
+ */
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { BeanstalkClient } from "../../BeanstalkClient.ts"
+import { LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
+import type { JobId, TubeName } from "../../Job.ts"
+import type { Tube } from "../../Tube.ts"
+import type { JobEvent } from "./events.ts"
+import type { RunningJob } from "./job.ts"
+import type { Options } from "./options.ts"
+import { start } from "./start.ts"
+import { Bury, RetryAfter } from "./verdict.ts"
+
+export interface JobsOptions
+  extends Pick<Options<never, never>, "heartbeat" | "maxDisconnects" | "onUndecodable" | "reserveSlice">
+{}
+
+/** Says what is to become of a job, and waits until it has. */
+type Decide = (decision: Effect.Effect<void, Bury | RetryAfter>) => Effect.Effect<void, LeaseLost>
+
+/** A job in the hands of whoever runs the Stream. */
+export class Reservation<out A> extends Inspectable.Class {
+  readonly payload: A
+  readonly #job: RunningJob
+  readonly #decide: Decide
+
+  constructor(payload: A, job: RunningJob, decide: Decide) {
+    super()
+    this.payload = payload
+    this.#job = job
+    this.#decide = decide
+  }
+
+  get id(): JobId {
+    return this.#job.id
+  }
+
+  get tube(): TubeName {
+    return this.#job.tube
+  }
+
+  get stats() {
+    return this.#job.stats
+  }
+
+  get touch() {
+    return this.#job.touch
+  }
+
+  get leaseLost() {
+    return this.#job.leaseLost
+  }
+
+  get delete(): Effect.Effect<void, LeaseLost> {
+    return this.#decide(Effect.void)
+  }
+
+  get bury(): Effect.Effect<void, LeaseLost> {
+    return this.#decide(new Bury({}))
+  }
+
+  release(options?: { readonly delay?: Duration.DurationInput | undefined }): Effect.Effect<void, LeaseLost> {
+    return this.#decide(new RetryAfter({ delay: options?.delay ?? "1 second" }))
+  }
+
+  override toJSON() {
+    const { id, tube } = this
+    return { _id: "effect-beanstalk/Worker/Reservation", id, tube }
+  }
+}
+
+export const jobs = <A, R>(
+  tube: Tube<A, R>,
+  options: JobsOptions = {}
+): Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> =>
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const { address } = yield* BeanstalkClient
+    const reservations = yield* Queue.unbounded<Reservation<A>>()
+    /** Open while somebody waits for a job. */
+    const demand = yield* Effect.makeLatch()
+    /** Who wants to know what has become of the job at hand. */
+    let answer: Deferred.Deferred<void, LeaseLost> | undefined
+
+    const handOver = (payload: A, job: RunningJob) =>
+      Effect.gen(function*() {
+        yield* demand.close
+        const told = yield* Deferred.make<void, LeaseLost>()
+        const verdict = yield* Deferred.make<void, Bury | RetryAfter>()
+        answer = told
+        const decide: Decide = (decision) =>
+          Effect.flatMap(
+            Deferred.complete(verdict, decision),
+            (isFirst) => isFirst ? Deferred.await(told) : lost(job, address, "it has been dealt with")
+          )
+        yield* Queue.offer(reservations, new Reservation(payload, job, decide))
+        yield* Deferred.await(verdict)
+      })
+
+    const { events } = yield* start(tube, handOver, { ...options, gate: demand.await, shutdownTimeout: 0 })
+    events.listen((event) => {
+      if (answer !== undefined && event._tag !== "ShutdownReport") Deferred.unsafeDone(answer, answerOf(event, address))
+    })
+    return Stream.repeatEffect(Effect.zipRight(demand.open, Queue.take(reservations)))
+  }))
+
+/** How it ended, for whoever decided that it should end. */
+const answerOf = (event: JobEvent, address: string): Effect.Effect<void, LeaseLost> => {
+  switch (event._tag) {
+    case "LeaseLost":
+      return event.error
+    case "Interrupted":
+      return lost(event, address, "the stream has ended")
+    case "CompletionUnknown":
+      return lost(event, address, event.reason)
+    default:
+      return Effect.void
+  }
+}
+
+const lost = ({ id, tube }: Pick<RunningJob, "id" | "tube">, address: string, reason: string) =>
+  new LeaseLost({ id, tube, address, reason })

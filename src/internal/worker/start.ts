@@ -1,0 +1,102 @@
+/** How a worker comes about. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import { BeanstalkClient } from "../../BeanstalkClient.ts"
+import { type ConnectFailed, InvalidArgument, WorkerStartError } from "../../BeanstalkError.ts"
+import type { TubeName } from "../../Job.ts"
+import type { Tube } from "../../Tube.ts"
+import * as Argument from "../argument.ts"
+import { sourceOf } from "../leasing.ts"
+import { Crew } from "./crew.ts"
+import { Events } from "./events.ts"
+import { Heart } from "./heart.ts"
+import { RunningJob } from "./job.ts"
+import * as Monitor from "./monitor.ts"
+import { check, type Options } from "./options.ts"
+import * as Plan from "./plan.ts"
+import { said } from "./tidings.ts"
+import type { Order } from "./verdict.ts"
+
+export interface Started<E, R> {
+  readonly crew: Crew<E, R>
+  readonly events: Events
+}
+
+/** Starts a worker that is shut down with the scope. */
+export const start = <A, RT, R, E, RO>(
+  tube: Tube<A, RT>,
+  handler: (payload: A, job: RunningJob) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options: Options<A, E, RO>
+): Effect.Effect<
+  Started<E, RT | R | RO>,
+  WorkerStartError,
+  BeanstalkClient | Scope.Scope | RT | R | RO
+> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const checked = Argument.checked(() => check(options, tube.defaults.ttr))
+      if (checked instanceof InvalidArgument) {
+        return yield* new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
+      }
+      const clock = yield* Effect.clock
+      const runtime = yield* apart<RT | R | RO>()
+      const events = new Events()
+      const crew = new Crew<E, RT | R | RO>({
+        ...checked,
+        tube: tube.name,
+        source: sourceOf(yield* BeanstalkClient),
+        plan: Plan.make<A, E, RT | R | RO>({
+          tube: tube.name,
+          decode: tube.decode,
+          handle: (payload, lease) => handler(payload, new RunningJob(lease)),
+          retry: options.retry ?? defaultRetry,
+          onDefect: options.onDefect ?? "bury",
+          onExhausted: options.onExhausted ?? "bury",
+          onUndecodable: options.onUndecodable ?? "bury",
+          gate: options.gate,
+          maxDisconnects: checked.maxDisconnects,
+          interruptsLost: options.onLeaseLost !== "continue"
+        }),
+        runtime,
+        heart: new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6),
+        events,
+        monitor: Monitor.none
+      })
+      const runFork = Runtime.runFork(runtime)
+      events.listen((event) => {
+        const log = said(event)
+        if (log !== undefined) runFork(log)
+      })
+      yield* Effect.addFinalizer(() => crew.shutdown)
+      crew.start(yield* Random.nextIntBetween(0, 5))
+      if (options.onFirstConnect === "fail") {
+        yield* restore(Effect.mapError(crew.firstAttempt, (cause) => unreachable(tube.name, cause)))
+      }
+      return { crew, events }
+    })
+  )
+
+/**
+ * What runs in it can be interrupted, wherever the worker was started, and is no part of the span in which it was: that is
+ * over long before.
+ */
+const apart = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
+  Effect.map(Effect.interruptible(Effect.runtime<R>()), ({ context, fiberRefs, runtimeFlags }) => {
+    const services = new Map(context.unsafeMap)
+    services.delete(Tracer.ParentSpan.key)
+    return Runtime.make({ context: Context.unsafeMake<R>(services), fiberRefs, runtimeFlags })
+  })
+
+const defaultRetry = Schedule.exponential("1 second").pipe(
+  Schedule.jittered,
+  Schedule.union(Schedule.spaced("1 hour")),
+  Schedule.intersect(Schedule.recurs(10))
+)
+
+const unreachable = (tube: TubeName, cause: ConnectFailed) =>
+  new WorkerStartError({ tube, subject: "its server", reason: `cannot be reached: ${cause.message}`, cause })
