@@ -28,15 +28,25 @@ const release = (delay: Duration.DurationInput): Verdict =>
     delay: Duration.seconds(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2 ** 32 - 1))
   })
 
+interface Grounds {
+  readonly reason?: string | undefined
+}
+
 /** See `Worker.Bury`. */
-export class Bury extends Data.TaggedError("Bury")<{ readonly reason?: string | undefined }> {
+export class Bury extends Data.TaggedError("Bury")<Grounds> {
+  constructor(grounds: Grounds = {}) {
+    super(grounds)
+  }
   override get message() {
     return this.reason ?? "The job is to be buried."
   }
 }
 
 /** See `Worker.Discard`. */
-export class Discard extends Data.TaggedError("Discard")<{ readonly reason?: string | undefined }> {
+export class Discard extends Data.TaggedError("Discard")<Grounds> {
+  constructor(grounds: Grounds = {}) {
+    super(grounds)
+  }
   override get message() {
     return this.reason ?? "The job is to be deleted."
   }
