@@ -376,7 +376,7 @@ export interface JobIn<out A> {
  * Every job that is in a tube, in the order in which they were put. The embedded server itself tells: no connection is needed,
  * and nothing is changed by it.
  *
- * Fails with `PayloadError` if a body does not decode.
+ * Fails with `PayloadError` if a body does not decode. `jobsIn(Tube.text(tube.name))` shows them as they are.
  *
  * **Example**
  *
