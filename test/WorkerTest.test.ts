@@ -173,6 +173,14 @@ describe("drain", () => {
       const states = (yield* WorkerTest.jobsIn(Mails)).map(({ state }) => state)
       assert.deepStrictEqual(states, ["buried"])
       assert.deepStrictEqual(yield* WorkerTest.drain(Mails, () => Effect.void), [])
+      yield* Mails.kick(1)
+      assert.deepStrictEqual(tagsOf(yield* WorkerTest.drain(Mails, () => Effect.void)), ["Completed"])
+    }).pipe(inVirtualTime))
+
+  it.effect("has nothing to do in a tube that never was", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* WorkerTest.drain(Mails, () => Effect.void), [])
+      assert.strictEqual(yield* Clock.currentTimeMillis, 0)
     }).pipe(inVirtualTime))
 
   it.effect("waits for the jobs that handlers put", () =>
