@@ -3,6 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
@@ -116,7 +117,6 @@ export class Crew<E, R> {
   private grow(): void {
     if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
     const lane = new Lane(this)
-    this.waiting += 1
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
@@ -164,6 +164,15 @@ export class Crew<E, R> {
   onHold(lease: Lease): void {
     this.grow()
     this.options.monitor.onHold(lease)
+  }
+
+  onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    this.options.monitor.onRun(lease, exit)
+  }
+
+  /** Something went wrong that somebody should know of, and is no reason to stop. */
+  complain(message: string, cause: Cause.Cause<unknown>): void {
+    this.fork(tell(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
   }
 
   /** What has become of a job. Only the first word on it counts. */
