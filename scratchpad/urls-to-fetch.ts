@@ -1,72 +1,73 @@
 /**
- * The producer and the worker of cl-beanstalk's README: URLs go into a tube, workers fetch them.
+ * The producer and the worker of cl-beanstalk's README: URLs go into a tube, a worker fetches them, four at a time. What is
+ * busy is tried again, what is out of order is put aside, and when all is dealt with, or at Ctrl-C, the worker is shut down.
  *
  *     npm start                                    the pages of a small server over this repository's own files
  *     npm start -- http://localhost:8080/ …        URLs of your own
  *     BEANSTALKD_URL=beanstalk://host:11300 npm start
  */
-import { HttpClient } from "@effect/platform"
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Stream } from "effect"
-import { BeanstalkConnection, EmbeddedServer, type Job } from "effect-beanstalk"
+import { Cause, Console, Effect, Fiber, Layer, Logger, LogLevel, Schedule, Schema, Stream } from "effect"
+import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
 import { startPages } from "./pages.ts"
 
-const tube = "URLs-to-fetch"
-const priority = 100
+const FetchUrl = Tube.make("URLs-to-fetch", {
+  payload: Schema.Struct({ url: Schema.String }),
+  priority: 100,
+  ttr: "3 minutes"
+})
 
-/** Puts every URL, and leaves out those the server does not take. Succeeds with the number of jobs there are. */
-const produce = (urls: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const beanstalk = yield* BeanstalkConnection.make({ name: "producer", tube })
-    const ids = yield* Effect.forEach(urls, (url) =>
-      beanstalk.put(url, { priority, ttr: "180 seconds" }).pipe(
-        Effect.catchTags({
-          // The job exists, but the server had no memory to make it ready. Somebody has to kick it.
-          Buried: (buried) => Effect.as(Console.warn(buried.message), buried.id),
-          JobTooBig: (tooBig) => Effect.as(Console.warn(tooBig.message), undefined)
-        })
-      ), { concurrency: "unbounded" })
-    return ids.filter((id) => id !== undefined).length
-  }).pipe(Effect.scoped)
-
-/** Fetches a page, and tells its status, size and title. */
-const fetchPage = (url: string) =>
-  Effect.gen(function*() {
-    const response = yield* HttpClient.get(url)
-    const page = yield* response.text
-    const title = /<title>(.*?)<\/title>/is.exec(page)?.[1] ?? "(no title)"
-    return `${response.status}  ${String(page.length).padStart(6)} characters  ${title}`
-  }).pipe(Effect.scoped, Effect.timeout("10 seconds"))
-
-/** Does one job, and tells the server what became of it. A page that cannot be fetched is put aside for a person. */
-const handle = (beanstalk: BeanstalkConnection.Connection, job: Job.ReservedJob) => {
-  const putAside = (error: Error) => Effect.andThen(Console.warn(error.message), beanstalk.bury(job.id, priority))
-  return Effect.gen(function*() {
-    const url = yield* job.text()
-    const page = yield* fetchPage(url)
-    yield* Console.log(`${beanstalk.name}: ${page}  ${url}`)
-    yield* beanstalk.delete(job.id)
-  }).pipe(
-    Effect.catchTags({
-      InvalidText: putAside,
-      RequestError: putAside,
-      ResponseError: putAside,
-      TimeoutException: putAside
-    }),
-    Effect.catchTag("JobNotFound", (error) => Console.warn(`${error.message} Another worker may have it.`))
+/** Fetches a page, and tells its size and title. */
+const fetchPage = ({ url }: { readonly url: string }) =>
+  HttpClient.get(url).pipe(
+    Effect.flatMap(HttpClientResponse.filterStatusOk),
+    Effect.flatMap(({ text }) => text),
+    Effect.timeout("10 seconds"),
+    // To a URL that is none there is no use in going again.
+    Effect.catchIf(
+      (error) => error._tag === "RequestError" && error.reason === "InvalidUrl",
+      (error) => new Worker.Bury({ reason: error.message })
+    ),
+    Effect.tap((page) => {
+      const title = /<title>(.*?)<\/title>/is.exec(page)?.[1] ?? "(no title)"
+      return Console.log(`fetched  ${url}: ${page.length} characters, ${title}`)
+    })
   )
+
+const worker = Worker.make(FetchUrl, fetchPage, {
+  concurrency: 4,
+  // Two more runs. They are counted by the server, so it does not matter which worker has the job then.
+  retry: Schedule.intersect(Schedule.spaced("1 second"), Schedule.recurs(2)),
+  // Whatever waits longer than that for a page is asked to stop.
+  shutdownTimeout: "5 seconds"
+})
+
+const reasonOf = (cause: Cause.Cause<unknown>) => Cause.prettyErrors(cause).map(({ message }) => message).join(", ")
+
+const tell = (event: Worker.Event) => {
+  switch (event._tag) {
+    case "Completed":
+      return Effect.void
+    case "Retried":
+      return Console.log(`retried  job ${event.id} after run ${event.attempt}: ${reasonOf(event.cause)}`)
+    case "Buried":
+      return Console.log(`buried   job ${event.id} after run ${event.attempt}: ${reasonOf(event.cause)}`)
+    case "ShutdownReport":
+      return Console.log(`closed   with ${event.interrupted.length} jobs given back`)
+    default:
+      return Console.log(`${event._tag} of job ${event.id}`)
+  }
 }
 
-/** Works until nothing has arrived for a second. Each worker has a connection of its own, since a reserve blocks it. */
-const work = (name: string) =>
-  Effect.gen(function*() {
-    const beanstalk = yield* BeanstalkConnection.make({ name, watch: [tube] })
-    yield* Stream.repeatEffect(beanstalk.reserveWithTimeout("1 second")).pipe(
-      Stream.runForEach((job) => handle(beanstalk, job)),
-      Effect.catchTag("TimedOut", () => Console.log(`${name}: nothing arrived for a second, done`))
-    )
-  }).pipe(Effect.scoped)
+/** Waits until nobody has anything to do any more. */
+const allDone = FetchUrl.stats.pipe(
+  Effect.repeat({
+    schedule: Schedule.spaced("100 millis"),
+    until: (tube) => tube.currentJobsReady + tube.currentJobsReserved + tube.currentJobsDelayed === 0
+  })
+)
 
 /** The server that BEANSTALKD_URL names, or one in this process, which needs nothing installed. */
 const connector = process.env["BEANSTALKD_URL"] === undefined ? EmbeddedServer.layer() : NodeConnector.layerEnv
@@ -74,12 +75,21 @@ const connector = process.env["BEANSTALKD_URL"] === undefined ? EmbeddedServer.l
 const main = Effect.gen(function*() {
   const args = process.argv.slice(2)
   const urls = args.length > 0 ? args : yield* startPages
-  const jobs = yield* produce(urls)
-  yield* Console.log(`producer: put ${jobs} URLs into ${tube}`)
-  yield* Effect.forEach(["worker 1", "worker 2", "worker 3"], work, { concurrency: "unbounded", discard: true })
+  const jobs = yield* Stream.run(Stream.map(Stream.fromIterable(urls), (url) => ({ url })), FetchUrl.sink())
+  yield* Console.log(`put      ${jobs} URLs into ${FetchUrl.name}`)
+
+  const { events, shutdown, stats } = yield* worker
+  const telling = yield* Effect.forkScoped(Stream.runForEach(events, tell))
+  // At Ctrl-C too: pages that are being fetched have time to come.
+  yield* Effect.ensuring(allDone, Effect.zipRight(shutdown, Fiber.join(telling)))
+  const { outcomes } = yield* stats
+  yield* Console.log(`done     ${outcomes.Completed} pages were fetched, ${outcomes.Buried} could not be`)
 }).pipe(
   Effect.scoped,
-  Effect.provide(Layer.merge(connector, NodeHttpClient.layerUndici)),
+  Effect.provide(Layer.provide(BeanstalkClient.layer(), connector)),
+  Effect.provide(NodeHttpClient.layerUndici),
+  // What becomes of jobs is told above.
+  Logger.withMinimumLogLevel(LogLevel.Error),
   Effect.tapError((error) => Console.error(error.message))
 )
 

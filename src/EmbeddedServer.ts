@@ -67,7 +67,7 @@ import type { Options, Server } from "./internal/embedded/server.ts"
 export type { JobEvent } from "./internal/broker/queues.ts"
 export { Fault } from "./internal/embedded/fault.ts"
 export type { JournalEntry } from "./internal/embedded/journal.ts"
-export type { OpenConnection, Options, Server } from "./internal/embedded/server.ts"
+export type { OpenConnection, Options, Server, StoredJob } from "./internal/embedded/server.ts"
 
 /**
  * The service of a running {@link Server}.

@@ -52,3 +52,8 @@ export * as VirtualClock from "./VirtualClock.ts"
  * @since 0.1.0
  */
 export * as Worker from "./Worker.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as WorkerTest from "./WorkerTest.ts"

@@ -137,6 +137,43 @@ describe("the journal", () => {
     }).pipe(withServer()))
 })
 
+describe("the jobs", () => {
+  it.scoped("are told as they are, in the order in which they were put, whatever stands between them and a client", () =>
+    Effect.gen(function*() {
+      const [producer, worker] = yield* Effect.all([open, open])
+      yield* producer.put("held", { tube: "a", priority: 1, ttr: "5 seconds" })
+      yield* producer.put("later", { tube: "b", delay: "1 hour" })
+      yield* producer.put("ready", { tube: "a" })
+      yield* worker.watch("a")
+      yield* worker.reserve
+      const { inject, jobs } = yield* server
+      yield* inject(EmbeddedServer.Fault.Silence())
+      const told = yield* Effect.forEach(
+        yield* jobs,
+        ({ peeked, ...job }) => Effect.map(peeked.text(), (body) => ({ ...job, body }))
+      )
+      assert.deepStrictEqual<unknown>(told, [
+        { id: "1", tube: "a", state: "reserved", priority: 1, delay: 0, ttr: 5, body: "held" },
+        { id: "2", tube: "b", state: "delayed", priority: 1024, delay: 3600, ttr: 60, body: "later" },
+        { id: "3", tube: "a", state: "ready", priority: 1024, delay: 0, ttr: 60, body: "ready" }
+      ])
+    }).pipe(withServer()))
+
+  it.scoped("are none before they are uploaded, and none when they are deleted", () =>
+    Effect.gen(function*() {
+      const { jobs } = yield* server
+      const socket = yield* Effect.flatMap(Connector.Connector, ({ socket }) => socket)
+      const write = yield* socket.writer
+      yield* Effect.fork(socket.run(() => {}))
+      yield* write("put 0 0 60 5\r\nhel")
+      assert.deepStrictEqual(yield* jobs, [])
+      yield* write("lo\r\n")
+      assert.deepStrictEqual((yield* jobs).map(({ state }) => state), ["ready"])
+      yield* write("delete 1\r\n")
+      assert.deepStrictEqual(yield* jobs, [])
+    }).pipe(withServer()))
+})
+
 describe("the connections", () => {
   it.scoped("are told with what they use, watch, wait for and hold", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { commandErrors, tags } from "./support/commandErrors.ts"
 
 const root = new URL("../", import.meta.url)
@@ -39,13 +39,26 @@ describe("the README", () => {
     assert.strictEqual(new Set(names).size, 35)
     assert.strictEqual(names.length, 35)
   })
+})
 
+const documents = ["README.md", ...readdirSync(new URL("docs/", root)).map((file) => `docs/${file}`)]
+
+const examples = readdirSync(new URL("scratchpad/", root))
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => readFileSync(new URL(`scratchpad/${file}`, root), "utf8"))
+
+describe.each(documents.filter((file) => file.endsWith(".md")))("%s", (file) => {
   it("shows code that is compiled and run as an example", () => {
-    const examples = readdirSync(new URL("scratchpad/", root))
-      .filter((file) => file.endsWith(".ts"))
-      .map((file) => readFileSync(new URL(`scratchpad/${file}`, root), "utf8"))
-    const blocks = Array.from(readme.matchAll(/```ts\n(.*?)```/gs), (match) => match[1] ?? "")
+    const document = readFileSync(new URL(file, root), "utf8")
+    const blocks = Array.from(document.matchAll(/```ts\n(.*?)```/gs), (match) => match[1] ?? "")
     assert.isAbove(blocks.length, 0)
     for (const block of blocks) assert.isTrue(examples.some((example) => example.includes(block)), block)
+  })
+
+  it("names no example that is not there", () => {
+    const document = readFileSync(new URL(file, root), "utf8")
+    for (const [, name = ""] of document.matchAll(/`(scratchpad\/[^`]+\.ts)`/g)) {
+      assert.isTrue(existsSync(new URL(name, root)), name)
+    }
   })
 })

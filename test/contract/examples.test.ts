@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
+import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { temporaryFolder } from "../support/beanstalkd.ts"
@@ -19,16 +21,50 @@ const start = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<stri
     { cwd: fileURLToPath(new URL("../../", import.meta.url)), env: { ...process.env, ...env } }
   )
 
-/** Runs an example as its reader would, and succeeds with what it printed and how it ended. */
-const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
-  Effect.async<{ readonly code: number | null; readonly output: string }>((resume) => {
-    const child = start(example, env, args)
+/** An example that runs, until the scope closes at the latest. */
+const begin = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
+  Effect.gen(function*() {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => start(example, env, args)),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const ended = yield* Deferred.make<{ readonly code: number | null; readonly output: string }>()
     let output = ""
     child.stdout.on("data", (chunk) => output += String(chunk))
     child.stderr.on("data", (chunk) => output += String(chunk))
-    child.once("close", (code) => resume(Effect.succeed({ code, output })))
-    return Effect.sync(() => child.kill("SIGKILL"))
+    child.once("close", (code) => Deferred.unsafeDone(ended, Effect.succeed({ code, output })))
+    /** Waits until it has printed that. */
+    const says = (wanted: string) =>
+      Effect.async<void>((resume) => {
+        const look = () => output.includes(wanted) && resume(Effect.void)
+        child.stdout.on("data", look)
+        look()
+      })
+    return { kill: (signal: NodeJS.Signals) => child.kill(signal), says, ended: Deferred.await(ended) }
   })
+
+/** Runs an example as its reader would, and succeeds with what it printed and how it ended. */
+const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
+  Effect.scoped(Effect.flatMap(begin(example, env, args), ({ ended }) => ended))
+
+/** A web server that is asked and does not answer. */
+const silence = Effect.gen(function*() {
+  const asked = yield* Deferred.make<void>()
+  const server = yield* Effect.acquireRelease(
+    Effect.async<Server>((resume) => {
+      const server = createServer(() => Deferred.unsafeDone(asked, Effect.void))
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  )
+  const address = server.address()
+  const port = address === null || typeof address === "string" ? 0 : address.port
+  return { url: `http://127.0.0.1:${port}/`, asked: Deferred.await(asked) }
+})
 
 /** Starts an example that serves until the scope closes, and succeeds with where it listens. */
 const serve = (example: string, env: NodeJS.ProcessEnv) =>
@@ -158,19 +194,100 @@ describeOnOne("the examples", sideBySide, (kind) => {
       const server = yield* kind.start()
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, ["no-url-at-all"])
       assert.strictEqual(code, 0, output)
-      assert.include(output, "put 1 URLs")
-      assert.include(output, "InvalidUrl")
+      assert.include(output, "put      1 URLs")
+      assert.match(output, /^buried {3}job 1 after run 1: InvalidUrl/m)
+      const beanstalk = yield* openTo(server)
+      assert.strictEqual((yield* beanstalk.statsTube("URLs-to-fetch")).currentJobsBuried, 1)
+    }))
+
+  it.scopedLive("the main job ends well when it is interrupted", () =>
+    Effect.gen(function*() {
+      const server = yield* kind.start()
+      // A server that never answers.
+      const silent = yield* silence
+      const child = yield* begin("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, [silent.url])
+      yield* silent.asked
+      child.kill("SIGINT")
+      const { code, output } = yield* child.ended
+      assert.strictEqual(code, 0, output)
+      assert.match(output, /^closed {3}with 1 jobs given back$/m)
+      const beanstalk = yield* openTo(server, { watch: ["URLs-to-fetch"] })
+      assert.strictEqual((yield* beanstalk.reserveWithTimeout(0)).id, "1")
+    }))
+
+  it.scopedLive("the workers of several tubes do what comes, and close together", () =>
+    Effect.gen(function*() {
+      const server = yield* kind.start()
+      const beanstalk = yield* openTo(server)
+      yield* beanstalk.put("{\"to\":\"somebody\"}", { tube: "mails" })
+      yield* beanstalk.put("{\"path\":\"a.png\"}", { tube: "thumbnails" })
+      yield* beanstalk.put("a line", { tube: "audit" })
+      const child = yield* begin("several-tubes.ts", { BEANSTALKD_URL: url(server) })
+      yield* Effect.forEach(["mail to", "thumbnail of", "audit:"], child.says)
+      child.kill("SIGTERM")
+      const { code, output } = yield* child.ended
+      assert.strictEqual(code, 0, output)
+      assert.deepStrictEqual(
+        output.trim().split("\n").toSorted(),
+        ["audit: a line", "closed", "mail to somebody", "thumbnail of a.png"]
+      )
+      assert.strictEqual((yield* beanstalk.stats).cmdDelete, 3)
+    }))
+
+  it.scopedLive("dead letters are put back", () =>
+    Effect.gen(function*() {
+      const server = yield* kind.start()
+      const beanstalk = yield* openTo(server, { watch: ["mails"] })
+      const letter = { mail: { to: "somebody" }, failure: "MailboxFull", runs: 6 }
+      yield* beanstalk.put(JSON.stringify(letter), { tube: "dead-letters" })
+      assert.deepStrictEqual(yield* run("dead-letters.ts", { BEANSTALKD_URL: url(server) }, ["back"]), {
+        code: 0,
+        output: "put back what had failed 6 times with MailboxFull\nno more dead letters\n"
+      })
+      const job = yield* beanstalk.reserveWithTimeout(0)
+      assert.strictEqual(yield* job.text(), "{\"to\":\"somebody\"}")
     }))
 })
 
 describe("without any server", sideBySide, () => {
-  it.live("the main job fetches every page and ends by itself", () =>
+  it.live("the main job fetches every page but the one that is out of order, and ends by itself", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: undefined })
       assert.strictEqual(code, 0, output)
-      const [, jobs] = /put (\d+) URLs/.exec(output) ?? []
-      assert.strictEqual(output.match(/: 200 {2}/g)?.length, Number(jobs), output)
-      assert.strictEqual(output.match(/nothing arrived for a second/g)?.length, 3, output)
+      const [, jobs] = /^put +(\d+) URLs/m.exec(output) ?? []
+      const lines = (start: RegExp) => output.match(start)?.length
+      assert.strictEqual(lines(/^fetched/gm), Number(jobs) - 1, output)
+      assert.strictEqual(lines(/^retried .*\/busy/gm), 1, output)
+      assert.strictEqual(lines(/^fetched .*\/busy/gm), 1, output)
+      assert.strictEqual(lines(/^retried .*\/out-of-order/gm), 2, output)
+      assert.match(output, /^buried .* after run 3: .*\/out-of-order/m)
+      assert.match(output, new RegExp(`^done +${Number(jobs) - 1} pages were fetched, 1 could not be$`, "m"))
+    }))
+
+  it.live("a job of an hour is not lost, although its time to run is five seconds", () =>
+    Effect.gen(function*() {
+      const { code, output } = yield* run("long-job.ts", {})
+      assert.strictEqual(code, 0, output)
+      assert.match(output, /^Metropolis is transcoded, in run 1\nafter 1h: reserved once: true, touched \d{4} times\n$/)
+    }))
+
+  it.live("what has failed for good is put aside with its cause, and done when it is put back", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* run("dead-letters.ts", {}), {
+        code: 0,
+        output:
+          "put back what had failed 6 times with MailboxFull\nno more dead letters\nsent to somebody@example.org\n"
+      })
+    }))
+
+  it.live("a report is put every morning from Monday to Friday", () =>
+    Effect.gen(function*() {
+      const { code, output } = yield* run("every-morning.ts", {})
+      assert.strictEqual(code, 0, output)
+      assert.deepStrictEqual(
+        output.trim().split("\n"),
+        ["Mon, 05", "Tue, 06", "Wed, 07", "Thu, 08", "Fri, 09"].map((day) => `report of ${day} Jan 2026 06:00:00 GMT`)
+      )
     }))
 
   it.live("seven hours and an outage pass in a moment", () =>

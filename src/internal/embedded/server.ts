@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import type { JobId, TubeName } from "../../Job.ts"
+import { type JobId, PeekedJob, type TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
+import type { Job } from "../broker/job.ts"
 import * as Alarm from "./alarm.ts"
 import type { Fault } from "./fault.ts"
 import { Host } from "./host.ts"
@@ -41,6 +42,25 @@ export interface OpenConnection {
 }
 
 /**
+ * A job that is in the server, in whatever tube.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StoredJob {
+  readonly id: JobId
+  readonly tube: TubeName
+  readonly state: "ready" | "reserved" | "delayed" | "buried"
+  readonly priority: number
+  /** The delay it was put, or last released, with, in seconds. */
+  readonly delay: number
+  /** In seconds. */
+  readonly ttr: number
+  /** The job as `peek` would show it, with its body. */
+  readonly peeked: PeekedJob
+}
+
+/**
  * A running server, from inside.
  *
  * @category models
@@ -62,6 +82,8 @@ export interface Server {
    * ```
    */
   readonly events: Stream.Stream<JournalEntry>
+  /** The jobs there are, in the order in which they were put. Nobody is asked over a connection: it works under any fault. */
+  readonly jobs: Effect.Effect<ReadonlyArray<StoredJob>>
   /** The connections that are open. */
   readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>
   /** Refuses new jobs from now on, with `DRAINING`, as beanstalkd does behind SIGUSR1. There is no way back. */
@@ -111,6 +133,15 @@ const openConnection = ({ held, isWaiting, number, used, watched }: Connection):
   holds: Array.from(held, ({ id }) => jobId(id))
 })
 
+/** A job that is still being uploaded is none yet. */
+const storedJobs = function*(jobs: Iterable<Job>): Generator<StoredJob> {
+  for (const { body, delay, id, priority, state, tube, ttr } of jobs) {
+    if (state === "invalid") continue
+    const peeked = new PeekedJob(jobId(id), body.slice(0, -2))
+    yield { id: peeked.id, tube: tube.name, state, priority, delay, ttr, peeked }
+  }
+}
+
 const serverOf = (host: Host, journal: Journal): Server => ({
   journal: Effect.sync(() => journal.last),
   events: Stream.asyncPush<JournalEntry>((emit) => {
@@ -123,6 +154,7 @@ const serverOf = (host: Host, journal: Journal): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
+  jobs: Effect.sync(() => Array.from(storedJobs(host.broker.queues.jobs.values()))),
   connections: Effect.sync(() => Array.from(host.broker.connections, openConnection)),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),
