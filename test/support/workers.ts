@@ -1,6 +1,7 @@
 /** Workers for tests: where they work, what they tell, and what their server saw. */
 import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -22,7 +23,11 @@ export const inVirtualTime = <A, E, R>(
     Effect.provide(BeanstalkClient.layer(options)),
     Effect.provide(EmbeddedServer.layer()),
     Effect.provide(unlogged),
-    Effect.provide(VirtualClock.layer())
+    Effect.provide(VirtualClock.layer()),
+    // The clock of a Layer stays with the fiber that was given it.
+    Effect.fork,
+    Effect.flatMap(Fiber.await),
+    Effect.flatten
   )
 
 /** With a client of this server. */
