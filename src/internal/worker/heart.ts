@@ -13,6 +13,9 @@ export interface Appointment extends Positioned {
 /** Timers of JavaScript know no longer time than 24 days, and nobody minds to be woken once a day. */
 const longestSleep = 24 * 60 * 60 * 1000
 
+/** A sleep for less, in milliseconds, is none to Effect, and would be taken for ever. */
+const nanosecond = 1e-6
+
 /** So late, in milliseconds, one is only when the event loop has been blocked. */
 const blocked = 50
 
@@ -46,7 +49,9 @@ export class Heart {
     this.sleepsUntil = this.appointments.head?.at ?? Number.POSITIVE_INFINITY
     if (this.sleepsUntil === Number.POSITIVE_INFINITY) return this.nearer.await
     const left = this.sleepsUntil - this.now()
-    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(left, longestSleep)), this.nearer.await)
+    if (left > 0) {
+      return Effect.raceFirst(Effect.sleep(Math.min(Math.max(left, nanosecond), longestSleep)), this.nearer.await)
+    }
     // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
     return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
   }))

@@ -1,0 +1,23 @@
+/** The appointments of a worker. */
+import { assert, describe, it } from "@effect/vitest"
+import { VirtualClock } from "effect-beanstalk"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { Heart } from "../src/internal/worker/heart.ts"
+
+describe("the heart of a worker", () => {
+  it.live("keeps appointments between two nanoseconds, whenever they were made", () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const heart = new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
+      yield* Effect.fork(heart.beat)
+      for (const fraction of [0, 1 / 3, 2 / 3, Math.PI, 0.836677]) {
+        yield* Clock.sleep(fraction)
+        const at = heart.now() + 300 + fraction / 7
+        yield* Effect.async<void>((resume) => {
+          heart.set({ at: 0, position: -1, keep: () => resume(Effect.void) }, at)
+        })
+        assert.closeTo(heart.now(), at, 1e-6)
+      }
+    }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())), { timeout: 3000 })
+})
