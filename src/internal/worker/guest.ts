@@ -44,11 +44,12 @@ export class Guest<R> {
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. */
-  disown(): void {
+  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. False if nobody was waited for. */
+  disown(): boolean {
     const { leave } = this
     this.interrupt()
     leave?.()
+    return leave !== undefined
   }
 
   /** A service in the runtime is there at a tenth of what it takes to provide it. */

@@ -318,7 +318,10 @@ export class Lane<E, R> implements Holder {
   /** The handler does not end, and nobody waits for it any more. */
   private leaveBehind(lease: Lease): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.settle(lease, () => interrupted(lease, true))
+      this.crew.tell(lease, () => interrupted(lease, true))
+      // Whoever goes on all the same is to know that somebody else may be given the job.
+      lease.lose("the worker was shut down, and its handler did not end")
+      this.settle(lease)
       this.berth?.session.close()
     })
   }
@@ -420,8 +423,8 @@ export class Lane<E, R> implements Holder {
 
   /** Leaves behind what cannot be interrupted. */
   abandon(): void {
-    this.guest.disown()
-    this.berth?.session.close()
+    // Whoever is left behind is told of before its connection is closed: then its job would only be lost.
+    if (!this.guest.disown()) this.berth?.session.close()
   }
 
   /** It waits for a job no longer: it has one, or is gone. */
