@@ -14,6 +14,16 @@ export interface Session {
  */
 export type Connect = (port: number) => Promise<Session>
 
+/** A worker that works on the bench's tube. */
+export interface Employed {
+  /** Rejects when the worker breaks. It may resolve when every operation of the ledger is answered, and not before. */
+  readonly working: Promise<unknown>
+  readonly close: () => Promise<void>
+}
+
+/** Starts a worker that tells the ledger of its jobs, with as many connections as it does jobs at a time. */
+export type Employ = (port: number, concurrency: number, ledger: Ledger) => Promise<Employed>
+
 /** Runs `depth` loops side by side: the promise idiom. */
 export const sideBySide = async (depth: number, loop: () => Promise<void>): Promise<void> => {
   await Promise.all(Array.from({ length: depth }, loop))

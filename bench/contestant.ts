@@ -1,6 +1,7 @@
 /** A contender as the bench sees it: a process that can be asked for one run after the other. */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { formatFor } from "./contenders.ts"
 import type { ContenderName } from "./contenders.ts"
 import { audit, preload } from "./harness.ts"
 import { isOutcome } from "./outcome.ts"
@@ -25,14 +26,14 @@ export interface Contestant {
 
 /** The same for every contender: TypeScript through tsx, nothing else. */
 const execArgv = ["--import", import.meta.resolve("tsx")]
-const workerPath = fileURLToPath(new URL("./worker.ts", import.meta.url))
+const processPath = fileURLToPath(new URL("./contestantProcess.ts", import.meta.url))
 
-/** The worker has its own, shorter watch; this one is for a worker that is stuck in a loop. */
+/** The process has its own, shorter watch; this one is for a process that is stuck in a loop. */
 const silentAfterMillis = 180_000
 
 export const enter = (name: ContenderName, cell: Cell): Contestant => {
   const { workload, depth, warmup, operations } = cell
-  const child = fork(workerPath, [name, workload, depth, warmup, operations].map(String), { execArgv, stdio: "pipe" })
+  const child = fork(processPath, [name, workload, depth, warmup, operations].map(String), { execArgv, stdio: "pipe" })
   killOnExit(child)
   let complaints = ""
   child.stderr?.on("data", (chunk: Buffer) => complaints = (complaints + chunk.toString("utf8")).slice(-2000))
@@ -66,7 +67,7 @@ export const enter = (name: ContenderName, cell: Cell): Contestant => {
   const run = async (): Promise<Outcome> => {
     const server = await startServer()
     try {
-      if (workload === "reserve+delete") await preload(server.port, warmup + operations)
+      if (workload !== "put") await preload(server.port, warmup + operations, formatFor(name, workload))
       const result = await outcome(server.port)
       if (result.kind !== "measured") return result
       const difference = await audit(server.port, workload, warmup + operations)

@@ -1,4 +1,4 @@
-import { bodyFault } from "./workload.ts"
+import { bodyFault, payloadFault } from "./workload.ts"
 
 /**
  * Deals out the operations of one run and checks every answer: each id must be one that this run can give, and come once;
@@ -11,22 +11,24 @@ export class Ledger {
 
   readonly operations: number
   private readonly firstId: number
-  private readonly thorough: boolean
+  private readonly thoroughTo: number
   private readonly onFault: (fault: string) => void
   private readonly seen: Uint8Array
   private remaining: number
+  private milestone = Infinity
+  private onMilestone = (): void => {}
 
   constructor(run: {
     readonly operations: number
     /** The ids of a run are `firstId … firstId + operations - 1`. */
     readonly firstId: number
-    /** Whether all of a body is compared. */
-    readonly thorough: boolean
+    /** All of a body is compared up to the job with this id. */
+    readonly thoroughTo: number
     readonly onFault: (fault: string) => void
   }) {
     this.operations = run.operations
     this.firstId = run.firstId
-    this.thorough = run.thorough
+    this.thoroughTo = run.thoroughTo
     this.onFault = run.onFault
     this.seen = new Uint8Array(run.operations)
     this.remaining = run.operations
@@ -42,26 +44,43 @@ export class Ledger {
   /** `put` was answered with this id. */
   readonly inserted = (id: string | number): void => {
     this.see(Number(id))
-    this.answered++
+    this.answeredMany(1)
   }
 
-  /** `reserve` was answered with this job. */
-  readonly reserved = (id: string | number, body: Uint8Array): void => {
+  /** `reserve` was answered with this job; or with a body of which only the payload is told. */
+  readonly reserved = (id: string | number, body: Uint8Array | string): void => {
     const number = Number(id)
     this.see(number)
-    const fault = bodyFault(number, body, this.thorough)
+    const thorough = number <= this.thoroughTo
+    const fault = typeof body === "string" ? payloadFault(number, body, thorough) : bodyFault(number, body, thorough)
     if (fault !== undefined) this.fail(fault)
   }
 
   /** The job reserved before was deleted. */
-  readonly deleted = (): void => {
-    this.answered++
+  readonly deleted = (): void => this.answeredMany(1)
+
+  /** For a worker that hands over a job and does not tell when it has deleted it. */
+  readonly handled = (id: string | number, body: Uint8Array | string): void => {
+    this.reserved(id, body)
+    this.answeredMany(1)
   }
 
   /** For the floor, which does not look at its answers: the server's own counters are its check. */
   readonly answeredMany = (count: number): void => {
     this.answered += count
+    if (this.answered >= this.milestone) this.onMilestone()
   }
+
+  /** Resolves when so many operations are answered. One may wait for it at a time. */
+  readonly reached = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      if (this.answered >= count) return resolve()
+      this.milestone = count
+      this.onMilestone = () => {
+        this.milestone = Infinity
+        resolve()
+      }
+    })
 
   private see(id: number): void {
     const index = id - this.firstId

@@ -1,13 +1,14 @@
 /** Runs the bench. `README.md` in this folder says what it measures. */
 import { writeFile } from "node:fs/promises"
 import { cpus } from "node:os"
+import { namesIn } from "./contenders.ts"
 import { calibrate, cellOf, measure } from "./measure.ts"
 import type { CellResult } from "./measure.ts"
 import { readOptions, WrongOption } from "./options.ts"
 import { seeded } from "./random.ts"
 import { table } from "./report.ts"
 import { NoBeanstalkd, serverVersion } from "./server.ts"
-import { depths, workloads } from "./workload.ts"
+import { depthsOf } from "./workload.ts"
 
 const main = async (): Promise<void> => {
   const options = readOptions(process.argv.slice(2))
@@ -23,12 +24,13 @@ const main = async (): Promise<void> => {
 
   const random = seeded(options.seed)
   const results: Array<CellResult> = []
-  for (const workload of workloads) {
-    for (const depth of depths) {
+  for (const workload of options.workloads) {
+    const names = namesIn(workload).filter((name) => options.names.includes(name))
+    for (const depth of depthsOf(workload)) {
       const cell = options.operations === undefined
         ? await calibrate(workload, depth, options.seconds)
         : cellOf(workload, depth, options.operations)
-      const result = await measure(cell, options.names, options.rounds, random)
+      const result = await measure(cell, names, options.rounds, random)
       results.push(result)
       console.log(`\n${table(result)}`)
     }

@@ -19,7 +19,7 @@ export interface Faulty {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null
 
-/** Recognises an outcome among the messages of a worker process. */
+/** Recognises an outcome among the messages of a contender's process. */
 export const isOutcome = (value: unknown): value is Outcome => {
   if (!isRecord(value)) return false
   return value["kind"] === "measured"

@@ -37,6 +37,7 @@ export const table = ({ cell, contenders }: CellResult): string => {
       ? []
       : [`${contender.name.padEnd(widths[0] ?? 0)}  ${contender.kind} (round ${contender.round}): ${contender.detail}`]
   )
-  const title = `${cell.workload}, ${cell.depth} in flight (${whole(cell.operations)} operations a round)`
+  const depth = cell.workload === "worker" ? `concurrency ${cell.depth}` : `${cell.depth} in flight`
+  const title = `${cell.workload}, ${depth} (${whole(cell.operations)} operations a round)`
   return [title, ...rows.map(line), ...faults].map((text) => text.trimEnd()).join("\n")
 }

@@ -1,12 +1,11 @@
 /** One run of one contender, inside its own process: connect, warm up, then the timed part. */
-import type { Connect, Session } from "./contender.ts"
+import type { Connect, Employ, Session } from "./contender.ts"
 import { Ledger } from "./ledger.ts"
 import type { Faulty, Outcome } from "./outcome.ts"
 import type { Workload } from "./workload.ts"
 
 export interface Run {
   readonly port: number
-  readonly workload: Workload
   readonly depth: number
   readonly warmup: number
   readonly operations: number
@@ -24,40 +23,55 @@ class Fault extends Error {
   }
 }
 
-const connectedWithin = (connect: Connect, port: number): Promise<Session> =>
+const connectedWithin = <A>(connecting: Promise<A>): Promise<A> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Fault("hangs", `not connected after ${hangsAfterMillis / 1000} s`)),
       hangsAfterMillis
     )
-    connect(port).then(resolve, reject).finally(() => clearTimeout(timer))
+    connecting.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 
-/** Lets the session work through a ledger, and ends the wait at the first fault or when answers stop coming. */
-const work = (
-  session: Session,
-  run: Run,
-  part: { readonly operations: number; readonly firstId: number; readonly thorough: boolean }
-): Promise<void> => {
+/** The operations of a ledger: their ids are `firstId … firstId + operations - 1`, the first `thorough` compared whole. */
+interface Part {
+  readonly operations: number
+  readonly firstId: number
+  readonly thorough: number
+}
+
+/** Lets a contender work through a ledger, and ends the wait at the first fault or when answers stop coming. */
+const work = <A>(part: Part, through: (ledger: Ledger) => Promise<A>): Promise<A> => {
   let watch: NodeJS.Timeout | undefined
-  return new Promise<void>((resolve, reject) => {
-    const ledger = new Ledger({ ...part, onFault: (fault) => reject(new Fault("corrupts", fault)) })
+  return new Promise<A>((resolve, reject) => {
+    const { firstId, operations, thorough } = part
+    const onFault = (fault: string): void => reject(new Fault("corrupts", fault))
+    const ledger = new Ledger({ operations, firstId, thoroughTo: firstId + thorough - 1, onFault })
     let answered = 0
     let silentMillis = 0
     watch = setInterval(() => {
       silentMillis = ledger.answered === answered ? silentMillis + watchEveryMillis : 0
       answered = ledger.answered
       if (silentMillis < hangsAfterMillis) return
-      const count = `${answered} of ${part.operations} operations answered`
+      const count = `${answered} of ${operations} operations answered`
       reject(new Fault("hangs", `${count}, then none for ${hangsAfterMillis / 1000} s`))
     }, watchEveryMillis)
-    const complete = (): void => {
-      if (ledger.answered === part.operations) return resolve()
-      reject(new Fault("fails", `it ended after ${ledger.answered} of ${part.operations} operations`))
+    const complete = (value: A): void => {
+      if (ledger.answered === operations) return resolve(value)
+      reject(new Fault("fails", `it ended after ${ledger.answered} of ${operations} operations`))
     }
-    const done = run.workload === "put" ? session.put(ledger, run.depth) : session.reserveDelete(ledger, run.depth)
-    done.then(complete, reject)
+    through(ledger).then(complete, reject)
   }).finally(() => clearInterval(watch))
+}
+
+/** Starts the clocks, and gives what stops them. */
+const timed = (): () => Outcome => {
+  const cpuBefore = process.cpuUsage()
+  const before = process.hrtime.bigint()
+  return () => {
+    const seconds = Number(process.hrtime.bigint() - before) / 1e9
+    const cpu = process.cpuUsage(cpuBefore)
+    return { kind: "measured", seconds, cpuMicros: cpu.user + cpu.system }
+  }
 }
 
 const faultOf = (error: unknown): Faulty => {
@@ -65,17 +79,45 @@ const faultOf = (error: unknown): Faulty => {
   return { kind: "fails", detail: error instanceof Error ? error.message : String(error) }
 }
 
-export const perform = async (connect: Connect, run: Run): Promise<Outcome> => {
+/** A client on one connection: it works through the warm-up, then through the timed part. */
+export const perform = async (
+  connect: Connect,
+  workload: Exclude<Workload, "worker">,
+  { depth, operations, port, warmup }: Run
+): Promise<Outcome> => {
   try {
-    const session = await connectedWithin(connect, run.port)
-    await work(session, run, { operations: run.warmup, firstId: 1, thorough: true })
-    const cpuBefore = process.cpuUsage()
-    const before = process.hrtime.bigint()
-    await work(session, run, { operations: run.operations, firstId: run.warmup + 1, thorough: false })
-    const seconds = Number(process.hrtime.bigint() - before) / 1e9
-    const cpu = process.cpuUsage(cpuBefore)
+    const session: Session = await connectedWithin(connect(port))
+    const through = (ledger: Ledger): Promise<void> =>
+      workload === "put" ? session.put(ledger, depth) : session.reserveDelete(ledger, depth)
+    await work({ operations: warmup, firstId: 1, thorough: warmup }, through)
+    const stop = timed()
+    await work({ operations, firstId: warmup + 1, thorough: 0 }, through)
+    const outcome = stop()
     await session.close()
-    return { kind: "measured", seconds, cpuMicros: cpu.user + cpu.system }
+    return outcome
+  } catch (error) {
+    return faultOf(error)
+  }
+}
+
+/**
+ * A worker that nobody stops between the warm-up and the timed part: its clock runs from one answered job to another, with
+ * as many on the way at either end.
+ */
+export const performWorker = async (employ: Employ, { depth, operations, port, warmup }: Run): Promise<Outcome> => {
+  try {
+    return await work({ operations: warmup + operations, firstId: 1, thorough: warmup }, async (ledger) => {
+      const employed = await connectedWithin(employ(port, depth, ledger))
+      const until = async (count: number): Promise<void> => {
+        await Promise.race([ledger.reached(count), employed.working])
+      }
+      await until(warmup)
+      const stop = timed()
+      await until(warmup + operations)
+      const outcome = stop()
+      await employed.close()
+      return outcome
+    })
   } catch (error) {
     return faultOf(error)
   }

@@ -15,3 +15,9 @@ export const spread = (values: ReadonlyArray<number>): Spread => {
     max: at(sorted.length - 1)
   }
 }
+
+/** The least value that so large a share of them does not exceed. */
+export const quantile = (values: ReadonlyArray<number>, share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
+}

@@ -9,13 +9,13 @@ import type { Connect, Session } from "../contender.ts"
 import type { Ledger } from "../ledger.ts"
 import { bodySize, priority, putText, ttr, tube } from "../workload.ts"
 
-const letterR = 0x52
-const space = 0x20
+export const letterR = 0x52
+export const space = 0x20
 const newline = 0x0a
-const afterReserved = "RESERVED ".length
-const afterSize = ` ${bodySize}\r\n`.length + bodySize + 2
-const deletedLength = "DELETED\r\n".length
-const deletePrefix = Buffer.from("delete ", "latin1")
+export const afterReserved = "RESERVED ".length
+export const afterSize = ` ${bodySize}\r\n`.length + bodySize + 2
+export const deletedLength = "DELETED\r\n".length
+export const deletePrefix = Buffer.from("delete ", "latin1")
 const reserveCommand = Buffer.from("reserve\r\n", "latin1")
 const putCommand = Buffer.from(`put ${priority} 0 ${ttr} ${bodySize}\r\n${putText}\r\n`, "latin1")
 
@@ -97,7 +97,8 @@ const reserveDelete = (socket: Socket, ledger: Ledger, depth: number): Promise<v
   return done
 }
 
-export const connect: Connect = async (port): Promise<Session> => {
+/** A socket that works on the bench's tube. */
+export const open = async (port: number): Promise<Socket> => {
   const socket = connectSocket({ host: "127.0.0.1", port, noDelay: true })
   await once(socket, "connect")
   let lines = 0
@@ -107,6 +108,11 @@ export const connect: Connect = async (port): Promise<Session> => {
   })
   socket.write(`use ${tube}\r\nwatch ${tube}\r\nignore default\r\n`)
   await ready
+  return socket
+}
+
+export const connect: Connect = async (port): Promise<Session> => {
+  const socket = await open(port)
   return {
     put: (ledger, depth) => put(socket, ledger, depth),
     reserveDelete: (ledger, depth) => reserveDelete(socket, ledger, depth),

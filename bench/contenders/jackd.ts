@@ -6,12 +6,18 @@ import { priority, putText, ttr, tube } from "../workload.ts"
 
 const options = { priority, ttr }
 
-export const connect: Connect = async (port): Promise<Session> => {
+/** A connection that works on the bench's tube. */
+export const open = async (port: number): Promise<JackdClient> => {
   const client = new JackdClient()
   await client.connect({ host: "127.0.0.1", port })
   await client.use(tube)
   await client.watch(tube)
   await client.ignore("default")
+  return client
+}
+
+export const connect: Connect = async (port): Promise<Session> => {
+  const client = await open(port)
   return {
     put: (ledger, depth) =>
       sideBySide(depth, async () => {

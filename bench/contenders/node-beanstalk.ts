@@ -10,12 +10,18 @@ import { priority, putBytes, ttr, tube } from "../workload.ts"
 const body = Buffer.from(putBytes)
 const serializer = { serialize: (data: Buffer): Buffer => data, deserialize: (data: Buffer): Buffer => data }
 
-export const connect: Connect = async (port): Promise<Session> => {
+/** A connection that works on the bench's tube. */
+export const open = async (port: number) => {
   const client = new Client({ host: "127.0.0.1", port, serializer })
   await client.connect()
   await client.use(tube)
   await client.watch(tube)
   await client.ignore("default")
+  return client
+}
+
+export const connect: Connect = async (port): Promise<Session> => {
+  const client = await open(port)
   return {
     put: (ledger, depth) =>
       sideBySide(depth, async () => {

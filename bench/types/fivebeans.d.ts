@@ -23,6 +23,24 @@ declare module "fivebeans" {
     destroy(id: string, callback: Callback<[]>): void
   }
 
-  const fivebeans: { readonly client: typeof Client }
+  interface Handler {
+    readonly type: string
+    /** With three parameters it is given the id first. */
+    readonly work: (id: string, payload: string, done: (action: "success") => void) => void
+  }
+
+  export class Worker extends EventEmitter {
+    constructor(options: {
+      readonly id: string
+      readonly host: string
+      readonly port: number
+      readonly handlers: Readonly<Record<string, Handler>>
+      readonly ignoreDefault: boolean
+    })
+    readonly client: Client
+    start(tubes: ReadonlyArray<string>): void
+  }
+
+  const fivebeans: { readonly client: typeof Client; readonly worker: typeof Worker }
   export default fivebeans
 }

@@ -4,6 +4,7 @@ import type { Client } from "../BeanstalkClient.ts"
 import type { ConnectFailed, PayloadError, PutError } from "../BeanstalkError.ts"
 import type { JobOptions } from "../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../Job.ts"
+import * as Messaging from "./messaging.ts"
 
 interface Sending<R> {
   readonly tube: TubeName
@@ -25,13 +26,7 @@ export const plainly: Send = (client, { body, options, tube }) =>
  * messaging.
  */
 export const inSpan: Send = (client, { body, options, tube }) => {
-  const attributes = {
-    "messaging.system": "beanstalkd",
-    "messaging.operation.name": "put",
-    "messaging.operation.type": "send",
-    "messaging.destination.name": tube,
-    ...serverOf(client.address)
-  }
+  const attributes = Messaging.attributes({ name: "put", type: "send" }, tube, client.address)
   return Effect.useSpan(`put ${tube}`, { kind: "producer", attributes, captureStackTrace: false }, (span) =>
     body.pipe(
       Effect.withParentSpan(span),
@@ -46,12 +41,3 @@ export const inSpan: Send = (client, { body, options, tube }) => {
 }
 
 const encoder = new TextEncoder()
-
-/** The address as the connectors write it, in its parts. */
-const serverOf = (address: string): Record<string, unknown> => {
-  const [, path, host, port] = /^(?:unix:(.+)|\[?(.+?)\]?:(\d+))$/.exec(address) ?? []
-  return {
-    "server.address": path ?? host ?? address,
-    ...port === undefined ? {} : { "server.port": Number(port) }
-  }
-}

@@ -120,7 +120,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
       if (watchedFor === Number.POSITIVE_INFINITY) return nearer.await
       const left = watchedFor - now()
       return left > 0
-        ? Effect.raceFirst(Effect.sleep(left), nearer.await)
+        ? Effect.raceFirst(Effect.sleep(Math.ceil(left)), nearer.await)
         : Effect.andThen(aTurn, Effect.sync(() => pipeline.expire()))
     },
     step: constVoid

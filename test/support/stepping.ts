@@ -3,7 +3,8 @@ import type * as Scheduler from "effect/Scheduler"
 
 export class Stepping implements Scheduler.Scheduler {
   steps = 0
-  private readonly at: number
+  /** In front of which step. */
+  at: number
   private readonly interfere: () => void
 
   constructor(at: number, interfere: () => void) {

@@ -3,13 +3,14 @@ import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
 import * as Runtime from "effect/Runtime"
 import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
-import type { ReservedJob, TubeName } from "../../Job.ts"
+import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { Source } from "../leasing.ts"
 import { tell, tidingsOf } from "../tidings.ts"
 import { Event, type Events, type JobEvent, type Outcome, outcomes, type ShutdownReport } from "./events.ts"
@@ -70,7 +71,8 @@ export class Crew<E, R> {
   private readonly options: CrewOptions<E, R>
   private readonly lanes = new Set<Lane<E, R>>()
   private readonly closed: Deferred.Deferred<ShutdownReport>
-  private readonly interrupted: Array<Extract<Event, { _tag: "Interrupted" }>> = []
+  private readonly interrupted: Array<JobId> = []
+  private readonly disowned: Array<JobId> = []
   private beating: Fiber.RuntimeFiber<never> | undefined = undefined
   private isClosing = false
   private reserves = 0
@@ -116,7 +118,6 @@ export class Crew<E, R> {
   private grow(): void {
     if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
     const lane = new Lane(this)
-    this.waiting += 1
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
@@ -166,15 +167,31 @@ export class Crew<E, R> {
     this.options.monitor.onHold(lease)
   }
 
+  onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    this.options.monitor.onRun(lease, exit)
+  }
+
+  /** Something went wrong that somebody should know of, and is no reason to stop. */
+  complain(message: string, cause: Cause.Cause<unknown>): void {
+    this.fork(tell(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
+  }
+
   /** What has become of a job. Only the first word on it counts. */
   tell(lease: Lease, describe: () => JobEvent): void {
     if (lease.isTold) return
     lease.isTold = true
     const event = describe()
     this.tally[event._tag] += 1
-    if (event._tag === "Interrupted") this.interrupted.push(event)
+    if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
     this.options.monitor.onOutcome(event._tag, lease)
     this.options.events.tell(event)
+  }
+
+  /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
+  leaveBehind(lease: Lease): void {
+    const { id, tube } = lease
+    this.disowned.push(id)
+    this.tell(lease, () => Event.Interrupted({ tube, id, disowned: true }))
   }
 
   // the end -----------------------------------------------------------------------------------------------------------
@@ -213,13 +230,11 @@ export class Crew<E, R> {
     for (const lane of this.lanes) lane.abandon()
     yield* this.emptyWithin(closingTime)
     if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
-    const idsOf = (disowned: boolean) =>
-      this.interrupted.filter((event) => event.disowned === disowned).map(({ id }) => id)
     const report: ShutdownReport = {
       tube: this.tube,
-      drained: this.ended - before - this.interrupted.length,
-      interrupted: idsOf(false),
-      disowned: idsOf(true),
+      drained: this.ended - before - this.tally.Interrupted,
+      interrupted: this.interrupted,
+      disowned: this.disowned,
       duration: Duration.millis(this.heart.now() - began)
     }
     events.tell(Event.ShutdownReport(report))

@@ -2,16 +2,18 @@
  * What the user wrote, in a fiber of its own: alone it can be interrupted, it takes its children and its FiberRefs with it,
  * and if it does not end it can be left behind.
  *
- * A fiber for each job is no dearer than to run the job in the fiber that reserved it: what takes its time is to wait for
- * one, and here nobody does.
+ * A fiber for each job is no dearer than to run the job in a fiber that has reserved it: what takes its time is to wake one
+ * that waits, and here none does.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import { JobScope } from "./jobScope.ts"
 
 export class Guest<R> {
   private readonly runtime: Runtime.Runtime<R>
@@ -22,29 +24,29 @@ export class Guest<R> {
     this.runtime = runtime
   }
 
-  /** Runs an effect in a scope of its own. Nothing comes back if it was left behind. */
+  /** Runs an effect in a scope of its own, and calls back with how it ended; with nothing if it was left behind. */
+  host<A, E>(
+    effect: Effect.Effect<A, E, R | Scope.Scope>,
+    onEnd: (exit: Exit.Exit<A, E> | undefined) => void
+  ): void {
+    const scope = new JobScope()
+    this.follow(this.fork(effect, scope), (exit) => {
+      if (exit === undefined || !scope.isUsed) return onEnd(exit)
+      const closing = this.fork(Effect.uninterruptible(scope.close(exit)), scope)
+      this.follow(closing, (closed) => onEnd(closed === undefined ? undefined : both(exit, closed)))
+    })
+  }
+
+  /** The same for whoever waits in a fiber. */
   run<A, E>(effect: Effect.Effect<A, E, R | Scope.Scope>): Effect.Effect<Exit.Exit<A, E> | undefined> {
-    return Effect.flatMap(Scope.make(), (scope) =>
-      Effect.async<Exit.Exit<A, E> | undefined>((resume) => {
-        this.leave = () => resume(Effect.succeed(undefined))
-        const fiber = Runtime.runFork(
-          this.runtimeWith(scope),
-          Effect.onExit(effect, (exit) => Scope.close(scope, exit))
-        )
-        this.fiber = fiber
-        fiber.addObserver((exit) => {
-          this.fiber = undefined
-          this.leave = undefined
-          resume(Effect.succeed(exit))
-        })
-      }))
+    return Effect.async((resume) => this.host(effect, (exit) => resume(Effect.succeed(exit))))
   }
 
   interrupt(): void {
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. False if nobody was waited for. */
+  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. Says whether there was any. */
   disown(): boolean {
     const { leave } = this
     this.interrupt()
@@ -52,9 +54,33 @@ export class Guest<R> {
     return leave !== undefined
   }
 
-  /** A service in the runtime is there at a tenth of what it takes to provide it. */
-  private runtimeWith(scope: Scope.Scope): Runtime.Runtime<R | Scope.Scope> {
-    const { context, fiberRefs, runtimeFlags } = this.runtime
-    return Runtime.make({ context: Context.add(context, Scope.Scope, scope), fiberRefs, runtimeFlags })
+  private follow<A, E>(
+    fiber: Fiber.RuntimeFiber<A, E>,
+    onEnd: (exit: Exit.Exit<A, E> | undefined) => void
+  ): void {
+    const end = (exit: Exit.Exit<A, E> | undefined) => {
+      fiber.removeObserver(end)
+      this.fiber = undefined
+      this.leave = undefined
+      onEnd(exit)
+    }
+    this.fiber = fiber
+    this.leave = () => end(undefined)
+    fiber.addObserver(end)
   }
+
+  /** A service in the runtime is there at a tenth of what it takes to provide it. */
+  private fork<A, E>(effect: Effect.Effect<A, E, R | Scope.Scope>, scope: Scope.Scope): Fiber.RuntimeFiber<A, E> {
+    const { context, fiberRefs, runtimeFlags } = this.runtime
+    return Runtime.runFork(
+      Runtime.make({ context: Context.add(context, Scope.Scope, scope), fiberRefs, runtimeFlags }),
+      effect
+    )
+  }
+}
+
+/** To be interrupted in its finalizers undoes nothing of what it had done before. */
+const both = <A, E>(exit: Exit.Exit<A, E>, closed: Exit.Exit<unknown>): Exit.Exit<A, E> => {
+  if (Exit.isSuccess(closed) || Cause.isInterruptedOnly(closed.cause)) return exit
+  return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
 }

@@ -13,8 +13,13 @@ export interface Appointment extends Positioned {
 /** Timers of JavaScript know no longer time than 24 days, and nobody minds to be woken once a day. */
 const longestSleep = 24 * 60 * 60 * 1000
 
-/** A sleep for less, in milliseconds, is none to Effect, and would be taken for ever. */
-const nanosecond = 1e-6
+/**
+ * How long, in milliseconds, it sleeps with nothing to do before it waits to be woken: less than until the first appointment
+ * of a job. Jobs that are done at once leave no appointment behind, and each would wake it.
+ */
+const lull = 250
+
+const never = Number.POSITIVE_INFINITY
 
 /** So late, in milliseconds, one is only when the event loop has been blocked. */
 const blocked = 50
@@ -24,7 +29,9 @@ export class Heart {
   readonly now: () => number
   private readonly appointments = new Heap<Appointment>((a, b) => a.at <= b.at)
   private readonly nearer = Effect.unsafeMakeLatch()
-  private sleepsUntil = Number.POSITIVE_INFINITY
+  private sleepsUntil = never
+  /** Whether there was nothing to do when it looked last. */
+  private isIdle = true
 
   constructor(now: () => number) {
     this.now = now
@@ -34,7 +41,7 @@ export class Heart {
   set(appointment: Appointment, at: number): void {
     this.cancel(appointment)
     appointment.at = at
-    if (at === Number.POSITIVE_INFINITY) return
+    if (at === never) return
     this.appointments.insert(appointment)
     if (at < this.sleepsUntil) this.nearer.unsafeOpen()
   }
@@ -46,15 +53,22 @@ export class Heart {
   /** Keeps what is due, for ever. */
   readonly beat: Effect.Effect<never> = Effect.forever(Effect.suspend(() => {
     this.nearer.unsafeClose()
-    this.sleepsUntil = this.appointments.head?.at ?? Number.POSITIVE_INFINITY
-    if (this.sleepsUntil === Number.POSITIVE_INFINITY) return this.nearer.await
-    const left = this.sleepsUntil - this.now()
-    if (left > 0) {
-      return Effect.raceFirst(Effect.sleep(Math.min(Math.max(left, nanosecond), longestSleep)), this.nearer.await)
-    }
+    const now = this.now()
+    const next = this.appointments.head?.at
+    this.sleepsUntil = next ?? (this.isIdle ? never : now + lull)
+    this.isIdle = next === undefined
+    if (this.sleepsUntil === never) return this.stirred
+    const left = this.sleepsUntil - now
+    // What is left of a millisecond may be too little for a clock to move at all.
+    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.nearer.await)
     // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
     return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
   }))
+
+  private readonly stirred = Effect.suspend(() => {
+    this.isIdle = false
+    return this.nearer.await
+  })
 
   private readonly keepAll = Effect.sync(() => {
     const now = this.now()

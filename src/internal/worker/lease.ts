@@ -46,8 +46,8 @@ type Inquiry<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
 /** A job that takes longer, in milliseconds, is worth a question. No time to run is shorter than a second. */
 const learnsAfter = 300
 
-/** Behind an answer that was none, it is asked again so much later. */
-const asksAgainAfter = 1000
+/** Behind an answer that was none, it is asked again so much later: twice, and the shortest lease is still held. */
+const asksAgainAfter = 300
 
 /** Touches that are due within so many milliseconds go together. */
 const slot = 100
@@ -66,6 +66,8 @@ export class Lease implements Appointment {
   lost: LeaseLost | undefined = undefined
   /** Whether it is dealt with: nothing more is said to the server. */
   isOver = false
+  /** Whether the last word on it is said, and perhaps not answered yet. */
+  private isResting = false
   /** Whether it has been told what became of it. */
   isTold = false
   private readonly rules: LeaseRules
@@ -74,7 +76,9 @@ export class Lease implements Appointment {
   /** The server counts its time from here on, or later. */
   private since: number
   private learnsAt: number
-  private timesOutAt: number
+  /** Whether its handler runs. */
+  private isTimed = false
+  private timesOutAt = never
   private touchesAt = never
   private endsAt = never
   private inquiries: Array<Inquiry<JobStats>> | undefined = undefined
@@ -90,8 +94,6 @@ export class Lease implements Appointment {
     this.begunAt = now
     this.since = now - berth.roundTrip
     this.learnsAt = now + learnsAfter
-    this.timesOutAt = now + rules.timeout
-    rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt))
   }
 
   get id(): JobId {
@@ -115,7 +117,7 @@ export class Lease implements Appointment {
 
   get whenLost(): Effect.Effect<never, LeaseLost> {
     return Effect.async((resume) => {
-      if (this.lost !== undefined) return resume(this.lost)
+      if (this.lost !== undefined || this.isOver) return resume(this.lost ?? this.dealtWith())
       const mourners = this.mourners ??= new Set()
       mourners.add(resume)
       return Effect.sync(() => mourners.delete(resume))
@@ -125,26 +127,42 @@ export class Lease implements Appointment {
   /** Whatever comes late would wait behind the next reserve. */
   private unlessOver<A>(inquire: (inquiry: Inquiry<A>) => void): Effect.Effect<A, LeaseLost | ServerError> {
     if (this.lost !== undefined) return this.lost
-    return this.isOver ? this.loss("it has been dealt with") : Effect.async(inquire)
+    return this.isResting ? this.dealtWith() : Effect.async(inquire)
+  }
+
+  private dealtWith(): LeaseLost {
+    return this.loss("it has been dealt with")
   }
 
   // its end -----------------------------------------------------------------------------------------------------------
 
+  /** The handler begins. */
+  startTiming(): void {
+    const { heart, timeout } = this.rules
+    this.isTimed = true
+    if (timeout !== never) this.timesOutAt = heart.now() + timeout
+    this.reckon()
+    this.appoint()
+  }
+
   /** The handler has ended, or is to be given no more time: only the lease goes on. */
   stopTiming(): void {
+    this.isTimed = false
     this.timesOutAt = never
     if (!this.rules.heartbeat) this.touchesAt = never
     this.appoint()
   }
 
-  /** The last word on it is about to be said: what is said before it may be in vain. */
+  /** The last word on it is about to be said: what would come behind it is in vain, and its answer means nothing. */
   rest(): void {
+    this.isResting = true
     this.rules.heart.cancel(this)
   }
 
   over(): void {
     this.isOver = true
     this.rest()
+    if (this.mourners !== undefined) this.mourn(this.lost ?? this.dealtWith())
   }
 
   lose(reason: string, cause?: unknown): void {
@@ -152,8 +170,13 @@ export class Lease implements Appointment {
     const lost = this.loss(reason, cause)
     this.lost = lost
     this.rest()
-    this.mourners?.forEach((mourn) => mourn(lost))
+    this.mourn(lost)
     this.holder.onLeaseLost(this, lost)
+  }
+
+  private mourn(lost: LeaseLost): void {
+    this.mourners?.forEach((mourn) => mourn(lost))
+    this.mourners = undefined
   }
 
   /** The error that tells of it. */
@@ -180,13 +203,12 @@ export class Lease implements Appointment {
   }
 
   private appoint(): void {
-    if (this.isOver || this.lost !== undefined) return
+    if (this.isResting || this.lost !== undefined) return
     this.rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt, this.touchesAt, this.endsAt))
   }
 
   private timeOut(): void {
-    this.timesOutAt = never
-    if (!this.rules.heartbeat) this.touchesAt = never
+    this.stopTiming()
     this.holder.onTimeout()
   }
 
@@ -207,9 +229,12 @@ export class Lease implements Appointment {
     if (this.stats === undefined) return
     const ttr = this.stats.ttr * 1000
     this.endsAt = this.since + ttr
-    const due = this.since + (this.rules.heartbeat ? beat(ttr, this.berth.roundTrip) : Math.max(ttr - 1000, ttr / 2))
-    this.touchesAt = this.rules.heartbeat ? due - due % slot : due
-    this.appoint()
+    if (this.rules.heartbeat) {
+      const due = this.since + beat(ttr, this.berth.roundTrip)
+      this.touchesAt = due - due % slot
+    } else if (this.isTimed) {
+      this.touchesAt = this.since + Math.max(ttr - 1000, ttr / 2)
+    }
   }
 
   // what the server is told -------------------------------------------------------------------------------------------
@@ -222,9 +247,9 @@ export class Lease implements Appointment {
     }
     const inquiries = inquiry === undefined ? [] : [inquiry]
     this.inquiries = inquiries
-    this.ask(Protocol.statsJob(this.id), (outcome) => {
+    this.ask(Protocol.statsJob(this.id), (outcome, sentAt) => {
       this.inquiries = undefined
-      if (outcome._tag === "Success") this.learned(outcome.value)
+      if (outcome._tag === "Success") this.learned(outcome.value, sentAt)
       else this.learnsAt = this.rules.heart.now() + asksAgainAfter
       this.appoint()
       const answer = this.answer(outcome)
@@ -232,10 +257,12 @@ export class Lease implements Appointment {
     })
   }
 
-  private learned(stats: JobStats): void {
+  private learned(stats: JobStats, sentAt: number): void {
     if (stats.state !== "reserved") return this.lose(`the server has it as ${stats.state}`)
-    // It was reserved long before that was read, if the event loop had been blocked.
-    this.since = Math.min(this.since, this.rules.heart.now() + (stats.timeLeft + 1 - stats.ttr) * 1000)
+    // The round trip was only a guess: it may have been another's, and the event loop may have been blocked.
+    const spent = (stats.ttr - stats.timeLeft) * 1000
+    const latest = this.rules.heart.now() + 1000 - spent
+    this.since = Math.min(Math.max(this.since, sentAt - spent), latest)
     this.stats = stats
     this.reckon()
   }

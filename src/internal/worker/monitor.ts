@@ -1,14 +1,50 @@
 /** Who looks on while a worker works. */
+import type * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import type { Outcome } from "./events.ts"
 import type { Lease } from "./lease.ts"
 
 export interface Monitor {
   readonly onHold: (lease: Lease) => void
+  /** A run has ended, or, without an exit, was left behind. */
+  readonly onRun: (lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined) => void
   readonly onOutcome: (outcome: Outcome, lease: Lease) => void
   /** A job is touched, so many milliseconds late. */
   readonly onBeat: (late: number) => void
   readonly onLanes: (lanes: number) => void
 }
 
-export const none: Monitor = { onHold: constVoid, onOutcome: constVoid, onBeat: constVoid, onLanes: constVoid }
+export const none: Monitor = {
+  onHold: constVoid,
+  onRun: constVoid,
+  onOutcome: constVoid,
+  onBeat: constVoid,
+  onLanes: constVoid
+}
+
+export const both = (one: Monitor, other: Monitor): Monitor => {
+  if (one === none) return other
+  if (other === none) return one
+  return {
+    onHold: (lease) => {
+      one.onHold(lease)
+      other.onHold(lease)
+    },
+    onRun: (lease, exit) => {
+      one.onRun(lease, exit)
+      other.onRun(lease, exit)
+    },
+    onOutcome: (outcome, lease) => {
+      one.onOutcome(outcome, lease)
+      other.onOutcome(outcome, lease)
+    },
+    onBeat: (late) => {
+      one.onBeat(late)
+      other.onBeat(late)
+    },
+    onLanes: (lanes) => {
+      one.onLanes(lanes)
+      other.onLanes(lanes)
+    }
+  }
+}

@@ -8,6 +8,7 @@ import type { TubeName } from "../../Job.ts"
 import * as Argument from "../argument.ts"
 import { certain } from "../batch.ts"
 import type { UndecodableAction } from "./events.ts"
+import type { TraceParent } from "./spans.ts"
 import type { Case, Failure } from "./verdict.ts"
 
 /** A job whose `retry` is done. */
@@ -61,7 +62,7 @@ export interface Options<in out A, in out E, out R = never> {
   readonly maxDisconnects?: number | undefined
   /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
   readonly gate?: Effect.Effect<unknown, never, R> | undefined
-  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds. */
+  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined
   /** How long a connection that waits besides another stays open. Default: 30 seconds. */
   readonly idleLaneTimeout?: Duration.DurationInput | undefined
@@ -72,14 +73,31 @@ export interface Options<in out A, in out E, out R = never> {
   readonly shutdownTimeout?: Duration.DurationInput | undefined
   /** What happens when there is no server at the start. Later on a worker always waits for it. Default: `"retry"`. */
   readonly onFirstConnect?: "retry" | "fail" | undefined
-  /** Whether the metrics of `Worker` are kept. Default: false. */
+  /**
+   * Whether the metrics are kept that `Worker.metrics` gives. Tags that are set around the worker, by `Effect.tagMetrics`, are
+   * put to them. Default: false.
+   */
   readonly metrics?: boolean | undefined
-  /** Whether each job has a span `process <tube>`. Default: false. */
+  /**
+   * Whether each job that is run has a span `process <tube>`, of the kind `consumer`. Default: false.
+   *
+   * It begins when the job has been read and ends when its handler has, and has the attributes that OpenTelemetry has for
+   * messaging. A failure is an `error.type`: its `_tag`, `"defect"`, or `"interrupt"`. What has become of the job is its
+   * `beanstalk.outcome`, as the events call it; not before that is known the span is handed to the tracer.
+   */
   readonly spans?: boolean | undefined
+  /**
+   * What the span that a job was put from, if the tube has `trace`, is to the span of its run: one that is linked to, or the
+   * parent, so that both are in one trace. Default: `"link"`.
+   */
+  readonly traceParent?: TraceParent | undefined
 }
 
 /** What a job of the tube has if its `put` does not say otherwise. */
 const defaultTtr = Duration.seconds(60)
+
+/** So often, in milliseconds, it is good to know whether the server is still there. */
+const longestSlice = 24 * 60 * 60 * 1000
 
 /** Throws `InvalidArgument`, as all that checks arguments. */
 export const check = <A, E, R>(options: Options<A, E, R>, ttr: Duration.DurationInput = defaultTtr) => {
@@ -102,6 +120,7 @@ export const check = <A, E, R>(options: Options<A, E, R>, ttr: Duration.Duration
     )
   }
   const slice = patience("reserveSlice", options.reserveSlice) ?? 30_000
+  if (slice > longestSlice) refuse("reserveSlice", "must be a day at most")
   const idleLaneTimeout = patience("idleLaneTimeout", options.idleLaneTimeout) ?? 30_000
   const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
   return {

@@ -1,6 +1,7 @@
 /** How a worker comes about. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
@@ -16,9 +17,11 @@ import { Crew } from "./crew.ts"
 import { Events } from "./events.ts"
 import { Heart } from "./heart.ts"
 import { RunningJob } from "./job.ts"
+import * as Metrics from "./metrics.ts"
 import * as Monitor from "./monitor.ts"
 import { check, type Options } from "./options.ts"
 import * as Plan from "./plan.ts"
+import * as Spans from "./spans.ts"
 import { said } from "./tidings.ts"
 import type { Order } from "./verdict.ts"
 
@@ -46,14 +49,20 @@ export const start = <A, RT, R, E, RO>(
       const clock = yield* Effect.clock
       const runtime = yield* apart<RT | R | RO>()
       const events = new Events()
+      const heart = new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
+      const source = sourceOf(yield* BeanstalkClient)
+      const handle: Plan.Handle<A, E, RT | R | RO> = (payload, lease) => handler(payload, new RunningJob(lease))
+      const runFork = Runtime.runFork(runtime)
+      const spans = yield* performing(tube, source.address, handle, options)
+      const metrics = yield* measured(tube.name, heart, runFork, options)
       const crew = new Crew<E, RT | R | RO>({
         ...checked,
         tube: tube.name,
-        source: sourceOf(yield* BeanstalkClient),
+        source,
         plan: Plan.make<A, E, RT | R | RO>({
           tube: tube.name,
           decode: tube.decode,
-          handle: (payload, lease) => handler(payload, new RunningJob(lease)),
+          perform: spans.perform,
           retry: options.retry ?? defaultRetry,
           onDefect: options.onDefect ?? "bury",
           onExhausted: options.onExhausted ?? "bury",
@@ -63,11 +72,10 @@ export const start = <A, RT, R, E, RO>(
           interruptsLost: options.onLeaseLost !== "continue"
         }),
         runtime,
-        heart: new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6),
+        heart,
         events,
-        monitor: Monitor.none
+        monitor: Monitor.both(metrics, spans.monitor)
       })
-      const runFork = Runtime.runFork(runtime)
       events.listen((event) => {
         const log = said(event)
         if (log !== undefined) runFork(log)
@@ -75,7 +83,10 @@ export const start = <A, RT, R, E, RO>(
       yield* Effect.addFinalizer(() => crew.shutdown)
       crew.start(yield* Random.nextIntBetween(0, 5))
       if (options.onFirstConnect === "fail") {
-        yield* restore(Effect.mapError(crew.firstAttempt, (cause) => unreachable(tube.name, cause)))
+        yield* restore(crew.firstAttempt).pipe(
+          Effect.onError(() => crew.shutdown),
+          Effect.mapError((cause) => unreachable(tube.name, cause))
+        )
       }
       return { crew, events }
     })
@@ -91,6 +102,30 @@ const apart = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
     services.delete(Tracer.ParentSpan.key)
     return Runtime.make({ context: Context.unsafeMake<R>(services), fiberRefs, runtimeFlags })
   })
+
+/** How jobs are run, and who looks on at that. */
+const performing = <A, RT extends R, R, E, RO>(
+  { decode, decodeWithSender, name }: Tube<A, RT>,
+  address: string,
+  handle: Plan.Handle<A, E, R>,
+  { spans, traceParent = "link" }: Options<A, E, RO>
+): Effect.Effect<Spans.Spans<E, R>> =>
+  spans === true
+    ? Spans.make({ tube: name, address, traceParent, decode: decodeWithSender, handle })
+    : Effect.succeed({ perform: Plan.perform(decode, handle), monitor: Monitor.none })
+
+const measured = <A, E, R>(
+  tube: TubeName,
+  { now }: Heart,
+  fork: (effect: Effect.Effect<void>) => void,
+  { metrics }: Options<A, E, R>
+): Effect.Effect<Monitor.Monitor> =>
+  metrics === true
+    ? Effect.map(
+      FiberRef.get(FiberRef.currentMetricLabels),
+      (labels) => Metrics.monitor(Metrics.metrics(tube, labels), now, fork)
+    )
+    : Effect.succeed(Monitor.none)
 
 const defaultRetry = Schedule.exponential("1 second").pipe(
   Schedule.jittered,

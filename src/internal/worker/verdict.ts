@@ -28,15 +28,25 @@ const release = (delay: Duration.DurationInput): Verdict =>
     delay: Duration.seconds(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2 ** 32 - 1))
   })
 
+interface Because {
+  readonly reason?: string | undefined
+}
+
 /** See `Worker.Bury`. */
-export class Bury extends Data.TaggedError("Bury")<{ readonly reason?: string | undefined }> {
+export class Bury extends Data.TaggedError("Bury")<Because> {
+  constructor(why: Because = {}) {
+    super(why)
+  }
   override get message() {
     return this.reason ?? "The job is to be buried."
   }
 }
 
 /** See `Worker.Discard`. */
-export class Discard extends Data.TaggedError("Discard")<{ readonly reason?: string | undefined }> {
+export class Discard extends Data.TaggedError("Discard")<Because> {
+  constructor(why: Because = {}) {
+    super(why)
+  }
   override get message() {
     return this.reason ?? "The job is to be deleted."
   }
@@ -96,11 +106,12 @@ export interface Law<E, R> {
 
 /** Whatever the Schedule or the Effect of the user throws: a job that nobody can judge is put aside. */
 export const judge = <E, R>(law: Law<E, R>, { attempt, cause, id }: Case<E>): Effect.Effect<Verdict, never, R> => {
-  const failure = failureOf(cause)
+  const failed = Cause.failureOption(cause)
+  if (Option.isNone(failed) && law.onDefect === "bury") return Effect.succeed(Verdict.Bury())
+  const failure = Option.getOrElse(failed, () => thrown(cause))
   if (failure instanceof Bury) return Effect.succeed(Verdict.Bury())
   if (failure instanceof Discard) return Effect.succeed(Verdict.Delete())
   if (failure instanceof RetryAfter) return orBury(Effect.sync(() => release(failure.delay)))
-  if (failure instanceof Cause.UnknownException && law.onDefect === "bury") return Effect.succeed(Verdict.Bury())
   return delayAfter(law.retry, { id, attempt, failure }).pipe(
     Effect.flatMap(Option.match({
       onSome: (delay) => Effect.succeed(release(delay)),
@@ -118,17 +129,13 @@ const exhausted = <E, R>({ onExhausted }: Law<E, R>, found: Case<E>): Effect.Eff
 
 const orBury = <E, R>(self: Effect.Effect<Verdict, E, R>): Effect.Effect<Verdict, never, R> =>
   Effect.catchAllCause(self, (cause) =>
-    Cause.isInterrupted(cause) ? Effect.interrupt : Effect.as(
+    Effect.as(
       Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause),
       Verdict.Bury()
     ))
 
-/** The first failure of a cause; what is none, be it thrown or an interruption, as if it were one. */
-const failureOf = <E>(cause: Cause.Cause<E>): E | Cause.UnknownException =>
-  Option.getOrElse(
-    Cause.failureOption(cause),
-    () => new Cause.UnknownException(Cause.squash(cause), "The handler died")
-  )
+/** What is no failure, be it thrown or an interruption, as if it were one. */
+const thrown = (cause: Cause.Cause<unknown>) => new Cause.UnknownException(Cause.squash(cause), "The handler died")
 
 /** The verdict on what cannot be read. Given back, it comes again ever later: a newer worker may be able to read it. */
 export const judgeUndecodable = (action: UndecodableAction, { failures }: Past): Verdict => {

@@ -1,0 +1,306 @@
+/**
+ * The work on one connection, one job at a time.
+ *
+ * A job is taken, handed to its handler, and when that is done the server is told so in one write with the question for the
+ * next. While a job is held no reserve is waited in: whatever is to be said about it is heard at once. Nothing here waits in
+ * a fiber but what the user wrote, and each thing that comes calls for the next.
+ */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import { constVoid } from "effect/Function"
+import type { Buried, DeadlineSoon, JobNotFound, LeaseLost, TimedOut } from "../../BeanstalkError.ts"
+import * as Protocol from "../../BeanstalkProtocol.ts"
+import type { ReservedJob } from "../../Job.ts"
+import { certain } from "../batch.ts"
+import type { Ending, Outcome } from "../pipeline.ts"
+import type { Crew } from "./crew.ts"
+import { Event, type JobEvent } from "./events.ts"
+import type { Guest } from "./guest.ts"
+import { type Berth, type Holder, Lease } from "./lease.ts"
+import type { Failed, Sentence } from "./plan.ts"
+import { pastOf, Verdict } from "./verdict.ts"
+
+/** A job that is done with, while the server may not know. */
+export interface Done {
+  readonly lease: Lease
+  /** What has become of it once the server knows. */
+  readonly event: () => JobEvent
+}
+
+/** Whose shift it is. */
+export interface Shifter {
+  readonly isWaiting: boolean
+  startWaiting(): void
+  stopWaiting(): void
+  /** It is not needed any more. */
+  retire(): void
+}
+
+export class Shift<E, R> implements Holder {
+  readonly berth: Berth
+  /** The job at hand. */
+  lease: Lease | undefined = undefined
+  /** What the server could not be told before the connection was lost. */
+  untold: Done | undefined = undefined
+  private readonly crew: Crew<E, R>
+  private readonly guest: Guest<R>
+  private readonly lane: Shifter
+  private isConnected = true
+  private isEnding = false
+  /** Why the handler was interrupted, where it was not for the lease. */
+  private interruption: "Timeout" | "Shutdown" | undefined = undefined
+  /** What the server has been told, and has not answered yet. */
+  private telling: Done | undefined = undefined
+  private idleSince: number
+  private onEnd: () => void = constVoid
+
+  constructor(crew: Crew<E, R>, lane: Shifter, guest: Guest<R>, berth: Berth) {
+    this.crew = crew
+    this.lane = lane
+    this.guest = guest
+    this.berth = berth
+    this.idleSince = crew.heart.now()
+  }
+
+  /** Works until the connection is over, or no more jobs are to be taken, and everything said is answered. */
+  begin(onEnd: () => void): void {
+    this.onEnd = onEnd
+    this.next()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // a job
+  // -------------------------------------------------------------------------------------------------------------------
+
+  private get takes(): boolean {
+    return this.isConnected && this.crew.isTaking && !this.isEnding
+  }
+
+  private next(): void {
+    if (!this.takes) return this.endOnceAnswered()
+    if (!this.lane.isWaiting) {
+      this.lane.startWaiting()
+      this.idleSince = this.crew.heart.now()
+    }
+    const { gate } = this.crew.plan
+    if (gate === undefined) this.reserve()
+    else this.guest.host(gate, (exit) => this.pass(exit))
+  }
+
+  /** The user's gate has opened, or was given up. */
+  private pass(exit: Exit.Exit<unknown> | undefined): void {
+    if (!this.takes || exit === undefined) return this.next()
+    if (Exit.isSuccess(exit)) return this.reserve()
+    this.crew.complain("The gate of a worker died. It is tried again.", exit.cause)
+    this.close()
+    this.next()
+  }
+
+  private reserve(): void {
+    this.berth.session.submit(this.crew.nextReserve(), (outcome) => {
+      if (outcome._tag === "Success") return this.take(outcome.value)
+      this.lookAt(outcome)
+      this.next()
+    })
+  }
+
+  /** There was no job. That may be nothing, or worse. */
+  private lookAt(outcome: Exclude<Outcome<ReservedJob, TimedOut | DeadlineSoon>, { _tag: "Success" }>): void {
+    if (outcome._tag !== "Failure" || outcome.error._tag !== "TimedOut") this.close()
+    else if (this.crew.isSpare(this.idleSince)) this.lane.retire()
+  }
+
+  private take(job: ReservedJob): void {
+    const lease = new Lease(job, this.berth, this.crew.rules, this)
+    this.lease = lease
+    this.interruption = undefined
+    this.lane.stopWaiting()
+    this.crew.onHold(lease)
+    if (this.crew.plan.maxDisconnects === undefined) this.perform(lease)
+    else this.inspect(lease, this.crew.plan.maxDisconnects)
+  }
+
+  /** Buries a job that has lost its worker too often. */
+  private inspect(lease: Lease, maxDisconnects: number): void {
+    this.guest.host(lease.asked, (asked) => {
+      if (asked === undefined) return this.leaveBehind(lease)
+      if (Exit.isFailure(asked)) return this.surrender(lease, Cause.pretty(asked.cause))
+      const { disconnects } = pastOf(asked.value)
+      if (disconnects < maxDisconnects) return this.perform(lease)
+      this.execute(lease, {
+        verdict: Verdict.Bury(),
+        priority: asked.value.pri,
+        event: () => Event.CrashLoop({ tube: lease.tube, id: lease.id, disconnects })
+      })
+    })
+  }
+
+  private perform(lease: Lease): void {
+    if (this.isOutOfOurHands(lease)) return this.surrender(lease)
+    lease.startTiming()
+    this.guest.host(this.crew.plan.perform(lease), (exit) => {
+      this.crew.onRun(lease, exit)
+      if (exit === undefined) return this.leaveBehind(lease)
+      if (Exit.isFailure(exit)) return this.judge(lease, exit.cause)
+      this.finish(lease, () => Event.Completed({ tube: lease.tube, id: lease.id }))
+    })
+  }
+
+  /** The handler did not succeed: finds out what is to become of the job. */
+  private judge(lease: Lease, cause: Cause.Cause<Failed<E>>): void {
+    lease.stopTiming()
+    if (this.isOutOfOurHands(lease)) return this.surrender(lease)
+    const failure = this.interruption === "Timeout" ? tookTooLong : cause
+    this.interruption = undefined
+    this.guest.host(this.crew.plan.judge(lease, failure), (judged) => {
+      if (judged === undefined) return this.leaveBehind(lease)
+      if (this.isOutOfOurHands(lease)) return this.surrender(lease)
+      if (Exit.isSuccess(judged)) return this.execute(lease, judged.value)
+      this.surrender(lease, `nothing could be learned about it: ${Cause.pretty(judged.cause)}`)
+    })
+  }
+
+  private execute(lease: Lease, { event, priority, verdict }: Sentence): void {
+    if (verdict._tag === "Delete") return this.finish(lease, () => event(verdict))
+    lease.rest()
+    const command = verdict._tag === "Bury"
+      ? Protocol.bury(lease.id, priority)
+      : Protocol.release(lease.id, { priority, delay: verdict.delay })
+    this.berth.session.submit<void, JobNotFound | Buried>(certain(command), (outcome) => {
+      if (outcome._tag === "Success") return this.settle(lease, () => event(verdict))
+      if (outcome._tag === "Defect") return this.surrender(lease, outcome.defect.message)
+      const { error } = outcome
+      // For lack of memory a job may be buried that was released.
+      if (error._tag === "Buried") return this.settle(lease, () => event(Verdict.Bury()))
+      this.surrender(lease, `the server was told in vain what is to become of it: ${error.message}`, error)
+    })
+  }
+
+  private isOutOfOurHands(lease: Lease): boolean {
+    return lease.lost !== undefined || this.interruption === "Shutdown"
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the end of a job
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Has a job deleted. Nobody waits for the answer: the next reserve leaves in the same write. */
+  private finish(lease: Lease, event: () => JobEvent): void {
+    const done = { lease, event }
+    lease.over()
+    this.lease = undefined
+    this.telling = done
+    this.berth.session.submit(certain(Protocol.deleteJob(lease.id)), (outcome) => this.onAnswer(done, outcome))
+    this.next()
+  }
+
+  private onAnswer(done: Done, outcome: Outcome<void, JobNotFound>): void {
+    const { event, lease } = done
+    this.telling = undefined
+    if (outcome._tag === "Success") this.crew.tell(lease, event)
+    else if (outcome._tag === "Defect") this.doubt(lease, outcome.defect.message)
+    else {
+      const { error } = outcome
+      switch (error._tag) {
+        case "JobNotFound":
+          this.onLeaseLost(lease, lease.loss("it was somebody else's when it was done", error))
+          break
+        case "ConnectionLost":
+        case "ProtocolViolation":
+          this.untold = done
+          break
+        default:
+          this.doubt(lease, error.message)
+      }
+    }
+    if (!this.takes) this.endOnceAnswered()
+  }
+
+  /** Whether it is deleted is not known. */
+  private doubt(lease: Lease, reason: string): void {
+    this.crew.tell(lease, () => Event.CompletionUnknown({ tube: lease.tube, id: lease.id, reason }))
+    this.close()
+  }
+
+  /** Something else has become of it than to be deleted. */
+  private settle(lease: Lease, event: () => JobEvent): void {
+    lease.over()
+    this.crew.tell(lease, event)
+    this.lease = undefined
+    this.next()
+  }
+
+  /** It is not ours to deal with, or we cannot. If it may still be ours, it is given back as it was. */
+  private surrender(lease: Lease, reason = "it was given back", cause?: unknown): void {
+    const mayBeOurs = lease.lost === undefined
+    if (this.interruption === "Shutdown") {
+      this.crew.tell(lease, () => Event.Interrupted({ tube: lease.tube, id: lease.id, disowned: false }))
+    }
+    lease.lose(reason, cause)
+    lease.over()
+    this.lease = undefined
+    if (mayBeOurs) this.close()
+    this.next()
+  }
+
+  /** Its handler does not end, and nobody waits for it any more. */
+  private leaveBehind(lease: Lease): void {
+    this.crew.leaveBehind(lease)
+    this.surrender(lease)
+  }
+
+  onLeaseLost(lease: Lease, error: LeaseLost): void {
+    this.crew.tell(lease, () => Event.LeaseLost({ tube: lease.tube, id: lease.id, error }))
+    if (this.lease === lease && this.crew.plan.interruptsLost) this.guest.interrupt()
+  }
+
+  onTimeout(): void {
+    this.interruption ??= "Timeout"
+    this.guest.interrupt()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the end of the shift
+  // -------------------------------------------------------------------------------------------------------------------
+
+  onDisconnect({ cause, reason }: Ending): void {
+    this.isConnected = false
+    if (this.lease === undefined) this.guest.interrupt()
+    else this.lease.lose(`the connection that held it is gone: ${reason}`, cause)
+  }
+
+  /** Takes no more jobs. What it holds, and what it has said, comes first. */
+  retire(): void {
+    if (this.lease !== undefined) return
+    this.isEnding = true
+    this.guest.interrupt()
+    if (this.telling === undefined) this.close()
+  }
+
+  /** Interrupts what it does, and gives back what it holds. */
+  interrupt(): void {
+    this.isEnding = true
+    this.interruption = "Shutdown"
+    this.guest.interrupt()
+  }
+
+  /** Ends it, whatever it does. */
+  abandon(): void {
+    this.guest.disown()
+    this.close()
+  }
+
+  private close(): void {
+    this.isConnected = false
+    this.berth.session.close()
+  }
+
+  private endOnceAnswered(): void {
+    if (this.telling !== undefined) return
+    const { onEnd } = this
+    this.onEnd = constVoid
+    onEnd()
+  }
+}
+
+const tookTooLong = Cause.fail(new Cause.TimeoutException("The handler took too long"))

@@ -1,0 +1,112 @@
+/** Workers for tests: where they work, what they tell, and what their server saw. */
+import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Scripted from "./scripted.ts"
+import type { Server } from "./server.ts"
+
+// where they work -------------------------------------------------------------------------------------------------------
+
+/** What a worker logs of what a test does to it is no news. */
+const unlogged = Logger.remove(Logger.defaultLogger)
+
+/** With a server in memory, a client of it, and a time that passes by itself. */
+export const inVirtualTime = <A, E, R>(
+  test: Effect.Effect<A, E, R>,
+  options?: BeanstalkClient.Options
+) =>
+  test.pipe(
+    Effect.scoped,
+    Effect.provide(BeanstalkClient.layer(options)),
+    Effect.provide(EmbeddedServer.layer()),
+    Effect.provide(unlogged),
+    Effect.provide(VirtualClock.layer())
+  )
+
+/** With a client of this server. */
+export const onServer =
+  (server: Pick<Server, "connector">, options?: BeanstalkClient.Options) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
+    test.pipe(
+      Effect.provide(BeanstalkClient.layer(options)),
+      Effect.provide(server.connector),
+      Effect.provide(unlogged)
+    )
+
+// what they tell --------------------------------------------------------------------------------------------------------
+
+type EventOf<Tag extends Worker.Event["_tag"]> = Extract<Worker.Event, { readonly _tag: Tag }>
+
+/** What a worker has told. */
+export interface Told {
+  /** Everything so far. */
+  readonly events: ReadonlyArray<Worker.Event>
+  /** The kinds of it. */
+  readonly tags: Effect.Effect<ReadonlyArray<Worker.Event["_tag"]>>
+  /** Waits for the first event of a kind, or the n-th. */
+  readonly event: <Tag extends Worker.Event["_tag"]>(tag: Tag, n?: number) => Effect.Effect<EventOf<Tag>>
+  /** Waits for so many events of whatever kind. */
+  readonly atLeast: (n: number) => Effect.Effect<ReadonlyArray<Worker.Event>>
+}
+
+/** Listens to a worker from now on. */
+export const listenTo = (worker: Pick<Worker.Worker, "events">): Effect.Effect<Told, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const events: Array<Worker.Event> = []
+    const watchers = new Set<() => void>()
+    const hear = (event: Worker.Event) =>
+      Effect.sync(() => {
+        events.push(event)
+        for (const watcher of watchers) watcher()
+      })
+    const until = <A>(find: () => A | undefined): Effect.Effect<A> =>
+      Effect.async((resume) => {
+        const watcher = () => {
+          const found = find()
+          if (found === undefined) return
+          watchers.delete(watcher)
+          resume(Effect.succeed(found))
+        }
+        watchers.add(watcher)
+        watcher()
+        return Effect.sync(() => watchers.delete(watcher))
+      })
+    yield* Effect.forkScoped(Stream.runForEach(worker.events, hear))
+    // It hears what is told behind this turn; no job comes from a server before it.
+    yield* Scripted.turn
+    return {
+      events,
+      tags: Effect.sync(() => events.map(({ _tag }) => _tag)),
+      event: (tag, n = 1) => until(() => events.filter(Worker.Event.$is(tag))[n - 1]),
+      atLeast: (n) => until(() => events.length < n ? undefined : events)
+    }
+  })
+
+/** Starts a worker, and listens to it. See `Worker.make`. */
+export const start = <A, RT, R = never, E = never, RO = never>(
+  ...worker: Parameters<typeof Worker.make<A, RT, R, E, RO>>
+) =>
+  Effect.gen(function*() {
+    const made = yield* Worker.make(...worker)
+    return { worker: made, ...yield* listenTo(made) }
+  })
+
+// what their server saw -------------------------------------------------------------------------------------------------
+
+/** What happened to a job so far, in a word each. */
+export const historyOf = (id: Job.JobId) => Effect.map(entriesOf(id), (entries) => entries.map(({ event }) => event))
+
+/** What happened to a job so far. */
+export const entriesOf = (id: Job.JobId) =>
+  Effect.flatMap(
+    EmbeddedServer.EmbeddedServer,
+    ({ journal }) => Effect.map(journal, (entries) => entries.filter((entry) => entry.id === id))
+  )
+
+/** Waits until something happens to a job, or has happened. */
+export const happens = (id: Job.JobId, what: EmbeddedServer.JobEvent) =>
+  Effect.flatMap(
+    EmbeddedServer.EmbeddedServer,
+    ({ events }) => events.pipe(Stream.takeUntil(({ event, id: of }) => event === what && of === id), Stream.runDrain)
+  )
