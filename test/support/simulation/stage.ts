@@ -1,0 +1,162 @@
+/**
+ * The server of a simulation, and the ways to it: every way can be broken by itself, and what goes in and out is seen.
+ *
+ * It is the embedded server from inside, where nothing comes late: whoever watches hears of each job the moment it happens.
+ */
+import { BeanstalkProtocol, type Connector } from "effect-beanstalk"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
+import type * as Scope from "effect/Scope"
+import type { OnJobEvent } from "../../../src/internal/broker/queues.ts"
+import * as DirectSocket from "../../../src/internal/directSocket.ts"
+import * as Alarm from "../../../src/internal/embedded/alarm.ts"
+import { Host } from "../../../src/internal/embedded/host.ts"
+import type { Door, Line } from "../../../src/internal/embedded/line.ts"
+import * as MemorySocket from "../../../src/internal/embedded/memorySocket.ts"
+import type { Random } from "../random.ts"
+
+/** Who looks on. */
+export interface Audience {
+  readonly onJobEvent: OnJobEvent
+  /** A server begins, with no job; those of the one before are gone with it. */
+  readonly onServer: () => void
+}
+
+/** Somebody on the other side of a line. */
+export interface Party {
+  /** Somebody writes, now. What comes back is said in the server's place, if it is anything. */
+  readonly onWrite: (chunk: Uint8Array) => Uint8Array | undefined
+  /** It hears that it was given a job, by this connection. */
+  readonly onReserved: (id: string, connection: number) => void
+}
+
+class WatchedHost extends Host {
+  readonly openLines = new Set<Line>()
+  /** The number of the connection that somebody listens to now. */
+  speaking = 0
+
+  override open(door: Door): Line | undefined {
+    const line = super.open({
+      ...door,
+      deliver: (bytes) => {
+        this.speaking = line?.connection.number ?? 0
+        return door.deliver(bytes)
+      }
+    })
+    if (line !== undefined) this.openLines.add(line)
+    return line
+  }
+
+  override forget(line: Line): void {
+    this.openLines.delete(line)
+    super.forget(line)
+  }
+}
+
+export class Stage {
+  readonly now: () => number
+  private host: WatchedHost
+  private readonly random: Random
+  private readonly audience: Audience
+  private readonly onNextTick: (at: number) => void
+
+  constructor(alarm: Alarm.Alarm, random: Random, audience: Audience) {
+    this.now = alarm.now
+    this.onNextTick = alarm.set
+    this.random = random
+    this.audience = audience
+    this.host = this.begin()
+  }
+
+  private begin(): WatchedHost {
+    this.audience.onServer()
+    const host: WatchedHost = new WatchedHost({
+      identity: {
+        version: this.random.pick(["1.12", "1.13"]),
+        maxJobSize: 65_535,
+        id: Array.from({ length: 16 }, () => this.random.between(0, 15).toString(16)).join(""),
+        startedAt: this.now(),
+        pid: 0,
+        hostname: "localhost",
+        os: "a simulation",
+        platform: "memory"
+      },
+      now: this.now,
+      onNextTick: this.onNextTick,
+      onEvent: (...event) => {
+        if (this.host === host) this.audience.onJobEvent(...event)
+      }
+    })
+    return host
+  }
+
+  /** The server dies, and another takes its place, without its jobs. */
+  replace(): void {
+    const before = this.host
+    this.host = this.begin()
+    before.close()
+  }
+
+  inject(...fault: Parameters<Host["inject"]>): void {
+    this.host.inject(...fault)
+  }
+
+  heal(): void {
+    this.host.heal()
+  }
+
+  ring(): void {
+    this.host.ring()
+  }
+
+  /** The lines that are open, the oldest first. */
+  get lines(): ReadonlyArray<Line> {
+    return Array.from(this.host.openLines)
+  }
+
+  /** Does something to lines. */
+  harm(what: () => void): void {
+    this.host.act(what)
+  }
+
+  connections() {
+    return this.host.broker.connections
+  }
+
+  /** A way to whichever server there is. */
+  connectorOf(party: Party): Context.Tag.Service<Connector.Connector> {
+    return {
+      address: "the simulation",
+      socket: Effect.suspend(() => {
+        const { host } = this
+        return Effect.flatMap(MemorySocket.make(host), (socket) =>
+          // The shorter way needs no scope.
+          Effect.map(Effect.scoped(DirectSocket.writerOf(socket, constVoid)), (write) => {
+            const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
+            const see = (reply: BeanstalkProtocol.Reply) => {
+              if (reply._tag === "Reserved") party.onReserved(reply.id, host.speaking)
+            }
+            const run: typeof socket.run = (handler, options) =>
+              socket.run((bytes) => {
+                decoder.push(bytes, see)
+                return handler(bytes)
+              }, options)
+            return DirectSocket.make({ ...socket, run }, (chunk) => {
+              const answer = party.onWrite(chunk)
+              if (answer !== undefined) host.inject({ _tag: "Answer", bytes: answer })
+              write(chunk)
+            })
+          }))
+      })
+    }
+  }
+}
+
+/** A stage for as long as the scope is open. */
+export const make = (random: Random, audience: Audience): Effect.Effect<Stage, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const alarm: Alarm.Alarm = yield* Alarm.make(() => stage.ring())
+    const stage: Stage = new Stage(alarm, random, audience)
+    return stage
+  })
