@@ -181,7 +181,9 @@ export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
  * @category models
  * @since 0.1.0
  */
-export interface Options<in out A, in out E, out R = never> extends Told.Options<A, E, R> {}
+export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
+  extends Told.Options<A, E, RRetry, RExhausted, RGate>
+{}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // events
@@ -338,12 +340,12 @@ export interface Worker extends Inspectable.Inspectable {
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A, RT, R = never, E = never, RO = never>(
+export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options: Options<A, E, RO> = {}
-): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RO> =>
-  Effect.map(start(tube, handler, options), workerOf)
+  options: Options<A, E, RRetry, RExhausted, RGate> = {}
+): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate> =>
+  Effect.map(start<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options), workerOf)
 
 const workerOf = <E, R>({ crew, events }: Started<E, R>): Worker => ({
   ...Inspectable.BaseProto,
@@ -369,11 +371,11 @@ const workerOf = <E, R>({ crew, events }: Started<E, R>): Worker => ({
  * @category constructors
  * @since 0.1.0
  */
-export const run = <A, RT, R = never, E = never, RO = never>(
+export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options?: Options<A, E, RO>
-): Effect.Effect<never, WorkerStartError, BeanstalkClient | RT | R | RO> =>
+  options?: Options<A, E, RRetry, RExhausted, RGate>
+): Effect.Effect<never, WorkerStartError, BeanstalkClient | RT | R | RRetry | RExhausted | RGate> =>
   Effect.scopedWith((scope) => Effect.zipRight(Scope.extend(make(tube, handler, options), scope), Effect.never))
 
 /**
@@ -382,11 +384,11 @@ export const run = <A, RT, R = never, E = never, RO = never>(
  * @category layers
  * @since 0.1.0
  */
-export const layer = <A, RT, R = never, E = never, RO = never>(
+export const layer = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options?: Options<A, E, RO>
-): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RO, Scope.Scope>> =>
+  options?: Options<A, E, RRetry, RExhausted, RGate>
+): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RRetry | RExhausted | RGate, Scope.Scope>> =>
   Layer.scopedDiscard(make(tube, handler, options))
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -148,14 +148,14 @@ export const runOnce = <A, B, E, R, RT = never>(
  * @category constructors
  * @since 0.1.0
  */
-export const make = <A, RT, R = never, E = never, RO = never>(
+export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
-  options?: Worker.Options<A, E, RO>
+  options?: Worker.Options<A, E, RRetry, RExhausted, RGate>
 ): Effect.Effect<
   Worker.Worker,
   WorkerStartError,
-  BeanstalkClient.BeanstalkClient | Scope.Scope | RT | R | RO
+  BeanstalkClient.BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate
 > =>
   Effect.gen(function*() {
     const runtime = yield* Effect.interruptible(Effect.runtime())
@@ -238,7 +238,9 @@ export type JobEvent = Exclude<Worker.Event, { readonly _tag: "ShutdownReport" }
  * @category models
  * @since 0.1.0
  */
-export interface DrainOptions<in out A, in out E, out R = never> extends Worker.Options<A, E, R> {
+export interface DrainOptions<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
+  extends Worker.Options<A, E, RRetry, RExhausted, RGate>
+{
   /** How long, on the Clock of the program, it may take. Default: one day, which is long on a real clock. */
   readonly within?: Duration.DurationInput | undefined
 }
@@ -291,14 +293,14 @@ const listed = (parts: ReadonlyArray<string>): string =>
  * @category running
  * @since 0.1.0
  */
-export const drain = <A, RT, R = never, E = never, RO = never>(
+export const drain = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
-  { within = "1 day", ...options }: DrainOptions<A, E, RO> = {}
+  { within = "1 day", ...options }: DrainOptions<A, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<
   ReadonlyArray<JobEvent>,
   NotDrained | WorkerStartError,
-  BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer | RT | R | RO
+  BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer | RT | R | RRetry | RExhausted | RGate
 > =>
   Effect.scopedWith((scope) =>
     Effect.gen(function*() {

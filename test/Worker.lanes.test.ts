@@ -1,6 +1,6 @@
 /** How a worker begins, how many connections it has, and what it does when they are lost. */
 import { assert, describe, it } from "@effect/vitest"
-import { EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -155,6 +155,18 @@ describe("rule 6: without a server at the start", () => {
       yield* server.heal
       yield* pass("1 hour")
       assert.deepStrictEqual(yield* historyOf(id), ["put"])
+    })))
+
+  it.live("rule 6: a worker whose client is closed is closed too", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const worker = yield* Effect.provide(Worker.make(tube, () => Effect.void), BeanstalkClient.layer())
+      yield* tube.put("a")
+      yield* pass("1 second")
+      // It works on with the connection that it has, and can have no other.
+      assert.strictEqual((yield* worker.stats).outcomes.Completed, 1)
+      yield* server.inject(Fault.Cut())
+      yield* worker.await
     })))
 
   it.live("rule 6: a worker that is told to is there when its server is", () =>

@@ -11,6 +11,10 @@ import type * as Scope from "effect/Scope"
 
 class Database extends Context.Tag("test/Database")<Database, { readonly save: Effect.Effect<void> }>() {}
 
+class Clerk extends Context.Tag("test/Clerk")<Clerk, string>() {}
+
+class Calendar extends Context.Tag("test/Calendar")<Calendar, string>() {}
+
 class Refused extends Data.TaggedError("Refused")<{ readonly by: string }> {}
 
 class Moved extends Data.TaggedError("Moved") {}
@@ -77,6 +81,18 @@ describe("the types of a worker", () => {
     })
     expectTypeOf(gated).toEqualTypeOf<
       Effect.Effect<never, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Database>
+    >()
+    const manifold = Worker.run(tube, refuses, {
+      gate: Database,
+      onExhausted: () => Clerk,
+      retry: Schedule.mapEffect(Schedule.recurs(3), () => Calendar)
+    })
+    expectTypeOf(manifold).toEqualTypeOf<
+      Effect.Effect<
+        never,
+        BeanstalkError.WorkerStartError,
+        BeanstalkClient.BeanstalkClient | Database | Clerk | Calendar
+      >
     >()
     const layer = Worker.layer(tube, scoped)
     expectTypeOf(layer).toEqualTypeOf<

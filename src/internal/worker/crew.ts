@@ -1,5 +1,5 @@
 /** The lanes of a worker: as many as there is work for, and an end that leaves nothing behind. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -160,6 +160,9 @@ export class Crew<E, R> {
 
   onConnectFailed(error: ConnectFailed): void {
     Deferred.unsafeDone(this.attempted, error)
+    if (error.reason !== "Closed" || this.isClosing) return
+    this.complain("The client of a worker is closed, and so is the worker.", Cause.fail(error))
+    this.fork(this.shutdown)
   }
 
   onHold(lease: Lease): void {

@@ -17,7 +17,8 @@ export interface Exhausted<out A, out E> extends Case<E> {
   readonly payload: A
 }
 
-export interface Options<in out A, in out E, out R = never> {
+/** The services that a Schedule, an Effect and a gate need may be different ones. */
+export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never> {
   /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
   readonly concurrency?: number | undefined
   /**
@@ -29,7 +30,7 @@ export interface Options<in out A, in out E, out R = never> {
    *
    * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
    */
-  readonly retry?: Schedule.Schedule<unknown, Failure<E>, R> | undefined
+  readonly retry?: Schedule.Schedule<unknown, Failure<E>, RRetry> | undefined
   /**
    * What is done with a job whose `retry` is done. An Effect does what is to be done in place of burying, and the job is
    * deleted then; if it fails, the job is buried. Default: `"bury"`.
@@ -37,7 +38,7 @@ export interface Options<in out A, in out E, out R = never> {
   readonly onExhausted?:
     | "bury"
     | "delete"
-    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
+    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, RExhausted>)
     | undefined
   /** What is done with a job whose handler died. To retry a bug does not mend it. Default: `"bury"`. */
   readonly onDefect?: "bury" | "retry" | undefined
@@ -61,7 +62,7 @@ export interface Options<in out A, in out E, out R = never> {
    */
   readonly maxDisconnects?: number | undefined
   /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
-  readonly gate?: Effect.Effect<unknown, never, R> | undefined
+  readonly gate?: Effect.Effect<unknown, never, RGate> | undefined
   /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined
   /** How long a connection that waits besides another stays open. Default: 30 seconds. */
@@ -100,7 +101,7 @@ const defaultTtr = Duration.seconds(60)
 const longestSlice = 24 * 60 * 60 * 1000
 
 /** Throws `InvalidArgument`, as all that checks arguments. */
-export const check = <A, E, R>(options: Options<A, E, R>, ttr: Duration.DurationInput = defaultTtr) => {
+export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.DurationInput = defaultTtr) => {
   const { concurrency = 1, heartbeat = true, maxDisconnects } = options
   const seconds = Argument.timeToRun("work", ttr)
   const least = heartbeat ? 3 : 2

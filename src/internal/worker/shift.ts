@@ -172,6 +172,7 @@ export class Shift<E, R> implements Holder {
       const { error } = outcome
       // For lack of memory a job may be buried that was released.
       if (error._tag === "Buried") return this.settle(lease, () => event(Verdict.Bury()))
+      if (error._tag === "JobNotFound") lease.lose("it was somebody else's when it was to be dealt with", error)
       this.surrender(lease, `the server was told in vain what is to become of it: ${error.message}`, error)
     })
   }

@@ -34,7 +34,7 @@ export interface Started<E, R> {
 export const start = <A, RT, R, E, RO>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: RunningJob) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options: Options<A, E, RO>
+  options: Options<A, E, RO, RO, RO>
 ): Effect.Effect<
   Started<E, RT | R | RO>,
   WorkerStartError,
@@ -108,7 +108,7 @@ const performing = <A, RT extends R, R, E, RO>(
   { decode, decodeWithSender, name }: Tube<A, RT>,
   address: string,
   handle: Plan.Handle<A, E, R>,
-  { spans, traceParent = "link" }: Options<A, E, RO>
+  { spans, traceParent = "link" }: Options<A, E, RO, RO, RO>
 ): Effect.Effect<Spans.Spans<E, R>> =>
   spans === true
     ? Spans.make({ tube: name, address, traceParent, decode: decodeWithSender, handle })
@@ -118,7 +118,7 @@ const measured = <A, E, R>(
   tube: TubeName,
   { now }: Heart,
   fork: (effect: Effect.Effect<void>) => void,
-  { metrics }: Options<A, E, R>
+  { metrics }: Options<A, E, R, R, R>
 ): Effect.Effect<Monitor.Monitor> =>
   metrics === true
     ? Effect.map(
