@@ -99,10 +99,9 @@ describe("R5: a worker that is interrupted after any number of steps", () => {
           yield* tube.put("one")
           yield* tube.put("two")
           const last = yield* tube.put("three")
-          const working = Effect.raceFirst(
-            Worker.run(tube, () => handler, options),
-            Effect.zipRight(at === "reserved" ? Effect.void : happens(last, at), busy)
-          )
+          const stepsBeyond = Effect.zipRight(at === "reserved" ? Effect.void : happens(last, at), busy)
+          // A race that is interrupted while it begins may never end.
+          const working = Effect.zipRight(Effect.fork(stepsBeyond), Worker.run(tube, () => handler, options))
           const { all, fiber } = yield* inSteps(working, k, () => fiber.unsafeInterruptAsFork(FiberId.none))
           assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
           yield* leavesNothing(all, `interrupted before step ${k}`)
