@@ -34,6 +34,11 @@ export class JobScope implements Scope.Scope {
     return pipeArguments(this, arguments)
   }
 
+  /** To fork into a scope, Effect looks into it instead of asking it. */
+  get state(): unknown {
+    return Reflect.get(this.made, "state")
+  }
+
   private get made(): Scope.CloseableScope {
     return this.scope ??= Effect.runSync(Scope.make())
   }
