@@ -46,6 +46,9 @@ export interface SessionOptions
   readonly onEnd: (ending: Ending) => void
 }
 
+/** What is to be done later in this tick. `queueMicrotask` makes an async resource of each, which takes longer than the task. */
+const microtask = Promise.resolve()
+
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
 export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
@@ -67,7 +70,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
       if (flushing || !opened) return
       flushing = true
       // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
-      queueMicrotask(flush)
+      void microtask.then(flush)
     },
     onDeadline: () => {
       if (pipeline.deadline() < watchedFor) nearer.unsafeOpen()

@@ -141,9 +141,9 @@ export class Crew<E, R> {
     return this.waiting > (besides.isWaiting ? 1 : 0)
   }
 
-  /** Whether a lane that has waited since then may go. */
-  isSpare(since: number): boolean {
-    return this.waiting > 1 && this.heart.now() - since >= this.options.idleLaneTimeout * 0.9
+  /** Whether a lane that has waited for so many seconds may go. */
+  isSpare(idle: number): boolean {
+    return this.waiting > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
   }
 
   nextReserve(): Protocol.Command<ReservedJob, DeadlineSoon | TimedOut> {

@@ -29,7 +29,6 @@ export interface Done {
 
 /** Whose shift it is. */
 export interface Shifter {
-  readonly isWaiting: boolean
   startWaiting(): void
   stopWaiting(): void
   /** It is not needed any more. */
@@ -51,7 +50,8 @@ export class Shift<E, R> implements Holder {
   private interruption: "Timeout" | "Shutdown" | undefined = undefined
   /** What the server has been told, and has not answered yet. */
   private telling: Done | undefined = undefined
-  private idleSince: number
+  /** For how many seconds it has asked in vain. */
+  private idle = 0
   private onEnd: () => void = constVoid
 
   constructor(crew: Crew<E, R>, lane: Shifter, guest: Guest<R>, berth: Berth) {
@@ -59,7 +59,6 @@ export class Shift<E, R> implements Holder {
     this.lane = lane
     this.guest = guest
     this.berth = berth
-    this.idleSince = crew.heart.now()
   }
 
   /** Works until the connection is over, or no more jobs are to be taken, and everything said is answered. */
@@ -78,10 +77,7 @@ export class Shift<E, R> implements Holder {
 
   private next(): void {
     if (!this.takes) return this.endOnceAnswered()
-    if (!this.lane.isWaiting) {
-      this.lane.startWaiting()
-      this.idleSince = this.crew.heart.now()
-    }
+    this.lane.startWaiting()
     const { gate } = this.crew.plan
     if (gate === undefined) this.reserve()
     else this.guest.host(gate, (exit) => this.pass(exit))
@@ -97,8 +93,10 @@ export class Shift<E, R> implements Holder {
   }
 
   private reserve(): void {
-    this.berth.session.submit(this.crew.nextReserve(), (outcome) => {
+    const reserve = this.crew.nextReserve()
+    this.berth.session.submit(reserve, (outcome) => {
       if (outcome._tag === "Success") return this.take(outcome.value)
+      this.idle += reserve.waits
       this.lookAt(outcome)
       this.next()
     })
@@ -107,12 +105,13 @@ export class Shift<E, R> implements Holder {
   /** There was no job. That may be nothing, or worse. */
   private lookAt(outcome: Exclude<Outcome<ReservedJob, TimedOut | DeadlineSoon>, { _tag: "Success" }>): void {
     if (outcome._tag !== "Failure" || outcome.error._tag !== "TimedOut") this.close()
-    else if (this.crew.isSpare(this.idleSince)) this.lane.retire()
+    else if (this.crew.isSpare(this.idle)) this.lane.retire()
   }
 
   private take(job: ReservedJob): void {
     const lease = new Lease(job, this.berth, this.crew.rules, this)
     this.lease = lease
+    this.idle = 0
     this.interruption = undefined
     this.lane.stopWaiting()
     this.crew.onHold(lease)
