@@ -264,7 +264,8 @@ describe("rule 2: a lease ends", () => {
       yield* peer.say(reply.touched)
       // The next is due by then, and never answered.
       yield* peer.expect("touch 1\r\n")
-      assert.strictEqual((yield* lossOf(told)).at, 80_000)
+      // A little earlier: whoever is woken may be late.
+      assert.closeTo((yield* lossOf(told)).at, 80_000, 2)
     }))
   )
 

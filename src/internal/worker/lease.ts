@@ -27,6 +27,8 @@ export interface LeaseRules {
   readonly heart: Heart
   /** Whether jobs are touched. Otherwise their handlers are interrupted a second before their time is up. */
   readonly heartbeat: boolean
+  /** What the tube's jobs have for their time to run, in milliseconds. */
+  readonly ttr: number
   /** How long a handler may take, in milliseconds. */
   readonly timeout: number
   /** A touch is so many milliseconds late. */
@@ -48,6 +50,9 @@ const learnsAfter = 300
 
 /** Behind an answer that was none, it is asked again so much later: twice, and the shortest lease is still held. */
 const asksAgainAfter = 300
+
+/** So late, in milliseconds, one may be woken on a clock that counts them: a lease ends so much earlier. */
+const lateness = 2
 
 /** Touches that are due within so many milliseconds go together. */
 const slot = 100
@@ -226,14 +231,16 @@ export class Lease implements Appointment {
 
   /** When the lease ends, and when something must be done about it. */
   private reckon(): void {
-    if (this.stats === undefined) return
-    const ttr = this.stats.ttr * 1000
-    this.endsAt = this.since + ttr
+    const { begunAt, since, stats } = this
+    // As long as the server does not say, it has what the tube's jobs have, and the round trip is anybody's guess.
+    const ttr = stats === undefined ? this.rules.ttr : stats.ttr * 1000
+    const begun = stats === undefined ? Math.max(since, begunAt) : since
+    this.endsAt = begun + ttr - lateness
     if (this.rules.heartbeat) {
-      const due = this.since + beat(ttr, this.berth.roundTrip)
+      const due = begun + beat(ttr, this.berth.roundTrip)
       this.touchesAt = due - due % slot
     } else if (this.isTimed) {
-      this.touchesAt = this.since + Math.max(ttr - 1000, ttr / 2)
+      this.touchesAt = begun + Math.max(ttr - 1000, ttr / 2)
     }
   }
 

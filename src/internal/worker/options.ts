@@ -126,7 +126,7 @@ export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.Du
   const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
   return {
     concurrency: Argument.positive("work", "concurrency", concurrency),
-    rules: { heartbeat, timeout },
+    rules: { heartbeat, timeout, ttr: seconds * 1000 },
     maxDisconnects: maxDisconnects === undefined
       ? undefined
       : Argument.positive("work", "maxDisconnects", maxDisconnects),

@@ -297,6 +297,8 @@ export class Shift<E, R> implements Holder {
 
   private endOnceAnswered(): void {
     if (this.telling !== undefined) return
+    // A job may be behind the last answer: it must not come to somebody who has gone.
+    this.close()
     const { onEnd } = this
     this.onEnd = constVoid
     onEnd()

@@ -141,7 +141,7 @@ export class Faults {
     const answers: Array<string> = []
     let isRefused = false
     for (let index = 0; index < lines.length - 1; index += 1) {
-      const [command = "", argument = ""] = lines[index]!.split(" ")
+      const [command] = lines[index]!.split(" ")
       switch (command) {
         case "put":
           index += 1
@@ -157,8 +157,8 @@ export class Faults {
           answers.push(this.options.random.pick(["NOT_FOUND", "OUT_OF_MEMORY", "INTERNAL_ERROR"]))
           break
         case "use":
-          answers.push(`USING ${argument}`)
-          break
+          // What is not carried out must not be needed by what comes later.
+          return undefined
         case "reserve-with-timeout":
           answers.push("TIMED_OUT")
           break

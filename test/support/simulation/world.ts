@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as EffectRandom from "effect/Random"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Random } from "../random.ts"
@@ -191,17 +192,25 @@ class Held {
   private readonly books: Books
   private readonly counts = new Map<string, number>()
   private readonly reservations = new Map<string, Reservation>()
+  private readonly begun = new WeakSet<Reservation>()
 
   constructor(books: Books) {
     this.books = books
   }
 
+  /** What comes to a connection that is being closed is seen here, but by no worker. */
   get left(): ReadonlyArray<string> {
-    return Array.from(this.counts.keys())
+    return Array.from(this.counts.keys()).filter((id) => {
+      const reservation = this.reservations.get(id)
+      return reservation !== undefined && this.begun.has(reservation)
+    })
   }
 
+  /** A handler asks when it begins. */
   reservationOf(id: string): Reservation | undefined {
-    return this.reservations.get(id)
+    const reservation = this.reservations.get(id)
+    if (reservation !== undefined) this.begun.add(reservation)
+    return reservation
   }
 
   begin(id: string, connection: number): void {
@@ -262,7 +271,8 @@ const worker = (world: World) =>
       BeanstalkClient.BeanstalkClient,
       client
     )
-    const listening = yield* Effect.fork(Stream.runForEach(made.events, (event) =>
+    // A fiber that is run like that listens before anything is told.
+    const listening = Runtime.runFork(yield* Effect.runtime<never>())(Stream.runForEach(made.events, (event) =>
       Effect.sync(() => {
         world.outcomes[event._tag] = (world.outcomes[event._tag] ?? 0) + 1
         if (event._tag !== "ShutdownReport") held.end(event.id)
@@ -273,7 +283,9 @@ const worker = (world: World) =>
       books.accuse(`a shutdown took ${Duration.format(report.duration)}, and was to take ${shutdownTimeout} ms`)
     }
     yield* Fiber.join(listening)
-    for (const id of held.left) books.accuse(`nobody has said what became of job id ${id}`)
+    for (const id of held.left) {
+      books.accuse(`nobody has said what became of job id ${id}`)
+    }
   })
 
 /** The life of a worker, which may rest in between. */
