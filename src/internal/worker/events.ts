@@ -49,18 +49,6 @@ export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
 /** The ways in which a reservation can end. */
 export type Outcome = JobEvent["_tag"]
 
-export const outcomes = [
-  "Completed",
-  "Retried",
-  "Buried",
-  "Discarded",
-  "Interrupted",
-  "LeaseLost",
-  "Undecodable",
-  "CrashLoop",
-  "CompletionUnknown"
-] as const satisfies ReadonlyArray<Outcome>
-
 /** How many events wait for somebody who is slow to hear them, before the oldest are forgotten. */
 const patience = 16_384
 
@@ -69,14 +57,10 @@ interface Listener {
   readonly end: () => void
 }
 
-/** Who listens. While nobody does, an event costs nothing. */
+/** Who listens, and is told at once, in the fiber or callback in which it happens. */
 export class Events {
   private readonly listeners = new Set<Listener>()
   private isOver = false
-
-  get isHeard(): boolean {
-    return this.listeners.size > 0
-  }
 
   tell(event: Event): void {
     for (const { hear } of this.listeners) hear(event)
