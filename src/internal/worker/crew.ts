@@ -190,6 +190,12 @@ export class Crew<E, R> {
     this.options.events.tell(event)
   }
 
+  /** It was to be deleted, and nobody knows whether it is. */
+  doubt(lease: Lease, reason: string): void {
+    const { id, tube } = lease
+    this.tell(lease, () => Event.CompletionUnknown({ tube, id, reason }))
+  }
+
   /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
   leaveBehind(lease: Lease): void {
     const { id, tube } = lease
