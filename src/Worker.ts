@@ -27,7 +27,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import type * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
@@ -35,7 +34,7 @@ import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.
 import * as Events from "./internal/worker/events.ts"
 import * as Jobs from "./internal/worker/jobs.ts"
 import * as Measured from "./internal/worker/metrics.ts"
-import type * as Told from "./internal/worker/options.ts"
+import type * as Settings from "./internal/worker/options.ts"
 import { start, type Started } from "./internal/worker/start.ts"
 import * as Verdict from "./internal/worker/verdict.ts"
 import type { JobId, TubeName } from "./Job.ts"
@@ -169,7 +168,7 @@ export type Failure<E> = Verdict.Failure<E>
  * @category models
  * @since 0.1.0
  */
-export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
+export interface Exhausted<out A, out E> extends Settings.Exhausted<A, E> {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // options
@@ -182,7 +181,7 @@ export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
  * @since 0.1.0
  */
 export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
-  extends Told.Options<A, E, RRetry, RExhausted, RGate>
+  extends Settings.Options<A, E, RRetry, RExhausted, RGate>
 {}
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -245,30 +244,7 @@ export interface ShutdownReport extends Events.ShutdownReport {}
  * @category metrics
  * @since 0.1.0
  */
-export interface Metrics {
-  /**
-   * `beanstalk.worker.jobs`, a counter: the jobs dealt with, tagged with what has become of them as `beanstalk.outcome`. A
-   * `LeaseLost` among them is worth an alarm: somebody else may have run that job as well.
-   */
-  readonly jobs: Readonly<Record<Outcome, Metric.Metric.Counter<number>>>
-  /** `messaging.process.duration`, a histogram in seconds: how long it took to read and handle a job, where that succeeded … */
-  readonly duration: Metric.Metric.Histogram<number>
-  /** … and where it failed, tagged with the `error.type`: the `_tag` of the failure, `"defect"`, or `"interrupt"`. */
-  readonly failedDuration: (errorType: string) => Metric.Metric.Histogram<number>
-  /**
-   * `beanstalk.worker.wait`, a histogram in seconds: how long jobs were ready before their first run.
-   *
-   * It is a sample: to know it takes a question to the server, so at most one job in 100 ms is asked of each worker. The server
-   * knows whole seconds, so that 0 means less than one. Later runs do not count: nobody knows since when those jobs were ready.
-   */
-  readonly wait: Metric.Metric.Histogram<number>
-  /** `beanstalk.worker.heartbeat.lateness`, a histogram in seconds: how much too late jobs were touched. */
-  readonly lateness: Metric.Metric.Histogram<number>
-  /** `beanstalk.worker.active_jobs`, a gauge: the jobs that are being dealt with. */
-  readonly held: Metric.Metric.Gauge<number>
-  /** `beanstalk.worker.lanes`, a gauge: the connections, those that are being opened included. */
-  readonly lanes: Metric.Metric.Gauge<number>
-}
+export interface Metrics extends Measured.Metrics {}
 
 /**
  * The metrics of a tube.
