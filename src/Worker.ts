@@ -80,7 +80,8 @@ export interface RunStats {
 }
 
 /**
- * The job that a handler works on. It is there while the handler runs; later, everything fails with `LeaseLost`.
+ * The job that a handler works on. It is there while the handler runs; later, whatever would ask the server fails with
+ * `LeaseLost`.
  *
  * @category models
  * @since 0.1.0
@@ -103,7 +104,7 @@ export interface Job extends Inspectable.Inspectable {
 }
 
 /**
- * What a handler fails with to have its job buried, whatever `retry` says.
+ * What a handler fails with to have its job buried, whatever `retry` says. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -117,7 +118,7 @@ export const Bury = Verdict.Bury
 export type Bury = Verdict.Bury
 
 /**
- * What a handler fails with to have its job deleted: there is no sense in doing it.
+ * What a handler fails with to have its job deleted: there is no sense in doing it. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -132,7 +133,7 @@ export type Discard = Verdict.Discard
 
 /**
  * What a handler fails with to have its job run again after this delay, whatever `retry` says. Whole seconds, rounded up, one
- * at least. The server counts it as a failure, so it spends an attempt of `retry`.
+ * at least. The server counts it as a failure, so it spends an attempt of `retry`. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -199,8 +200,8 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
  * - `LeaseLost`: the job was not ours any more while its handler ran, or when it was to be dealt with.
  * - `Undecodable`: the body was not what the tube holds. The handler did not run.
  * - `CrashLoop`: the worker of the job was gone too often. It is buried; the handler did not run.
- * - `CompletionUnknown`: the handler succeeded, but the connection was lost before the job was surely deleted. It may be run
- *   again.
+ * - `CompletionUnknown`: the job was to be deleted, as a rule because its handler succeeded, but the connection was lost before
+ *   it surely was. It may be run again.
  * - `ShutdownReport`: what the shutdown did; the last event.
  *
  * @category events
@@ -271,7 +272,7 @@ export const metrics = (tube: string): Metrics => Measured.metrics(tube)
  * @since 0.1.0
  */
 export interface Stats {
-  /** Its connections, those that are being opened included. */
+  /** Its lanes, which are its connections, those that are being opened included. */
   readonly lanes: number
   /** Its connections that wait for a job, or are being opened. */
   readonly waiting: number
@@ -295,23 +296,30 @@ export interface Worker extends Inspectable.Inspectable {
    * to hear, the oldest of more than 16,384 events are forgotten.
    */
   readonly events: Stream.Stream<Event>
+  /** What it does at this moment. Nobody is asked for it. */
   readonly stats: Effect.Effect<Stats>
-  /** Takes no more jobs. Handlers that run go on. */
+  /** Takes no more jobs, and does not wait for handlers, which go on. Connections without a job close. */
   readonly quiet: Effect.Effect<void>
-  /** Takes jobs again. */
+  /** Takes jobs again, unless it is shut down. */
   readonly resume: Effect.Effect<void>
   /** Ends it, as the end of its scope does, and tells how it went. It goes on if whoever waits for it is interrupted. */
   readonly shutdown: Effect.Effect<ShutdownReport>
-  /** Waits until it is closed. */
+  /** Waits until it is closed, by whoever, and tells how that went. */
   readonly await: Effect.Effect<ShutdownReport>
 }
 
 /**
  * Starts a worker, which is shut down with the Scope.
  *
- * The handler's own `Scope` is closed when it ends, before its job is deleted. Fails with `WorkerStartError` for options that
- * cannot be, for a tube whose `ttr` is less than 3 seconds (2 without heartbeat), and, with `onFirstConnect: "fail"`, if
- * there is no server.
+ * The handler's own `Scope` is closed when it ends, before its job is deleted.
+ *
+ * Fails with `WorkerStartError` for options that cannot be, for a tube whose `ttr` is less than 3 seconds (2 without
+ * heartbeat), and, with `onFirstConnect: "fail"`, if there is no server. Without heartbeat, a `timeout` that is longer than
+ * the tube's `ttr` less one second cannot be either. Once it is started a worker does not fail; when its client is closed, it is
+ * shut down.
+ *
+ * The client must be one of `BeanstalkClient.make` or a layer of it, and not one of your own: a worker opens connections of its
+ * own through it, and dies at the start if it cannot.
  *
  * @category constructors
  * @since 0.1.0
@@ -403,7 +411,7 @@ export interface Reservation<out A> extends Job {
  *
  * A job is reserved when the Stream is asked for one, on a connection of its own, which heals. It is touched until it is
  * deleted, released or buried; before that no other is reserved. If the Stream ends first, it is given back as it was.
- * Bodies that are not what the tube holds are dealt with as a worker does.
+ * Bodies that are not what the tube holds are dealt with as a worker does, and it fails as {@link make} does.
  *
  * **Example** (until a job says stop)
  *
