@@ -127,12 +127,10 @@ export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.Du
   if (slice > longestSlice) refuse("reserveSlice", "must be a day at most")
   const idleLaneTimeout = patience("idleLaneTimeout", options.idleLaneTimeout) ?? 30_000
   const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
+  if (maxDisconnects !== undefined) Argument.positive("work", "maxDisconnects", maxDisconnects)
   return {
     concurrency: Argument.positive("work", "concurrency", concurrency),
     rules: { heartbeat, timeout, ttr: seconds * 1000 },
-    maxDisconnects: maxDisconnects === undefined
-      ? undefined
-      : Argument.positive("work", "maxDisconnects", maxDisconnects),
     slices: slices(slice),
     spareSlices: slices(Math.min(slice, idleLaneTimeout)),
     idleLaneTimeout,

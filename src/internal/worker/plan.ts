@@ -8,8 +8,8 @@ import type { ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
 import type { Lease } from "./lease.ts"
+import type { Exhausted } from "./options.ts"
 import {
-  type Case,
   type Failure,
   judge,
   judgeUndecodable,
@@ -55,7 +55,7 @@ export interface PlanOptions<A, E, R>
   readonly onExhausted:
     | "bury"
     | "delete"
-    | ((exhausted: Case<E> & { readonly tube: TubeName; readonly payload: A }) => Effect.Effect<unknown, unknown, R>)
+    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
   readonly decode: (job: ReservedJob) => Effect.Effect<A, PayloadError, R>
   readonly onUndecodable: UndecodableAction
 }

@@ -42,10 +42,7 @@ export const start = <A, RT, R, E, RO>(
 > =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const checked = Argument.checked(() => check(options, tube.defaults.ttr))
-      if (checked instanceof InvalidArgument) {
-        return yield* new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
-      }
+      const checked = yield* checkedFor(tube, options)
       const clock = yield* Effect.clock
       const runtime = yield* apart<RT | R | RO>()
       const events = new Events()
@@ -59,18 +56,7 @@ export const start = <A, RT, R, E, RO>(
         ...checked,
         tube: tube.name,
         source,
-        plan: Plan.make<A, E, RT | R | RO>({
-          tube: tube.name,
-          decode: tube.decode,
-          perform: spans.perform,
-          retry: options.retry ?? defaultRetry,
-          onDefect: options.onDefect ?? "bury",
-          onExhausted: options.onExhausted ?? "bury",
-          onUndecodable: options.onUndecodable ?? "bury",
-          gate: options.gate,
-          maxDisconnects: checked.maxDisconnects,
-          interruptsLost: options.onLeaseLost !== "continue"
-        }),
+        plan: planOf<A, RT, E, RT | R | RO>(tube, spans.perform, options),
         runtime,
         heart,
         events,
@@ -91,6 +77,31 @@ export const start = <A, RT, R, E, RO>(
       return { crew, events }
     })
   )
+
+const checkedFor = <A, RT, E, R>({ defaults, name }: Tube<A, RT>, options: Options<A, E, R, R, R>) => {
+  const checked = Argument.checked(() => check(options, defaults.ttr))
+  return checked instanceof InvalidArgument
+    ? new WorkerStartError({ tube: name, subject: checked.argument, reason: checked.reason })
+    : Effect.succeed(checked)
+}
+
+const planOf = <A, RT extends R, E, R>(
+  { decode, name }: Tube<A, RT>,
+  perform: Plan.Plan<E, R>["perform"],
+  options: Options<A, E, R, R, R>
+): Plan.Plan<E, R> =>
+  Plan.make({
+    tube: name,
+    decode,
+    perform,
+    retry: options.retry ?? defaultRetry,
+    onDefect: options.onDefect ?? "bury",
+    onExhausted: options.onExhausted ?? "bury",
+    onUndecodable: options.onUndecodable ?? "bury",
+    gate: options.gate,
+    maxDisconnects: options.maxDisconnects,
+    interruptsLost: options.onLeaseLost !== "continue"
+  })
 
 /**
  * What runs in it can be interrupted, wherever the worker was started, and is no part of the span in which it was: that is
