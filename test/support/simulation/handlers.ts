@@ -58,7 +58,7 @@ class Refused extends Error {
   readonly _tag = "Refused"
 }
 
-const sleep = (milliseconds: number) => Clock.sleep(Duration.millis(milliseconds))
+export const sleep = (milliseconds: number) => Clock.sleep(Duration.millis(milliseconds))
 
 export interface HandlerOptions {
   readonly random: Random

@@ -52,7 +52,7 @@ const fewDisconnects = 3
 
 const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: "3 seconds" })
 
-const sleep = (milliseconds: number) => Clock.sleep(Duration.millis(milliseconds))
+const { sleep } = Handlers
 
 export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> =>
   Effect.gen(function*() {
