@@ -67,6 +67,7 @@ export interface Defaults extends Protocol.JobOptions {}
  * @since 0.1.0
  */
 export interface JsonOptions<A, I, R> extends Defaults {
+  /** What the payloads are, and how they are expressed in JSON. */
   readonly payload: Schema.Schema<A, I, R>
   /**
    * Whether a job carries the span that it was put from to whoever works it off. Default: `false`.
@@ -244,7 +245,7 @@ export const make = <A, I, R = never>(
     : buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.parseJson(payload), Payload.text))
 
 /**
- * A tube whose bodies are UTF-8 text, as it is, or as a Schema makes it.
+ * A tube whose bodies are UTF-8 text, as it is, or as a Schema makes it. Throws as {@link make} does.
  *
  * @category constructors
  * @since 0.1.0
@@ -264,7 +265,7 @@ export function text<A, R>(
 }
 
 /**
- * A tube whose bodies are bytes, as they are, or as a Schema makes them.
+ * A tube whose bodies are bytes, as they are, or as a Schema makes them. Throws as {@link make} does.
  *
  * **Example** (MessagePack)
  *

@@ -27,7 +27,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import type * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
@@ -35,7 +34,7 @@ import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.
 import * as Events from "./internal/worker/events.ts"
 import * as Jobs from "./internal/worker/jobs.ts"
 import * as Measured from "./internal/worker/metrics.ts"
-import type * as Told from "./internal/worker/options.ts"
+import type * as Settings from "./internal/worker/options.ts"
 import { start, type Started } from "./internal/worker/start.ts"
 import * as Verdict from "./internal/worker/verdict.ts"
 import type { JobId, TubeName } from "./Job.ts"
@@ -81,7 +80,8 @@ export interface RunStats {
 }
 
 /**
- * The job that a handler works on. It is there while the handler runs; later, everything fails with `LeaseLost`.
+ * The job that a handler works on. It is there while the handler runs; later, whatever would ask the server fails with
+ * `LeaseLost`.
  *
  * @category models
  * @since 0.1.0
@@ -104,7 +104,7 @@ export interface Job extends Inspectable.Inspectable {
 }
 
 /**
- * What a handler fails with to have its job buried, whatever `retry` says.
+ * What a handler fails with to have its job buried, whatever `retry` says. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -118,7 +118,7 @@ export const Bury = Verdict.Bury
 export type Bury = Verdict.Bury
 
 /**
- * What a handler fails with to have its job deleted: there is no sense in doing it.
+ * What a handler fails with to have its job deleted: there is no sense in doing it. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -133,7 +133,7 @@ export type Discard = Verdict.Discard
 
 /**
  * What a handler fails with to have its job run again after this delay, whatever `retry` says. Whole seconds, rounded up, one
- * at least. The server counts it as a failure, so it spends an attempt of `retry`.
+ * at least. The server counts it as a failure, so it spends an attempt of `retry`. A `reason` is its message.
  *
  * @category verdicts
  * @since 0.1.0
@@ -169,7 +169,7 @@ export type Failure<E> = Verdict.Failure<E>
  * @category models
  * @since 0.1.0
  */
-export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
+export interface Exhausted<out A, out E> extends Settings.Exhausted<A, E> {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // options
@@ -182,7 +182,7 @@ export interface Exhausted<out A, out E> extends Told.Exhausted<A, E> {}
  * @since 0.1.0
  */
 export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
-  extends Told.Options<A, E, RRetry, RExhausted, RGate>
+  extends Settings.Options<A, E, RRetry, RExhausted, RGate>
 {}
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -200,8 +200,8 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
  * - `LeaseLost`: the job was not ours any more while its handler ran, or when it was to be dealt with.
  * - `Undecodable`: the body was not what the tube holds. The handler did not run.
  * - `CrashLoop`: the worker of the job was gone too often. It is buried; the handler did not run.
- * - `CompletionUnknown`: the handler succeeded, but the connection was lost before the job was surely deleted. It may be run
- *   again.
+ * - `CompletionUnknown`: the job was to be deleted, as a rule because its handler succeeded, but the connection was lost before
+ *   it surely was. It may be run again.
  * - `ShutdownReport`: what the shutdown did; the last event.
  *
  * @category events
@@ -245,30 +245,7 @@ export interface ShutdownReport extends Events.ShutdownReport {}
  * @category metrics
  * @since 0.1.0
  */
-export interface Metrics {
-  /**
-   * `beanstalk.worker.jobs`, a counter: the jobs dealt with, tagged with what has become of them as `beanstalk.outcome`. A
-   * `LeaseLost` among them is worth an alarm: somebody else may have run that job as well.
-   */
-  readonly jobs: Readonly<Record<Outcome, Metric.Metric.Counter<number>>>
-  /** `messaging.process.duration`, a histogram in seconds: how long it took to read and handle a job, where that succeeded … */
-  readonly duration: Metric.Metric.Histogram<number>
-  /** … and where it failed, tagged with the `error.type`: the `_tag` of the failure, `"defect"`, or `"interrupt"`. */
-  readonly failedDuration: (errorType: string) => Metric.Metric.Histogram<number>
-  /**
-   * `beanstalk.worker.wait`, a histogram in seconds: how long jobs were ready before their first run.
-   *
-   * It is a sample: to know it takes a question to the server, so at most one job in 100 ms is asked of each worker. The server
-   * knows whole seconds, so that 0 means less than one. Later runs do not count: nobody knows since when those jobs were ready.
-   */
-  readonly wait: Metric.Metric.Histogram<number>
-  /** `beanstalk.worker.heartbeat.lateness`, a histogram in seconds: how much too late jobs were touched. */
-  readonly lateness: Metric.Metric.Histogram<number>
-  /** `beanstalk.worker.active_jobs`, a gauge: the jobs that are being dealt with. */
-  readonly held: Metric.Metric.Gauge<number>
-  /** `beanstalk.worker.lanes`, a gauge: the connections, those that are being opened included. */
-  readonly lanes: Metric.Metric.Gauge<number>
-}
+export interface Metrics extends Measured.Metrics {}
 
 /**
  * The metrics of a tube.
@@ -295,7 +272,7 @@ export const metrics = (tube: string): Metrics => Measured.metrics(tube)
  * @since 0.1.0
  */
 export interface Stats {
-  /** Its connections, those that are being opened included. */
+  /** Its lanes, which are its connections, those that are being opened included. */
   readonly lanes: number
   /** Its connections that wait for a job, or are being opened. */
   readonly waiting: number
@@ -319,23 +296,30 @@ export interface Worker extends Inspectable.Inspectable {
    * to hear, the oldest of more than 16,384 events are forgotten.
    */
   readonly events: Stream.Stream<Event>
+  /** What it does at this moment. Nobody is asked for it. */
   readonly stats: Effect.Effect<Stats>
-  /** Takes no more jobs. Handlers that run go on. */
+  /** Takes no more jobs, and does not wait for handlers, which go on. Connections without a job close. */
   readonly quiet: Effect.Effect<void>
-  /** Takes jobs again. */
+  /** Takes jobs again, unless it is shut down. */
   readonly resume: Effect.Effect<void>
   /** Ends it, as the end of its scope does, and tells how it went. It goes on if whoever waits for it is interrupted. */
   readonly shutdown: Effect.Effect<ShutdownReport>
-  /** Waits until it is closed. */
+  /** Waits until it is closed, by whoever, and tells how that went. */
   readonly await: Effect.Effect<ShutdownReport>
 }
 
 /**
  * Starts a worker, which is shut down with the Scope.
  *
- * The handler's own `Scope` is closed when it ends, before its job is deleted. Fails with `WorkerStartError` for options that
- * cannot be, for a tube whose `ttr` is less than 3 seconds (2 without heartbeat), and, with `onFirstConnect: "fail"`, if
- * there is no server.
+ * The handler's own `Scope` is closed when it ends, before its job is deleted.
+ *
+ * Fails with `WorkerStartError` for options that cannot be, for a tube whose `ttr` is less than 3 seconds (2 without
+ * heartbeat), and, with `onFirstConnect: "fail"`, if there is no server. Without heartbeat, a `timeout` that is longer than
+ * the tube's `ttr` less one second cannot be either. Once it is started a worker does not fail; when its client is closed, it is
+ * shut down.
+ *
+ * The client must be one of `BeanstalkClient.make` or a layer of it, and not one of your own: a worker opens connections of its
+ * own through it, and dies at the start if it cannot.
  *
  * @category constructors
  * @since 0.1.0
@@ -427,7 +411,7 @@ export interface Reservation<out A> extends Job {
  *
  * A job is reserved when the Stream is asked for one, on a connection of its own, which heals. It is touched until it is
  * deleted, released or buried; before that no other is reserved. If the Stream ends first, it is given back as it was.
- * Bodies that are not what the tube holds are dealt with as a worker does.
+ * Bodies that are not what the tube holds are dealt with as a worker does, and it fails as {@link make} does.
  *
  * **Example** (until a job says stop)
  *

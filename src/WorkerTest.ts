@@ -39,6 +39,7 @@ import * as BeanstalkClient from "./BeanstalkClient.ts"
 import type { LeaseLost, PayloadError, WorkerStartError } from "./BeanstalkError.ts"
 import type { Connector } from "./Connector.ts"
 import * as EmbeddedServer from "./EmbeddedServer.ts"
+import type * as Events from "./internal/worker/events.ts"
 import * as Advancing from "./internal/workerTest/advancing.ts"
 import * as Rehearsal from "./internal/workerTest/rehearsal.ts"
 import type { JobId, TubeName } from "./Job.ts"
@@ -110,7 +111,7 @@ export interface RunOptions<in out A, out RT = never> extends Rehearsal.Circumst
  * The `job` says of itself what the options say. It can be touched, until the handler has ended. If it is lost (`lostWhen`),
  * the handler is interrupted, and the run fails with `LeaseLost`. The handler's `Scope` is closed when it ends. What it fails
  * with (`Worker.RetryAfter`, say) is not carried out: nobody is there to retry anything. A payload that does not come through the
- * tube is a `PayloadError`.
+ * tube is a `PayloadError`; an option that cannot be is a defect.
  *
  * **Example**
  *
@@ -225,15 +226,16 @@ export const awaitEvent: {
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What has become of a job: every event but the last of a worker.
+ * What has become of a job: every event of a worker but its last, the `ShutdownReport`.
  *
  * @category models
  * @since 0.1.0
  */
-export type JobEvent = Exclude<Worker.Event, { readonly _tag: "ShutdownReport" }>
+export type JobEvent = Events.JobEvent
 
 /**
- * What {@link drain} may be told: what a worker may, and how long it may take.
+ * What {@link drain} may be told: what a worker may, and how long it may take. By default `reserveSlice` is a day and
+ * `shutdownTimeout` none: nothing is to happen but what the jobs call for.
  *
  * @category models
  * @since 0.1.0
@@ -280,7 +282,7 @@ const listed = (parts: ReadonlyArray<string>): string =>
  * or the worker waits passes in a moment: nobody has to adjust anything. `VirtualClock` is much the faster.
  *
  * Fails with `NotDrained` if that does not come to an end: a handler that waits for what does not happen, a `retry` without
- * end, a tube that is paused.
+ * end, a tube that is paused. Fails with `WorkerStartError` as `Worker.make` does.
  *
  * **Example**
  *

@@ -1,7 +1,7 @@
 /** What OpenTelemetry calls things in messaging. */
 import type { TubeName } from "../Job.ts"
 
-export interface Operation {
+interface Operation {
   readonly name: string
   readonly type: string
 }

@@ -4,6 +4,7 @@ import type { Client } from "../BeanstalkClient.ts"
 import type { ConnectFailed, PayloadError, PutError } from "../BeanstalkError.ts"
 import type { JobOptions } from "../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../Job.ts"
+import * as Argument from "./argument.ts"
 import * as Messaging from "./messaging.ts"
 
 interface Sending<R> {
@@ -31,7 +32,7 @@ export const inSpan: Send = (client, { body, options, tube }) => {
     body.pipe(
       Effect.withParentSpan(span),
       Effect.flatMap((body) => {
-        const bytes = typeof body === "string" ? encoder.encode(body) : body
+        const bytes = Argument.body("put", body)
         span.attribute("messaging.message.body.size", bytes.length)
         return client.put(tube, bytes, options)
       }),
@@ -39,5 +40,3 @@ export const inSpan: Send = (client, { body, options, tube }) => {
       Effect.tapError((error) => Effect.sync(() => span.attribute("error.type", error._tag)))
     ))
 }
-
-const encoder = new TextEncoder()

@@ -16,7 +16,7 @@ import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import * as DirectSocket from "./directSocket.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
-import { turn } from "./turn.ts"
+import { aTurn } from "./turn.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
@@ -150,12 +150,6 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   }
   return session
 })
-
-/**
- * Lets the event loop read its sockets. When it has been blocked for long, timers are the first to run, and what the server
- * has said meanwhile is still unread: nobody may call it silent before.
- */
-const aTurn = Effect.async<void>((resume) => turn(() => resume(Effect.void)))
 
 const send = <A, Failure>(
   pipeline: Pipeline,

@@ -1,3 +1,5 @@
+import * as Effect from "effect/Effect"
+
 /** Runtimes without it have timers. */
 declare const setImmediate: ((callback: () => void) => unknown) | undefined
 
@@ -5,3 +7,9 @@ declare const setImmediate: ((callback: () => void) => unknown) | undefined
 export const turn: (callback: () => void) => void = typeof setImmediate === "function"
   ? (callback) => void setImmediate(callback)
   : (callback) => void setTimeout(callback, 0)
+
+/**
+ * Waits for that. When the event loop has been blocked for long, timers are the first to run, and what a server has said
+ * meanwhile is still unread: nobody may call it silent before.
+ */
+export const aTurn: Effect.Effect<void> = Effect.async((resume) => turn(() => resume(Effect.void)))

@@ -3,12 +3,11 @@ import { assert } from "@effect/vitest"
 import { BeanstalkClient, Tube, VirtualClock, type Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import { clientTo, welcome } from "./clients.ts"
 import { ok } from "./replies.ts"
 import * as Scripted from "./scripted.ts"
-import { start } from "./workers.ts"
+import { start, unlogged } from "./workers.ts"
 
 /** The tube they work on. */
 export const tube = Tube.text("t", { ttr: "1 minute" })
@@ -80,7 +79,7 @@ export const virtually = <A, E>(test: Effect.Effect<A, E, Scope.Scope>) => () =>
   test.pipe(
     Effect.scoped,
     Effect.timeoutFail({ duration: "1 hour", onTimeout: () => new Error("what was waited for did not come") }),
-    Effect.provide(Logger.remove(Logger.defaultLogger)),
+    Effect.provide(unlogged),
     Effect.provide(VirtualClock.layer()),
     Effect.runPromise
   )

@@ -11,7 +11,7 @@ import type { Server } from "./server.ts"
 // where they work -------------------------------------------------------------------------------------------------------
 
 /** What a worker logs of what a test does to it is no news. */
-const unlogged = Logger.remove(Logger.defaultLogger)
+export const unlogged = Logger.remove(Logger.defaultLogger)
 
 /** With a server in memory, a client of it, and a time that passes by itself. */
 export const inVirtualTime = <A, E, R>(

@@ -13,7 +13,7 @@ import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { Source } from "../leasing.ts"
 import { tell, tidingsOf } from "../tidings.ts"
-import { Event, type Events, type JobEvent, type Outcome, outcomes, type ShutdownReport } from "./events.ts"
+import { Event, type Events, type JobEvent, type Outcome, type ShutdownReport } from "./events.ts"
 import type { Appointment, Heart } from "./heart.ts"
 import { Lane } from "./lane.ts"
 import type { Lease, LeaseRules } from "./lease.ts"
@@ -190,6 +190,12 @@ export class Crew<E, R> {
     this.options.events.tell(event)
   }
 
+  /** It was to be deleted, and nobody knows whether it is. */
+  doubt(lease: Lease, reason: string): void {
+    const { id, tube } = lease
+    this.tell(lease, () => Event.CompletionUnknown({ tube, id, reason }))
+  }
+
   /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
   leaveBehind(lease: Lease): void {
     const { id, tube } = lease
@@ -246,7 +252,7 @@ export class Crew<E, R> {
   })
 
   private get ended(): number {
-    return outcomes.reduce((sum, outcome) => sum + this.tally[outcome], 0)
+    return Object.values(this.tally).reduce((sum, count) => sum + count, 0)
   }
 
   /** Waits until the last lane is gone, or so many milliseconds have passed. */

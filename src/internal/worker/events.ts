@@ -15,6 +15,7 @@ interface OfJob {
 interface OfFailure extends OfJob {
   /** Which run it was, counted from 1. Runs that were interrupted, or died with their worker, do not count. */
   readonly attempt: number
+  /** What the handler failed with, died of, or was interrupted for. */
   readonly cause: Cause.Cause<unknown>
 }
 
@@ -25,8 +26,17 @@ export type Event = Data.TaggedEnum<{
   Discarded: OfFailure
   Interrupted: OfJob & { readonly disowned: boolean }
   LeaseLost: OfJob & { readonly error: LeaseLost }
-  Undecodable: OfJob & { readonly size: number; readonly error: PayloadError; readonly action: UndecodableAction }
-  CrashLoop: OfJob & { readonly disconnects: number }
+  Undecodable: OfJob & {
+    /** How many bytes the body has. */
+    readonly size: number
+    readonly error: PayloadError
+    /** What is done with it. */
+    readonly action: UndecodableAction
+  }
+  CrashLoop: OfJob & {
+    /** How often its worker was gone. */
+    readonly disconnects: number
+  }
   CompletionUnknown: OfJob & { readonly reason: string }
   ShutdownReport: ShutdownReport
 }>
@@ -35,9 +45,13 @@ export type UndecodableAction = "bury" | "delete" | "release"
 
 export interface ShutdownReport {
   readonly tube: TubeName
+  /** How many jobs ended meanwhile in another way than to be given back. */
   readonly drained: number
+  /** The jobs that were given back, their handlers interrupted. */
   readonly interrupted: ReadonlyArray<JobId>
+  /** The jobs whose handlers did not end, and may still run. Those that were still ours were given back too. */
   readonly disowned: ReadonlyArray<JobId>
+  /** How long it took. */
   readonly duration: Duration.Duration
 }
 
@@ -49,18 +63,6 @@ export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
 /** The ways in which a reservation can end. */
 export type Outcome = JobEvent["_tag"]
 
-export const outcomes = [
-  "Completed",
-  "Retried",
-  "Buried",
-  "Discarded",
-  "Interrupted",
-  "LeaseLost",
-  "Undecodable",
-  "CrashLoop",
-  "CompletionUnknown"
-] as const satisfies ReadonlyArray<Outcome>
-
 /** How many events wait for somebody who is slow to hear them, before the oldest are forgotten. */
 const patience = 16_384
 
@@ -69,14 +71,10 @@ interface Listener {
   readonly end: () => void
 }
 
-/** Who listens. While nobody does, an event costs nothing. */
+/** Who listens, and is told at once, in the fiber or callback in which it happens. */
 export class Events {
   private readonly listeners = new Set<Listener>()
   private isOver = false
-
-  get isHeard(): boolean {
-    return this.listeners.size > 0
-  }
 
   tell(event: Event): void {
     for (const { hear } of this.listeners) hear(event)

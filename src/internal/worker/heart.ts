@@ -1,7 +1,7 @@
 /** Keeps every appointment of a worker, however many jobs it holds: one fiber sleeps for the next. */
 import * as Effect from "effect/Effect"
 import { Heap, type Positioned } from "../heap.ts"
-import { turn } from "../turn.ts"
+import { aTurn } from "../turn.ts"
 
 export interface Appointment extends Positioned {
   /** When, in milliseconds, on the clock of the heart. It belongs to the heart. */
@@ -78,5 +78,3 @@ export class Heart {
     }
   })
 }
-
-const aTurn = Effect.async<void>((resume) => turn(() => resume(Effect.void)))

@@ -39,4 +39,5 @@ export class RunningJob extends Inspectable.Class {
   }
 }
 
-const runStats = (job: JobStats) => ({ ...pastOf(job), age: job.age, priority: job.pri, ttr: job.ttr, job })
+/** What the server says of it, in the words of workers. */
+export const runStats = (job: JobStats) => ({ ...pastOf(job), age: job.age, priority: job.pri, ttr: job.ttr, job })

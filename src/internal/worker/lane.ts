@@ -10,7 +10,6 @@ import { isOfUse, type Lost, State, toConnectFailed } from "../healing.ts"
 import type { Opened } from "../opening.ts"
 import type { Ending } from "../pipeline.ts"
 import type { Crew } from "./crew.ts"
-import { Event } from "./events.ts"
 import { Guest } from "./guest.ts"
 import type { Lease } from "./lease.ts"
 import { type Done, Shift, type Shifter } from "./shift.ts"
@@ -71,7 +70,7 @@ export class Lane<E, R> implements Shifter {
     return Effect.gen(this, function*() {
       const schedule = yield* Schedule.driver(source.reconnect)
       for (let attempt = 1; this.isWanted; attempt += 1) {
-        const { lost, wasOfUse } = yield* this.serve(attempt)
+        const { lost, wasOfUse } = yield* Effect.scopedWith((scope) => this.serve(scope, attempt))
         if (!this.isWanted) break
         if (wasOfUse) {
           attempt = 0
@@ -84,7 +83,7 @@ export class Lane<E, R> implements Shifter {
         this.startWaiting()
         yield* this.pause(schedule, lost)
       }
-      if (this.untold !== undefined) this.doubt(this.untold, "it was not found out before the end")
+      if (this.untold !== undefined) this.crew.doubt(this.untold.lease, "it was not found out before the end")
     })
   }
 
@@ -92,16 +91,8 @@ export class Lane<E, R> implements Shifter {
     return !this.isStopped && (this.untold !== undefined || (this.crew.isTaking && !this.isRetiring))
   }
 
-  private serve(attempt: number): Effect.Effect<Served> {
-    return Effect.acquireUseRelease(
-      Scope.make(),
-      (scope) => this.connected(scope, attempt),
-      (scope) => Scope.close(scope, Exit.void)
-    )
-  }
-
   /** Opens a connection, and works on it until it is over. */
-  private connected(scope: Scope.Scope, attempt: number): Effect.Effect<Served> {
+  private serve(scope: Scope.Scope, attempt: number): Effect.Effect<Served> {
     const { heart, source, tidings, tube } = this.crew
     return Effect.gen(this, function*() {
       const began = heart.now()
@@ -158,22 +149,17 @@ export class Lane<E, R> implements Shifter {
    * The connection was lost under a delete. It is sent once more, if it is the same process that answers now: with another,
    * the id may denote another job. That nobody finds it may mean that the first was carried out.
    */
-  private tellAgain(session: Opened, untold: Untold): Effect.Effect<void> {
+  private tellAgain(session: Opened, { event, instance, lease }: Untold): Effect.Effect<void> {
     this.untold = undefined
-    const { event, instance, lease } = untold
     if (session.server.id !== instance) {
       return Effect.sync(() =>
-        this.doubt(untold, "another process answers there now, in which the id may denote another job")
+        this.crew.doubt(lease, "another process answers there now, in which the id may denote another job")
       )
     }
     return Effect.match(session.send(certain(Protocol.deleteJob(lease.id))), {
       onSuccess: () => this.crew.tell(lease, event),
-      onFailure: ({ message }) => this.doubt(untold, message)
+      onFailure: ({ message }) => this.crew.doubt(lease, message)
     })
-  }
-
-  private doubt({ lease: { id, tube }, lease }: Untold, reason: string): void {
-    this.crew.tell(lease, () => Event.CompletionUnknown({ tube, id, reason }))
   }
 
   // -------------------------------------------------------------------------------------------------------------------

@@ -69,12 +69,12 @@ export class Lease implements Appointment {
   stats: JobStats | undefined = undefined
   /** Why it is not ours any more. */
   lost: LeaseLost | undefined = undefined
-  /** Whether it is dealt with: nothing more is said to the server. */
-  isOver = false
-  /** Whether the last word on it is said, and perhaps not answered yet. */
-  private isResting = false
   /** Whether it has been told what became of it. */
   isTold = false
+  /** Whether the last word on it is said, and perhaps not answered yet. */
+  private isResting = false
+  /** Whether it is dealt with, and cannot be lost any more. */
+  private isOver = false
   private readonly rules: LeaseRules
   private readonly berth: Berth
   private readonly holder: Holder
@@ -164,6 +164,7 @@ export class Lease implements Appointment {
     this.rules.heart.cancel(this)
   }
 
+  /** It is dealt with. */
   over(): void {
     this.isOver = true
     this.rest()

@@ -20,12 +20,27 @@ import type { Monitor } from "./monitor.ts"
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
 export interface Metrics {
+  /**
+   * `beanstalk.worker.jobs`, a counter: the jobs dealt with, tagged with what has become of them as `beanstalk.outcome`. A
+   * `LeaseLost` among them is worth an alarm: somebody else may have run that job as well.
+   */
   readonly jobs: Readonly<Record<Outcome, Metric.Metric.Counter<number>>>
+  /** `messaging.process.duration`, a histogram in seconds: how long it took to read and handle a job, where that succeeded … */
   readonly duration: Metric.Metric.Histogram<number>
+  /** … and where it failed, tagged with the `error.type`: the `_tag` of the failure, `"defect"`, or `"interrupt"`. */
   readonly failedDuration: (errorType: string) => Metric.Metric.Histogram<number>
+  /**
+   * `beanstalk.worker.wait`, a histogram in seconds: how long jobs were ready before their first run.
+   *
+   * It is a sample: to know it takes a question to the server, so at most one job in 100 ms is asked of each worker. The server
+   * knows whole seconds, so that 0 means less than one. Later runs do not count: nobody knows since when those jobs were ready.
+   */
   readonly wait: Metric.Metric.Histogram<number>
+  /** `beanstalk.worker.heartbeat.lateness`, a histogram in seconds: how much too late jobs were touched. */
   readonly lateness: Metric.Metric.Histogram<number>
+  /** `beanstalk.worker.active_jobs`, a gauge: the jobs that are being dealt with. */
   readonly held: Metric.Metric.Gauge<number>
+  /** `beanstalk.worker.lanes`, a gauge: the connections, those that are being opened included. */
   readonly lanes: Metric.Metric.Gauge<number>
 }
 

@@ -61,7 +61,10 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
    * ever. It takes a round trip more for each job, and shutdowns count too: 10 is a good number. Default: never.
    */
   readonly maxDisconnects?: number | undefined
-  /** Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. */
+  /**
+   * Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. If it dies, that
+   * is logged, and it is tried again on another connection. Default: none.
+   */
   readonly gate?: Effect.Effect<unknown, never, RGate> | undefined
   /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined

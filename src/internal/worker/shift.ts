@@ -218,7 +218,7 @@ export class Shift<E, R> implements Holder {
 
   /** Whether it is deleted is not known. */
   private doubt(lease: Lease, reason: string): void {
-    this.crew.tell(lease, () => Event.CompletionUnknown({ tube: lease.tube, id: lease.id, reason }))
+    this.crew.doubt(lease, reason)
     this.close()
   }
 

@@ -2,7 +2,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { TestClock } from "effect/TestClock"
-import { turn } from "../turn.ts"
+import { aTurn } from "../turn.ts"
 
 /** Any other clock goes by itself. */
 export const advance: Effect.Effect<void> = Effect.clockWith((clock) =>
@@ -18,5 +18,3 @@ const toNextSleeper = (clock: TestClock): Effect.Effect<void> =>
     const next = Math.min(...yield* clock.sleeps)
     if (Number.isFinite(next)) yield* clock.setTime(next)
   })
-
-const aTurn = Effect.async<void>((resume) => turn(() => resume(Effect.void)))

@@ -11,7 +11,7 @@ import { JobStats } from "../../Stats.ts"
 import type { Defaults, Tube } from "../../Tube.ts"
 import type { Job, RunStats } from "../../Worker.ts"
 import * as Argument from "../argument.ts"
-import { pastOf } from "../worker/verdict.ts"
+import { runStats } from "../worker/job.ts"
 
 /** What a job has been through, and what it is to go through. */
 export interface Circumstances {
@@ -120,12 +120,12 @@ const statsOf = (
     kicks: 0,
     unknown: {}
   })
-  return { ...pastOf(job), age: job.age, priority: job.pri, ttr: job.ttr, job }
+  return runStats(job)
 }
 
 /** The payload as a worker gets it. */
 export const throughTube = <A, R>(tube: Tube<A, R>, payload: A) =>
   Effect.flatMap(
     tube.encode(payload),
-    (body) => tube.decode(new ReservedJob(id, typeof body === "string" ? new TextEncoder().encode(body) : body))
+    (body) => tube.decode(new ReservedJob(id, Argument.body("runOnce", body)))
   )

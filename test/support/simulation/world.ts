@@ -9,12 +9,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as EffectRandom from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Random } from "../random.ts"
+import { unlogged } from "../workers.ts"
 import { Books, type Reservation } from "./books.ts"
 import { Faults } from "./faults.ts"
 import * as Handlers from "./handlers.ts"
@@ -101,7 +101,7 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
   }).pipe(
     Effect.scoped,
     Effect.withRandom(EffectRandom.make(seed)),
-    Effect.provide(Layer.merge(VirtualClock.layer(), Logger.remove(Logger.defaultLogger)))
+    Effect.provide(Layer.merge(VirtualClock.layer(), unlogged))
   )
 
 interface World {
@@ -313,10 +313,11 @@ const gate = (random: Random) =>
 /** In virtual time nobody needs as long to end what is left as a day. */
 const untilDone = ({ books }: World) =>
   Effect.gen(function*() {
-    for (let waited = 0; books.left.length > 0; waited += 10_000) {
+    for (let waited = 0;; waited += 10_000) {
+      const [first] = books.left
+      if (first === undefined) return
       if (waited > 24 * 3600 * 1000) {
-        const [{ job, key }] = [books.left[0]!]
-        return books.accuse(`${books.left.length} jobs are never done: job ${key} is ${job.state}`)
+        return books.accuse(`${books.left.length} jobs are never done: job ${first.key} is ${first.job.state}`)
       }
       yield* sleep(10_000)
     }
