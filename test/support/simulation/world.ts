@@ -101,7 +101,11 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
   }).pipe(
     Effect.scoped,
     Effect.withRandom(EffectRandom.make(seed)),
-    Effect.provide(Layer.merge(VirtualClock.layer(), unlogged))
+    Effect.provide(Layer.merge(VirtualClock.layer(), unlogged)),
+    // The clock of a Layer stays with the fiber that was given it.
+    Effect.fork,
+    Effect.flatMap(Fiber.await),
+    Effect.flatten
   )
 
 interface World {
