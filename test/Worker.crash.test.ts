@@ -2,19 +2,17 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { bundle } from "./support/bundled.ts"
 import { clientTo } from "./support/clients.ts"
 import { eventually, newTube } from "./support/connections.ts"
 import { describeOnOne } from "./support/servers.ts"
 
-const program = fileURLToPath(new URL("fixtures/crashing-worker.ts", import.meta.url))
-
 const good = 100
 
 /** Runs until it dies, or nobody waits for it any more. The signal that ended it. */
-const lifeOf = (port: number, tube: string) =>
+const lifeOf = (program: string, port: number, tube: string) =>
   Effect.acquireUseRelease(
-    Effect.sync(() => spawn(process.execPath, ["--import", "tsx", program, `${port}`, tube], { stdio: "ignore" })),
+    Effect.sync(() => spawn(process.execPath, [program, `${port}`, tube], { stdio: "ignore" })),
     (child) =>
       Effect.async<ChildProcess["signalCode"]>((resume) => {
         child.once("exit", (_, signal) => resume(Effect.succeed(signal)))
@@ -25,6 +23,7 @@ const lifeOf = (port: number, tube: string) =>
 describeOnOne("A worker that is killed by a job", { timeout: 120_000 }, (kind) => {
   it.scopedLive("is started again until the job is buried, and the others are done", () =>
     Effect.gen(function*() {
+      const program = yield* bundle("fixtures/crashing-worker.ts")
       const server = yield* kind.start()
       const tube = yield* newTube
       const client = yield* clientTo(server)
@@ -32,9 +31,9 @@ describeOnOne("A worker that is killed by a job", { timeout: 120_000 }, (kind) =
       const deadly = yield* client.put(tube, "deadly", { priority: 0 })
       yield* Effect.replicateEffect(client.put(tube, "good"), good)
       // Whoever died of it too early, or too late, would not be one of these.
-      const deaths = yield* Effect.replicateEffect(lifeOf(port, tube), 3)
+      const deaths = yield* Effect.replicateEffect(lifeOf(program, port, tube), 3)
       assert.deepStrictEqual(deaths, ["SIGKILL", "SIGKILL", "SIGKILL"])
-      yield* Effect.forkScoped(lifeOf(port, tube))
+      yield* Effect.forkScoped(lifeOf(program, port, tube))
       const stats = yield* eventually(
         Effect.orDie(client.statsTube(tube)),
         ({ cmdDelete, currentJobsBuried }) => cmdDelete === good && currentJobsBuried === 1

@@ -4,20 +4,17 @@ import { assert, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundled.ts"
 import { eventually, openTo } from "../support/connections.ts"
 import { describeOnOne } from "../support/servers.ts"
-
-const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** Runs the process to its end, and reads what it said. */
 const runProcess = (...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
+    const program = yield* bundle("support/workerProcess.ts")
     const ended = yield* Deferred.make<number | null>()
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, ["--import", "tsx", "test/support/workerProcess.ts", ...args], { cwd: root })
-      ),
+      Effect.sync(() => spawn(process.execPath, [program, ...args])),
       (child) => Effect.zipRight(Effect.sync(() => child.kill("SIGKILL")), Deferred.await(ended))
     )
     let said = ""

@@ -77,7 +77,7 @@ export const make = (
     const conditions: Record<Way, Conditions> = { toServer: initial, toClient: initial }
     const random = new Random(seed)
     const links = new Set<Link>()
-    const journal: Array<() => Connection> = []
+    const journal: Array<Pick<Link, "connection">> = []
     let refusal: Ending | undefined
 
     const optionsOf = (way: Way) => ({
@@ -90,13 +90,17 @@ export const make = (
     const admit = (client: Net.Socket) => {
       const link = new Link(client, server.connect(), optionsOf)
       links.add(link)
-      journal.push(() => link.connection)
-      return Effect.ensuring(link.run, Effect.sync(() => links.delete(link)))
+      const at = journal.push(link) - 1
+      // Of one that is over nothing is held but what is told of it.
+      const forget = () => {
+        links.delete(link)
+        journal[at] = { connection: link.connection }
+      }
+      return Effect.ensuring(link.run, Effect.sync(forget))
     }
 
     const turnAway = (client: Net.Socket, ending: Ending) => {
-      const connection = refused(performance.now())
-      journal.push(() => connection)
+      journal.push({ connection: refused(performance.now()) })
       endSocket(client.resume(), ending)
     }
 
@@ -135,6 +139,6 @@ export const make = (
         refusal = undefined
         if (Option.isNone(yield* ScopedRef.get(door))) yield* ScopedRef.set(door, Effect.asSome(open(target.port)))
       }),
-      connections: Effect.sync(() => journal.map((look) => look()))
+      connections: Effect.sync(() => journal.map(({ connection }) => connection))
     }
   })

@@ -145,7 +145,10 @@ export const listen = (
       client.on("error", () => client.destroy())
       onConnection(client)
     })
-    listener.on("connection", (socket) => sockets.add(socket))
+    listener.on("connection", (socket) => {
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    })
     return yield* Effect.acquireRelease(
       Effect.async<{ readonly host: string; readonly port: number }>((resume) => {
         listener.once("error", (error) => resume(Effect.die(error)))

@@ -11,7 +11,13 @@ const [port, handler] = process.argv.slice(2)
 
 const tube = Tube.text("work", { ttr: "9 seconds" })
 
-const held = Effect.sync(() => process.getActiveResourcesInfo().toSorted())
+/** They are opened when they are first looked at, which is to be before anything is counted. */
+const [stdout] = [process.stdout, process.stderr]
+
+/** What was closed is gone behind some turns of the event loop, and so is what the program was read with. */
+const held = Effect.repeatN(Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))), 10).pipe(
+  Effect.map(() => process.getActiveResourcesInfo().toSorted())
+)
 
 /** Neither a timer nor a socket of its own: nothing but itself. */
 const endless = Effect.async<never>(() => {})
@@ -29,10 +35,8 @@ const program = Effect.gen(function*() {
     yield* Deferred.await(started)
     return yield* worker.shutdown
   }).pipe(Effect.scoped, Effect.provide(NodeBeanstalk.layerClient({ host: "127.0.0.1", port: Number(port) })))
-  // What was closed is gone behind some turns of the event loop.
-  yield* Effect.repeatN(Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))), 10)
   const { disowned, interrupted } = report
-  process.stdout.write(JSON.stringify({ before, after: yield* held, interrupted, disowned }))
+  stdout.write(JSON.stringify({ before, after: yield* held, interrupted, disowned }))
 })
 
 Effect.runFork(program)
