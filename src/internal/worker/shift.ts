@@ -76,6 +76,8 @@ export class Shift<E, R> implements Holder {
   }
 
   private next(): void {
+    // Quiet as it is, it ends: should jobs be taken again before the last answer, it is by another.
+    if (this.isConnected && !this.crew.isTaking) this.lane.retire()
     if (!this.takes) return this.endOnceAnswered()
     this.lane.startWaiting()
     const { gate } = this.crew.plan
