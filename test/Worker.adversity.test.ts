@@ -1,8 +1,9 @@
 /** What happens at the worst of moments, and what those do whom a worker cannot choose. */
 import { assert, describe, it } from "@effect/vitest"
+import type { Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { employ, give, hire, virtually } from "./support/playedWorkers.ts"
+import { answer, employ, give, hire, virtually } from "./support/playedWorkers.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
   it(
@@ -17,6 +18,31 @@ describe("rule 11: a worker that is told to go on", () => {
       yield* worker.resume
       yield* peer.say("DELETED\r\n")
       yield* give(yield* hire(server), 2)
+    }))
+  )
+})
+
+describe("a gate that takes its time", () => {
+  it(
+    "keeps no handler behind it from being interrupted, though its connection was lost meanwhile",
+    virtually(Effect.gen(function*() {
+      const passes = [Effect.void, Effect.uninterruptible(Effect.sleep("10 seconds")), Effect.void]
+      const ended: Array<string> = []
+      const handler = (_: string, { id }: Worker.Job) =>
+        id === "1" ? Effect.void : Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended.push(id)))
+      const { peer, server, worker } = yield* employ(handler, {
+        gate: Effect.suspend(() => passes.shift() ?? Effect.void),
+        shutdownTimeout: "1 second"
+      })
+      yield* give(peer, 1)
+      yield* peer.expect("delete 1\r\n")
+      yield* peer.hangUp
+      const next = yield* hire(server)
+      yield* answer(next, "delete 1", "DELETED\r\n")
+      yield* give(next, 2)
+      yield* Effect.sleep("20 seconds")
+      yield* worker.shutdown
+      assert.deepStrictEqual(ended, ["2"])
     }))
   )
 })
