@@ -3,6 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Tracer from "effect/Tracer"
 import { answer, employ, give, hire, virtually } from "./support/playedWorkers.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
@@ -44,5 +46,47 @@ describe("a gate that takes its time", () => {
       yield* worker.shutdown
       assert.deepStrictEqual(ended, ["2"])
     }))
+  )
+})
+
+describe("a Tracer that throws", () => {
+  const unwilling = (): never => {
+    throw new Error("no spans today")
+  }
+  const layer = Layer.setTracer(Tracer.make({
+    span: (name, parent, context, links, startTime, kind) => ({
+      _tag: "Span",
+      name,
+      spanId: "1",
+      traceId: "1",
+      parent,
+      context,
+      status: { _tag: "Started", startTime },
+      attributes: new Map(),
+      links,
+      sampled: true,
+      kind,
+      attribute: () => {},
+      event: () => {},
+      addLinks: () => {},
+      end: name === "process t" ? unwilling : () => {}
+    }),
+    context: (f) => f()
+  }))
+
+  it(
+    "keeps no job from being dealt with, and told of",
+    virtually(Effect.provide(
+      Effect.gen(function*() {
+        const { event, peer, worker } = yield* employ(() => Effect.void, { spans: true })
+        yield* give(peer, 1)
+        yield* peer.expect("delete 1\r\n")
+        yield* worker.quiet
+        yield* peer.say("DELETED\r\n")
+        yield* event("Completed")
+        yield* peer.closed
+      }),
+      layer
+    ))
   )
 })
