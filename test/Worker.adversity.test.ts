@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
 import { answer, employ, give, hire, virtually } from "./support/playedWorkers.ts"
@@ -88,5 +89,50 @@ describe("a Tracer that throws", () => {
       }),
       layer
     ))
+  )
+})
+
+describe("the scope of a handler that has ended", () => {
+  const acquired = (released: Array<string>, name: string) =>
+    Effect.acquireRelease(Effect.void, () => Effect.sync(() => released.push(name)))
+
+  it(
+    "is closed for what a daemon still acquires in it",
+    virtually(Effect.gen(function*() {
+      const released: Array<string> = []
+      const later = yield* Deferred.make<void>()
+      const daemons: Array<Fiber.RuntimeFiber<void>> = []
+      const daemon = Effect.zipRight(Deferred.await(later), acquired(released, "late"))
+      const { event, peer } = yield* employ(() => Effect.map(Effect.forkDaemon(daemon), (fiber) => daemons.push(fiber)))
+      yield* give(peer, 1)
+      yield* peer.expect("delete 1\r\n")
+      yield* peer.say("DELETED\r\n")
+      yield* event("Completed")
+      yield* Deferred.succeed(later, undefined)
+      yield* Fiber.joinAll(daemons)
+      assert.deepStrictEqual(released, ["late"])
+    }))
+  )
+
+  it(
+    "is closed though the handler was left behind",
+    virtually(Effect.gen(function*() {
+      const released: Array<string> = []
+      const end = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<void>()
+      const { peer, worker } = yield* employ(() =>
+        Effect.uninterruptible(Effect.zipRight(
+          Effect.addFinalizer(() =>
+            Effect.zipRight(Effect.sync(() => released.push("kept")), Deferred.succeed(ended, undefined))
+          ),
+          Deferred.await(end)
+        )), { shutdownTimeout: 0 })
+      yield* give(peer, 1)
+      const { disowned } = yield* worker.shutdown
+      assert.strictEqual(disowned.length, 1)
+      yield* Deferred.succeed(end, undefined)
+      yield* Deferred.await(ended)
+      assert.deepStrictEqual(released, ["kept"])
+    }))
   )
 })
