@@ -30,9 +30,19 @@ export class Guest<R> {
     onEnd: (exit: Exit.Exit<A, E> | undefined) => void
   ): void {
     const scope = new JobScope()
-    this.follow(this.fork(effect, scope), (exit) => {
-      if (exit === undefined || !scope.isUsed) return onEnd(exit)
-      const closing = this.fork(Effect.uninterruptible(scope.close(exit)), scope)
+    const close = (exit: Exit.Exit<A, E>) => {
+      const finalizers = scope.end(exit)
+      return finalizers && this.fork(Effect.uninterruptible(finalizers), scope)
+    }
+    const fiber = this.fork(effect, scope)
+    this.follow(fiber, (exit) => {
+      if (exit === undefined) {
+        // What it holds is let go when it ends after all.
+        fiber.addObserver(close)
+        return onEnd(undefined)
+      }
+      const closing = close(exit)
+      if (closing === undefined) return onEnd(exit)
       this.follow(closing, (closed) => onEnd(closed === undefined ? undefined : both(exit, closed)))
     })
   }

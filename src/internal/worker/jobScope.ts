@@ -12,11 +12,7 @@ export class JobScope implements Scope.Scope {
   readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
   readonly strategy = ExecutionStrategy.sequential
   private scope: Scope.CloseableScope | undefined = undefined
-
-  /** Whether there is something to close. */
-  get isUsed(): boolean {
-    return this.scope !== undefined
-  }
+  private exit: Exit.Exit<unknown, unknown> | undefined = undefined
 
   fork(strategy: ExecutionStrategy.ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
     return Effect.suspend(() => Scope.fork(this.made, strategy))
@@ -26,8 +22,10 @@ export class JobScope implements Scope.Scope {
     return Effect.suspend(() => Scope.addFinalizerExit(this.made, finalizer))
   }
 
-  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    return Effect.suspend(() => Scope.close(this.made, exit))
+  /** Closes it, also to whoever comes later: gives what there is to be done, if it was used. */
+  end(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined {
+    this.exit = exit
+    return this.scope === undefined ? undefined : Scope.close(this.scope, exit)
   }
 
   pipe() {
@@ -40,6 +38,10 @@ export class JobScope implements Scope.Scope {
   }
 
   private get made(): Scope.CloseableScope {
-    return this.scope ??= Effect.runSync(Scope.make())
+    if (this.scope === undefined) {
+      this.scope = Effect.runSync(Scope.make())
+      if (this.exit !== undefined) Effect.runSync(Scope.close(this.scope, this.exit))
+    }
+    return this.scope
   }
 }

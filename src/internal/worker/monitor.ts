@@ -48,3 +48,21 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
     }
   }
 }
+
+/** Whatever is thrown by whoever looks on, a Tracer say, keeps nobody from working. */
+export const harmless = (monitor: Monitor): Monitor =>
+  monitor === none ? none : {
+    onHold: unthrowing(monitor.onHold),
+    onRun: unthrowing(monitor.onRun),
+    onOutcome: unthrowing(monitor.onOutcome),
+    onBeat: unthrowing(monitor.onBeat),
+    onLanes: unthrowing(monitor.onLanes)
+  }
+
+const unthrowing = <Seen extends ReadonlyArray<unknown>>(look: (...seen: Seen) => void) => (...seen: Seen): void => {
+  try {
+    look(...seen)
+  } catch {
+    // There is nobody to tell: it may be the log itself.
+  }
+}

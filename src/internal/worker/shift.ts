@@ -50,6 +50,8 @@ export class Shift<E, R> implements Holder {
   private interruption: "Timeout" | "Shutdown" | undefined = undefined
   /** What the server has been told, and has not answered yet. */
   private telling: Done | undefined = undefined
+  /** Whether the user's gate has not said yet whether it is open. */
+  private isAtGate = false
   /** For how many seconds it has asked in vain. */
   private idle = 0
   private onEnd: () => void = constVoid
@@ -61,7 +63,7 @@ export class Shift<E, R> implements Holder {
     this.berth = berth
   }
 
-  /** Works until the connection is over, or no more jobs are to be taken, and everything said is answered. */
+  /** Works until the connection is over, or no more jobs are to be taken, everything said is answered and the gate is left. */
   begin(onEnd: () => void): void {
     this.onEnd = onEnd
     this.next()
@@ -76,15 +78,21 @@ export class Shift<E, R> implements Holder {
   }
 
   private next(): void {
+    // Quiet as it is, it ends: should jobs be taken again before the last answer, it is by another.
+    if (this.isConnected && !this.crew.isTaking) this.lane.retire()
     if (!this.takes) return this.endOnceAnswered()
     this.lane.startWaiting()
     const { gate } = this.crew.plan
     if (gate === undefined) this.reserve()
-    else this.guest.host(gate, (exit) => this.pass(exit))
+    else {
+      this.isAtGate = true
+      this.guest.host(gate, (exit) => this.pass(exit))
+    }
   }
 
   /** The user's gate has opened, or was given up. */
   private pass(exit: Exit.Exit<unknown> | undefined): void {
+    this.isAtGate = false
     if (!this.takes || exit === undefined) return this.next()
     if (Exit.isSuccess(exit)) return this.reserve()
     this.crew.complain("The gate of a worker died. It is tried again.", exit.cause)
@@ -296,7 +304,7 @@ export class Shift<E, R> implements Holder {
   }
 
   private endOnceAnswered(): void {
-    if (this.telling !== undefined) return
+    if (this.telling !== undefined || this.isAtGate) return
     // A job may be behind the last answer: it must not come to somebody who has gone.
     this.close()
     const { onEnd } = this

@@ -60,7 +60,7 @@ export const start = <A, RT, R, E, RO>(
         runtime,
         heart,
         events,
-        monitor: Monitor.both(metrics, spans.monitor)
+        monitor: Monitor.harmless(Monitor.both(metrics, spans.monitor))
       })
       events.listen((event) => {
         const log = said(event)
