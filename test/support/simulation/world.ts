@@ -9,12 +9,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as EffectRandom from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Random } from "../random.ts"
-import { unlogged } from "../workers.ts"
 import { Books, type Reservation } from "./books.ts"
 import { Faults } from "./faults.ts"
 import * as Handlers from "./handlers.ts"
@@ -101,7 +101,7 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
   }).pipe(
     Effect.scoped,
     Effect.withRandom(EffectRandom.make(seed)),
-    Effect.provide(Layer.merge(VirtualClock.layer(), unlogged)),
+    Effect.provide(Layer.merge(VirtualClock.layer(), Logger.remove(Logger.defaultLogger))),
     // The clock of a Layer stays with the fiber that was given it.
     Effect.fork,
     Effect.flatMap(Fiber.await),
