@@ -1,12 +1,12 @@
 /** What happens at the worst of moments, and what those do whom a worker cannot choose. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Worker } from "effect-beanstalk"
+import { Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
-import { answer, employ, give, hire, virtually } from "./support/playedWorkers.ts"
+import { answer, employ, give, hire, statsOfJob, virtually } from "./support/playedWorkers.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
   it(
@@ -133,6 +133,24 @@ describe("the scope of a handler that has ended", () => {
       yield* Deferred.succeed(end, undefined)
       yield* Deferred.await(ended)
       assert.deepStrictEqual(released, ["kept"])
+    }))
+  )
+})
+
+describe("an order that a handler has given", () => {
+  it(
+    "is carried out though its finalizers took too long",
+    virtually(Effect.gen(function*() {
+      const { event, peer } = yield* employ(
+        () => Effect.zipRight(Effect.addFinalizer(() => Effect.sleep("200 millis")), new Worker.Bury()),
+        {
+          timeout: "100 millis"
+        }
+      )
+      yield* give(peer, 1)
+      yield* answer(peer, "stats-job 1", statsOfJob(1))
+      yield* answer(peer, "bury 1 7", "BURIED\r\n")
+      yield* event("Buried")
     }))
   )
 })
