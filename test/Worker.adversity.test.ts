@@ -1,12 +1,14 @@
 /** What happens at the worst of moments, and what those do whom a worker cannot choose. */
 import { assert, describe, it } from "@effect/vitest"
-import { Worker } from "effect-beanstalk"
+import { BeanstalkClient, Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
-import { answer, employ, give, hire, statsOfJob, virtually } from "./support/playedWorkers.ts"
+import { clientTo } from "./support/clients.ts"
+import { answer, employ, give, hire, statsOfJob, tube, virtually } from "./support/playedWorkers.ts"
+import * as Scripted from "./support/scripted.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
   it(
@@ -151,6 +153,28 @@ describe("an order that a handler has given", () => {
       yield* answer(peer, "stats-job 1", statsOfJob(1))
       yield* answer(peer, "bury 1 7", "BURIED\r\n")
       yield* event("Buried")
+    }))
+  )
+})
+
+describe("a gate that has the worker be quiet", () => {
+  it(
+    "is interrupted by that, though it has not waited before",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const made = yield* Deferred.make<Worker.Worker>()
+      const interrupted = yield* Deferred.make<void>()
+      const quiets = Effect.flatMap(Deferred.await(made), ({ quiet }) => quiet)
+      const waits = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      const worker = yield* Effect.provideService(
+        Worker.make(tube, () => Effect.void, { gate: Effect.zipRight(quiets, waits) }),
+        BeanstalkClient.BeanstalkClient,
+        client
+      )
+      yield* Deferred.succeed(made, worker)
+      yield* hire(server)
+      yield* Deferred.await(interrupted)
     }))
   )
 })
