@@ -3,8 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { clientTo } from "./support/clients.ts"
 import { answer, employ, give, hire, statsOfJob, tube, virtually } from "./support/playedWorkers.ts"
@@ -175,6 +178,22 @@ describe("a gate that has the worker be quiet", () => {
       yield* Deferred.succeed(made, worker)
       yield* hire(server)
       yield* Deferred.await(interrupted)
+    }))
+  )
+})
+
+describe("the jobs of a client that is closed", () => {
+  it(
+    "end",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const scope = yield* Scope.make()
+      const client = yield* Scope.extend(clientTo(server), scope)
+      const jobs = Stream.runDrain(Worker.jobs(tube))
+      const ends = yield* Effect.fork(Effect.provideService(jobs, BeanstalkClient.BeanstalkClient, client))
+      yield* hire(server)
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(ends)
     }))
   )
 })
