@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { clientTo } from "./support/clients.ts"
+import { clientTo, statsOf } from "./support/clients.ts"
 import { answer, employ, give, hire, statsOfJob, tube, virtually } from "./support/playedWorkers.ts"
 import * as Scripted from "./support/scripted.ts"
 
@@ -194,6 +194,26 @@ describe("the jobs of a client that is closed", () => {
       yield* hire(server)
       yield* Scope.close(scope, Exit.void)
       yield* Fiber.join(ends)
+    }))
+  )
+})
+
+describe("rule 6: a server that hangs up behind its first words", () => {
+  it(
+    "was there",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const hangsUp = Effect.flatMap(
+        server.accept,
+        (peer) => peer.say(`${statsOf("0123456789abcdef")}WATCHING 2\r\nWATCHING 1\r\nUNKNOWN_COMMAND\r\n`)
+      )
+      yield* Effect.fork(Effect.forever(hangsUp))
+      yield* Effect.provideService(
+        Worker.make(tube, () => Effect.void, { onFirstConnect: "fail" }),
+        BeanstalkClient.BeanstalkClient,
+        client
+      )
     }))
   )
 })
