@@ -166,16 +166,16 @@ describe("a gate that has the worker be quiet", () => {
     virtually(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
-      const made = yield* Deferred.make<Worker.Worker>()
+      const made: Array<Worker.Worker> = []
       const interrupted = yield* Deferred.make<void>()
-      const quiets = Effect.flatMap(Deferred.await(made), ({ quiet }) => quiet)
+      const quiets = Effect.suspend(() => made[0]?.quiet ?? Effect.void)
       const waits = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
       const worker = yield* Effect.provideService(
         Worker.make(tube, () => Effect.void, { gate: Effect.zipRight(quiets, waits) }),
         BeanstalkClient.BeanstalkClient,
         client
       )
-      yield* Deferred.succeed(made, worker)
+      made.push(worker)
       yield* hire(server)
       yield* Deferred.await(interrupted)
     }))
