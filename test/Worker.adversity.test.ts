@@ -1,12 +1,17 @@
 /** What happens at the worst of moments, and what those do whom a worker cannot choose. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Worker } from "effect-beanstalk"
+import { BeanstalkClient, Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { answer, employ, give, hire, virtually } from "./support/playedWorkers.ts"
+import { clientTo, statsOf } from "./support/clients.ts"
+import { answer, employ, give, hire, statsOfJob, tube, virtually } from "./support/playedWorkers.ts"
+import * as Scripted from "./support/scripted.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
   it(
@@ -133,6 +138,82 @@ describe("the scope of a handler that has ended", () => {
       yield* Deferred.succeed(end, undefined)
       yield* Deferred.await(ended)
       assert.deepStrictEqual(released, ["kept"])
+    }))
+  )
+})
+
+describe("an order that a handler has given", () => {
+  it(
+    "is carried out though its finalizers took too long",
+    virtually(Effect.gen(function*() {
+      const { event, peer } = yield* employ(
+        () => Effect.zipRight(Effect.addFinalizer(() => Effect.sleep("200 millis")), new Worker.Bury()),
+        {
+          timeout: "100 millis"
+        }
+      )
+      yield* give(peer, 1)
+      yield* answer(peer, "stats-job 1", statsOfJob(1))
+      yield* answer(peer, "bury 1 7", "BURIED\r\n")
+      yield* event("Buried")
+    }))
+  )
+})
+
+describe("a gate that has the worker be quiet", () => {
+  it(
+    "is interrupted by that, though it has not waited before",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const made: Array<Worker.Worker> = []
+      const interrupted = yield* Deferred.make<void>()
+      const quiets = Effect.suspend(() => made[0]?.quiet ?? Effect.void)
+      const waits = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      const worker = yield* Effect.provideService(
+        Worker.make(tube, () => Effect.void, { gate: Effect.zipRight(quiets, waits) }),
+        BeanstalkClient.BeanstalkClient,
+        client
+      )
+      made.push(worker)
+      yield* hire(server)
+      yield* Deferred.await(interrupted)
+    }))
+  )
+})
+
+describe("the jobs of a client that is closed", () => {
+  it(
+    "end",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const scope = yield* Scope.make()
+      const client = yield* Scope.extend(clientTo(server), scope)
+      const jobs = Stream.runDrain(Worker.jobs(tube))
+      const ends = yield* Effect.fork(Effect.provideService(jobs, BeanstalkClient.BeanstalkClient, client))
+      yield* hire(server)
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(ends)
+    }))
+  )
+})
+
+describe("rule 6: a server that hangs up behind its first words", () => {
+  it(
+    "was there",
+    virtually(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const hangsUp = Effect.flatMap(
+        server.accept,
+        (peer) => peer.say(`${statsOf("0123456789abcdef")}WATCHING 2\r\nWATCHING 1\r\nUNKNOWN_COMMAND\r\n`)
+      )
+      yield* Effect.fork(Effect.forever(hangsUp))
+      yield* Effect.provideService(
+        Worker.make(tube, () => Effect.void, { onFirstConnect: "fail" }),
+        BeanstalkClient.BeanstalkClient,
+        client
+      )
     }))
   )
 })

@@ -19,6 +19,8 @@ export class Guest<R> {
   private readonly runtime: Runtime.Runtime<R>
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   private leave: (() => void) | undefined = undefined
+  /** What it does before it first waits, it does before its fiber is known; and that may be to have itself interrupted. */
+  private isInterrupted = false
 
   constructor(runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
@@ -34,7 +36,9 @@ export class Guest<R> {
       const finalizers = scope.end(exit)
       return finalizers && this.fork(Effect.uninterruptible(finalizers), scope)
     }
+    this.isInterrupted = false
     const fiber = this.fork(effect, scope)
+    if (this.isInterrupted) fiber.unsafeInterruptAsFork(FiberId.none)
     this.follow(fiber, (exit) => {
       if (exit === undefined) {
         // What it holds is let go when it ends after all.
@@ -53,6 +57,7 @@ export class Guest<R> {
   }
 
   interrupt(): void {
+    this.isInterrupted = true
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 

@@ -103,11 +103,14 @@ export const jobs = <A, R>(
         yield* Deferred.await(verdict)
       })
 
-    const { events } = yield* start(tube, handOver, { ...options, gate: demand.await, shutdownTimeout: 0 })
+    const { crew, events } = yield* start(tube, handOver, { ...options, gate: demand.await, shutdownTimeout: 0 })
     events.listen((event) => {
       if (answer !== undefined && event._tag !== "ShutdownReport") Deferred.unsafeDone(answer, answerOf(event, address))
     })
-    return Stream.repeatEffect(Effect.zipRight(demand.open, Queue.take(reservations)))
+    return Stream.repeatEffect(Effect.zipRight(demand.open, Queue.take(reservations))).pipe(
+      // Its client may be closed before the Stream is.
+      Stream.interruptWhen(crew.whenClosed)
+    )
   }))
 
 /** How it ended, for whoever decided that it should end. */

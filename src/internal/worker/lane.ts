@@ -112,10 +112,8 @@ export class Lane<E, R> implements Shifter {
       const session = exit.value
       this.session = session
       const greeted = session.answered()
-      if (!isOver) {
-        this.crew.onConnected()
-        yield* tidings.connected(session.server, attempt)
-      }
+      this.crew.onConnected()
+      if (!isOver) yield* tidings.connected(session.server, attempt)
       if (this.untold !== undefined) yield* this.tellAgain(session, this.untold)
       if (!isOver) yield* this.work(session, opened - began)
       session.close()

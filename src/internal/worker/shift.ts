@@ -157,7 +157,8 @@ export class Shift<E, R> implements Holder {
   private judge(lease: Lease, cause: Cause.Cause<Failed<E>>): void {
     lease.stopTiming()
     if (this.isOutOfOurHands(lease)) return this.surrender(lease)
-    const failure = this.interruption === "Timeout" ? tookTooLong : cause
+    // What had failed by itself has only cleaned up for too long.
+    const failure = this.interruption === "Timeout" && Cause.isInterrupted(cause) ? tookTooLong : cause
     this.interruption = undefined
     this.guest.host(this.crew.plan.judge(lease, failure), (judged) => {
       if (judged === undefined) return this.leaveBehind(lease)
