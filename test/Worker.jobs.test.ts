@@ -203,4 +203,20 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
       assert.strictEqual(most, 1)
     }))
   )
+
+  it(
+    "that were taken back for want of a heartbeat cannot be dealt with any more",
+    simulated(Effect.gen(function*() {
+      const brief = Tube.text("words", { ttr: "3 seconds" })
+      yield* put("one")
+      const error = yield* Worker.jobs(brief, { heartbeat: false }).pipe(
+        Stream.mapEffect((job) => Effect.zipRight(Effect.sleep("1 minute"), failsWith(job.delete, "LeaseLost"))),
+        Stream.take(1),
+        Stream.runHead,
+        Effect.flatten
+      )
+      assert.include(error.message, "its time was over")
+      assert.notInclude(yield* happened, "1 deleted")
+    }))
+  )
 })

@@ -25,6 +25,12 @@ export interface JobsOptions
 /** Says what is to become of a job, and waits until it has. */
 type Decide = (decision: Effect.Effect<void, Bury | RetryAfter>) => Effect.Effect<void, LeaseLost>
 
+/** A job that was handed over. Who decides about it is told what has become of it. */
+interface AtHand {
+  isDecided: boolean
+  readonly told: Deferred.Deferred<void, LeaseLost>
+}
+
 /** A job in the hands of whoever runs the Stream. */
 export class Reservation<out A> extends Inspectable.Class {
   readonly payload: A
@@ -85,27 +91,30 @@ export const jobs = <A, R>(
     const reservations = yield* Queue.unbounded<Reservation<A>>()
     /** Open while somebody waits for a job. */
     const demand = yield* Effect.makeLatch()
-    /** Who wants to know what has become of the job at hand. */
-    let answer: Deferred.Deferred<void, LeaseLost> | undefined
+    let atHand: AtHand | undefined
 
     const handOver = (payload: A, job: RunningJob) =>
       Effect.gen(function*() {
         yield* demand.close
         const told = yield* Deferred.make<void, LeaseLost>()
         const verdict = yield* Deferred.make<void, Bury | RetryAfter>()
-        answer = told
+        const handed: AtHand = { isDecided: false, told }
+        atHand = handed
         const decide: Decide = (decision) =>
-          Effect.flatMap(
-            Deferred.complete(verdict, decision),
-            (isFirst) => isFirst ? Deferred.await(told) : lost(job, address, "it has been dealt with")
-          )
+          Effect.suspend(() => {
+            if (handed.isDecided) return lost(job, address, "it has been dealt with")
+            handed.isDecided = true
+            return Effect.zipRight(Deferred.complete(verdict, decision), Deferred.await(told))
+          })
         yield* Queue.offer(reservations, new Reservation(payload, job, decide))
         yield* Deferred.await(verdict)
       })
 
     const { crew, events } = yield* start(tube, handOver, { ...options, gate: demand.await, shutdownTimeout: 0 })
     events.listen((event) => {
-      if (answer !== undefined && event._tag !== "ShutdownReport") Deferred.unsafeDone(answer, answerOf(event, address))
+      if (atHand !== undefined && event._tag !== "ShutdownReport") {
+        Deferred.unsafeDone(atHand.told, answerOf(event, atHand, address))
+      }
     })
     return Stream.repeatEffect(Effect.zipRight(demand.open, Queue.take(reservations))).pipe(
       // Its client may be closed before the Stream is.
@@ -113,8 +122,8 @@ export const jobs = <A, R>(
     )
   }))
 
-/** How it ended, for whoever decided that it should end. */
-const answerOf = (event: JobEvent, address: string): Effect.Effect<void, LeaseLost> => {
+/** How it ended, for whoever decided that it should end. What ends undecided was taken from them. */
+const answerOf = (event: JobEvent, { isDecided }: AtHand, address: string): Effect.Effect<void, LeaseLost> => {
   switch (event._tag) {
     case "LeaseLost":
       return event.error
@@ -123,7 +132,7 @@ const answerOf = (event: JobEvent, address: string): Effect.Effect<void, LeaseLo
     case "CompletionUnknown":
       return lost(event, address, event.reason)
     default:
-      return Effect.void
+      return isDecided ? Effect.void : lost(event, address, "its time was over")
   }
 }
 

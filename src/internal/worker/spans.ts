@@ -88,9 +88,12 @@ export const make = <A, E, R>(
     return {
       perform: (lease) =>
         Effect.matchCauseEffect(decode(lease.job), {
-          onFailure: (cause) => inSpan(lease, Option.none(), () => Effect.failCause(Cause.map(cause, unread))),
+          // Of a job that was lost while it was read nobody will tell what became of it: it has been told.
+          onFailure: (cause) => {
+            const failed = Effect.failCause(Cause.map(cause, unread))
+            return lease.isTold ? failed : inSpan(lease, Option.none(), () => failed)
+          },
           onSuccess: ({ payload, sender }) =>
-            // Of a job that was lost while it was read nobody will tell what became of it: it has been told.
             lease.isTold
               ? handle(payload, lease)
               : inSpan(lease, sender, (span) =>

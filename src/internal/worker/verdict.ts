@@ -9,6 +9,7 @@ import type { PayloadError } from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { delayAfter } from "../retryPlan.ts"
+import { tell } from "../tidings.ts"
 import type { UndecodableAction } from "./events.ts"
 
 export type Verdict = Data.TaggedEnum<{
@@ -130,7 +131,7 @@ const exhausted = <E, R>({ onExhausted }: Law<E, R>, found: Case<E>): Effect.Eff
 const orBury = <E, R>(self: Effect.Effect<Verdict, E, R>): Effect.Effect<Verdict, never, R> =>
   Effect.catchAllCause(self, (cause) =>
     Effect.as(
-      Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause),
+      tell(Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause)),
       Verdict.Bury()
     ))
 

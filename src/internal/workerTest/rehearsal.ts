@@ -50,7 +50,8 @@ export class RehearsedJob extends Inspectable.Class implements Job {
     super()
     this.tube = tube
     this.#circumstances = circumstances
-    this.#stats = statsOf(this.tube, { ...defaults, ...circumstances })
+    const { delay, priority = defaults.priority, ttr = defaults.ttr } = { delay: defaults.delay, ...circumstances }
+    this.#stats = statsOf(this.tube, { ...circumstances, delay, priority, ttr })
   }
 
   get stats() {
