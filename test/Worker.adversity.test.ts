@@ -12,6 +12,7 @@ import * as Tracer from "effect/Tracer"
 import { clientTo, statsOf } from "./support/clients.ts"
 import { answer, employ, give, hire, statsOfJob, tube, virtually } from "./support/playedWorkers.ts"
 import * as Scripted from "./support/scripted.ts"
+import { takes } from "./support/workers.ts"
 
 describe("rule 11: a worker that is told to go on", () => {
   it(
@@ -34,7 +35,7 @@ describe("a gate that takes its time", () => {
   it(
     "keeps no handler behind it from being interrupted, though its connection was lost meanwhile",
     virtually(Effect.gen(function*() {
-      const passes = [Effect.void, Effect.uninterruptible(Effect.sleep("10 seconds")), Effect.void]
+      const passes = [Effect.void, Effect.uninterruptible(takes("10 seconds")), Effect.void]
       const ended: Array<string> = []
       const handler = (_: string, { id }: Worker.Job) =>
         id === "1" ? Effect.void : Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended.push(id)))
@@ -48,7 +49,7 @@ describe("a gate that takes its time", () => {
       const next = yield* hire(server)
       yield* answer(next, "delete 1", "DELETED\r\n")
       yield* give(next, 2)
-      yield* Effect.sleep("20 seconds")
+      yield* takes("20 seconds")
       yield* worker.shutdown
       assert.deepStrictEqual(ended, ["2"])
     }))
@@ -147,7 +148,7 @@ describe("an order that a handler has given", () => {
     "is carried out though its finalizers took too long",
     virtually(Effect.gen(function*() {
       const { event, peer } = yield* employ(
-        () => Effect.zipRight(Effect.addFinalizer(() => Effect.sleep("200 millis")), new Worker.Bury()),
+        () => Effect.zipRight(Effect.addFinalizer(() => takes("200 millis")), new Worker.Bury()),
         {
           timeout: "100 millis"
         }

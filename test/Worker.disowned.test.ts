@@ -1,8 +1,11 @@
 /** A handler that a shutdown leaves behind. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, type BeanstalkError, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import { type BeanstalkError, Tube, Worker } from "effect-beanstalk"
+import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { inVirtualTime } from "./support/workers.ts"
 
 describe("a handler that a shutdown leaves behind", () => {
   it.live("is told of, and is told that its job is not its own any more", () =>
@@ -23,10 +26,24 @@ describe("a handler that a shutdown leaves behind", () => {
       assert.strictEqual((yield* Deferred.await(told)).id, id)
       const { outcomes } = yield* worker.stats
       assert.deepStrictEqual([outcomes.Interrupted, outcomes.LeaseLost], [1, 0])
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(BeanstalkClient.layer()),
-      Effect.provide(EmbeddedServer.layer()),
-      Effect.provide(VirtualClock.layer())
-    ), { timeout: 5000 })
+    }).pipe(inVirtualTime))
+
+  it.live("is told to have been left behind by the shutdown", () =>
+    Effect.gen(function*() {
+      const tube = Tube.text("for-ever")
+      const started = yield* Deferred.make<void>()
+      const id = yield* tube.put("job")
+      const worker = yield* Worker.make(
+        tube,
+        () => Effect.zipRight(Deferred.succeed(started, undefined), Effect.uninterruptible(Effect.never))
+      )
+      const told = yield* Effect.fork(Stream.runCollect(worker.events))
+      yield* Deferred.await(started)
+      const { disowned, drained, interrupted } = yield* worker.shutdown
+      assert.deepStrictEqual({ disowned, drained, interrupted }, { disowned: [id], drained: 0, interrupted: [] })
+      assert.deepStrictEqual(
+        Chunk.toReadonlyArray(yield* told).map((event) => event._tag === "Interrupted" ? event.disowned : event._tag),
+        [true, "ShutdownReport"]
+      )
+    }).pipe(inVirtualTime))
 })

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { failsWith } from "./support/connections.ts"
+import { takes } from "./support/workers.ts"
 
 const words = Tube.text("words", { ttr: "10 seconds" })
 
@@ -58,7 +59,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
     simulated(Effect.gen(function*() {
       yield* put("one", "two")
       const first = yield* Worker.jobs(words).pipe(
-        Stream.tap((job) => Effect.zipRight(job.delete, Effect.sleep("1 hour"))),
+        Stream.tap((job) => Effect.zipRight(job.delete, takes("1 hour"))),
         Stream.take(1),
         Stream.runCount
       )
@@ -84,7 +85,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
     simulated(Effect.gen(function*() {
       yield* put("one")
       yield* Worker.jobs(words).pipe(
-        Stream.tap((job) => Effect.zipRight(Effect.sleep("1 hour"), job.delete)),
+        Stream.tap((job) => Effect.zipRight(takes("1 hour"), job.delete)),
         Stream.take(1),
         Stream.runDrain
       )
@@ -96,7 +97,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
     "come when they are there, however long that takes",
     simulated(Effect.gen(function*() {
       const fiber = yield* Effect.fork(Stream.runHead(Stream.tap(Worker.jobs(words), (job) => job.delete)))
-      yield* Effect.sleep("1 day")
+      yield* takes("1 day")
       yield* put("late")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(yield* happened, ["1 put", "1 reserved", "1 deleted"])
@@ -194,7 +195,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
         Stream.mapEffect((job) =>
           Effect.gen(function*() {
             most = Math.max(most, yield* reserved)
-            yield* Effect.sleep("1 minute")
+            yield* takes("1 minute")
             yield* job.delete
           }), { concurrency: 4 }),
         Stream.take(4),
@@ -210,7 +211,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
       const brief = Tube.text("words", { ttr: "3 seconds" })
       yield* put("one")
       const error = yield* Worker.jobs(brief, { heartbeat: false }).pipe(
-        Stream.mapEffect((job) => Effect.zipRight(Effect.sleep("1 minute"), failsWith(job.delete, "LeaseLost"))),
+        Stream.mapEffect((job) => Effect.zipRight(takes("1 minute"), failsWith(job.delete, "LeaseLost"))),
         Stream.take(1),
         Stream.runHead,
         Effect.flatten

@@ -9,14 +9,11 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as Scripted from "./support/scripted.ts"
-import { historyOf, inVirtualTime, start } from "./support/workers.ts"
+import { historyOf, inVirtualTime, start, takes } from "./support/workers.ts"
 
 const { Fault } = EmbeddedServer
 
 const tube = Tube.text("work", { ttr: "1 minute" })
-
-/** Lets time pass. */
-const pass = (duration: Duration.DurationInput) => Effect.delay(Effect.void, duration)
 
 /** A handler for jobs that are done when the test says so. */
 const handlerOf = Effect.gen(function*() {
@@ -109,11 +106,11 @@ describe("rule 4: a worker", () => {
   it.live("rule 4: ends with its scope, and run never succeeds", () =>
     inVirtualTime(Effect.gen(function*() {
       const running = yield* Effect.fork(Worker.run(tube, () => Effect.void))
-      yield* pass("1 hour")
+      yield* takes("1 hour")
       assert.strictEqual((yield* lanes).length, 1)
       assert.isTrue((yield* Fiber.poll(running))._tag === "None")
       yield* Fiber.interrupt(running)
-      yield* pass("1 second")
+      yield* takes("1 second")
       assert.deepStrictEqual(yield* lanes, [])
     })))
 })
@@ -125,7 +122,7 @@ describe("rule 6: without a server at the start", () => {
       const id = yield* tube.put("a")
       yield* server.inject(Fault.Refuse())
       const { event } = yield* start(tube, () => Effect.void)
-      yield* pass("1 minute")
+      yield* takes("1 minute")
       yield* server.heal
       assert.strictEqual((yield* event("Completed")).id, id)
     })))
@@ -137,7 +134,7 @@ describe("rule 6: without a server at the start", () => {
         const id = yield* tube.put("a")
         yield* server.inject(Fault.Refuse())
         const { event } = yield* start(tube, () => Effect.void)
-        yield* pass("1 minute")
+        yield* takes("1 minute")
         yield* server.heal
         assert.strictEqual((yield* event("Completed")).id, id)
       }),
@@ -153,7 +150,7 @@ describe("rule 6: without a server at the start", () => {
       assert.strictEqual(error.subject, "its server")
       assert.strictEqual(yield* Clock.currentTimeMillis, 0)
       yield* server.heal
-      yield* pass("1 hour")
+      yield* takes("1 hour")
       assert.deepStrictEqual(yield* historyOf(id), ["put"])
     })))
 
@@ -162,7 +159,7 @@ describe("rule 6: without a server at the start", () => {
       const server = yield* EmbeddedServer.EmbeddedServer
       const worker = yield* Effect.provide(Worker.make(tube, () => Effect.void), BeanstalkClient.layer())
       yield* tube.put("a")
-      yield* pass("1 second")
+      yield* takes("1 second")
       // It works on with the connection that it has, and can have no other.
       assert.strictEqual((yield* worker.stats).outcomes.Completed, 1)
       yield* server.inject(Fault.Cut())
@@ -180,7 +177,7 @@ describe("rule 8: the lanes of a worker", () => {
   it.live("rule 8: are one while there is nothing to do", () =>
     inVirtualTime(Effect.gen(function*() {
       const { worker } = yield* start(tube, () => Effect.void, { concurrency: 16 })
-      yield* pass("1 hour")
+      yield* takes("1 hour")
       assert.strictEqual((yield* lanes).length, 1)
       assert.deepInclude(yield* worker.stats, { lanes: 1, waiting: 1, running: 0 })
     })))
@@ -192,7 +189,7 @@ describe("rule 8: the lanes of a worker", () => {
       const expected = [[2, 1, 1], [3, 1, 2], [4, 1, 3], [4, 0, 4], [4, 0, 4], [4, 0, 4]] as const
       for (const [lanes, waiting, running] of expected) {
         yield* tube.put("a")
-        yield* pass("1 second")
+        yield* takes("1 second")
         assert.deepInclude(yield* worker.stats, { lanes, waiting, running })
         assert.strictEqual(yield* waitingLanes, waiting)
       }
@@ -208,12 +205,12 @@ describe("rule 8: the lanes of a worker", () => {
         const { finish, handler } = yield* handlerOf
         const { event } = yield* start(tube, handler, { concurrency: 8, reserveSlice, idleLaneTimeout })
         yield* Effect.replicateEffect(tube.put("a"), 8)
-        yield* pass("10 seconds")
+        yield* takes("10 seconds")
         yield* finish
         yield* event("Completed", 8)
-        yield* pass("20 seconds")
+        yield* takes("20 seconds")
         assert.strictEqual((yield* lanes).length, 8)
-        yield* pass("1 minute")
+        yield* takes("1 minute")
         const left = (yield* lanes).length
         assert.isAtLeast(left, 1)
         assert.isAtMost(left, reserveSlice === "1 hour" ? 2 : 1)
@@ -226,10 +223,10 @@ describe("rule 8: the lanes of a worker", () => {
       const { finish, handler, most } = yield* handlerOf
       const { event, worker } = yield* start(tube, handler, { concurrency: 4 })
       yield* Effect.replicateEffect(tube.put("a"), 4)
-      yield* pass("10 seconds")
+      yield* takes("10 seconds")
       yield* server.inject(Fault.Cut())
       yield* event("LeaseLost", 4)
-      yield* pass("10 seconds")
+      yield* takes("10 seconds")
       assert.deepInclude(yield* worker.stats, { running: 4, waiting: 0, lanes: 4 })
       yield* finish
       yield* event("Completed", 4)
@@ -257,7 +254,7 @@ describe("rule 11: a gate", () => {
       const gate = yield* Effect.makeLatch(false)
       const { event } = yield* start(tube, () => Effect.void, { gate: gate.await })
       const id = yield* tube.put("a")
-      yield* pass("1 hour")
+      yield* takes("1 hour")
       assert.deepStrictEqual(yield* historyOf(id), ["put"])
       assert.strictEqual(yield* waitingLanes, 0)
       yield* gate.open
@@ -281,9 +278,9 @@ describe("rule 11: a gate", () => {
       yield* tube.put("a")
       yield* event("Completed")
       yield* worker.quiet
-      yield* pass("1 second")
+      yield* takes("1 second")
       const id = yield* tube.put("b")
-      yield* pass("1 hour")
+      yield* takes("1 hour")
       assert.deepStrictEqual(yield* historyOf(id), ["put"])
       assert.deepStrictEqual(yield* lanes, [])
       yield* worker.resume
@@ -333,7 +330,7 @@ describe("rule 23: a connection that is lost", () => {
             : Effect.void
         ))
       const id = yield* tube.put("a")
-      yield* pass("1 second")
+      yield* takes("1 second")
       yield* server.inject(Fault.Cut())
       yield* Deferred.await(interrupted)
       assert.strictEqual((yield* event("LeaseLost")).id, id)
@@ -364,13 +361,13 @@ describe("rule 23: a connection that is lost", () => {
           yield* tube.put("a", { delay: "100 minutes" })
           yield* server.inject(Fault.Refuse())
           yield* server.inject(Fault.Cut())
-          yield* pass("90 minutes")
+          yield* takes("90 minutes")
           yield* server.heal
           yield* event("Completed", outage)
-          yield* pass("1 minute")
+          yield* takes("1 minute")
           yield* server.inject(Fault.Cut())
           const cutAt = yield* Clock.currentTimeMillis
-          yield* Effect.repeat(pass("100 millis"), { until: () => Effect.map(waitingLanes, (lanes) => lanes === 1) })
+          yield* Effect.repeat(takes("100 millis"), { until: () => Effect.map(waitingLanes, (lanes) => lanes === 1) })
           assert.isAtMost((yield* Clock.currentTimeMillis) - cutAt, 2000)
         }
       }),

@@ -2,16 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkError, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { answer, employ, give, heard, hire, now, statsOfJob, virtually } from "./support/playedWorkers.ts"
 import type { Peer } from "./support/scripted.ts"
-import type { Told } from "./support/workers.ts"
-
-const takes = Clock.sleep
+import { takes, type Told } from "./support/workers.ts"
 
 const notFound = "NOT_FOUND\r\n"
 

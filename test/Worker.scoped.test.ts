@@ -1,8 +1,9 @@
 /** The Scope of a handler. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import { Tube, Worker } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { inVirtualTime } from "./support/workers.ts"
 
 describe("the scope of a handler", () => {
   it.live("is one to fork into", () =>
@@ -14,10 +15,5 @@ describe("the scope of a handler", () => {
       yield* tube.put("hello")
       const event = yield* Effect.flatten(heard)
       assert.strictEqual(event._tag, "Completed", String(event._tag === "Buried" ? event.cause : ""))
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(BeanstalkClient.layer()),
-      Effect.provide(EmbeddedServer.layer()),
-      Effect.provide(VirtualClock.layer())
-    ), { timeout: 5000 })
+    }).pipe(inVirtualTime))
 })

@@ -2,7 +2,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,9 +14,7 @@ import { clientTo } from "./support/clients.ts"
 import { answer, employ, give, hire, now, statsOfJob, tube as played, virtually } from "./support/playedWorkers.ts"
 import { Random } from "./support/random.ts"
 import * as Scripted from "./support/scripted.ts"
-import { happens, historyOf, inVirtualTime, start } from "./support/workers.ts"
-
-const takes = Clock.sleep
+import { happens, historyOf, inVirtualTime, start, takes } from "./support/workers.ts"
 
 const tube = Tube.text("work", { ttr: "9 seconds" })
 

@@ -1,5 +1,6 @@
 /** Workers for tests: where they work, what they tell, and what their server saw. */
 import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
@@ -29,6 +30,9 @@ export const inVirtualTime = <A, E, R>(
     Effect.flatMap(Fiber.await),
     Effect.flatten
   )
+
+/** So much virtual time goes by, and none of anybody's. */
+export const takes = Clock.sleep
 
 /** With a client of this server. */
 export const onServer =
