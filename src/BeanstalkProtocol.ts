@@ -14,6 +14,7 @@
  * @since 0.1.0
  */
 import type { DurationInput } from "effect/Duration"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Argument from "./internal/argument.ts"
@@ -437,19 +438,19 @@ const aboutJob = <A, Failure = never>(
     origin: BeanstalkError.Origin,
     job: JobId
   ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
-  more?: Pick<Particulars, "reserves" | "looks"> & { readonly args?: (command: string) => ReadonlyArray<number> }
+  more: Pick<Particulars, "reserves" | "looks"> = ordinary,
+  args: (job: JobId) => string = identity
 ): Command<A, Failure | BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
   Argument.checked(() => {
     const job = Argument.jobId(name, id)
-    const args = more?.args?.(name) ?? []
     return command<A, Failure | BeanstalkError.JobNotFound>(
       name,
-      [job, ...args].join(" "),
+      args(job),
       (reply, origin) =>
         reply._tag === "NotFound"
           ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
           : meaning(reply, origin, job),
-      { reserves: more?.reserves ?? false, looks: more?.looks ?? false, job }
+      { ...more, job }
     )
   })
 
@@ -482,7 +483,9 @@ export const reserveJob = (
  * @since 0.1.0
  */
 export const deleteJob = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
-  aboutJob("delete", id, answered("Deleted"))
+  aboutJob("delete", id, deleted)
+
+const deleted = answered("Deleted")
 
 /**
  * `touch`: starts the time to run of a held job anew.
@@ -519,21 +522,26 @@ export const release = (
   id: string,
   options: ReleaseOptions
 ): Command<void, BeanstalkError.JobNotFound | BeanstalkError.Buried> | BeanstalkError.InvalidArgument =>
-  aboutJob("release", id, (reply, origin, job) => {
-    switch (reply._tag) {
-      case "Released":
-        return done
-      case "Buried":
-        return failure(new BeanstalkError.Buried({ ...origin, id: job }))
-      default:
-        return undefined
+  aboutJob(
+    "release",
+    id,
+    (reply, origin, job) => {
+      switch (reply._tag) {
+        case "Released":
+          return done
+        case "Buried":
+          return failure(new BeanstalkError.Buried({ ...origin, id: job }))
+        default:
+          return undefined
+      }
+    },
+    ordinary,
+    (job) => {
+      const priority = Argument.unsigned("release", "priority", options.priority)
+      const delay = options.delay === undefined ? 0 : Argument.delay("release", options.delay)
+      return `${job} ${priority} ${delay}`
     }
-  }, {
-    args: (name) => [
-      Argument.unsigned(name, "priority", options.priority),
-      options.delay === undefined ? 0 : Argument.delay(name, options.delay)
-    ]
-  })
+  )
 
 /**
  * `bury`: puts a held job aside. `BURIED` is its success.
@@ -545,7 +553,13 @@ export const bury = (
   id: string,
   priority: number
 ): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
-  aboutJob("bury", id, answered("Buried"), { args: (name) => [Argument.unsigned(name, "priority", priority)] })
+  aboutJob(
+    "bury",
+    id,
+    answered("Buried"),
+    ordinary,
+    (job) => `${job} ${Argument.unsigned("bury", "priority", priority)}`
+  )
 
 /**
  * `watch`: adds a tube to those that reserves take jobs from. Its reply is their number.

@@ -167,18 +167,15 @@ export class ReplyDecoder {
 
   /** A line that is more than a word: the reply it is, or `undefined` where a body follows first. */
   private parse(line: string): Reply | undefined {
-    const space = line.indexOf(" ")
-    if (space === -1) return this.meaningless(line)
-    const word = line.slice(0, space)
-    const rest = line.slice(space + 1)
+    const [word, rest] = halves(line)
     switch (word) {
       case "INSERTED":
         return isJobId(rest) ? { _tag: "Inserted", id: rest } : this.meaningless(line)
       case "RESERVED":
       case "FOUND": {
-        const [id, size, ...more] = rest.split(" ")
+        const [id, size] = halves(rest)
         const _tag = word === "RESERVED" ? "Reserved" : "Found"
-        return more.length === 0 && id !== undefined && isJobId(id)
+        return isJobId(id)
           ? this.expect(line, size, this.maxBodySize, (body) => ({ _tag, id, body }))
           : this.meaningless(line)
       }
@@ -199,11 +196,11 @@ export class ReplyDecoder {
 
   private expect(
     line: string,
-    announced: string | undefined,
+    announced: string,
     limit: number,
     complete: (body: Uint8Array) => Reply
   ): Reply | undefined {
-    if (announced === undefined || !isCount(announced)) return this.meaningless(line)
+    if (!isCount(announced)) return this.meaningless(line)
     const size = Number(announced)
     if (size > limit) return nonsense(`${line} (more than the ${limit} bytes accepted)`)
     this.incoming = { size, complete, buffer: undefined, filled: 0 }
@@ -219,7 +216,11 @@ export class ReplyDecoder {
   ): number {
     const taken = Math.min(incoming.size - incoming.filled, chunk.length - offset)
     if (taken > 0) {
-      roomFor(incoming, taken).set(part(chunk, offset, offset + taken), incoming.filled)
+      if (taken === incoming.size && taken * 4 >= chunk.length) {
+        incoming.buffer = new Uint8Array(chunk.buffer, chunk.byteOffset + offset, taken)
+      } else {
+        roomFor(incoming, taken).set(part(chunk, offset, offset + taken), incoming.filled)
+      }
       incoming.filled += taken
       return offset + taken
     }
@@ -263,6 +264,12 @@ const roomFor = (incoming: Incoming, arrived: number): Uint8Array => {
 /** A view where one is needed: for a body in thousands of small pieces, views would be most of the work. */
 const part = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end)
+
+/** What is before the first space, and behind it. */
+const halves = (text: string): readonly [string, string] => {
+  const space = text.indexOf(" ")
+  return space === -1 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)]
+}
 
 const isCount = (text: string): boolean => /^\d{1,10}$/.test(text)
 
