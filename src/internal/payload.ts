@@ -7,6 +7,7 @@
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Iterable from "effect/Iterable"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
@@ -102,19 +103,35 @@ const attempt = <A, B, R>(parse: Parse<A, B, R>) =>
   fail: (issues: Issues) => PayloadError,
   then: (parsed: B) => Effect.Effect<C, PayloadError>
 ): Effect.Effect<C, PayloadError, R> =>
-  Effect.matchCauseEffect(Effect.suspend(() => parse(value)), {
-    onSuccess: then,
-    onFailure: (cause) => {
-      if (Cause.isInterruptedOnly(cause)) return Effect.failCause(Cause.stripFailures(cause))
-      const failed = Cause.failureOrCause(cause)
-      return failed._tag === "Left"
-        ? Effect.flatMap(
-          everyIssue(() => parse(value, { errors: "all" }), failed.left),
-          (issue) => fail(describe(issue))
-        )
-        : fail([{ path: "", expected: `what the Schema can take: it threw ${nameOf(Cause.squash(failed.right))}` }])
-    }
+  Effect.suspend(() => {
+    const parsed = begun(() => parse(value))
+    return hasSucceeded(parsed) ? then(parsed.right) : Effect.matchCauseEffect(parsed, {
+      onSuccess: then,
+      onFailure: (cause) => {
+        if (Cause.isInterruptedOnly(cause)) return Effect.failCause(Cause.stripFailures(cause))
+        const failed = Cause.failureOrCause(cause)
+        return failed._tag === "Left"
+          ? Effect.flatMap(
+            everyIssue(() => parse(value, { errors: "all" }), failed.left),
+            (issue) => fail(describe(issue))
+          )
+          : fail([{ path: "", expected: `what the Schema can take: it threw ${nameOf(Cause.squash(failed.right))}` }])
+      }
+    })
   })
+
+/** Most Schemas wait for nothing, and say so at once. */
+const hasSucceeded = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Effect.Effect<A, E, R> & Either.Right<E, A> =>
+  Either.isEither(effect) && Either.isRight(effect)
+
+/** What is thrown at once is as if it were thrown later. */
+const begun = <A, E, R>(begin: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  try {
+    return begin()
+  } catch (thrown) {
+    return Effect.die(thrown)
+  }
+}
 
 /** Whoever has to mend it wants to know all that is wrong. To look for it costs time, so only where something is. */
 const everyIssue = <R>(
