@@ -25,6 +25,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { BulkError, BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
@@ -76,8 +77,8 @@ export interface JsonOptions<A, I, R> extends Defaults {
    *
    * beanstalkd has no headers, so the payload gets an envelope:
    * `{"traceparent":"00-<trace id>-<span id>-<flags>","payload":…}`, as W3C Trace Context writes it, and `null` where there is
-   * no span. {@link Tube.decode} and whatever looks at jobs give the payload as ever; {@link Tube.decodeWithSender} gives the
-   * span as well. A `traceparent` that makes no sense is none: no job is lost by it.
+   * no span. {@link Tube.decode} and whatever looks at jobs give the payload as ever; {@link Tube.senderOf} gives the
+   * span. A `traceparent` that makes no sense is none: no job is lost by it.
    *
    * Each `put` is a span `put <tube>` of the kind `producer`, with the attributes that OpenTelemetry has for messaging, and it
    * is that span which the job carries. In `putAll`, `sink` and `encode`, it is the one that is current where they run.
@@ -93,15 +94,6 @@ export interface JsonOptions<A, I, R> extends Defaults {
    */
   readonly trace?: boolean | undefined
 }
-
-/**
- * A payload, and the span that the job was put from. There is none for a tube without `trace`, and for a job that was put
- * where there was no span, or by somebody who does not know of `trace`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Received<out A> extends Envelope.Received<A> {}
 
 /**
  * A job that somebody looked at, with its payload.
@@ -136,10 +128,11 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
   readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
   /** The payload of a job. */
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, BeanstalkError.PayloadError, R>
-  /** The payload of a job, and the span that it was put from, to be linked to or continued. See {@link JsonOptions.trace}. */
-  readonly decodeWithSender: (
-    job: ReservedJob | PeekedJob
-  ) => Effect.Effect<Received<A>, BeanstalkError.PayloadError, R>
+  /**
+   * The span that a job was put from, to be linked to or continued. There is none for a tube without {@link JsonOptions.trace},
+   * and for a job that was put where there was no span, or by somebody who does not know of `trace`.
+   */
+  readonly senderOf: (job: ReservedJob | PeekedJob) => Option.Option<Tracer.ExternalSpan>
 
   // producing ---------------------------------------------------------------------------------------------------------
 
@@ -304,7 +297,7 @@ const build = <A, R>(
   const defaults: Defaults = { delay, priority, ttr }
   const example = Protocol.put("", defaults)
   if (example instanceof BeanstalkError.InvalidArgument) throw example
-  const { decode, decodeWithSender, encode } = codecOf(name)
+  const { decode, encode, senderOf } = codecOf(name)
 
   const withDefaults = (options: Protocol.JobOptions | undefined): Protocol.JobOptions =>
     options === undefined ? defaults : {
@@ -344,7 +337,7 @@ const build = <A, R>(
 
     encode,
     decode,
-    decodeWithSender,
+    senderOf,
 
     put: (payload, options) =>
       Effect.flatMap(

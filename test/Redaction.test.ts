@@ -89,7 +89,7 @@ describe("a PayloadError", () => {
 
   it.effect("tells nothing of an envelope that does not decode", () =>
     property(bodies, (payload, body) =>
-      Tube.make("secrets", { payload, trace: true }).decodeWithSender(
+      Tube.make("secrets", { payload, trace: true }).decode(
         jobOf(`{"traceparent":${body},"payload":${body}}`)
       )))
 

@@ -45,9 +45,9 @@ const recorded = <A, E, R>(self: (spans: ReadonlyArray<Tracer.Span>) => Effect.E
 
 /** What a tube reads from a job, the sender in the words of Trace Context: Options of all kinds are deeply equal. */
 const received = <A>(tube: Tube.Tube<A>, job: Job.ReservedJob | Job.PeekedJob) =>
-  Effect.map(tube.decodeWithSender(job), ({ payload, sender }) => ({
+  Effect.map(tube.decode(job), (payload) => ({
     payload,
-    sender: Option.match(sender, {
+    sender: Option.match(tube.senderOf(job), {
       onNone: () => "none",
       onSome: ({ sampled, spanId, traceId }) => `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`
     })
@@ -199,7 +199,7 @@ describe("a payload", () => {
       fc.assert(
         fc.asyncProperty(json, async (value) => {
           const body = await Effect.runPromise(Anything.encode(value))
-          const { payload } = await Effect.runPromise(Anything.decodeWithSender(jobOf(body)))
+          const payload = await Effect.runPromise(Anything.decode(jobOf(body)))
           assert.deepStrictEqual(payload, JSON.parse(JSON.stringify(value)))
         }),
         { numRuns: 500 }

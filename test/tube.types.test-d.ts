@@ -57,10 +57,6 @@ describe("the types of a tube", () => {
   it("are the same when jobs carry their span, which only JSON can", () => {
     expectTypeOf(Tube.make("pages", { payload, trace: true })).toEqualTypeOf<Tube.Tube<Page>>()
     expectTypeOf(Tube.make("secrets", { payload: secret, trace: true })).toEqualTypeOf<Tube.Tube<Page, Key>>()
-    expectTypeOf<Tube.Received<Page>>().toEqualTypeOf<{
-      readonly payload: Page
-      readonly sender: Option.Option<Tracer.ExternalSpan>
-    }>()
     // @ts-expect-error: text has no place for it
     Tube.text("text", { trace: true })
     // @ts-expect-error: nor have bytes
@@ -97,9 +93,7 @@ describe("the types of a tube", () => {
       readonly decode: (
         job: Job.ReservedJob | Job.PeekedJob
       ) => Effect.Effect<Page, BeanstalkError.PayloadError, R>
-      readonly decodeWithSender: (
-        job: Job.ReservedJob | Job.PeekedJob
-      ) => Effect.Effect<Tube.Received<Page>, BeanstalkError.PayloadError, R>
+      readonly senderOf: (job: Job.ReservedJob | Job.PeekedJob) => Option.Option<Tracer.ExternalSpan>
       readonly put: (payload: Page) => Effect.Effect<Job.JobId, Put, Client | R>
       readonly sink: () => Sink.Sink<number, Page, never, PutAll, Client | R>
       readonly peekReady: Effect.Effect<Option.Option<Tube.Peeked<Page>>, Peek, Client | R>

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
 import * as Runtime from "effect/Runtime"
+import type * as Tracer from "effect/Tracer"
 import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
@@ -168,6 +169,10 @@ export class Crew<E, R> {
   onHold(lease: Lease): void {
     this.grow()
     this.options.monitor.onHold(lease)
+  }
+
+  spanOf(lease: Lease): Tracer.Span | undefined {
+    return this.options.monitor.spanOf(lease)
   }
 
   onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {

@@ -13,23 +13,30 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import { JobScope } from "./jobScope.ts"
 
 export class Guest<R> {
   private readonly runtime: Runtime.Runtime<R>
+  private readonly services: ReadonlyArray<[string, unknown]>
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
-  private leave: (() => void) | undefined = undefined
+  private leave: ((left: undefined) => void) | undefined = undefined
   /** What it does before it first waits, it does before its fiber is known; and that may be to have itself interrupted. */
   private isInterrupted = false
 
   constructor(runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
+    this.services = Array.from(runtime.context.unsafeMap)
   }
 
-  /** Runs an effect in a scope of its own, and calls back with how it ended; with nothing if it was left behind. */
+  /**
+   * Runs an effect in a scope of its own, and in a span if there is one. Calls back with how it ended; with nothing if it was
+   * left behind.
+   */
   host<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
-    onEnd: (exit: Exit.Exit<A, E> | undefined) => void
+    onEnd: (exit: Exit.Exit<A, E> | undefined) => void,
+    span?: Tracer.Span
   ): void {
     const scope = new JobScope()
     const close = (exit: Exit.Exit<A, E>) => {
@@ -37,7 +44,7 @@ export class Guest<R> {
       return finalizers && this.fork(Effect.uninterruptible(finalizers), scope)
     }
     this.isInterrupted = false
-    const fiber = this.fork(effect, scope)
+    const fiber = this.fork(effect, scope, span)
     if (this.isInterrupted) fiber.unsafeInterruptAsFork(FiberId.none)
     this.follow(fiber, (exit) => {
       if (exit === undefined) {
@@ -65,7 +72,7 @@ export class Guest<R> {
   disown(): boolean {
     const { leave } = this
     this.interrupt()
-    leave?.()
+    leave?.(undefined)
     return leave !== undefined
   }
 
@@ -74,21 +81,28 @@ export class Guest<R> {
     onEnd: (exit: Exit.Exit<A, E> | undefined) => void
   ): void {
     const end = (exit: Exit.Exit<A, E> | undefined) => {
-      fiber.removeObserver(end)
+      if (exit === undefined) fiber.removeObserver(end)
       this.fiber = undefined
       this.leave = undefined
       onEnd(exit)
     }
     this.fiber = fiber
-    this.leave = () => end(undefined)
+    // Not a function written down right here: V8 keeps those for long, and with each whatever was there for its job.
+    this.leave = end
     fiber.addObserver(end)
   }
 
   /** A service in the runtime is there at a tenth of what it takes to provide it. */
-  private fork<A, E>(effect: Effect.Effect<A, E, R | Scope.Scope>, scope: Scope.Scope): Fiber.RuntimeFiber<A, E> {
-    const { context, fiberRefs, runtimeFlags } = this.runtime
+  private fork<A, E>(
+    effect: Effect.Effect<A, E, R | Scope.Scope>,
+    scope: Scope.Scope,
+    span?: Tracer.Span
+  ): Fiber.RuntimeFiber<A, E> {
+    const { fiberRefs, runtimeFlags } = this.runtime
+    const services = new Map(this.services).set(Scope.Scope.key, scope)
+    if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
     return Runtime.runFork(
-      Runtime.make({ context: Context.add(context, Scope.Scope, scope), fiberRefs, runtimeFlags }),
+      Runtime.make({ context: Context.unsafeMake<R | Scope.Scope>(services), fiberRefs, runtimeFlags }),
       effect
     )
   }

@@ -13,6 +13,7 @@ import { certain } from "../batch.ts"
 import type { Opened } from "../opening.ts"
 import type { Outcome } from "../pipeline.ts"
 import type { Appointment, Heart } from "./heart.ts"
+import type { Watcher } from "./monitor.ts"
 
 /** The connection that holds a job. */
 export interface Berth {
@@ -71,6 +72,8 @@ export class Lease implements Appointment {
   lost: LeaseLost | undefined = undefined
   /** Whether it has been told what became of it. */
   isTold = false
+  /** Who looks on at this job alone. A map from jobs to them would be the dearest part of looking on. */
+  watcher: Watcher | undefined = undefined
   /** Whether the last word on it is said, and perhaps not answered yet. */
   private isResting = false
   /** Whether it is dealt with, and cannot be lost any more. */

@@ -15,7 +15,7 @@ import { system } from "../messaging.ts"
 import { errorTypeOf } from "./errorType.ts"
 import type { Outcome } from "./events.ts"
 import type { Lease } from "./lease.ts"
-import type { Monitor } from "./monitor.ts"
+import { type Monitor, none } from "./monitor.ts"
 
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
@@ -143,6 +143,7 @@ export const monitor = (
     })
 
   return {
+    ...none,
     onHold: (lease) => {
       held.unsafeModify(1, untagged)
       if (lease.begunAt < samplesAt) return

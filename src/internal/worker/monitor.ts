@@ -1,11 +1,14 @@
 /** Who looks on while a worker works. */
 import type * as Exit from "effect/Exit"
-import { constVoid } from "effect/Function"
+import { constUndefined, constVoid } from "effect/Function"
+import type * as Tracer from "effect/Tracer"
 import type { Outcome } from "./events.ts"
 import type { Lease } from "./lease.ts"
 
 export interface Monitor {
   readonly onHold: (lease: Lease) => void
+  /** A job is about to be read and run: in which span, if there is one. */
+  readonly spanOf: (lease: Lease) => Tracer.Span | undefined
   /** A run has ended, or, without an exit, was left behind. */
   readonly onRun: (lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined) => void
   readonly onOutcome: (outcome: Outcome, lease: Lease) => void
@@ -14,8 +17,15 @@ export interface Monitor {
   readonly onLanes: (lanes: number) => void
 }
 
+/** Who looks on at one job. */
+export interface Watcher {
+  readonly onRun: (exit: Exit.Exit<unknown, unknown> | undefined) => void
+  readonly onOutcome: (outcome: Outcome) => void
+}
+
 export const none: Monitor = {
   onHold: constVoid,
+  spanOf: constUndefined,
   onRun: constVoid,
   onOutcome: constVoid,
   onBeat: constVoid,
@@ -30,6 +40,7 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
       one.onHold(lease)
       other.onHold(lease)
     },
+    spanOf: (lease) => one.spanOf(lease) ?? other.spanOf(lease),
     onRun: (lease, exit) => {
       one.onRun(lease, exit)
       other.onRun(lease, exit)
@@ -53,16 +64,19 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
 export const harmless = (monitor: Monitor): Monitor =>
   monitor === none ? none : {
     onHold: unthrowing(monitor.onHold),
+    spanOf: unthrowing(monitor.spanOf),
     onRun: unthrowing(monitor.onRun),
     onOutcome: unthrowing(monitor.onOutcome),
     onBeat: unthrowing(monitor.onBeat),
     onLanes: unthrowing(monitor.onLanes)
   }
 
-const unthrowing = <Seen extends ReadonlyArray<unknown>>(look: (...seen: Seen) => void) => (...seen: Seen): void => {
-  try {
-    look(...seen)
-  } catch {
-    // There is nobody to tell: it may be the log itself.
+const unthrowing =
+  <Seen extends ReadonlyArray<unknown>, A>(look: (...seen: Seen) => A) => (...seen: Seen): A | undefined => {
+    try {
+      return look(...seen)
+    } catch {
+      // There is nobody to tell: it may be the log itself.
+      return undefined
+    }
   }
-}

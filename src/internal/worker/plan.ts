@@ -49,7 +49,7 @@ export interface Plan<E, R> {
 }
 
 export interface PlanOptions<A, E, R>
-  extends Omit<Law<E, R>, "onExhausted">, Pick<Plan<E, R>, "perform" | "gate" | "maxDisconnects" | "interruptsLost">
+  extends Omit<Law<E, R>, "onExhausted">, Pick<Plan<E, R>, "gate" | "maxDisconnects" | "interruptsLost">
 {
   readonly tube: TubeName
   readonly onExhausted:
@@ -57,27 +57,22 @@ export interface PlanOptions<A, E, R>
     | "delete"
     | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
   readonly decode: (job: ReservedJob) => Effect.Effect<A, PayloadError, R>
+  readonly handle: Handle<A, E, R>
   readonly onUndecodable: UndecodableAction
 }
 
 /** What the user wrote for a job. */
 export type Handle<A, E, R> = (payload: A, lease: Lease) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
 
-export const perform = <A, E, R>(
-  decode: (job: ReservedJob) => Effect.Effect<A, PayloadError, R>,
-  handle: Handle<A, E, R>
-): Plan<E, R>["perform"] =>
-(lease) =>
-  Effect.matchEffect(decode(lease.job), {
-    onFailure: (error) => Effect.fail(new Undecodable(error)),
-    onSuccess: (payload) => handle(payload, lease)
-  })
-
 export const make = <A, E, R>(options: PlanOptions<A, E, R>): Plan<E, R> => ({
   gate: options.gate,
   maxDisconnects: options.maxDisconnects,
   interruptsLost: options.interruptsLost,
-  perform: options.perform,
+  perform: (lease) =>
+    Effect.matchEffect(options.decode(lease.job), {
+      onFailure: (error) => Effect.fail(new Undecodable(error)),
+      onSuccess: (payload) => options.handle(payload, lease)
+    }),
   judge: (lease, cause) =>
     Effect.flatMap(lease.asked, (stats) => {
       const unread = Option.getOrUndefined(Cause.find(cause, undecodable))

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
@@ -50,17 +51,17 @@ export const start = <A, RT, R, E, RO>(
       const source = sourceOf(yield* BeanstalkClient)
       const handle: Plan.Handle<A, E, RT | R | RO> = (payload, lease) => handler(payload, new RunningJob(lease))
       const runFork = Runtime.runFork(runtime)
-      const spans = yield* performing(tube, source.address, handle, options)
       const metrics = yield* measured(tube.name, heart, runFork, options)
+      const spans = yield* traced(tube, source.address, options)
       const crew = new Crew<E, RT | R | RO>({
         ...checked,
         tube: tube.name,
         source,
-        plan: planOf<A, RT, E, RT | R | RO>(tube, spans.perform, options),
+        plan: planOf<A, RT, E, RT | R | RO>(tube, handle, options),
         runtime,
         heart,
         events,
-        monitor: Monitor.harmless(Monitor.both(metrics, spans.monitor))
+        monitor: Monitor.harmless(Monitor.both(metrics, spans))
       })
       events.listen((event) => {
         const log = said(event)
@@ -87,13 +88,13 @@ const checkedFor = <A, RT, E, R>({ defaults, name }: Tube<A, RT>, options: Optio
 
 const planOf = <A, RT extends R, E, R>(
   { decode, name }: Tube<A, RT>,
-  perform: Plan.Plan<E, R>["perform"],
+  handle: Plan.Handle<A, E, R>,
   options: Options<A, E, R, R, R>
 ): Plan.Plan<E, R> =>
   Plan.make({
     tube: name,
     decode,
-    perform,
+    handle,
     retry: options.retry ?? defaultRetry,
     onDefect: options.onDefect ?? "bury",
     onExhausted: options.onExhausted ?? "bury",
@@ -111,19 +112,19 @@ const apart = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
   Effect.map(Effect.interruptible(Effect.runtime<R>()), ({ context, fiberRefs, runtimeFlags }) => {
     const services = new Map(context.unsafeMap)
     services.delete(Tracer.ParentSpan.key)
-    return Runtime.make({ context: Context.unsafeMake<R>(services), fiberRefs, runtimeFlags })
+    return Runtime.make({ context: Context.unsafeMake<R>(services), fiberRefs: ownOf(fiberRefs), runtimeFlags })
   })
 
-/** How jobs are run, and who looks on at that. */
-const performing = <A, RT extends R, R, E, RO>(
-  { decode, decodeWithSender, name }: Tube<A, RT>,
+/** Without those that a fiber gets from its runtime anyhow: without any at all, to start one takes a third less. */
+const ownOf = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
+  refs.pipe(FiberRefs.delete(FiberRef.currentContext), FiberRefs.delete(FiberRef.currentRuntimeFlags))
+
+const traced = <A, RT, R, E, RO>(
+  { name, senderOf }: Tube<A, RT>,
   address: string,
-  handle: Plan.Handle<A, E, R>,
-  { spans, traceParent = "link" }: Options<A, E, RO, RO, RO>
-): Effect.Effect<Spans.Spans<E, R>> =>
-  spans === true
-    ? Spans.make({ tube: name, address, traceParent, decode: decodeWithSender, handle })
-    : Effect.succeed({ perform: Plan.perform(decode, handle), monitor: Monitor.none })
+  { spans, traceParent = "link" }: Options<A, E, R, RO, RO>
+): Effect.Effect<Monitor.Monitor> =>
+  spans === true ? Spans.monitor({ tube: name, address, traceParent, senderOf }) : Effect.succeed(Monitor.none)
 
 const measured = <A, E, R>(
   tube: TubeName,
