@@ -154,7 +154,10 @@ export class ReplyDecoder {
       return
     }
     const line = latin1(bytes, start, end - 2)
-    const reply = words.get(line) ?? this.parse(line)
+    const space = line.indexOf(" ")
+    const reply = space === -1
+      ? words.get(line) ?? this.meaningless(line)
+      : this.parse(line, line.slice(0, space), line.slice(space + 1))
     if (reply === undefined) return
     if (reply._tag === "Nonsense") this.end()
     this.give(reply, onReply)
@@ -166,17 +169,17 @@ export class ReplyDecoder {
   }
 
   /** A line that is more than a word: the reply it is, or `undefined` where a body follows first. */
-  private parse(line: string): Reply | undefined {
-    const [word, rest] = halves(line)
+  private parse(line: string, word: string, rest: string): Reply | undefined {
     switch (word) {
       case "INSERTED":
         return isJobId(rest) ? { _tag: "Inserted", id: rest } : this.meaningless(line)
       case "RESERVED":
       case "FOUND": {
-        const [id, size] = halves(rest)
+        const space = rest.indexOf(" ")
+        const id = rest.slice(0, space)
         const _tag = word === "RESERVED" ? "Reserved" : "Found"
-        return isJobId(id)
-          ? this.expect(line, size, this.maxBodySize, (body) => ({ _tag, id, body }))
+        return space !== -1 && isJobId(id)
+          ? this.expect(line, rest.slice(space + 1), this.maxBodySize, (body) => ({ _tag, id, body }))
           : this.meaningless(line)
       }
       case "OK":
@@ -264,12 +267,6 @@ const roomFor = (incoming: Incoming, arrived: number): Uint8Array => {
 /** A view where one is needed: for a body in thousands of small pieces, views would be most of the work. */
 const part = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end)
-
-/** What is before the first space, and behind it. */
-const halves = (text: string): readonly [string, string] => {
-  const space = text.indexOf(" ")
-  return space === -1 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)]
-}
 
 const isCount = (text: string): boolean => /^\d{1,10}$/.test(text)
 

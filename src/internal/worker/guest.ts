@@ -80,6 +80,8 @@ export class Guest<R> {
     fiber: Fiber.RuntimeFiber<A, E>,
     onEnd: (exit: Exit.Exit<A, E> | undefined) => void
   ): void {
+    const ended = fiber.unsafePoll()
+    if (ended !== null) return onEnd(ended)
     const end = (exit: Exit.Exit<A, E> | undefined) => {
       if (exit === undefined) fiber.removeObserver(end)
       this.fiber = undefined
