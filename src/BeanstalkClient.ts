@@ -339,10 +339,12 @@ export const make = (
     return Leasing.offer(client(options, connector, link), {
       address: connector.address,
       reconnect: settings.reconnect,
-      open: (watch, onEnd) =>
-        link.unlessClosed(Opening.open({ ...settings, greeting: Opening.greeting({ watch: [watch] }) }, onEnd)).pipe(
-          Effect.provideService(Connector, connector)
-        )
+      open: (watch, heart, onEnd) => {
+        const greeting = Opening.greeting({ watch: [watch] })
+        return link.unlessClosed(
+          Opening.open({ ...settings, greeting, session: { ...settings.session, heart } }, onEnd)
+        ).pipe(Effect.provideService(Connector, connector))
+      }
     })
   })
 

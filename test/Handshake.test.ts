@@ -268,6 +268,7 @@ describe("a server of another kind", () => {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server)
       const peer = yield* server.accept
+      yield* peer.expect("stats\r\n")
       yield* peer.say(ok("---\nid: 1\nversion: other\nmax-job-size: 10\nrusage-utime: 3\n"))
       const { server: { id, maxJobSize, version } } = yield* Fiber.join(making)
       assert.deepStrictEqual({ id, maxJobSize, version }, { id: "1", maxJobSize: 10, version: "other" })

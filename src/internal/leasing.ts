@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../BeanstalkError.ts"
 import type { TubeName } from "../Job.ts"
 import type { Lost } from "./healing.ts"
+import type { Heart } from "./heart.ts"
 import type { Opened } from "./opening.ts"
 import type { SessionOptions } from "./session.ts"
 
@@ -19,6 +20,7 @@ export interface Source {
   /** Opens a session that watches this tube and no other. `onEnd` is called when it is over, before anybody hears of it. */
   readonly open: (
     watch: TubeName,
+    heart: Heart,
     onEnd: SessionOptions["onEnd"]
   ) => Effect.Effect<Opened, ConnectFailed, Scope.Scope>
 }

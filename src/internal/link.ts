@@ -10,6 +10,7 @@ import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
 import { Current, type CurrentOptions } from "./current.ts"
 import { become, heal, type HealingOptions, State } from "./healing.ts"
+import { time } from "./heart.ts"
 import type { Opened } from "./opening.ts"
 import type { Outcome } from "./pipeline.ts"
 
@@ -46,9 +47,8 @@ export interface Link {
 /** Makes a link that is closed with its scope. It opens nothing before it is used. */
 export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: LinkOptions) {
   const { address } = yield* Connector
-  const clock = yield* Effect.clock
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+  const now = yield* time
   // Not in the scope, whose end would interrupt it: it hears of that end as everybody does.
   const current = new Current({ address, offlineTimeout, now, runFork })
   const state = yield* SubscriptionRef.make<State>(State.Idle())

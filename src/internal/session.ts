@@ -1,6 +1,6 @@
 /**
- * A pipeline on a socket: what may be written leaves at the end of the tick, what is read goes in as it comes, and a fiber
- * watches the time. The scope's end is the pipeline's, and the pipeline's end closes the socket.
+ * A pipeline on a socket: what may be written leaves at the end of the tick, what is read goes in as it comes, and the time
+ * is watched. The scope's end is the pipeline's, and the pipeline's end closes the socket.
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
@@ -8,15 +8,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
-import { constTrue, constVoid } from "effect/Function"
 import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import type { CommandError } from "../BeanstalkError.ts"
 import type { Command } from "../BeanstalkProtocol.ts"
 import { Connector } from "../Connector.ts"
 import * as DirectSocket from "./directSocket.ts"
+import { type Appointment, type Heart, make as makeHeart } from "./heart.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
-import { aTurn } from "./turn.ts"
+import { turn } from "./turn.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
@@ -40,6 +40,8 @@ export interface Session {
 export interface SessionOptions
   extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize">
 {
+  /** What wakes it when the server is silent for too long: that of whoever has many sessions, or its own. */
+  readonly heart?: Heart | undefined
   /** Called when the socket has been opened. */
   readonly onOpen: () => void
   /** Called when the session is over, before anybody can know it from a command that was lost. */
@@ -49,33 +51,30 @@ export interface SessionOptions
 /** What is to be done later in this tick. `queueMicrotask` makes an async resource of each, which takes longer than the task. */
 const microtask = Promise.resolve()
 
+/** By so many milliseconds the time of an appointment may differ from the deadline. */
+const indifference = 1000
+
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
 export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
-  const clock = yield* Effect.clock
-  // Its milliseconds follow the wall clock, which may be set; its nanoseconds do not.
-  const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
-  const nearer = Effect.unsafeMakeLatch()
+  const heart = options.heart ?? (yield* makeHeart)
   const ended = yield* Deferred.make<Ending>()
-  /** The deadline that the watching fiber sleeps for. */
-  let watchedFor = Number.POSITIVE_INFINITY
   let opened = false
   let flushing = false
 
   const pipeline: Pipeline = new Pipeline({
     ...options,
     address: connector.address,
-    now,
+    now: heart.now,
     onWritable: () => {
       if (flushing || !opened) return
       flushing = true
       // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
       void microtask.then(flush)
     },
-    onDeadline: () => {
-      if (pipeline.deadline() < watchedFor) nearer.unsafeOpen()
-    },
+    onDeadline: () => watch(),
     onEnd: (ending) => {
+      heart.cancel(silence)
       onEnd(ending)
       Deferred.unsafeDone(ended, Exit.succeed(ending))
     },
@@ -85,6 +84,24 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   // Nothing may be thrown into a callback of the socket, nor into a microtask: it would be the end of the process.
   const thrown = (cause: unknown): void =>
     pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
+
+  const silence: Appointment = {
+    at: Number.POSITIVE_INFINITY,
+    position: -1,
+    // Timers run first: what has arrived meanwhile is still unread, and the server was not silent.
+    keep: () =>
+      turn(() => {
+        pipeline.expire()
+        watch()
+      })
+  }
+
+  const watch = (): void => {
+    const deadline = pipeline.deadline()
+    const isWatched = silence.position >= 0
+    // Where it would be little later than it is, it is looked at again then.
+    if (!isWatched || deadline < silence.at || deadline > silence.at + indifference) heart.set(silence, deadline)
+  }
 
   const receive = (chunk: Uint8Array): void => {
     try {
@@ -115,21 +132,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
 
   const reading = Effect.andThen(socket.run(receive, { onOpen: opening }), Effect.sync(() => pipeline.closed()))
 
-  const watching = Effect.whileLoop({
-    while: constTrue,
-    body: () => {
-      nearer.unsafeClose()
-      watchedFor = pipeline.deadline()
-      if (watchedFor === Number.POSITIVE_INFINITY) return nearer.await
-      const left = watchedFor - now()
-      return left > 0
-        ? Effect.raceFirst(Effect.sleep(Math.ceil(left)), nearer.await)
-        : Effect.andThen(aTurn, Effect.sync(() => pipeline.expire()))
-    },
-    step: constVoid
-  })
-
-  yield* Effect.all([reading, watching], { concurrency: "unbounded", discard: true }).pipe(
+  yield* reading.pipe(
     Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
     // Every command that was lost tells of it: there is nobody else to tell.

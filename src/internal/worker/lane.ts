@@ -102,7 +102,7 @@ export class Lane<E, R> implements Shifter {
         isOver = true
         this.shift?.onDisconnect(ending)
       }
-      const exit = yield* this.guest.run(Scope.extend(source.open(tube, onEnd), scope))
+      const exit = yield* this.guest.run(Scope.extend(source.open(tube, heart, onEnd), scope))
       const opened = heart.now()
       if (exit === undefined || Exit.isFailure(exit)) {
         const failure = toConnectFailed(exit?.cause ?? Cause.empty, source.address)

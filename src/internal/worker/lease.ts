@@ -10,9 +10,9 @@ import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { certain } from "../batch.ts"
+import type { Appointment, Heart } from "../heart.ts"
 import type { Opened } from "../opening.ts"
 import type { Outcome } from "../pipeline.ts"
-import type { Appointment, Heart } from "./heart.ts"
 import type { Watcher } from "./monitor.ts"
 
 /** The connection that holds a job. */

@@ -13,10 +13,10 @@ import { type ConnectFailed, InvalidArgument, WorkerStartError } from "../../Bea
 import type { TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import * as Argument from "../argument.ts"
+import { Heart, time } from "../heart.ts"
 import { sourceOf } from "../leasing.ts"
 import { Crew } from "./crew.ts"
 import { Events } from "./events.ts"
-import { Heart } from "./heart.ts"
 import { RunningJob } from "./job.ts"
 import * as Metrics from "./metrics.ts"
 import * as Monitor from "./monitor.ts"
@@ -44,10 +44,9 @@ export const start = <A, RT, R, E, RO>(
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const checked = yield* checkedFor(tube, options)
-      const clock = yield* Effect.clock
       const runtime = yield* apart<RT | R | RO>()
       const events = new Events()
-      const heart = new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
+      const heart = new Heart(yield* time)
       const source = sourceOf(yield* BeanstalkClient)
       const handle: Plan.Handle<A, E, RT | R | RO> = (payload, lease) => handler(payload, new RunningJob(lease))
       const runFork = Runtime.runFork(runtime)

@@ -1,7 +1,8 @@
-/** Keeps every appointment of a worker, however many jobs it holds: one fiber sleeps for the next. */
+/** Keeps appointments, however many there are: one fiber sleeps for the next. */
 import * as Effect from "effect/Effect"
-import { Heap, type Positioned } from "../heap.ts"
-import { aTurn } from "../turn.ts"
+import type * as Scope from "effect/Scope"
+import { Heap, type Positioned } from "./heap.ts"
+import { aTurn } from "./turn.ts"
 
 export interface Appointment extends Positioned {
   /** When, in milliseconds, on the clock of the heart. It belongs to the heart. */
@@ -78,3 +79,16 @@ export class Heart {
     }
   })
 }
+
+/** The time in milliseconds. Those of a Clock follow the wall clock, which may be set; its nanoseconds do not. */
+export const time: Effect.Effect<() => number> = Effect.map(
+  Effect.clock,
+  (clock) => () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+)
+
+/** One that beats until its scope ends. */
+export const make: Effect.Effect<Heart, never, Scope.Scope> = Effect.gen(function*() {
+  const heart = new Heart(yield* time)
+  yield* Effect.forkScoped(Effect.interruptible(heart.beat))
+  return heart
+})
