@@ -10,7 +10,7 @@ import type * as Layer from "effect/Layer"
 import type * as Net from "node:net"
 import { join } from "node:path"
 import { temporaryFolder } from "./support/beanstalkd.ts"
-import { eventually, failsWith, listen, openTo } from "./support/connections.ts"
+import { connectorTo, eventually, failsWith, listen, openTo } from "./support/connections.ts"
 
 const opened = <E>(connection: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>) =>
   Effect.provide(BeanstalkConnection.BeanstalkConnection, connection)
@@ -190,5 +190,26 @@ describe("opening a connection", () => {
       yield* failsWith(openTo({ target }), "ConnectFailed")
       yield* eventually(Effect.sync(() => sockets.filter((socket) => !socket.destroyed).length), (left) => left === 0)
       assert.strictEqual(sockets.length, 1)
+    }))
+})
+
+describe("what has been read", () => {
+  it.scopedLive("stays as it is when more is read", () =>
+    Effect.gen(function*() {
+      const pieces: Array<Uint8Array> = []
+      const target = yield* listen((client) => {
+        client.on("data", (asked) => client.write(asked.toString().repeat(1000)))
+        client.write("1".repeat(1000))
+      })
+      const { socket } = yield* Effect.provide(Connector.Connector, connectorTo(target))
+      const { run, writer } = yield* socket
+      const write = yield* writer
+      yield* Effect.forkScoped(run((piece) => void pieces.push(piece)))
+      const readAll = (bytes: number) =>
+        eventually(Effect.sync(() => Buffer.concat(pieces).length), (length) => length === bytes)
+      yield* readAll(1000)
+      yield* write("2")
+      yield* readAll(2000)
+      assert.strictEqual(Buffer.concat(pieces).toString(), "1".repeat(1000) + "2".repeat(1000))
     }))
 })

@@ -107,17 +107,20 @@ describe("replies", () => {
     }))
   })
 
-  it("the reply to a body is copied out of the piece it came in", () => {
-    const piece = bytes("RESERVED 1 5\r\nhello\r\n")
+  const bodies = ["hello", "hello".repeat(1000)]
+
+  it.each(bodies)("the reply to a body is copied out of the piece it came in", (body) => {
+    const piece = bytes(`RESERVED 1 ${body.length}\r\n${body}\r\n`)
     const replies = decodeAll([piece])
     piece.fill(0)
-    assert.deepStrictEqual(plain(replies), [{ _tag: "Reserved", id: "1", body: "hello" }])
+    assert.deepStrictEqual(plain(replies), [{ _tag: "Reserved", id: "1", body }])
   })
 
-  it("a body has a buffer of exactly its own size", () => {
-    for (const pieces of [[bytes("FOUND 1 5\r\nhello\r\nDELETED\r\n")], oneByOne(bytes("FOUND 1 5\r\nhello\r\n"))]) {
+  it.each(bodies)("a body has a buffer of exactly its own size", (body) => {
+    const found = `FOUND 1 ${body.length}\r\n${body}\r\n`
+    for (const pieces of [[bytes(`${found}DELETED\r\n`)], oneByOne(bytes(found))]) {
       const [reply] = decodeAll(pieces)
-      assert.isTrue(reply !== undefined && "body" in reply && reply.body.buffer.byteLength === 5)
+      assert.isTrue(reply !== undefined && "body" in reply && reply.body.buffer.byteLength === body.length)
     }
   })
 

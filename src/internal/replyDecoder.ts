@@ -219,11 +219,7 @@ export class ReplyDecoder {
   ): number {
     const taken = Math.min(incoming.size - incoming.filled, chunk.length - offset)
     if (taken > 0) {
-      if (taken === incoming.size && taken * 4 >= chunk.length) {
-        incoming.buffer = new Uint8Array(chunk.buffer, chunk.byteOffset + offset, taken)
-      } else {
-        roomFor(incoming, taken).set(part(chunk, offset, offset + taken), incoming.filled)
-      }
+      roomFor(incoming, taken).set(part(chunk, offset, offset + taken), incoming.filled)
       incoming.filled += taken
       return offset + taken
     }
