@@ -60,6 +60,8 @@ const nanosecond = 1e-6
 
 export interface BooksOptions {
   readonly now: () => number
+  /** What a worker takes for a job's time to run, in seconds, before it is told. */
+  readonly assumedTtr: number
   /** From so many disconnects on a job may be buried unrun. */
   readonly maxDisconnects: number
 }
@@ -256,8 +258,10 @@ export class Books {
     const contest = this.options.now() - contestedAt
     this.contests += 1
     this.longestContest = Math.max(this.longestContest, contest)
-    if (contest > late) {
-      this.accuse(`job ${entry.key} was held twice for ${contest} ms, although it came ${late} ms late`)
+    const { ttr } = entry.job
+    const shorter = Math.max(0, this.options.assumedTtr - ttr) * 1000
+    if (contest > late + shorter) {
+      this.accuse(`job ${entry.key} of ttr ${ttr} s was held twice for ${contest} ms, although it came ${late} ms late`)
     }
   }
 

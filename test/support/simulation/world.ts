@@ -50,7 +50,9 @@ const backlog = 4000
 /** The least of `maxDisconnects`. */
 const fewDisconnects = 3
 
-const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: "3 seconds" })
+const assumedTtr = 3
+
+const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: `${assumedTtr} seconds` })
 
 const { sleep } = Handlers
 
@@ -59,7 +61,7 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
     const began = performance.now()
     const random = new Random(seed)
     const clock = yield* Effect.clock
-    const books = new Books({ now: () => clock.unsafeCurrentTimeMillis(), maxDisconnects: fewDisconnects })
+    const books = new Books({ now: () => clock.unsafeCurrentTimeMillis(), assumedTtr, maxDisconnects: fewDisconnects })
     const stage = yield* Stage.make(random, {
       onServer: () => books.onServer(),
       onJobEvent: (event, job, client) => books.onJobEvent(event, job, client?.number)
