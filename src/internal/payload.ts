@@ -107,16 +107,7 @@ const attempt = <A, B, R>(parse: Parse<A, B, R>) =>
     const parsed = begun(() => parse(value))
     return hasSucceeded(parsed) ? then(parsed.right) : Effect.matchCauseEffect(parsed, {
       onSuccess: then,
-      onFailure: (cause) => {
-        if (Cause.isInterruptedOnly(cause)) return Effect.failCause(Cause.stripFailures(cause))
-        const failed = Cause.failureOrCause(cause)
-        return failed._tag === "Left"
-          ? Effect.flatMap(
-            everyIssue(() => parse(value, { errors: "all" }), failed.left),
-            (issue) => fail(describe(issue))
-          )
-          : fail([{ path: "", expected: `what the Schema can take: it threw ${nameOf(Cause.squash(failed.right))}` }])
-      }
+      onFailure: (cause) => Effect.flatMap(issuesWith(() => parse(value, { errors: "all" }), cause), fail)
     })
   })
 
@@ -131,6 +122,21 @@ const begun = <A, E, R>(begin: () => Effect.Effect<A, E, R>): Effect.Effect<A, E
   } catch (thrown) {
     return Effect.die(thrown)
   }
+}
+
+/** What is wrong, unless it was only interrupted. */
+const issuesWith = <R>(
+  parseAll: () => Effect.Effect<unknown, ParseResult.ParseIssue, R>,
+  cause: Cause.Cause<ParseResult.ParseIssue>
+): Effect.Effect<Issues, never, R> => {
+  if (Cause.isInterruptedOnly(cause)) return Effect.failCause(Cause.stripFailures(cause))
+  const failed = Cause.failureOrCause(cause)
+  return failed._tag === "Left"
+    ? Effect.map(everyIssue(parseAll, failed.left), describe)
+    : Effect.succeed([{
+      path: "",
+      expected: `what the Schema can take: it threw ${nameOf(Cause.squash(failed.right))}`
+    }])
 }
 
 /** Whoever has to mend it wants to know all that is wrong. To look for it costs time, so only where something is. */
