@@ -85,7 +85,7 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
   /**
    * Whether each job that is run has a span `process <tube>`, of the kind `consumer`. Default: false.
    *
-   * It begins when the job has been read and ends when its handler has, and has the attributes that OpenTelemetry has for
+   * It begins before the job is read and ends when its handler has, and has the attributes that OpenTelemetry has for
    * messaging. A failure is an `error.type`: its `_tag`, `"defect"`, or `"interrupt"`. What has become of the job is its
    * `beanstalk.outcome`, as the events call it; not before that is known the span is handed to the tracer.
    */
