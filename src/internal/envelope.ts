@@ -5,6 +5,7 @@
  * envelope can hardly be taken for one.
  */
 import * as Effect from "effect/Effect"
+import { flow } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -31,14 +32,9 @@ export const codec = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>): 
     encode: (payload) => Effect.zipWith(Traceparent.current, content.encode(payload), seal),
     decode: (job) =>
       Effect.flatMap(json.decode(job), (read) => decodePayload(isEnvelope(read) ? read.payload : read, job.id)),
-    senderOf: ({ body }) => {
-      const read = readJson(Payload.text.read(body) ?? "")
-      return Option.isSome(read) && isEnvelope(read.value) ? Traceparent.parse(read.value.traceparent) : Option.none()
-    }
+    senderOf
   }
 }
-
-const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
 
 interface Envelope {
   readonly traceparent: unknown
@@ -55,3 +51,13 @@ const isEnvelope = (read: unknown): read is Envelope =>
 
 /** Those of others who propagate their context by the book have these as well. */
 const keys: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage", "payload"])
+
+const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
+
+/** What is no envelope names nobody. What it is instead, `decode` says. */
+const senderOf = flow(
+  ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Payload.text.read(body)),
+  Option.flatMap(readJson),
+  Option.filter(isEnvelope),
+  Option.flatMap(({ traceparent }) => Traceparent.parse(traceparent))
+)
