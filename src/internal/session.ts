@@ -51,7 +51,7 @@ export interface SessionOptions
 /** What is to be done later in this tick. `queueMicrotask` makes an async resource of each, which takes longer than the task. */
 const microtask = Promise.resolve()
 
-/** By so many milliseconds the time of an appointment may differ from the deadline. */
+/** So many milliseconds before the deadline it may be looked at in vain: that is cheaper than to move it with each reply. */
 const indifference = 1000
 
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
@@ -88,7 +88,6 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   const silence: Appointment = {
     at: Number.POSITIVE_INFINITY,
     position: -1,
-    // Timers run first: what has arrived meanwhile is still unread, and the server was not silent.
     keep: () =>
       turn(() => {
         pipeline.expire()
@@ -99,7 +98,6 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   const watch = (): void => {
     const deadline = pipeline.deadline()
     const isWatched = silence.position >= 0
-    // Where it would be little later than it is, it is looked at again then.
     if (!isWatched || deadline < silence.at || deadline > silence.at + indifference) heart.set(silence, deadline)
   }
 
