@@ -118,10 +118,10 @@ const apart = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
 const ownOf = (refs: FiberRefs.FiberRefs): FiberRefs.FiberRefs =>
   refs.pipe(FiberRefs.delete(FiberRef.currentContext), FiberRefs.delete(FiberRef.currentRuntimeFlags))
 
-const traced = <A, RT, R, E, RO>(
+const traced = <A, RT, E, R>(
   { name, senderOf }: Tube<A, RT>,
   address: string,
-  { spans, traceParent = "link" }: Options<A, E, R, RO, RO>
+  { spans, traceParent = "link" }: Options<A, E, R, R, R>
 ): Effect.Effect<Monitor.Monitor> =>
   spans === true ? Spans.monitor({ tube: name, address, traceParent, senderOf }) : Effect.succeed(Monitor.none)
 
