@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Heap, type Positioned } from "./heap.ts"
+import { time } from "./time.ts"
 import { aTurn } from "./turn.ts"
 
 export interface Appointment extends Positioned {
@@ -79,12 +80,6 @@ export class Heart {
     }
   })
 }
-
-/** The time in milliseconds. Those of a Clock follow the wall clock, which may be set; its nanoseconds do not. */
-export const time: Effect.Effect<() => number> = Effect.map(
-  Effect.clock,
-  (clock) => () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
-)
 
 /** One that beats until its scope ends. */
 export const make: Effect.Effect<Heart, never, Scope.Scope> = Effect.gen(function*() {

@@ -10,9 +10,9 @@ import { Connector } from "../Connector.ts"
 import type { ServerInfo } from "../Stats.ts"
 import { Current, type CurrentOptions } from "./current.ts"
 import { become, heal, type HealingOptions, State } from "./healing.ts"
-import { time } from "./heart.ts"
 import type { Opened } from "./opening.ts"
 import type { Outcome } from "./pipeline.ts"
+import { time } from "./time.ts"
 
 export interface LinkOptions extends HealingOptions, Pick<CurrentOptions, "offlineTimeout"> {}
 
