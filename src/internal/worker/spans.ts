@@ -45,7 +45,7 @@ export const monitor = (
     const name = `process ${tube}`
 
     const begin = (parent: Option.Option<Tracer.AnySpan>, more: ReadonlyArray<Tracer.SpanLink>) =>
-      tracer.span(name, parent, Context.empty(), [...links, ...more], now(), "consumer", options)
+      tracer.span(name, parent, Context.empty(), [...links, ...more], now(), kind, options)
 
     const beginFor = (sender: Option.Option<Tracer.ExternalSpan>) =>
       Option.isSome(sender) && traceParent === "link"
@@ -67,7 +67,9 @@ export const monitor = (
     }
   })
 
-const options: Tracer.SpanOptions = { kind: "consumer", captureStackTrace: false }
+const kind = "consumer"
+
+const options: Tracer.SpanOptions = { kind, captureStackTrace: false }
 
 /** A span that is not handed in yet. */
 class Running implements Monitor.Watcher {
