@@ -471,9 +471,7 @@ export const reserveJob = (
     id,
     (reply, _, job) =>
       reply._tag === "Reserved" && reply.id === job ? success(new ReservedJob(reply.id, reply.body)) : undefined,
-    {
-      reserves: true
-    }
+    { reserves: true }
   )
 
 /**
