@@ -171,8 +171,8 @@ export class Crew<E, R> {
     this.options.monitor.onHold(lease)
   }
 
-  spanOf(lease: Lease): Tracer.Span | undefined {
-    return this.options.monitor.spanOf(lease)
+  beginSpan(lease: Lease): Tracer.Span | undefined {
+    return this.options.monitor.beginSpan(lease)
   }
 
   onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {

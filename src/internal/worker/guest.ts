@@ -18,6 +18,7 @@ import { JobScope } from "./jobScope.ts"
 
 export class Guest<R> {
   private readonly runtime: Runtime.Runtime<R>
+  /** A Map is sooner made of these than of another Map. */
   private readonly services: ReadonlyArray<[string, unknown]>
   private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   private leave: ((left: undefined) => void) | undefined = undefined

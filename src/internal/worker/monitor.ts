@@ -8,7 +8,7 @@ import type { Lease } from "./lease.ts"
 export interface Monitor {
   readonly onHold: (lease: Lease) => void
   /** A job is about to be read and run: in which span, if there is one. */
-  readonly spanOf: (lease: Lease) => Tracer.Span | undefined
+  readonly beginSpan: (lease: Lease) => Tracer.Span | undefined
   /** A run has ended, or, without an exit, was left behind. */
   readonly onRun: (lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined) => void
   readonly onOutcome: (outcome: Outcome, lease: Lease) => void
@@ -25,7 +25,7 @@ export interface Watcher {
 
 export const none: Monitor = {
   onHold: constVoid,
-  spanOf: constUndefined,
+  beginSpan: constUndefined,
   onRun: constVoid,
   onOutcome: constVoid,
   onBeat: constVoid,
@@ -40,7 +40,7 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
       one.onHold(lease)
       other.onHold(lease)
     },
-    spanOf: (lease) => one.spanOf(lease) ?? other.spanOf(lease),
+    beginSpan: (lease) => one.beginSpan(lease) ?? other.beginSpan(lease),
     onRun: (lease, exit) => {
       one.onRun(lease, exit)
       other.onRun(lease, exit)
@@ -64,7 +64,7 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
 export const harmless = (monitor: Monitor): Monitor =>
   monitor === none ? none : {
     onHold: unthrowing(monitor.onHold),
-    spanOf: unthrowing(monitor.spanOf),
+    beginSpan: unthrowing(monitor.beginSpan),
     onRun: unthrowing(monitor.onRun),
     onOutcome: unthrowing(monitor.onOutcome),
     onBeat: unthrowing(monitor.onBeat),

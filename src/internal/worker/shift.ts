@@ -145,13 +145,14 @@ export class Shift<E, R> implements Holder {
   private perform(lease: Lease): void {
     if (this.isOutOfOurHands(lease)) return this.surrender(lease)
     lease.startTiming()
+    const span = this.crew.beginSpan(lease)
     const onEnd = (exit: Exit.Exit<unknown, Failed<E>> | undefined) => {
       this.crew.onRun(lease, exit)
       if (exit === undefined) return this.leaveBehind(lease)
       if (Exit.isFailure(exit)) return this.judge(lease, exit.cause)
       this.finish(lease, () => Event.Completed({ tube: lease.tube, id: lease.id }))
     }
-    this.guest.host(this.crew.plan.perform(lease), onEnd, this.crew.spanOf(lease))
+    this.guest.host(this.crew.plan.perform(lease), onEnd, span)
   }
 
   /** The handler did not succeed: finds out what is to become of the job. */

@@ -54,7 +54,7 @@ export const monitor = (
 
     return {
       ...Monitor.none,
-      spanOf: (lease) => {
+      beginSpan: (lease) => {
         const span = beginFor(senderOf(lease.job))
         for (const [key, value] of attributes) span.attribute(key, value)
         span.attribute("messaging.message.id", lease.id)
