@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type * as Tracer from "effect/Tracer"
+import * as Tracer from "effect/Tracer"
 import { inspect } from "node:util"
 import { recorder } from "./support/telemetry.ts"
 
@@ -94,6 +94,26 @@ describe("the span of a job", () => {
         const worker = Worker.make(tube, () => Effect.void, { spans: true })
         yield* Effect.withSpan(dealWith(1)(worker), "main")
         assert.deepStrictEqual([parentOf(run(spans)), linksOf(run(spans))], [undefined, []])
+      })
+    ))
+
+  it.effect("is the root of its trace for a Tracer that would look around for a parent", () =>
+    recorded((spans) =>
+      Effect.gen(function*() {
+        const roots: Array<boolean | undefined> = []
+        const tracer = yield* Effect.tracer
+        const curious = Tracer.make({
+          context: tracer.context,
+          span: (...all) => {
+            const [name, , , , , , options] = all
+            if (name.startsWith("process ")) roots.push(options?.root)
+            return tracer.span(...all)
+          }
+        })
+        yield* tube.put("job")
+        yield* Effect.withTracer(dealWith(1)(Worker.make(tube, () => Effect.void, { spans: true })), curious)
+        assert.strictEqual(parentOf(run(spans)), undefined)
+        assert.deepStrictEqual(roots, [true])
       })
     ))
 

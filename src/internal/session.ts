@@ -81,7 +81,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
     trace: yield* tracing
   })
 
-  // Nothing may be thrown into a callback of the socket, nor into a microtask: it would be the end of the process.
+  // Nothing may be thrown into a callback of the socket, a microtask or a turn: it would be the end of the process.
   const thrown = (cause: unknown): void =>
     pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
 
@@ -90,8 +90,12 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
     position: -1,
     keep: () =>
       turn(() => {
-        pipeline.expire()
-        watch()
+        try {
+          pipeline.expire()
+          watch()
+        } catch (cause) {
+          thrown(cause)
+        }
       })
   }
 

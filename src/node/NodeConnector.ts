@@ -73,15 +73,14 @@ const defaultPort = 11300
 /** How often a silent peer is asked, in milliseconds, whether it is still there: a plain reserve may wait for hours. */
 const keepAliveInitialDelay = 30_000
 
-/** As much as Node itself reads at once. */
-const pieceSize = 64 * 1024
+/** As much as Node itself reads at once. Whoever reads has copied it before anybody else does. */
+const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 /**
- * A connection that reads into one buffer of its own, and hands on copies: Node would make a buffer of the full size for every
- * piece, however small, and what that takes is a sixth of all that a worker does for a job.
+ * A connection that reads into a buffer that is there already, and hands on copies: Node would make one of the full size for
+ * every piece, however small, and what that takes is a sixth of all that a worker does for a job.
  */
 const connect = (options: Net.NetConnectOpts): Net.Socket => {
-  const buffer = Buffer.allocUnsafeSlow(pieceSize)
   const callback = (size: number): boolean => {
     const piece = Buffer.allocUnsafe(size)
     buffer.copy(piece, 0, 0, size)

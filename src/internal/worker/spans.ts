@@ -45,7 +45,12 @@ export const monitor = (
     const name = `process ${tube}`
 
     const begin = (parent: Option.Option<Tracer.AnySpan>, more: ReadonlyArray<Tracer.SpanLink>) =>
-      tracer.span(name, parent, Context.empty(), [...links, ...more], now(), kind, options)
+      tracer.span(name, parent, Context.empty(), [...links, ...more], now(), kind, {
+        kind,
+        captureStackTrace: false,
+        // Otherwise a Tracer may take for the parent what was current when the socket was made.
+        root: Option.isNone(parent)
+      })
 
     const beginFor = (sender: Option.Option<Tracer.ExternalSpan>) =>
       Option.isSome(sender) && traceParent === "link"
@@ -68,8 +73,6 @@ export const monitor = (
   })
 
 const kind = "consumer"
-
-const options: Tracer.SpanOptions = { kind, captureStackTrace: false }
 
 /** A span that is not handed in yet. */
 class Running implements Monitor.Watcher {
