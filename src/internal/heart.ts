@@ -16,8 +16,8 @@ export interface Appointment extends Positioned {
 const longestSleep = 24 * 60 * 60 * 1000
 
 /**
- * How long, in milliseconds, it sleeps with nothing to do before it waits to be woken: less than until the first appointment
- * of a job. Jobs that are done at once leave no appointment behind, and each would wake it.
+ * How long, in milliseconds, it sleeps at most when something has been appointed since it looked last: less than until the
+ * first appointment of a job. Jobs that are done at once leave no appointment behind, and each would wake it.
  */
 const lull = 250
 
@@ -32,8 +32,8 @@ export class Heart {
   private readonly appointments = new Heap<Appointment>((a, b) => a.at <= b.at)
   private readonly nearer = Effect.unsafeMakeLatch()
   private sleepsUntil = never
-  /** Whether there was nothing to do when it looked last. */
-  private isIdle = true
+  /** Whether something has been appointed since it looked last. */
+  private isStirred = false
 
   constructor(now: () => number) {
     this.now = now
@@ -45,6 +45,7 @@ export class Heart {
     appointment.at = at
     if (at === never) return
     this.appointments.insert(appointment)
+    this.isStirred = true
     if (at < this.sleepsUntil) this.nearer.unsafeOpen()
   }
 
@@ -56,21 +57,16 @@ export class Heart {
   readonly beat: Effect.Effect<never> = Effect.forever(Effect.suspend(() => {
     this.nearer.unsafeClose()
     const now = this.now()
-    const next = this.appointments.head?.at
-    this.sleepsUntil = next ?? (this.isIdle ? never : now + lull)
-    this.isIdle = next === undefined
-    if (this.sleepsUntil === never) return this.stirred
+    const next = this.appointments.head?.at ?? never
+    this.sleepsUntil = this.isStirred ? Math.min(next, now + lull) : next
+    this.isStirred = false
+    if (this.sleepsUntil === never) return this.nearer.await
     const left = this.sleepsUntil - now
     // What is left of a millisecond may be too little for a clock to move at all.
     if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.nearer.await)
     // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
     return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
   }))
-
-  private readonly stirred = Effect.suspend(() => {
-    this.isIdle = false
-    return this.nearer.await
-  })
 
   private readonly keepAll = Effect.sync(() => {
     const now = this.now()
