@@ -84,7 +84,10 @@ const connect = (options: Net.NetConnectOpts): Net.Socket => {
   const callback = (size: number): boolean => {
     const piece = Buffer.allocUnsafe(size)
     buffer.copy(piece, 0, 0, size)
-    return socket.push(piece)
+    // Through the stream, as it would be otherwise, only where somebody does not read yet, or has paused.
+    return socket.readableFlowing === true && socket.readableLength === 0
+      ? socket.emit("data", piece)
+      : socket.push(piece)
   }
   const socket: Net.Socket = Net.connect({ ...options, onread: { buffer, callback } })
   return socket
