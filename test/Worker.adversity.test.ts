@@ -207,7 +207,11 @@ describe("rule 6: a server that hangs up behind its first words", () => {
       const client = yield* clientTo(server)
       const hangsUp = Effect.flatMap(
         server.accept,
-        (peer) => peer.say(`${statsOf("0123456789abcdef")}WATCHING 2\r\nWATCHING 1\r\nUNKNOWN_COMMAND\r\n`)
+        (peer) =>
+          Effect.zipRight(
+            peer.expect(`stats\r\nwatch ${tube.name}\r\nignore default\r\n`),
+            peer.say(`${statsOf("0123456789abcdef")}WATCHING 2\r\nWATCHING 1\r\nUNKNOWN_COMMAND\r\n`)
+          )
       )
       yield* Effect.fork(Effect.forever(hangsUp))
       yield* Effect.provideService(
