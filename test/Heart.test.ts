@@ -4,6 +4,7 @@ import { VirtualClock } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { Heart } from "../src/internal/heart.ts"
+import * as Scripted from "./support/scripted.ts"
 
 describe("the heart of a worker", () => {
   it.live("keeps appointments between two nanoseconds, and not a millisecond late", () =>
@@ -21,4 +22,26 @@ describe("the heart of a worker", () => {
         assert.isBelow(heart.now(), at + 1)
       }
     }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())), { timeout: 3000 })
+
+  it.effect("is not woken by what is done at once, whatever is appointed for later", () =>
+    Effect.gen(function*() {
+      let looks = 0
+      const heart = new Heart(() => {
+        looks += 1
+        return 0
+      })
+      const appointment = () => ({ at: 0, position: -1, keep: () => {} })
+      yield* Effect.fork(heart.beat)
+      heart.set(appointment(), 10_000)
+      yield* Scripted.turn
+      const before = looks
+      for (let job = 0; job < 100; job++) {
+        const done = appointment()
+        heart.set(done, 300)
+        heart.cancel(done)
+        yield* Scripted.turn
+      }
+      assert.isAtLeast(before, 1)
+      assert.strictEqual(looks, before)
+    }).pipe(Effect.scoped))
 })

@@ -60,8 +60,6 @@ const nanosecond = 1e-6
 
 export interface BooksOptions {
   readonly now: () => number
-  /** What a worker takes for a job's time to run, in seconds, before it is told. */
-  readonly assumedTtr: number
   /** From so many disconnects on a job may be buried unrun. */
   readonly maxDisconnects: number
 }
@@ -258,9 +256,8 @@ export class Books {
     const contest = this.options.now() - contestedAt
     this.contests += 1
     this.longestContest = Math.max(this.longestContest, contest)
-    const { ttr } = entry.job
-    const shorter = Math.max(0, this.options.assumedTtr - ttr) * 1000
-    if (contest > late + shorter) {
+    if (contest > late) {
+      const { ttr } = entry.job
       this.accuse(`job ${entry.key} of ttr ${ttr} s was held twice for ${contest} ms, although it came ${late} ms late`)
     }
   }

@@ -50,9 +50,7 @@ const backlog = 4000
 /** The least of `maxDisconnects`. */
 const fewDisconnects = 3
 
-const assumedTtr = 3
-
-const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: `${assumedTtr} seconds` })
+const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: "3 seconds" })
 
 const { sleep } = Handlers
 
@@ -61,7 +59,7 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
     const began = performance.now()
     const random = new Random(seed)
     const clock = yield* Effect.clock
-    const books = new Books({ now: () => clock.unsafeCurrentTimeMillis(), assumedTtr, maxDisconnects: fewDisconnects })
+    const books = new Books({ now: () => clock.unsafeCurrentTimeMillis(), maxDisconnects: fewDisconnects })
     const stage = yield* Stage.make(random, {
       onServer: () => books.onServer(),
       onJobEvent: (event, job, client) => books.onJobEvent(event, job, client?.number)
