@@ -1,31 +1,52 @@
 /**
- * A Socket that can also be written to without an Effect.
+ * A Socket that can also be written to without an Effect, and read from without a copy.
  *
  * A batch of commands is ready in the middle of plain code. Waking a fiber for it and running an Effect takes longer than
  * all else that is done for a command, so a connector that knows a shorter way offers it here. Nobody needs to wait for the
- * write to end: what is in flight is bounded already.
+ * write to end: what is in flight is bounded already. And whoever copies what it keeps of a piece can be shown the buffer
+ * it was read into.
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Queue from "effect/Queue"
 
-const write = Symbol.for("effect-beanstalk/directSocket/write")
+const direct = Symbol.for("effect-beanstalk/directSocket")
 
-type Write = (chunk: Uint8Array) => void
-
-interface DirectSocket extends Socket.Socket {
-  readonly [write]: Write
+/** The shorter ways. They are taken only while the socket is open. */
+interface Direct {
+  readonly write: (chunk: Uint8Array) => void
+  /** Shows pieces to `reader` where it can, and not to the handler of `run`. They are the reader's until it returns. */
+  readonly show: (reader: Reader) => void
 }
 
-/** Offers the shorter way. It is taken only while the socket is open. */
-export const make = (socket: Socket.Socket, directly: Write): DirectSocket => ({ ...socket, [write]: directly })
+export type Reader = (piece: Uint8Array) => void
 
-const isDirect = (socket: Socket.Socket): socket is DirectSocket => write in socket
+interface DirectSocket extends Socket.Socket {
+  readonly [direct]: Direct
+}
+
+/** Offers the shorter ways. There may be none to read. */
+export const make = (
+  socket: Socket.Socket,
+  write: Direct["write"],
+  show: Direct["show"] = constVoid
+): DirectSocket => ({
+  ...socket,
+  [direct]: { write, show }
+})
+
+const isDirect = (socket: Socket.Socket): socket is DirectSocket => direct in socket
+
+/** Has a socket show what it reads. What it cannot show comes as ever, in order. */
+export const show = (socket: Socket.Socket, reader: Reader): void => {
+  if (isDirect(socket)) socket[direct].show(reader)
+}
 
 /** The way to write to a socket from plain code: its own, or a queue that a fiber of the scope empties. */
 export const writerOf = Effect.fnUntraced(
   function*(socket: Socket.Socket, onError: (error: Socket.SocketError) => void) {
-    if (isDirect(socket)) return socket[write]
+    if (isDirect(socket)) return socket[direct].write
     const send = yield* socket.writer
     const chunks = yield* Queue.unbounded<Uint8Array>()
     yield* Queue.take(chunks).pipe(

@@ -72,12 +72,23 @@ export const codec = <A, I extends string | Uint8Array, R>(
     },
     decode: ({ body, id }) => {
       const read = wire.read(body)
-      return read === undefined
-        ? undecodable(tube, id, [{ path: "", expected: wire.expected }])
-        : decode(read, id)
+      return read === undefined ? unreadable(tube, id, wire) : decode(read, id)
     }
   }
 }
+
+/** Payloads that are what is read from a body: no Schema has to be asked then. */
+export const asRead = <A extends string | Uint8Array>(
+  tube: TubeName,
+  schema: Schema.Schema<A>,
+  wire: Wire<A>
+): Codec<A, never, A> => ({
+  encode: codec(tube, schema, wire).encode,
+  decode: ({ body, id }) => {
+    const read = wire.read(body)
+    return read === undefined ? unreadable(tube, id, wire) : Effect.succeed(read)
+  }
+})
 
 /** What a Schema makes of what was read from the body of a job. */
 export const decoding = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>) => {
@@ -88,6 +99,9 @@ export const decoding = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>
 
 const undecodable = (tube: TubeName, id: JobId, issues: Issues) =>
   new PayloadError({ tube, direction: "decode", id, issues })
+
+const unreadable = (tube: TubeName, id: JobId, { expected }: Pick<Wire<never>, "expected">) =>
+  undecodable(tube, id, [{ path: "", expected }])
 
 type Issues = PayloadError["issues"]
 

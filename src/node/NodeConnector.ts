@@ -73,21 +73,27 @@ const defaultPort = 11300
 /** How often a silent peer is asked, in milliseconds, whether it is still there: a plain reserve may wait for hours. */
 const keepAliveInitialDelay = 30_000
 
-/** As much as Node itself reads at once. Whoever reads has copied it before anybody else does. */
+/** As much as Node itself reads at once. Nobody keeps it: it is copied, or shown to a reader that copies. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
+/** Whom a connection may show what it reads. */
+interface Shown {
+  to: DirectSocket.Reader | undefined
+}
+
 /**
- * A connection that reads into a buffer that is there already, and hands on copies: Node would make one of the full size for
- * every piece, however small, and what that takes is a sixth of all that a worker does for a job.
+ * A connection that reads into a buffer that is there already: Node would make one of the full size for every piece, however
+ * small, and what that takes is a sixth of all that a worker does for a job.
  */
-const connect = (options: Net.NetConnectOpts): Net.Socket => {
+const connect = (options: Net.NetConnectOpts, shown: Shown): Net.Socket => {
   const callback = (size: number): boolean => {
-    const piece = Buffer.allocUnsafe(size)
-    buffer.copy(piece, 0, 0, size)
-    // Through the stream, as it would be otherwise, only where somebody does not read yet, or has paused.
-    return socket.readableFlowing === true && socket.readableLength === 0
-      ? socket.emit("data", piece)
-      : socket.push(piece)
+    const piece = buffer.subarray(0, size)
+    // Through the stream, as it would be otherwise, where nobody reads yet, and as long as some of it is still there.
+    if (shown.to === undefined || socket.readableFlowing !== true || socket.readableLength > 0) {
+      return socket.push(Buffer.from(piece))
+    }
+    shown.to(piece)
+    return true
   }
   const socket: Net.Socket = Net.connect({ ...options, onread: { buffer, callback } })
   return socket
@@ -98,18 +104,22 @@ const connect = (options: Net.NetConnectOpts): Net.Socket => {
  * when the peer has stopped reading. It keeps a listener for errors as long as it lives, since an error that nobody
  * hears ends the process.
  */
-const openSocket = (begin: () => Duplex, readyEvent: "connect" | "secureConnect"): Effect.Effect<Socket.Socket> =>
+const openSocket = (
+  begin: (shown: Shown) => Duplex,
+  readyEvent: "connect" | "secureConnect"
+): Effect.Effect<Socket.Socket> =>
   Effect.suspend(() => {
     let current: Duplex | undefined
+    const shown: Shown = { to: undefined }
     const open = Effect.acquireRelease(
-      Effect.try({ try: () => current = begin().on("error", constVoid), catch: cannotOpen }),
+      Effect.try({ try: () => current = begin(shown).on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))
     )
     return Effect.map(
       NodeSocket.fromDuplex(open),
-      (socket) => DirectSocket.make(socket, (chunk) => current?.write(chunk))
+      (socket) => DirectSocket.make(socket, (chunk) => current?.write(chunk), (reader) => void (shown.to = reader))
     )
   })
 
@@ -142,7 +152,8 @@ export const layer = (
   Layer.succeed(Connector, {
     address: address(host, port),
     socket: openSocket(
-      () => connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }),
+      (shown) =>
+        connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }, shown),
       "connect"
     )
   })
@@ -156,7 +167,7 @@ export const layer = (
 export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
   Layer.succeed(Connector, {
     address: `unix:${path}`,
-    socket: openSocket(() => connect({ path: named("path", path) }), "connect")
+    socket: openSocket((shown) => connect({ path: named("path", path) }, shown), "connect")
   })
 
 /**
