@@ -217,6 +217,30 @@ describe("rule 8: the lanes of a worker", () => {
       }))
   )
 
+  it.live("rule 8: are all there for many jobs on a slow line, though each is done at once", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      yield* Stream.runDrain(tube.putAll(Stream.make("a").pipe(Stream.forever, Stream.take(8000))))
+      yield* server.inject(Fault.Delay({ duration: "10 millis" }))
+      const began = yield* Clock.currentTimeMillis
+      const { event, worker } = yield* start(tube, () => Effect.void, { concurrency: 8 })
+      yield* event("Completed", 8000)
+      assert.strictEqual((yield* worker.stats).lanes, 8)
+      // Each of eight a thousand times, and some for the beginning.
+      assert.isBelow((yield* Clock.currentTimeMillis) - began, 1020 * 10)
+    })))
+
+  it.live("rule 8: are no more than two for one job at a time on a slow line", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      yield* server.inject(Fault.Delay({ duration: "10 millis" }))
+      const { worker } = yield* start(tube, () => Effect.void, { concurrency: 8 })
+      yield* Effect.repeat(Effect.zipRight(tube.put("a"), takes("50 millis")), Schedule.recurs(100))
+      const { lanes, outcomes } = yield* worker.stats
+      assert.strictEqual(outcomes.Completed, 101)
+      assert.strictEqual(lanes, 2)
+    })))
+
   it.live("rule 8: are as many again when all have been lost", () =>
     inVirtualTime(Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer

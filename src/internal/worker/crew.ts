@@ -115,13 +115,20 @@ export class Crew<E, R> {
     this.grow()
   }
 
-  /** One lane waits, as long as another job may run. */
-  private grow(): void {
-    if (!this.isTaking || this.waiting > 0 || this.lanes.size >= this.options.concurrency) return
+  /** One lane is idle, as long as another job may run. */
+  private grow(now = this.heart.now()): void {
+    if (!this.isTaking || this.lanes.size >= this.options.concurrency || this.hasIdle(now)) return
     const lane = new Lane(this)
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
+  }
+
+  private hasIdle(now: number): boolean {
+    if (this.waiting > 0) {
+      for (const lane of this.lanes) if (lane.isIdle(now)) return true
+    }
+    return false
   }
 
   private leave(lane: Lane<E, R>): void {
@@ -167,7 +174,7 @@ export class Crew<E, R> {
   }
 
   onHold(lease: Lease): void {
-    this.grow()
+    this.grow(lease.begunAt)
     this.options.monitor.onHold(lease)
   }
 

@@ -48,6 +48,11 @@ export class Lane<E, R> implements Shifter {
     return this.shift?.lease
   }
 
+  /** Whether it waits, and not only for an answer that is on its way. */
+  isIdle(now: number): boolean {
+    return this.isWaiting && !(this.shift?.hasJustAsked(now) ?? false)
+  }
+
   startWaiting(): void {
     if (this.isWaiting) return
     this.isWaiting = true

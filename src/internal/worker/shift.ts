@@ -52,6 +52,10 @@ export class Shift<E, R> implements Holder {
   private telling: Done | undefined = undefined
   /** Whether the user's gate has not said yet whether it is open. */
   private isAtGate = false
+  /** When it asked for a job last, … */
+  private askedAt = Number.NEGATIVE_INFINITY
+  /** … and how long, in milliseconds, it took at least until there was one. */
+  private quickest: number
   /** For how many seconds it has asked in vain. */
   private idle = 0
   private onEnd: () => void = constVoid
@@ -61,6 +65,7 @@ export class Shift<E, R> implements Holder {
     this.lane = lane
     this.guest = guest
     this.berth = berth
+    this.quickest = berth.roundTrip
   }
 
   /** Works until the connection is over, or no more jobs are to be taken, everything said is answered and the gate is left. */
@@ -100,8 +105,17 @@ export class Shift<E, R> implements Holder {
     this.next()
   }
 
+  /**
+   * Whether the answer may be on its way. Where there are jobs enough, those who work quickly wait for little else: lanes
+   * that have only just asked are no reason not to open another.
+   */
+  hasJustAsked(now: number): boolean {
+    return now - this.askedAt < this.quickest
+  }
+
   private reserve(): void {
     const reserve = this.crew.nextReserve()
+    this.askedAt = this.crew.heart.now()
     this.berth.session.submit(reserve, (outcome) => {
       if (outcome._tag === "Success") return this.take(outcome.value)
       this.idle += reserve.waits
@@ -119,6 +133,7 @@ export class Shift<E, R> implements Holder {
   private take(job: ReservedJob): void {
     const lease = new Lease(job, this.berth, this.crew.rules, this)
     this.lease = lease
+    this.quickest = Math.min(this.quickest, lease.begunAt - this.askedAt)
     this.idle = 0
     this.interruption = undefined
     this.lane.stopWaiting()
