@@ -8,39 +8,29 @@
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
 import * as Queue from "effect/Queue"
 
 const direct = Symbol.for("effect-beanstalk/directSocket")
 
 /** The shorter ways. They are taken only while the socket is open. */
-interface Direct {
+export interface Shortcuts {
   readonly write: (chunk: Uint8Array) => void
-  /** Shows pieces to `reader` where it can, and not to the handler of `run`. They are the reader's until it returns. */
-  readonly show: (reader: Reader) => void
+  /** Is shown what is read, in the place of the handler of `run`. The bytes are only lent: they change once it returns. */
+  reader?: ((piece: Uint8Array) => void) | undefined
 }
-
-export type Reader = (piece: Uint8Array) => void
 
 interface DirectSocket extends Socket.Socket {
-  readonly [direct]: Direct
+  readonly [direct]: Shortcuts
 }
 
-/** Offers the shorter ways. There may be none to read. */
-export const make = (
-  socket: Socket.Socket,
-  write: Direct["write"],
-  show: Direct["show"] = constVoid
-): DirectSocket => ({
-  ...socket,
-  [direct]: { write, show }
-})
+/** Offers the shorter ways. */
+export const make = (socket: Socket.Socket, shortcuts: Shortcuts): DirectSocket => ({ ...socket, [direct]: shortcuts })
 
 const isDirect = (socket: Socket.Socket): socket is DirectSocket => direct in socket
 
-/** Has a socket show what it reads. What it cannot show comes as ever, in order. */
-export const show = (socket: Socket.Socket, reader: Reader): void => {
-  if (isDirect(socket)) socket[direct].show(reader)
+/** Asks a socket to show `reader` what it reads. What it cannot show comes to the handler of `run` as ever, in order. */
+export const show = (socket: Socket.Socket, reader: NonNullable<Shortcuts["reader"]>): void => {
+  if (isDirect(socket)) socket[direct].reader = reader
 }
 
 /** The way to write to a socket from plain code: its own, or a queue that a fiber of the scope empties. */

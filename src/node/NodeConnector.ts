@@ -76,23 +76,18 @@ const keepAliveInitialDelay = 30_000
 /** As much as Node itself reads at once. Nobody keeps it: it is copied, or shown to a reader that copies. */
 const buffer = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** Whom a connection may show what it reads. */
-interface Shown {
-  to: DirectSocket.Reader | undefined
-}
-
 /**
  * A connection that reads into a buffer that is there already: Node would make one of the full size for every piece, however
  * small, and what that takes is a sixth of all that a worker does for a job.
  */
-const connect = (options: Net.NetConnectOpts, shown: Shown): Net.Socket => {
+const connect = (options: Net.NetConnectOpts, shortcuts: DirectSocket.Shortcuts): Net.Socket => {
   const callback = (size: number): boolean => {
     const piece = buffer.subarray(0, size)
-    // Through the stream, as it would be otherwise, where nobody reads yet, and as long as some of it is still there.
-    if (shown.to === undefined || socket.readableFlowing !== true || socket.readableLength > 0) {
+    // Through the stream, as it would be otherwise, unless there is somebody to be shown it, who has read all before it.
+    if (shortcuts.reader === undefined || socket.readableFlowing !== true || socket.readableLength > 0) {
       return socket.push(Buffer.from(piece))
     }
-    shown.to(piece)
+    shortcuts.reader(piece)
     return true
   }
   const socket: Net.Socket = Net.connect({ ...options, onread: { buffer, callback } })
@@ -105,22 +100,19 @@ const connect = (options: Net.NetConnectOpts, shown: Shown): Net.Socket => {
  * hears ends the process.
  */
 const openSocket = (
-  begin: (shown: Shown) => Duplex,
+  begin: (shortcuts: DirectSocket.Shortcuts) => Duplex,
   readyEvent: "connect" | "secureConnect"
 ): Effect.Effect<Socket.Socket> =>
   Effect.suspend(() => {
     let current: Duplex | undefined
-    const shown: Shown = { to: undefined }
+    const shortcuts: DirectSocket.Shortcuts = { write: (chunk) => current?.write(chunk) }
     const open = Effect.acquireRelease(
-      Effect.try({ try: () => current = begin(shown).on("error", constVoid), catch: cannotOpen }),
+      Effect.try({ try: () => current = begin(shortcuts).on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))
     )
-    return Effect.map(
-      NodeSocket.fromDuplex(open),
-      (socket) => DirectSocket.make(socket, (chunk) => current?.write(chunk), (reader) => void (shown.to = reader))
-    )
+    return Effect.map(NodeSocket.fromDuplex(open), (socket) => DirectSocket.make(socket, shortcuts))
   })
 
 const ready = (duplex: Duplex, readyEvent: string) =>
@@ -152,8 +144,8 @@ export const layer = (
   Layer.succeed(Connector, {
     address: address(host, port),
     socket: openSocket(
-      (shown) =>
-        connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }, shown),
+      (shortcuts) =>
+        connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }, shortcuts),
       "connect"
     )
   })
@@ -167,7 +159,7 @@ export const layer = (
 export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
   Layer.succeed(Connector, {
     address: `unix:${path}`,
-    socket: openSocket((shown) => connect({ path: named("path", path) }, shown), "connect")
+    socket: openSocket((shortcuts) => connect({ path: named("path", path) }, shortcuts), "connect")
   })
 
 /**

@@ -173,7 +173,7 @@ const openSocket = (
       })
     const socket = { [Socket.TypeId]: Socket.TypeId, run, runRaw: run, writer: Effect.succeed(write) } as const
     return writing === "directly"
-      ? DirectSocket.make(socket, (chunk) => current?.hear(chars(chunk)))
+      ? DirectSocket.make(socket, { write: (chunk) => current?.hear(chars(chunk)) })
       : Socket.Socket.of(socket)
   })
 

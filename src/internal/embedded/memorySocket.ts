@@ -60,6 +60,6 @@ export const make = (host: Host): Effect.Effect<Socket.Socket> =>
 
     return DirectSocket.make(
       { [Socket.TypeId]: Socket.TypeId, run, runRaw: run, writer },
-      (chunk) => line?.receive(chunk)
+      { write: (chunk) => line?.receive(chunk) }
     )
   })

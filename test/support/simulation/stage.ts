@@ -142,10 +142,12 @@ export class Stage {
                 decoder.push(bytes, see)
                 return handler(bytes)
               }, options)
-            return DirectSocket.make({ ...socket, run }, (chunk) => {
-              const answer = party.onWrite(chunk)
-              if (answer !== undefined) host.inject({ _tag: "Answer", bytes: answer })
-              write(chunk)
+            return DirectSocket.make({ ...socket, run }, {
+              write: (chunk) => {
+                const answer = party.onWrite(chunk)
+                if (answer !== undefined) host.inject({ _tag: "Answer", bytes: answer })
+                write(chunk)
+              }
             })
           }))
       })
