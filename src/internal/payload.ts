@@ -59,21 +59,19 @@ export const codec = <A, I extends string | Uint8Array, R>(
   wire: Wire<I>
 ): Codec<A, R, I> => {
   const encode = attempt(ParseResult.encode(schema))
-  const decode = decoding(tube, schema)
-
   return {
-    encode: (payload) => {
-      const fail = (issues: Issues) => new PayloadError({ tube, direction: "encode", issues })
-      return encode(
-        payload,
-        fail,
-        (encoded) => wire.isWritable(encoded) ? Effect.succeed(encoded) : fail([{ path: "", expected: wire.expected }])
-      )
-    },
-    decode: ({ body, id }) => {
-      const read = wire.read(body)
-      return read === undefined ? unreadable(tube, id, wire) : decode(read, id)
-    }
+    // Whenever it is run: a payload may have changed meanwhile, as the body of a job cannot.
+    encode: (payload) =>
+      Effect.suspend(() => {
+        const fail = (issues: Issues) => new PayloadError({ tube, direction: "encode", issues })
+        return encode(
+          payload,
+          fail,
+          (encoded) =>
+            wire.isWritable(encoded) ? Effect.succeed(encoded) : fail([{ path: "", expected: wire.expected }])
+        )
+      }),
+    decode: reading(tube, wire, decoding(tube, schema))
   }
 }
 
@@ -82,52 +80,56 @@ export const asRead = <A extends string | Uint8Array>(
   tube: TubeName,
   schema: Schema.Schema<A>,
   wire: Wire<A>
-): Codec<A, never, A> => ({
-  encode: codec(tube, schema, wire).encode,
-  decode: ({ body, id }) => {
-    const read = wire.read(body)
-    return read === undefined ? unreadable(tube, id, wire) : Effect.succeed(read)
-  }
-})
+): Codec<A, never, A> => ({ ...codec(tube, schema, wire), decode: reading(tube, wire, Either.right) })
+
+/** What is made of what is read from the body of a job. */
+const reading = <A, I, R>(
+  tube: TubeName,
+  wire: Wire<I>,
+  decode: (read: I, id: JobId) => Effect.Effect<A, PayloadError, R>
+): Codec<A, R>["decode"] =>
+({ body, id }) => {
+  const read = wire.read(body)
+  return read === undefined
+    ? undecodable(tube, id, [{ path: "", expected: wire.expected }])
+    : decode(read, id)
+}
 
 /** What a Schema makes of what was read from the body of a job. */
 export const decoding = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>) => {
   const decode = attempt(ParseResult.decodeUnknown(schema))
   return (read: unknown, id: JobId): Effect.Effect<A, PayloadError, R> =>
-    decode(read, (issues) => undecodable(tube, id, issues), Effect.succeed)
+    decode(read, (issues) => undecodable(tube, id, issues), Either.right)
 }
 
 const undecodable = (tube: TubeName, id: JobId, issues: Issues) =>
   new PayloadError({ tube, direction: "decode", id, issues })
-
-const unreadable = (tube: TubeName, id: JobId, { expected }: Pick<Wire<never>, "expected">) =>
-  undecodable(tube, id, [{ path: "", expected }])
 
 type Issues = PayloadError["issues"]
 
 type Parse<A, B, R> = (value: A, options?: AST.ParseOptions) => Effect.Effect<B, ParseResult.ParseIssue, R>
 
 /**
- * What a Schema makes of something, and what is made of that. A Schema that throws fails like any other, and what it says is
- * not told.
+ * What a Schema makes of something, and what is made of that. It is begun at once, not when the effect is run. A Schema that
+ * throws fails like any other, and what it says is not told.
  */
 const attempt = <A, B, R>(parse: Parse<A, B, R>) =>
 <C>(
   value: A,
   fail: (issues: Issues) => PayloadError,
   then: (parsed: B) => Effect.Effect<C, PayloadError>
-): Effect.Effect<C, PayloadError, R> =>
-  Effect.suspend(() => {
-    const parsed = begun(() => parse(value))
-    return hasSucceeded(parsed) ? then(parsed.right) : Effect.matchCauseEffect(parsed, {
-      onSuccess: then,
-      onFailure: (cause) => Effect.flatMap(issuesWith(() => parse(value, { errors: "all" }), cause), fail)
-    })
+): Effect.Effect<C, PayloadError, R> => {
+  const parsed = begun(() => parse(value))
+  return hasSucceeded(parsed) ? then(parsed.right) : Effect.matchCauseEffect(parsed, {
+    onSuccess: then,
+    onFailure: (cause) => Effect.flatMap(issuesWith(() => parse(value, { errors: "all" }), cause), fail)
   })
+}
 
-/** Most Schemas wait for nothing, and say so at once. */
-const hasSucceeded = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Effect.Effect<A, E, R> & Either.Right<E, A> =>
-  Either.isEither(effect) && Either.isRight(effect)
+/** Whether there is nothing left to run: most Schemas wait for nothing. */
+export const hasSucceeded = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): effect is Effect.Effect<A, E, R> & Either.Right<E, A> => Either.isEither(effect) && Either.isRight(effect)
 
 /** What is thrown at once is as if it were thrown later. */
 const begun = <A, E, R>(begin: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {

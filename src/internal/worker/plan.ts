@@ -1,12 +1,12 @@
 /** What a worker does with a job, as it was told to. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { LeaseLost, PayloadError, ServerError } from "../../BeanstalkError.ts"
 import type { ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import { hasSucceeded } from "../payload.ts"
 import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
 import type { Lease } from "./lease.ts"
 import type { Exhausted } from "./options.ts"
@@ -72,7 +72,7 @@ export const make = <A, E, R>(options: PlanOptions<A, E, R>): Plan<E, R> => ({
   perform: (lease) =>
     Effect.suspend(() => {
       const decoded = options.decode(lease.job)
-      return isKnown(decoded) ? options.handle(decoded.value, lease) : Effect.matchEffect(decoded, {
+      return hasSucceeded(decoded) ? options.handle(decoded.right, lease) : Effect.matchEffect(decoded, {
         onFailure: (error) => Effect.fail(new Undecodable(error)),
         onSuccess: (payload) => options.handle(payload, lease)
       })
@@ -85,10 +85,6 @@ export const make = <A, E, R>(options: PlanOptions<A, E, R>): Plan<E, R> => ({
         : Effect.succeed(sentenceUndecodable(options, lease, stats, unread))
     })
 })
-
-/** Bytes and text need no Schema, and no steps of a fiber to be read. */
-const isKnown = <A, E, R>(decoded: Effect.Effect<A, E, R>): decoded is Exit.Success<A, E> =>
-  Exit.isExit(decoded) && Exit.isSuccess(decoded)
 
 /** The law as it is for one job, which has a payload. */
 const lawOf = <A, E, R>(
