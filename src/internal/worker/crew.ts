@@ -115,7 +115,7 @@ export class Crew<E, R> {
     this.grow()
   }
 
-  /** One lane is idle, as long as another job may run. */
+  /** Sees to it that one lane is idle, as long as another job may run. */
   private grow(now = this.heart.now()): void {
     if (!this.isTaking || this.lanes.size >= this.options.concurrency || this.hasIdle(now)) return
     const lane = new Lane(this)
@@ -125,9 +125,7 @@ export class Crew<E, R> {
   }
 
   private hasIdle(now: number): boolean {
-    if (this.waiting > 0) {
-      for (const lane of this.lanes) if (lane.isIdle(now)) return true
-    }
+    for (const lane of this.lanes) if (lane.isIdle(now)) return true
     return false
   }
 

@@ -48,9 +48,12 @@ export class Lane<E, R> implements Shifter {
     return this.shift?.lease
   }
 
-  /** Whether it waits, and not only for an answer that is on its way. */
+  /**
+   * Whether it waits because there is nothing to do. On a slow line whoever works quickly waits most of the time, though only
+   * for the next job to arrive.
+   */
   isIdle(now: number): boolean {
-    return this.isWaiting && !(this.shift?.hasJustAsked(now) ?? false)
+    return this.isWaiting && this.shift?.hasJustAsked(now) !== true
   }
 
   startWaiting(): void {

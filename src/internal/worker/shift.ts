@@ -52,9 +52,9 @@ export class Shift<E, R> implements Holder {
   private telling: Done | undefined = undefined
   /** Whether the user's gate has not said yet whether it is open. */
   private isAtGate = false
-  /** When it asked for a job last, … */
+  /** When it asked for a job last. */
   private askedAt = Number.NEGATIVE_INFINITY
-  /** … and how long, in milliseconds, it took at least until there was one. */
+  /** How long, in milliseconds, it took at least to be given one; at first, how long it took to connect. */
   private quickest: number
   /** For how many seconds it has asked in vain. */
   private idle = 0
@@ -105,10 +105,7 @@ export class Shift<E, R> implements Holder {
     this.next()
   }
 
-  /**
-   * Whether the answer may be on its way. Where there are jobs enough, those who work quickly wait for little else: lanes
-   * that have only just asked are no reason not to open another.
-   */
+  /** Whether it has asked for a job, and could not have been given one yet, even if there are many. */
   hasJustAsked(now: number): boolean {
     return now - this.askedAt < this.quickest
   }
