@@ -253,7 +253,7 @@ export function text<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
-    ? buildPlain(name, defaults, (tube) => Payload.asRead(tube, Schema.String, Payload.text))
+    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
     : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.text))
 }
 
@@ -279,7 +279,7 @@ export function bytes<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
-    ? buildPlain(name, defaults, (tube) => Payload.asRead(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
+    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
     : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.bytes))
 }
 

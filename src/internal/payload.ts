@@ -59,6 +59,8 @@ export const codec = <A, I extends string | Uint8Array, R>(
   wire: Wire<I>
 ): Codec<A, R, I> => {
   const encode = attempt(ParseResult.encode(schema))
+  const decode = decoding(tube, schema)
+
   return {
     // Whenever it is run: a payload may have changed meanwhile, as the body of a job cannot.
     encode: (payload) =>
@@ -71,28 +73,13 @@ export const codec = <A, I extends string | Uint8Array, R>(
             wire.isWritable(encoded) ? Effect.succeed(encoded) : fail([{ path: "", expected: wire.expected }])
         )
       }),
-    decode: reading(tube, wire, decoding(tube, schema))
+    decode: ({ body, id }) => {
+      const read = wire.read(body)
+      return read === undefined
+        ? undecodable(tube, id, [{ path: "", expected: wire.expected }])
+        : decode(read, id)
+    }
   }
-}
-
-/** Payloads that are what is read from a body: no Schema has to be asked then. */
-export const asRead = <A extends string | Uint8Array>(
-  tube: TubeName,
-  schema: Schema.Schema<A>,
-  wire: Wire<A>
-): Codec<A, never, A> => ({ ...codec(tube, schema, wire), decode: reading(tube, wire, Either.right) })
-
-/** What is made of what is read from the body of a job. */
-const reading = <A, I, R>(
-  tube: TubeName,
-  wire: Wire<I>,
-  decode: (read: I, id: JobId) => Effect.Effect<A, PayloadError, R>
-): Codec<A, R>["decode"] =>
-({ body, id }) => {
-  const read = wire.read(body)
-  return read === undefined
-    ? undecodable(tube, id, [{ path: "", expected: wire.expected }])
-    : decode(read, id)
 }
 
 /** What a Schema makes of what was read from the body of a job. */
