@@ -143,10 +143,6 @@ export class Crew<E, R> {
 
   // what lanes ask ----------------------------------------------------------------------------------------------------
 
-  hasWaiting(besides: Lane<E, R>): boolean {
-    return this.waiting > (besides.isWaiting ? 1 : 0)
-  }
-
   /** Whether a lane that has waited for so many seconds may go. */
   isSpare(idle: number): boolean {
     return this.waiting > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9

@@ -26,13 +26,13 @@ interface Untold extends Done {
 }
 
 export class Lane<E, R> implements Shifter {
-  /** Whether it waits for a job, or for a connection to wait on. */
-  isWaiting = false
   private readonly crew: Crew<E, R>
   private readonly guest: Guest<R>
   private session: Opened | undefined = undefined
   private shift: Shift<E, R> | undefined = undefined
   private untold: Untold | undefined = undefined
+  /** Whether it waits for a job, or for a connection to wait on. */
+  private isWaiting = false
   /** Whether it takes no more jobs, whatever the others do. */
   private isRetiring = false
   private isStopped = false
@@ -86,8 +86,9 @@ export class Lane<E, R> implements Shifter {
           yield* schedule.reset
         }
         yield* tidings.lost(lost)
-        // Whoever waits opens others when there is something to do.
-        if (this.untold === undefined && this.crew.hasWaiting(this)) break
+        this.stopWaiting()
+        // Whoever else waits opens others when there is something to do.
+        if (this.untold === undefined && this.crew.waiting > 0) break
         this.startWaiting()
         yield* this.pause(schedule, lost)
       }
