@@ -343,7 +343,7 @@ const workerOf = <E, R>({ crew, events }: Started<E, R>): Worker => ({
   events: events.stream,
   stats: Effect.sync(() => ({
     lanes: crew.size,
-    waiting: crew.waiting,
+    waiting: crew.waiting.size,
     running: crew.running,
     outcomes: { ...crew.tally }
   })),

@@ -1,12 +1,14 @@
 /**
  * What connectors are, and what happens where there is no way to a server.
  */
+import type * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, Connector } from "effect-beanstalk"
 import { NodeBeanstalk, NodeConnector } from "effect-beanstalk/node"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import type * as Net from "node:net"
 import { join } from "node:path"
 import { temporaryFolder } from "./support/beanstalkd.ts"
@@ -193,6 +195,8 @@ describe("opening a connection", () => {
     }))
 })
 
+type RunOptions = Parameters<Socket.Socket["run"]>[1]
+
 describe("what has been read", () => {
   it.scopedLive("stays as it is when more is read", () =>
     Effect.gen(function*() {
@@ -211,5 +215,43 @@ describe("what has been read", () => {
       yield* write("2")
       yield* readAll(2000)
       assert.strictEqual(Buffer.concat(pieces).toString(), "1".repeat(1000) + "2".repeat(1000))
+    }))
+
+  it.scopedLive("is seen by whoever has put another way to read in the place of a socket's own", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const target = yield* listen((client) => client.on("data", () => client.write("UNKNOWN_COMMAND\r\n")))
+      const connector = Layer.map(connectorTo(target), (context) => {
+        const { address, socket } = Context.get(context, Connector.Connector)
+        const listening = Effect.map(socket, (socket) => ({
+          ...socket,
+          run: <A, E, R>(handler: (piece: Uint8Array) => Effect.Effect<A, E, R> | void, options?: RunOptions) =>
+            socket.run((piece) => {
+              seen.push(Buffer.from(piece).toString())
+              return handler(piece)
+            }, options)
+        }))
+        return Context.make(Connector.Connector, { address, socket: listening })
+      })
+      yield* Effect.exit(Effect.provide(BeanstalkConnection.make(), connector))
+      assert.match(seen.join(""), /^UNKNOWN_COMMAND\r\n/)
+    }))
+
+  it.scopedLive("is no more shown to a session that is over, but to whoever reads then", () =>
+    Effect.gen(function*() {
+      const target = yield* listen((client) => client.on("data", () => client.write("UNKNOWN_COMMAND\r\n")))
+      const { address, socket } = yield* Effect.provide(Connector.Connector, connectorTo(target))
+      const one = yield* socket
+      const again = Effect.succeed(one)
+      yield* Effect.provideService(Effect.exit(BeanstalkConnection.make()), Connector.Connector, {
+        address,
+        socket: again
+      })
+        .pipe(Effect.scoped)
+      const pieces: Array<Uint8Array> = []
+      const write = yield* one.writer
+      yield* Effect.forkScoped(one.run((piece) => void pieces.push(piece)))
+      yield* write("stats\r\n")
+      yield* eventually(Effect.sync(() => pieces.length), (pieces) => pieces === 1)
     }))
 })

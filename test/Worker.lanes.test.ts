@@ -1,6 +1,7 @@
 /** How a worker begins, how many connections it has, and what it does when they are lost. */
+import * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, Connector, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -31,6 +32,9 @@ const handlerOf = Effect.gen(function*() {
     )
   return { handler, finish: done.open, most: Effect.sync(() => most) }
 })
+
+/** Puts so many jobs. */
+const fill = (jobs: number) => Stream.runDrain(tube.putAll(Stream.take(Stream.repeatValue("a"), jobs)))
 
 /** The connections that watch the tube, as the server sees them. */
 const lanes = Effect.flatMap(
@@ -220,7 +224,7 @@ describe("rule 8: the lanes of a worker", () => {
   it.live("rule 8: are all there for many jobs on a slow line, though each is done at once", () =>
     inVirtualTime(Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer
-      yield* Stream.runDrain(tube.putAll(Stream.make("a").pipe(Stream.forever, Stream.take(8000))))
+      yield* fill(8000)
       yield* server.inject(Fault.Delay({ duration: "10 millis" }))
       const began = yield* Clock.currentTimeMillis
       const { event, worker } = yield* start(tube, () => Effect.void, { concurrency: 8 })
@@ -239,6 +243,28 @@ describe("rule 8: the lanes of a worker", () => {
       const { lanes, outcomes } = yield* worker.stats
       assert.strictEqual(outcomes.Completed, 101)
       assert.strictEqual(lanes, 2)
+    })))
+
+  it.live("rule 8: are not tried for again and again where there can be no other", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const { address, socket } = yield* Connector.Connector
+      const refused = new Socket.SocketGenericError({ reason: "Open", cause: new Error("there are too many") })
+      let tried = 0
+      // One for the client itself, and one for a lane.
+      const two = Effect.suspend(() => (tried += 1) <= 2 ? socket : Effect.delay(refused, "10 millis"))
+      yield* fill(1000)
+      yield* server.inject(Fault.Delay({ duration: "10 millis" }))
+      const client = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, { address, socket: two })
+      const { event } = yield* Effect.provideService(
+        start(tube, () => Effect.void, { concurrency: 8 }),
+        BeanstalkClient.BeanstalkClient,
+        client
+      )
+      yield* event("Completed", 1000)
+      // In the ten seconds that it takes one lane.
+      assert.isAtLeast(tried, 4)
+      assert.isAtMost(tried, 30)
     })))
 
   it.live("rule 8: are as many again when all have been lost", () =>
@@ -374,6 +400,32 @@ describe("rule 23: a connection that is lost", () => {
       yield* tube.put("a")
       yield* event("Completed")
       assert.deepStrictEqual(new Set(attempts), new Set([1]))
+    })))
+
+  it.live("rule 23: is one of many, and one alone has another behind it, which tells what none of them could", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      yield* fill(800)
+      yield* server.inject(Fault.Delay({ duration: "10 millis" }))
+      const { atLeast, event, worker } = yield* start(tube, () => Effect.void, { concurrency: 8 })
+      yield* event("Completed", 400)
+      assert.strictEqual((yield* worker.stats).lanes, 8)
+      yield* server.inject(Fault.Refuse())
+      yield* server.inject(Fault.Cut())
+      yield* takes("1 minute")
+      assert.strictEqual((yield* worker.stats).lanes, 1)
+      yield* worker.quiet
+      yield* takes("1 minute")
+      // It is not known yet what has become of the jobs that were done.
+      assert.strictEqual((yield* worker.stats).lanes, 1)
+      yield* server.heal
+      yield* takes("1 minute")
+      assert.strictEqual((yield* worker.stats).lanes, 0)
+      yield* worker.resume
+      yield* atLeast(800)
+      const { Completed, CompletionUnknown } = (yield* worker.stats).outcomes
+      assert.strictEqual(Completed + CompletionUnknown, 800)
+      assert.isAbove(CompletionUnknown, 1)
     })))
 
   it.live("rule 23: has another behind it though the server was away for hours, on a fresh run of the Schedule", () =>

@@ -115,7 +115,7 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
 
   const socket = yield* connector.socket
   const write = yield* DirectSocket.writerOf(socket, (error) => pipeline.end(lost(error)))
-  DirectSocket.show(socket, receive)
+  yield* DirectSocket.show(socket, receive)
 
   const flush = (): void => {
     flushing = false

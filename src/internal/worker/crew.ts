@@ -16,7 +16,7 @@ import type { Appointment, Heart } from "../heart.ts"
 import type { Source } from "../leasing.ts"
 import { tell, tidingsOf } from "../tidings.ts"
 import { Event, type Events, type JobEvent, type Outcome, type ShutdownReport } from "./events.ts"
-import { Lane } from "./lane.ts"
+import { Lane, type Untold } from "./lane.ts"
 import type { Lease, LeaseRules } from "./lease.ts"
 import type { Monitor } from "./monitor.ts"
 import type { Plan } from "./plan.ts"
@@ -66,8 +66,10 @@ export class Crew<E, R> {
   }
   /** Whether jobs are taken. */
   isTaking = true
-  /** How many lanes wait for a job, or for a connection to wait on. */
-  waiting = 0
+  /** The lanes that wait for a job, or for a connection to wait on. */
+  readonly waiting = new Set<Lane<E, R>>()
+  /** What the server could not be told: the next that connects does. */
+  readonly untold: Array<Untold> = []
   private readonly attempted: Deferred.Deferred<void, ConnectFailed>
   private readonly options: CrewOptions<E, R>
   private readonly lanes = new Set<Lane<E, R>>()
@@ -116,17 +118,12 @@ export class Crew<E, R> {
   }
 
   /** Sees to it that one lane is idle, as long as another job may run. */
-  private grow(now = this.heart.now()): void {
-    if (!this.isTaking || this.lanes.size >= this.options.concurrency || this.hasIdle(now)) return
+  private grow(now?: number): void {
+    if (!this.isTaking || this.lanes.size >= this.options.concurrency || this.hasIdle(undefined, now)) return
     const lane = new Lane(this)
     this.lanes.add(lane)
     this.options.monitor.onLanes(this.lanes.size)
     this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
-  }
-
-  private hasIdle(now: number): boolean {
-    for (const lane of this.lanes) if (lane.isIdle(now)) return true
-    return false
   }
 
   private leave(lane: Lane<E, R>): void {
@@ -143,13 +140,29 @@ export class Crew<E, R> {
 
   // what lanes ask ----------------------------------------------------------------------------------------------------
 
+  /** Whether a lane is idle, besides this one. */
+  hasIdle(besides: Lane<E, R> | undefined, now = this.heart.now()): boolean {
+    for (const lane of this.waiting) if (lane !== besides && lane.isIdle(now)) return true
+    return false
+  }
+
+  /**
+   * Whether a lane that has lost its connection is not needed: whoever waits opens others when there is something to do. But
+   * what could not be told does not wait for that.
+   */
+  get canSpareOne(): boolean {
+    return this.untold.length === 0
+      ? this.waiting.size > 0
+      : Array.from(this.lanes).some(({ isConnecting }) => isConnecting)
+  }
+
   /** Whether a lane that has waited for so many seconds may go. */
   isSpare(idle: number): boolean {
-    return this.waiting > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
+    return this.waiting.size > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
   }
 
   nextReserve(): Protocol.Command<ReservedJob, DeadlineSoon | TimedOut> {
-    const slices = this.waiting > 1 ? this.options.spareSlices : this.options.slices
+    const slices = this.waiting.size > 1 ? this.options.spareSlices : this.options.slices
     this.reserves += 1
     return slices[this.reserves % slices.length] ?? Protocol.reserve
   }
@@ -244,6 +257,7 @@ export class Crew<E, R> {
     yield* this.emptyWithin(grace)
     for (const lane of this.lanes) lane.abandon()
     yield* this.emptyWithin(closingTime)
+    for (const { lease } of this.untold) this.doubt(lease, "it was not found out before the end")
     if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
     const report: ShutdownReport = {
       tube: this.tube,

@@ -21,18 +21,17 @@ interface Served {
 }
 
 /** What a server could not be told, and which process it was. */
-interface Untold extends Done {
+export interface Untold extends Done {
   readonly instance: string
 }
 
 export class Lane<E, R> implements Shifter {
+  /** Whether it has no connection, and is about to have one. */
+  isConnecting = true
   private readonly crew: Crew<E, R>
   private readonly guest: Guest<R>
   private session: Opened | undefined = undefined
   private shift: Shift<E, R> | undefined = undefined
-  private untold: Untold | undefined = undefined
-  /** Whether it waits for a job, or for a connection to wait on. */
-  private isWaiting = false
   /** Whether it takes no more jobs, whatever the others do. */
   private isRetiring = false
   private isStopped = false
@@ -49,23 +48,19 @@ export class Lane<E, R> implements Shifter {
   }
 
   /**
-   * Whether it waits because there is nothing to do. On a slow line whoever works quickly waits most of the time, though only
-   * for the next job to arrive.
+   * Whether it waits because there is nothing to do, if it waits. On a slow line whoever works quickly waits most of the time,
+   * though only for the next job to arrive.
    */
   isIdle(now: number): boolean {
-    return this.isWaiting && this.shift?.hasJustAsked(now) !== true
+    return this.shift?.hasJustAsked(now) !== true
   }
 
   startWaiting(): void {
-    if (this.isWaiting) return
-    this.isWaiting = true
-    this.crew.waiting += 1
+    this.crew.waiting.add(this)
   }
 
   stopWaiting(): void {
-    if (!this.isWaiting) return
-    this.isWaiting = false
-    this.crew.waiting -= 1
+    this.crew.waiting.delete(this)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -87,17 +82,19 @@ export class Lane<E, R> implements Shifter {
         }
         yield* tidings.lost(lost)
         this.stopWaiting()
-        // Whoever else waits opens others when there is something to do.
-        if (this.untold === undefined && this.crew.waiting > 0) break
+        const hasFailed = this.isConnecting
+        if (!hasFailed && this.crew.canSpareOne) break
         this.startWaiting()
+        this.isConnecting = true
         yield* this.pause(schedule, lost)
+        // Not before: who comes in its place would try again at once.
+        if (hasFailed && this.crew.hasIdle(this)) this.isRetiring = true
       }
-      if (this.untold !== undefined) this.crew.doubt(this.untold.lease, "it was not found out before the end")
     })
   }
 
   private get isWanted(): boolean {
-    return !this.isStopped && (this.untold !== undefined || (this.crew.isTaking && !this.isRetiring))
+    return !this.isStopped && (this.crew.untold.length > 0 || (this.crew.isTaking && !this.isRetiring))
   }
 
   /** Opens a connection, and works on it until it is over. */
@@ -120,10 +117,11 @@ export class Lane<E, R> implements Shifter {
       }
       const session = exit.value
       this.session = session
+      this.isConnecting = false
       const greeted = session.answered()
       this.crew.onConnected()
       if (!isOver) yield* tidings.connected(session.server, attempt)
-      if (this.untold !== undefined) yield* this.tellAgain(session, this.untold)
+      yield* this.tellAll(session)
       if (!isOver) yield* this.work(session, opened - began)
       session.close()
       this.session = undefined
@@ -138,7 +136,7 @@ export class Lane<E, R> implements Shifter {
       this.shift = shift
       shift.begin(() => {
         this.shift = undefined
-        if (shift.untold !== undefined) this.untold = { ...shift.untold, instance: session.server.id }
+        if (shift.untold !== undefined) this.crew.untold.push({ ...shift.untold, instance: session.server.id })
         resume(Effect.void)
       })
     })
@@ -152,12 +150,19 @@ export class Lane<E, R> implements Shifter {
         : Effect.zipRight(schedule.reset, Effect.sleep("5 seconds"))))
   }
 
+  /** Tells the server what others could not either: they need no connections of their own for that. */
+  private tellAll(session: Opened): Effect.Effect<void> {
+    return Effect.forEach(this.crew.untold.splice(0), (untold) => this.tellAgain(session, untold), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }
+
   /**
    * The connection was lost under a delete. It is sent once more, if it is the same process that answers now: with another,
    * the id may denote another job. That nobody finds it may mean that the first was carried out.
    */
   private tellAgain(session: Opened, { event, instance, lease }: Untold): Effect.Effect<void> {
-    this.untold = undefined
     if (session.server.id !== instance) {
       return Effect.sync(() =>
         this.crew.doubt(lease, "another process answers there now, in which the id may denote another job")

@@ -54,8 +54,8 @@ export class Shift<E, R> implements Holder {
   private isAtGate = false
   /** When it asked for a job last. */
   private askedAt = Number.NEGATIVE_INFINITY
-  /** How long, in milliseconds, it took at least to be given one; at first, how long it took to connect. */
-  private quickest: number
+  /** How long, in milliseconds, it took at least to be given one. */
+  private quickest: number | undefined = undefined
   /** For how many seconds it has asked in vain. */
   private idle = 0
   private onEnd: () => void = constVoid
@@ -65,7 +65,6 @@ export class Shift<E, R> implements Holder {
     this.lane = lane
     this.guest = guest
     this.berth = berth
-    this.quickest = berth.roundTrip
   }
 
   /** Works until the connection is over, or no more jobs are to be taken, everything said is answered and the gate is left. */
@@ -107,7 +106,7 @@ export class Shift<E, R> implements Holder {
 
   /** Whether it has asked for a job, and could not have been given one yet, even if there are many. */
   hasJustAsked(now: number): boolean {
-    return now - this.askedAt < this.quickest
+    return this.quickest !== undefined && now - this.askedAt < this.quickest
   }
 
   private reserve(): void {
@@ -130,7 +129,8 @@ export class Shift<E, R> implements Holder {
   private take(job: ReservedJob): void {
     const lease = new Lease(job, this.berth, this.crew.rules, this)
     this.lease = lease
-    this.quickest = Math.min(this.quickest, lease.begunAt - this.askedAt)
+    // The first may have been long in coming.
+    this.quickest = Math.min(this.quickest ?? this.berth.roundTrip, lease.begunAt - this.askedAt)
     this.idle = 0
     this.interruption = undefined
     this.lane.stopWaiting()
