@@ -319,8 +319,8 @@ export interface Worker extends Inspectable.Inspectable {
  * shut down.
  *
  * A job has the tube's `ttr`, as far as the worker knows, until the server has said how much it has: it is asked when the
- * handler has run for 0.3 seconds. Where jobs were found to have less, it has the least of them until then. Of the first that
- * was put with less, the worker may know too late that it is somebody else's, by as much as it has less.
+ * handler has run for 0.3 seconds. Of a job that was put with less, the worker may know too late that it is somebody else's, by
+ * as much as it has less.
  *
  * The client must be one of `BeanstalkClient.make` or a layer of it, and not one of your own: a worker opens connections of its
  * own through it, and dies at the start if it cannot.

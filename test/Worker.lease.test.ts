@@ -267,31 +267,6 @@ describe("rule 2: a lease ends", () => {
   )
 
   it(
-    "the least time to run that its tube has shown after the reserve, as long as the server says nothing of it",
-    virtually(Effect.gen(function*() {
-      const { peer, ...told } = yield* employ(() => takes("5 seconds"), {}, patient)
-      yield* give(peer, 1)
-      yield* serve(peer, 1, statsOfJob(1, { ttr: 2 }))
-      yield* give(peer, 2)
-      yield* peer.expect("stats-job 2\r\n")
-      assert.closeTo((yield* lossOf(told)).at, 7000, 2)
-    }))
-  )
-
-  it(
-    "its own time to run after the reserve as soon as the server has said it, whatever its tube has shown",
-    virtually(Effect.gen(function*() {
-      const { event, peer, tags } = yield* employ(() => takes("5 seconds"), {}, patient)
-      yield* give(peer, 1)
-      yield* serve(peer, 1, statsOfJob(1, { ttr: 2 }))
-      yield* give(peer, 2)
-      assert.deepStrictEqual(yield* serve(peer, 2, statsOfJob(2)), [[5300, "stats-job 2"], [10_000, "delete 2"]])
-      yield* event("Completed", 2)
-      assert.deepStrictEqual(yield* tags, ["Completed", "Completed"])
-    }))
-  )
-
-  it(
     "not before, because an answer to something else took long",
     virtually(Effect.gen(function*() {
       const { atLeast, peer, tags } = yield* employ(() => takes("9 seconds"), {}, patient)

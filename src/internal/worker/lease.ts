@@ -28,10 +28,8 @@ export interface LeaseRules {
   readonly heart: Heart
   /** Whether jobs are touched. Otherwise their handlers are interrupted a second before their time is up. */
   readonly heartbeat: boolean
-  /** What the tube's jobs have for their time to run, in milliseconds, … */
+  /** What the tube's jobs have for their time to run, in milliseconds. */
   readonly ttr: number
-  /** … and the least that one of them was found to have. */
-  leastTtr: number
   /** How long a handler may take, in milliseconds. */
   readonly timeout: number
   /** A touch is so many milliseconds late. */
@@ -241,8 +239,7 @@ export class Lease implements Appointment {
     // As long as the server does not say, it has what the tube's jobs have, and the round trip is anybody's guess.
     const ttr = stats === undefined ? this.rules.ttr : stats.ttr * 1000
     const begun = stats === undefined ? Math.max(since, begunAt) : since
-    // But where some have less, it may be one of them.
-    this.endsAt = begun + (stats === undefined ? this.rules.leastTtr : ttr) - lateness
+    this.endsAt = begun + ttr - lateness
     if (this.rules.heartbeat) {
       const due = begun + beat(ttr, this.berth.roundTrip)
       this.touchesAt = due - due % slot
@@ -278,7 +275,6 @@ export class Lease implements Appointment {
     const latest = this.rules.heart.now() + 1000 - spent
     this.since = Math.min(Math.max(this.since, sentAt - spent), latest)
     this.stats = stats
-    this.rules.leastTtr = Math.min(this.rules.leastTtr, stats.ttr * 1000)
     this.reckon()
   }
 

@@ -130,7 +130,7 @@ export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.Du
   if (maxDisconnects !== undefined) Argument.positive("work", "maxDisconnects", maxDisconnects)
   return {
     concurrency: Argument.positive("work", "concurrency", concurrency),
-    rules: { heartbeat, timeout, ttr: seconds * 1000, leastTtr: seconds * 1000 },
+    rules: { heartbeat, timeout, ttr: seconds * 1000 },
     slices: slices(slice),
     spareSlices: slices(Math.min(slice, idleLaneTimeout)),
     idleLaneTimeout,
