@@ -140,25 +140,25 @@ export class Crew<E, R> {
 
   // what lanes ask ----------------------------------------------------------------------------------------------------
 
-  /** Whether a lane is idle, besides this one. */
-  hasIdle(besides: Lane<E, R> | undefined, now = this.heart.now()): boolean {
+  /**
+   * Whether a lane that has lost its connection is not needed: one that is idle opens others when there is something to do. But
+   * what could not be told does not wait for that.
+   */
+  canSpare(lane: Lane<E, R>): boolean {
+    return this.untold.length === 0
+      ? this.hasIdle(lane)
+      : Array.from(this.lanes).some((other) => other !== lane && other.isConnecting)
+  }
+
+  private hasIdle(besides: Lane<E, R> | undefined, now = this.heart.now()): boolean {
     for (const lane of this.waiting) if (lane !== besides && lane.isIdle(now)) return true
     return false
   }
 
-  /**
-   * Whether a lane that has lost its connection is not needed: whoever waits opens others when there is something to do. But
-   * what could not be told does not wait for that.
-   */
-  get canSpareOne(): boolean {
-    return this.untold.length === 0
-      ? this.waiting.size > 0
-      : Array.from(this.lanes).some(({ isConnecting }) => isConnecting)
-  }
-
-  /** Whether a lane that has waited for so many seconds may go. */
+  /** Whether one of those that have waited for so many seconds may go: another must be there that can take a job. */
   isSpare(idle: number): boolean {
-    return this.waiting.size > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
+    const connected = Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting)
+    return connected.length > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
   }
 
   nextReserve(): Protocol.Command<ReservedJob, DeadlineSoon | TimedOut> {
@@ -175,7 +175,9 @@ export class Crew<E, R> {
 
   onConnectFailed(error: ConnectFailed): void {
     Deferred.unsafeDone(this.attempted, error)
-    if (error.reason !== "Closed" || this.isClosing) return
+    if (error.reason !== "Closed") return
+    this.doubtUntold()
+    if (this.isClosing) return
     this.complain("The client of a worker is closed, and so is the worker.", Cause.fail(error))
     this.fork(this.shutdown)
   }
@@ -213,6 +215,10 @@ export class Crew<E, R> {
   doubt(lease: Lease, reason: string): void {
     const { id, tube } = lease
     this.tell(lease, () => Event.CompletionUnknown({ tube, id, reason }))
+  }
+
+  private doubtUntold(): void {
+    for (const { lease } of this.untold.splice(0)) this.doubt(lease, "it was not found out before the end")
   }
 
   /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
@@ -257,7 +263,7 @@ export class Crew<E, R> {
     yield* this.emptyWithin(grace)
     for (const lane of this.lanes) lane.abandon()
     yield* this.emptyWithin(closingTime)
-    for (const { lease } of this.untold) this.doubt(lease, "it was not found out before the end")
+    this.doubtUntold()
     if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
     const report: ShutdownReport = {
       tube: this.tube,

@@ -26,7 +26,7 @@ export interface Untold extends Done {
 }
 
 export class Lane<E, R> implements Shifter {
-  /** Whether it has no connection, and is about to have one. */
+  /** Whether it has no connection, and is to have one. */
   isConnecting = true
   private readonly crew: Crew<E, R>
   private readonly guest: Guest<R>
@@ -81,20 +81,24 @@ export class Lane<E, R> implements Shifter {
           yield* schedule.reset
         }
         yield* tidings.lost(lost)
-        this.stopWaiting()
-        const hasFailed = this.isConnecting
-        if (!hasFailed && this.crew.canSpareOne) break
+        if (wasOfUse && this.crew.canSpare(this)) break
         this.startWaiting()
         this.isConnecting = true
         yield* this.pause(schedule, lost)
         // Not before: who comes in its place would try again at once.
-        if (hasFailed && this.crew.hasIdle(this)) this.isRetiring = true
+        if (!wasOfUse && this.crew.canSpare(this)) break
       }
+      this.stopWaiting()
+      this.isConnecting = false
     })
   }
 
   private get isWanted(): boolean {
-    return !this.isStopped && (this.crew.untold.length > 0 || (this.crew.isTaking && !this.isRetiring))
+    return !this.isStopped && (this.hasToTell || (this.crew.isTaking && !this.isRetiring))
+  }
+
+  private get hasToTell(): boolean {
+    return this.isConnecting && this.crew.untold.length > 0
   }
 
   /** Opens a connection, and works on it until it is over. */
@@ -117,12 +121,13 @@ export class Lane<E, R> implements Shifter {
       }
       const session = exit.value
       this.session = session
-      this.isConnecting = false
       const greeted = session.answered()
       this.crew.onConnected()
       if (!isOver) yield* tidings.connected(session.server, attempt)
-      yield* this.tellAll(session)
-      if (!isOver) yield* this.work(session, opened - began)
+      if (!isOver && !this.isStopped) {
+        yield* this.tellAll(session)
+        yield* this.work(session, opened - began)
+      }
       session.close()
       this.session = undefined
       const lost = State.Lost(yield* session.ended)
@@ -136,7 +141,10 @@ export class Lane<E, R> implements Shifter {
       this.shift = shift
       shift.begin(() => {
         this.shift = undefined
-        if (shift.untold !== undefined) this.crew.untold.push({ ...shift.untold, instance: session.server.id })
+        if (shift.untold !== undefined) {
+          this.crew.untold.push({ ...shift.untold, instance: session.server.id })
+          this.isConnecting = true
+        }
         resume(Effect.void)
       })
     })
@@ -152,6 +160,7 @@ export class Lane<E, R> implements Shifter {
 
   /** Tells the server what others could not either: they need no connections of their own for that. */
   private tellAll(session: Opened): Effect.Effect<void> {
+    this.isConnecting = false
     return Effect.forEach(this.crew.untold.splice(0), (untold) => this.tellAgain(session, untold), {
       concurrency: "unbounded",
       discard: true
@@ -180,7 +189,7 @@ export class Lane<E, R> implements Shifter {
 
   /** Takes no more jobs. What it holds, and what it has to tell, comes first. */
   retire(): void {
-    if (this.held !== undefined) return
+    if (this.held !== undefined || this.hasToTell) return
     this.isRetiring = true
     this.stopWaiting()
     if (this.shift === undefined) this.guest.interrupt()
