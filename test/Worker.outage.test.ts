@@ -47,14 +47,10 @@ const clientWith = (fateOf: (nth: number) => Fate) =>
     }
   })
 
-/**
- * A worker whose first connection has a delete that is not answered yet, and that can have no other until `isUp`.
- */
-const owing = (concurrency: number) =>
+/** A worker that has a delete on its way, which will not be answered before a second is over. */
+const deleting = (client: BeanstalkClient.Client, concurrency: number) =>
   Effect.gen(function*() {
     const server = yield* EmbeddedServer.EmbeddedServer
-    const outage = { isUp: true }
-    const { client, cut, cutFirst } = yield* clientWith(() => outage.isUp ? "Open" : "Refused")
     const done = yield* Effect.makeLatch(false)
     const told = yield* Effect.provideService(
       start(tube, () => done.await, { concurrency }),
@@ -66,6 +62,15 @@ const owing = (concurrency: number) =>
     yield* server.inject(Fault.Delay({ duration: "1 second" }))
     yield* done.open
     yield* takes("200 millis")
+    return told
+  })
+
+/** One whose first connection has that delete, and that can have no other until `isUp`. */
+const owing = (concurrency: number) =>
+  Effect.gen(function*() {
+    const outage = { isUp: true }
+    const { client, cut, cutFirst } = yield* clientWith(() => outage.isUp ? "Open" : "Refused")
+    const told = yield* deleting(client, concurrency)
     outage.isUp = false
     return { ...told, cut, cutFirst, outage }
   })
@@ -143,17 +148,7 @@ describe("an outage", () => {
       const server = yield* EmbeddedServer.EmbeddedServer
       const scope = yield* Scope.make()
       const client = yield* Scope.extend(BeanstalkClient.make(), scope)
-      const done = yield* Effect.makeLatch(false)
-      const { event, tags, worker } = yield* Effect.provideService(
-        start(tube, () => done.await),
-        BeanstalkClient.BeanstalkClient,
-        client
-      )
-      yield* tube.put("a")
-      yield* takes("1 second")
-      yield* server.inject(Fault.Delay({ duration: "1 second" }))
-      yield* done.open
-      yield* takes("200 millis")
+      const { event, tags, worker } = yield* deleting(client, 1)
       yield* Scope.close(scope, Exit.void)
       yield* server.inject(Fault.Cut())
       const began = yield* Clock.currentTimeMillis
