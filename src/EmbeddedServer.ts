@@ -64,7 +64,7 @@ import * as MemorySocket from "./internal/embedded/memorySocket.ts"
 import * as internal from "./internal/embedded/server.ts"
 import type { Options, Server } from "./internal/embedded/server.ts"
 
-export type { JobEvent } from "./internal/broker/queues.ts"
+export type { JobEvent } from "./internal/broker/jobStore.ts"
 export { Fault } from "./internal/embedded/fault.ts"
 export type { JournalEntry } from "./internal/embedded/journal.ts"
 export type { OpenConnection, Options, Server, StoredJob } from "./internal/embedded/server.ts"

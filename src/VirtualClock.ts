@@ -30,8 +30,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scheduler from "effect/Scheduler"
 import { defaultScheduler } from "effect/Scheduler"
-import { Heap, type Positioned } from "./internal/heap.ts"
-import { turn } from "./internal/turn.ts"
+import { Heap, type Positioned } from "./internal/base/heap.ts"
+import { turn } from "./internal/base/macrotask.ts"
 
 /**
  * When virtual time begins.

@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { runInNewContext } from "node:vm"
 import { InvalidArgument } from "../src/BeanstalkError.ts"
 import * as Protocol from "../src/BeanstalkProtocol.ts"
-import * as Argument from "../src/internal/argument.ts"
+import * as Argument from "../src/internal/protocol/validate.ts"
 import { bytes, chars, untyped } from "./support/replies.ts"
 
 type Made = Protocol.Command<unknown, unknown> | InvalidArgument

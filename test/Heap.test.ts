@@ -1,7 +1,7 @@
 /** A heap gives what a sorted array would give, whatever is put into it and taken out of its middle. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { Heap, type Positioned } from "../src/internal/heap.ts"
+import { Heap, type Positioned } from "../src/internal/base/heap.ts"
 
 interface Element extends Positioned {
   readonly key: number

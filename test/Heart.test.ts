@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { VirtualClock } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { Heart } from "../src/internal/heart.ts"
+import { Heart } from "../src/internal/base/timerQueue.ts"
 import * as Scripted from "./support/scripted.ts"
 
 describe("the heart of a worker", () => {

@@ -1,8 +1,8 @@
 /** A broker with its clients and the time, without Effect. */
 import { assert, describe, it } from "vitest"
-import { Host } from "../src/internal/embedded/host.ts"
+import { turn } from "../src/internal/base/macrotask.ts"
 import type { Door } from "../src/internal/embedded/line.ts"
-import { turn } from "../src/internal/turn.ts"
+import { Host } from "../src/internal/embedded/serverHost.ts"
 import { bytes, chars } from "./support/replies.ts"
 
 /** A host whose clock goes on by so many milliseconds each time that somebody looks at it. */

@@ -2,7 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import fc from "fast-check"
 import * as Protocol from "../src/BeanstalkProtocol.ts"
-import { type Ending, type Entry, type Outcome, Pipeline, type PipelineOptions } from "../src/internal/pipeline.ts"
+import {
+  type Ending,
+  type Entry,
+  type Outcome,
+  Pipeline,
+  type PipelineOptions
+} from "../src/internal/connection/pipeline.ts"
 import { PeekedJob, ReservedJob } from "../src/Job.ts"
 import { bytes, chars, gibibyte, valid } from "./support/replies.ts"
 

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import { delayAfter } from "../src/internal/retryPlan.ts"
+import { delayAfter } from "../src/internal/worker/retryDelay.ts"
 
 const jobId = Schema.decodeSync(Job.JobId)
 

@@ -19,7 +19,7 @@ import * as Tls from "node:tls"
 import { domainToASCII } from "node:url"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
-import * as DirectSocket from "../internal/directSocket.ts"
+import * as DirectSocket from "../internal/connection/socketFastPath.ts"
 
 /**
  * Where a beanstalkd listens on TCP.

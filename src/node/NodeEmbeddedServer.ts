@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import { rmSync, statSync } from "node:fs"
 import * as Net from "node:net"
 import type * as EmbeddedServer from "../EmbeddedServer.ts"
-import type { Host } from "../internal/embedded/host.ts"
 import * as internal from "../internal/embedded/server.ts"
+import type { Host } from "../internal/embedded/serverHost.ts"
 
 /**
  * Where to listen, and what kind of server to be.

@@ -3,9 +3,9 @@
  * has a bar in the place of each CRLF: `RESERVED 1 5|hello`.
  */
 import { Broker } from "../../src/internal/broker/broker.ts"
-import type { Version } from "../../src/internal/broker/commandLine.ts"
+import type { Version } from "../../src/internal/broker/commandParser.ts"
 import type { Connection } from "../../src/internal/broker/connection.ts"
-import type { Memory } from "../../src/internal/broker/queues.ts"
+import type { Memory } from "../../src/internal/broker/jobStore.ts"
 import { bytes, chars } from "./replies.ts"
 
 export const startsAt = 1_700_000_000_000

@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import * as DirectSocket from "../../src/internal/directSocket.ts"
+import * as DirectSocket from "../../src/internal/connection/socketFastPath.ts"
 import { listen } from "./connections.ts"
 import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
 

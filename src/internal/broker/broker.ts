@@ -3,10 +3,10 @@
  *
  * It answers byte for byte as the real one does, apart from what is listed at `EmbeddedServer`.
  */
-import type { CommandName } from "./commandLine.ts"
+import type { CommandName } from "./commandParser.ts"
 import { Connection, type Wire } from "./connection.ts"
-import { type OnJobEvent, Queues } from "./queues.ts"
-import type { Counters, Identity } from "./statistics.ts"
+import { type OnJobEvent, Queues } from "./jobStore.ts"
+import type { Counters, Identity } from "./statsDocuments.ts"
 
 export class Broker {
   readonly queues: Queues

@@ -1,4 +1,4 @@
-import { Heap, type Positioned } from "../heap.ts"
+import { Heap, type Positioned } from "../base/heap.ts"
 import { expiringSooner, type Job } from "./job.ts"
 import type { Tube } from "./tube.ts"
 

@@ -1,12 +1,12 @@
 /** One connection: bytes to commands, commands to what they do, and that to replies. */
-import { Slab } from "../slab.ts"
+import { Slab } from "../base/slab.ts"
 import type { Broker } from "./broker.ts"
 import { ByteBuilder } from "./byteBuilder.ts"
 import { Client } from "./client.ts"
-import { type Command, parse } from "./commandLine.ts"
+import { type Command, parse } from "./commandParser.ts"
 import { Input } from "./input.ts"
 import { Job } from "./job.ts"
-import { jobStatistics, serverStatistics, tubeList, tubeStatistics } from "./statistics.ts"
+import { jobStatistics, serverStatistics, tubeList, tubeStatistics } from "./statsDocuments.ts"
 
 /** The way to the peer. */
 export interface Wire {

@@ -2,7 +2,7 @@
  * The bytes that a client has sent, cut into lines as beanstalkd cuts them: with a buffer of 224 bytes, of which it looks at
  * the first CR only.
  */
-import { type Linked, LinkedQueue } from "../linkedQueue.ts"
+import { type Linked, LinkedQueue } from "../base/linkedList.ts"
 import { CommandText } from "./commandText.ts"
 
 /** The longest line, with its CRLF. */

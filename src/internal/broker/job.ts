@@ -1,5 +1,5 @@
-import type { Positioned } from "../heap.ts"
-import type { Linked } from "../linkedQueue.ts"
+import type { Positioned } from "../base/heap.ts"
+import type { Linked } from "../base/linkedList.ts"
 import type { Client } from "./client.ts"
 import type { Tube } from "./tube.ts"
 

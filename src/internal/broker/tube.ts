@@ -1,6 +1,6 @@
 import type { TubeName } from "../../Job.ts"
-import { Heap, type Positioned } from "../heap.ts"
-import { LinkedQueue } from "../linkedQueue.ts"
+import { Heap, type Positioned } from "../base/heap.ts"
+import { LinkedQueue } from "../base/linkedList.ts"
 import type { Client } from "./client.ts"
 import { dueSooner, type Job, moreUrgent } from "./job.ts"
 import { Waiters } from "./waiters.ts"

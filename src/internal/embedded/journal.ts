@@ -1,7 +1,7 @@
 import * as Brand from "effect/Brand"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { JobState } from "../broker/job.ts"
-import type { JobEvent } from "../broker/queues.ts"
+import type { JobEvent } from "../broker/jobStore.ts"
 
 /**
  * One thing that happened to one job.

@@ -3,9 +3,9 @@
  *
  * What the server says is not heard before the event loop has had a turn: a client is never called from within its own write.
  */
+import { type Linked, LinkedQueue } from "../base/linkedList.ts"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
-import { type Linked, LinkedQueue } from "../linkedQueue.ts"
 
 /** The client's end. */
 export interface Door {

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import { constVoid } from "effect/Function"
-import * as DirectSocket from "../directSocket.ts"
-import type { Host } from "./host.ts"
+import * as DirectSocket from "../connection/socketFastPath.ts"
 import type { Line } from "./line.ts"
+import type { Host } from "./serverHost.ts"
 
 const failure = (reason: "Open" | "Read", message: string) =>
   new Socket.SocketGenericError({ reason, cause: new Error(message) })

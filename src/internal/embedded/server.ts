@@ -5,10 +5,10 @@ import * as Stream from "effect/Stream"
 import { type JobId, PeekedJob, type TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
 import type { Job } from "../broker/job.ts"
-import * as Alarm from "./alarm.ts"
+import * as Alarm from "./clockTimer.ts"
 import type { Fault } from "./fault.ts"
-import { Host } from "./host.ts"
 import { jobId, Journal, type JournalEntry } from "./journal.ts"
+import { Host } from "./serverHost.ts"
 
 /**
  * What kind of server.

@@ -9,11 +9,11 @@ import { JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.t
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { certain } from "../batch.ts"
-import type { Appointment, Heart } from "../heart.ts"
-import type { Opened } from "../opening.ts"
-import type { Outcome } from "../pipeline.ts"
-import type { Watcher } from "./monitor.ts"
+import type { Appointment, Heart } from "../base/timerQueue.ts"
+import type { Opened } from "../connection/connect.ts"
+import type { Outcome } from "../connection/pipeline.ts"
+import { certain } from "../connection/pipelined.ts"
+import type { Watcher } from "./telemetry/observer.ts"
 
 /** The connection that holds a job. */
 export interface Berth {

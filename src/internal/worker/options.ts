@@ -5,11 +5,11 @@ import type * as Schedule from "effect/Schedule"
 import { InvalidArgument } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { TubeName } from "../../Job.ts"
-import * as Argument from "../argument.ts"
-import { certain } from "../batch.ts"
+import { certain } from "../connection/pipelined.ts"
+import * as Argument from "../protocol/validate.ts"
+import type { Case, Failure } from "./decision.ts"
 import type { UndecodableAction } from "./events.ts"
-import type { TraceParent } from "./spans.ts"
-import type { Case, Failure } from "./verdict.ts"
+import type { TraceParent } from "./telemetry/spans.ts"
 
 /** A job whose `retry` is done. */
 export interface Exhausted<out A, out E> extends Case<E> {

@@ -6,10 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { LeaseLost, PayloadError, ServerError } from "../../BeanstalkError.ts"
 import type { ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { hasSucceeded } from "../payload.ts"
-import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
-import type { Lease } from "./lease.ts"
-import type { Exhausted } from "./options.ts"
+import { hasSucceeded } from "../tube/codec.ts"
 import {
   type Failure,
   judge,
@@ -19,7 +16,10 @@ import {
   pastOf,
   Undecodable,
   type Verdict
-} from "./verdict.ts"
+} from "./decision.ts"
+import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
+import type { Lease } from "./lease.ts"
+import type { Exhausted } from "./options.ts"
 
 /** How a run can fail. */
 export type Failed<E> = Failure<E> | Order | Undecodable

@@ -3,7 +3,7 @@
  * handlers, which write down how they end. Whatever contradicts a promise is kept.
  */
 import type { Job } from "../../../src/internal/broker/job.ts"
-import type { JobEvent } from "../../../src/internal/broker/queues.ts"
+import type { JobEvent } from "../../../src/internal/broker/jobStore.ts"
 
 /** What may become of a job whose handler has just ended. */
 export interface Verdict {

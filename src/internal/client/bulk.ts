@@ -1,0 +1,67 @@
+/** `purge` and `move`: all jobs of a tube are dealt with on a connection of its own, and what came of it is told. */
+import * as Effect from "effect/Effect"
+import { BulkStopped, InvalidArgument } from "../../BeanstalkError.ts"
+import { Connector } from "../../Connector.ts"
+import { open, type OpeningOptions, settings } from "../connection/connect.ts"
+import type { Line } from "../connection/pipelined.ts"
+import * as Argument from "../protocol/validate.ts"
+import { moving, purging } from "./move.ts"
+import { type Deed, type JobState, type Tally, tidy } from "./scan.ts"
+
+export interface BulkOptions {
+  /** Which jobs. Default: all of them, `["ready", "delayed", "buried"]`, in the order given. */
+  readonly states?: ReadonlyArray<JobState> | undefined
+  /** How many jobs at most. Default: until there is none left, which a busy producer can make take for ever. */
+  readonly bound?: number | undefined
+  /** Runs after every batch, with what has been done so far. */
+  readonly onProgress?: ((done: Readonly<Tally>) => Effect.Effect<void>) | undefined
+}
+
+/** What is to be done, and how to get there. */
+interface Bulk extends BulkOptions {
+  readonly opening: OpeningOptions
+  readonly tube: string
+}
+
+export const purge = (bulk: Bulk) => work("purge", bulk, purging)
+
+export const move = (to: string, bulk: Bulk) => {
+  const target = Argument.checked(() => Argument.anotherTube("move", to, { than: bulk.tube }))
+  return target instanceof InvalidArgument
+    ? target
+    : work("move", bulk, (line, tally) => moving(line, target, tally))
+}
+
+const work = (
+  command: "purge" | "move",
+  { bound, onProgress = () => Effect.void, opening, states = ["ready", "delayed", "buried"], tube }: Bulk,
+  deedOf: (line: Line, tally: Tally) => Deed
+) =>
+  Effect.gen(function*() {
+    const checked = Argument.checked(() => ({
+      tube: Argument.tubeName(command, tube),
+      bound: bound === undefined ? Number.POSITIVE_INFINITY : Argument.unsigned(command, "bound", bound),
+      settings: settings({ ...opening, watch: [tube] })
+    }))
+    if (checked instanceof InvalidArgument) return yield* checked
+    const { address } = yield* Connector
+    const tally = { ready: 0, delayed: 0, buried: 0 }
+    const line = yield* open(checked.settings)
+    yield* tidy({
+      ...checked,
+      line,
+      states,
+      deed: deedOf(line, tally),
+      tally,
+      onProgress: Effect.suspend(() => onProgress({ ...tally }))
+    }).pipe(
+      Effect.mapError((cause) => new BulkStopped({ command, address, tube: checked.tube, done: { ...tally }, cause })),
+      Effect.onInterrupt(() =>
+        Effect.logInfo(
+          `${command} in tube ${tube} of beanstalkd at ${address} was interrupted ` +
+            `after ${tally.ready} ready, ${tally.delayed} delayed and ${tally.buried} buried jobs`
+        )
+      )
+    )
+    return tally
+  }).pipe(Effect.scoped)

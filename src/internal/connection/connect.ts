@@ -1,0 +1,199 @@
+/**
+ * How a connection comes about: options are checked, a socket is opened, and one round trip proves that a beanstalkd
+ * answers and says which.
+ */
+import * as Socket from "@effect/platform/Socket"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
+import type * as Scope from "effect/Scope"
+import * as BeanstalkError from "../../BeanstalkError.ts"
+import * as Protocol from "../../BeanstalkProtocol.ts"
+import { Connector } from "../../Connector.ts"
+import { defaultTube } from "../../Job.ts"
+import type { ServerInfo } from "../../Stats.ts"
+import * as Argument from "../protocol/validate.ts"
+import { Silence } from "./pipeline.ts"
+import { inWords, type Session, type SessionOptions, start, toEffect } from "./session.ts"
+
+/** What every kind of connection may be told. */
+export interface OpeningOptions {
+  /** What to call this connection in logs, spans and when it is printed. */
+  readonly name?: string | undefined
+  /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long the server may leave the oldest command unanswered before the connection counts as lost, from the moment it is
+   * written: a large body on a slow line needs more. A reserve that waits has its own timeout and one second more; a plain
+   * `reserve` may wait for ever. A body from the server may take as long as it keeps coming. Default: 10 seconds.
+   */
+  readonly replyTimeout?: Duration.DurationInput | undefined
+  /** How many commands may be written and not yet answered; beyond it fibers wait. Default: 4,096. */
+  readonly maxInFlight?: number | undefined
+  /** How many bytes those commands may have together; beyond it fibers wait. Default: 16 MiB. */
+  readonly maxQueuedBytes?: number | undefined
+  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest beanstalkd itself can be told. */
+  readonly maxBodySize?: number | undefined
+}
+
+/** What it does from the start, before anything else. */
+export interface TubeOptions {
+  /** The tube to use from the start. Default: `default`. */
+  readonly tube?: string | undefined
+  /** The tubes to watch from the start, instead of `default`. Default: `["default"]`. */
+  readonly watch?: ReadonlyArray<string> | undefined
+}
+
+/** The options, checked, with their defaults. */
+export interface Settings {
+  readonly name: string | undefined
+  readonly greeting: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
+  readonly connectTimeout: number
+  readonly session: Omit<SessionOptions, "onOpen" | "onEnd">
+}
+
+/** Throws `InvalidArgument`, as all that checks arguments. */
+export const settings = (options: OpeningOptions & TubeOptions): Settings => ({
+  name: options.name,
+  greeting: greeting(options),
+  connectTimeout: Argument.patience("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
+  session: {
+    replyTimeout: Argument.patience("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
+    maxInFlight: Argument.positive("connect", "maxInFlight", options.maxInFlight ?? 4096),
+    maxQueuedBytes: Argument.positive("connect", "maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024),
+    maxBodySize: Argument.positive("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
+  }
+})
+
+/** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
+export const greeting = ({ tube, watch = [defaultTube] }: TubeOptions): Settings["greeting"] => {
+  if (watch.length === 0) {
+    throw new BeanstalkError.InvalidArgument({
+      command: "connect",
+      argument: "watch",
+      reason: "must name at least one tube"
+    })
+  }
+  return [
+    ...watch.filter((name) => name !== defaultTube).map(Protocol.watch),
+    ...watch.includes(defaultTube) ? [] : [Protocol.ignore(defaultTube)],
+    ...tube === undefined ? [] : [Protocol.use(tube)]
+  ].map((command) => {
+    if (command._tag === "InvalidArgument") throw command
+    return command
+  })
+}
+
+/** A session whose server is known. */
+export interface Opened extends Session {
+  readonly name: string | undefined
+  /** The server as its `Connector` names it. */
+  readonly address: string
+  /** What the first round trip told of the server. */
+  readonly server: ServerInfo
+}
+
+/** Opens a session that ends with the scope. `onEnd` is called when it is over, before anybody hears of it. */
+export const open = (
+  { connectTimeout, greeting, name, session: options }: Settings,
+  onEnd: SessionOptions["onEnd"] = constVoid
+): Effect.Effect<Opened, BeanstalkError.ConnectFailed, Connector | Scope.Scope> =>
+  Effect.flatMap(Connector, ({ address }) => {
+    const attributes = {
+      "beanstalkd.address": address,
+      ...name === undefined ? {} : { "beanstalkd.connection": name }
+    }
+    let accepted = false
+    const onOpen = () => {
+      accepted = true
+    }
+    const opened = Effect.gen(function*() {
+      const session = yield* start({ ...options, onOpen, onEnd }).pipe(
+        Effect.mapError((cause) => connectFailed(address, cause))
+      )
+      const [server] = yield* Effect.all(
+        [session.send(Protocol.serverInfo), ...greeting.map(session.send)],
+        { concurrency: "unbounded" }
+      ).pipe(
+        Effect.mapError((error) => handshakeFailed(address, error))
+      )
+      return { ...withinLimit(session, { address, server }), name, address, server }
+    })
+    return opened.pipe(
+      Effect.interruptible,
+      Effect.timeoutFail({
+        duration: connectTimeout,
+        onTimeout: () =>
+          timedOut(
+            address,
+            accepted
+              ? `it accepted the connection, but said nothing, or not enough, for ${connectTimeout / 1000} seconds`
+              : `no connection came about within ${connectTimeout / 1000} seconds`
+          )
+      }),
+      Effect.annotateLogs(attributes),
+      Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
+    )
+  })
+
+/** Which of the three ways it failed in, told from the error of the first round trip. */
+const handshakeFailed = (
+  address: string,
+  error: BeanstalkError.CommandError | BeanstalkError.NotIgnored
+): BeanstalkError.ConnectFailed => {
+  switch (error._tag) {
+    case "ConnectionLost":
+      return error.cause instanceof Silence
+        ? timedOut(address, error.reason, error)
+        : connectFailed(address, error.cause, error.reason)
+    case "ProtocolViolation":
+      return new BeanstalkError.ConnectFailed({
+        address,
+        reason: "Handshake",
+        detail: `it said ${error.reply}`,
+        cause: error
+      })
+    default:
+      return new BeanstalkError.ConnectFailed({
+        address,
+        reason: "Handshake",
+        detail: `it answered ${error.command} with ${error._tag}`,
+        cause: error
+      })
+  }
+}
+
+const timedOut = (
+  address: string,
+  detail: string,
+  cause?: BeanstalkError.ConnectionLost
+): BeanstalkError.ConnectFailed => new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail, cause })
+
+const connectFailed = (address: string, cause: unknown, detail = inWords(cause)): BeanstalkError.ConnectFailed =>
+  new BeanstalkError.ConnectFailed({
+    address,
+    reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",
+    detail,
+    cause
+  })
+
+/** A body that the server is known not to take is not sent: its answer is known too. */
+const withinLimit = (session: Session, { address, server }: Pick<Opened, "address" | "server">): Session => {
+  const refused = <A, Failure>(command: Protocol.Command<A, Failure>) =>
+    command.body !== undefined && command.body.length > server.maxJobSize
+      ? command.decode({ _tag: "JobTooBig", limit: server.maxJobSize }, address)
+      : undefined
+  return {
+    ...session,
+    send: (command) => {
+      const refusal = refused(command)
+      return refusal === undefined ? session.send(command) : toEffect(refusal)
+    },
+    submit: (command, settle) => {
+      const refusal = refused(command)
+      if (refusal === undefined) return session.submit(command, settle)
+      settle(refusal)
+      return constVoid
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Requests to bytes: the last room a command passes through before it leaves, and the last that can stop it.
+ */
+import { Slab } from "../base/slab.ts"
+
+/** A request line without its CRLF, and the body of a `put`. */
+export interface Request {
+  readonly line: string
+  readonly body: Uint8Array | undefined
+}
+
+/** How many bytes a request has on the wire. */
+export const encodedSize = ({ body, line }: Request): number =>
+  line.length + 2 + (body === undefined ? 0 : body.length + 2)
+
+/** Requests live until they are written. */
+const slab = new Slab(64 * 1024)
+
+/** The requests as bytes, one behind the other, to leave in one write. */
+export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
+  let size = 0
+  for (const request of requests) size += encodedSize(request)
+  const bytes = slab.allocate(size)
+  let offset = 0
+  for (const { body, line } of requests) {
+    offset = endLine(bytes, encodeLine(line, bytes, offset))
+    if (body !== undefined) {
+      bytes.set(body, offset)
+      offset = endLine(bytes, offset + body.length)
+    }
+  }
+  return bytes
+}
+
+/** The most that the server reads as one line, without its CRLF. */
+const longestLine = 222
+
+/** The last line of defence: whatever came around the checks before, nothing but printable ASCII leaves as a command. */
+const encodeLine = (line: string, bytes: Uint8Array, offset: number): number => {
+  if (line.length > longestLine) throw impossible()
+  for (let i = 0; i < line.length; i++) {
+    const code = line.charCodeAt(i)
+    if (code < 0x20 || code > 0x7e) throw impossible()
+    bytes[offset + i] = code
+  }
+  return offset + line.length
+}
+
+const impossible = () => new Error("effect-beanstalk made an impossible command: please report it")
+
+const endLine = (bytes: Uint8Array, offset: number): number => {
+  bytes[offset] = 13
+  bytes[offset + 1] = 10
+  return offset + 2
+}

@@ -1,0 +1,121 @@
+/** Holds the floors of `src/`: who may import whom, and that no modules import each other in a circle, of types neither. */
+import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { join, normalize } from "node:path"
+
+/** The rooms of `src/`, from the ground up: the files of each, and the rooms below that it may import. */
+const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
+  ["values", /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId)\.ts/, ""],
+  ["base", /^internal\/base\//, "values"],
+  ["protocol", /^internal\/protocol\//, "values base"],
+  ["BeanstalkProtocol", /^BeanstalkProtocol\.ts/, "values base protocol"],
+  ["connection", /^internal\/connection\//, "values base protocol BeanstalkProtocol"],
+  ["BeanstalkConnection", /^BeanstalkConnection\.ts/, "values base protocol BeanstalkProtocol connection"],
+  ["client", /^internal\/client\//, "values base protocol BeanstalkProtocol connection BeanstalkConnection"],
+  [
+    "BeanstalkClient",
+    /^BeanstalkClient\.ts/,
+    "values base protocol BeanstalkProtocol connection BeanstalkConnection client"
+  ],
+  ["tube", /^internal\/tube\//, "values base protocol BeanstalkProtocol"],
+  ["Tube", /^Tube\.ts/, "values base protocol BeanstalkProtocol BeanstalkClient tube"],
+  ["telemetry", /^internal\/worker\/telemetry\//, "values base"],
+  [
+    "worker",
+    /^internal\/worker\/[^/]+$/,
+    "values base protocol BeanstalkProtocol connection client BeanstalkClient tube Tube telemetry"
+  ],
+  ["broker", /^internal\/broker\//, "values base"],
+  ["VirtualClock", /^VirtualClock\.ts/, "base"],
+  ["embedded", /^internal\/embedded\//, "values base connection broker"],
+  ["EmbeddedServer", /^EmbeddedServer\.ts/, "values base broker embedded"],
+  ["Worker", /^Worker\.ts/, "values base BeanstalkClient Tube worker telemetry"],
+  [
+    "testing",
+    /^internal\/testing\//,
+    "values base protocol BeanstalkProtocol BeanstalkClient Tube worker Worker VirtualClock EmbeddedServer"
+  ],
+  ["WorkerTest", /^WorkerTest\.ts/, "values BeanstalkClient Tube worker Worker VirtualClock EmbeddedServer testing"],
+  [
+    "node",
+    /^node\//,
+    "values base protocol connection BeanstalkConnection BeanstalkClient broker embedded EmbeddedServer"
+  ],
+  [
+    "index",
+    /^index\.ts/,
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient Tube Worker WorkerTest EmbeddedServer VirtualClock"
+  ]
+]
+
+const source = join(import.meta.dirname, "../src")
+
+const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
+
+/** What each module of `src/` imports from `src/`. */
+const imports = new Map(
+  files.map((file) => {
+    const text = readFileSync(join(source, file), "utf8")
+    return [file, [...text.matchAll(/ from "(\.[^"]+)"/g)].map(([, path]) => normalize(join(file, "..", path!)))]
+  })
+)
+
+const roomOf = (file: string) => {
+  const room = rooms.find(([, files]) => files.test(file))
+  assert(room !== undefined, `${file} is in no room: put it into one, or add its room to this table`)
+  return room
+}
+
+const arrowsUp = [...imports].flatMap(([file, targets]) => {
+  const [own, , below] = roomOf(file)
+  const isAllowed = (target: string) => [own, ...below.split(" ")].includes(roomOf(target)[0])
+  return targets.filter((target) => !isAllowed(target)).map((target) => `${file} -> ${target}`)
+})
+
+/** Modules that are imported, in however many steps, by what they import. */
+const circular = [...imports.keys()].filter((file) => {
+  const seen = new Set<string>()
+  const visit = (from: string): void =>
+    imports.get(from)?.forEach((target) => {
+      if (seen.has(target)) return
+      seen.add(target)
+      visit(target)
+    })
+  visit(file)
+  return seen.has(file)
+})
+
+/** What is still to be straightened. Only ever shorten these lists. */
+const knownArrowsUp: ReadonlyArray<string> = [
+  "internal/tube/producerSpan.ts -> BeanstalkClient.ts",
+  "internal/worker/telemetry/errorType.ts -> internal/worker/decision.ts",
+  "internal/worker/telemetry/metrics.ts -> internal/worker/events.ts",
+  "internal/worker/telemetry/metrics.ts -> internal/worker/lease.ts",
+  "internal/worker/telemetry/observer.ts -> internal/worker/events.ts",
+  "internal/worker/telemetry/observer.ts -> internal/worker/lease.ts",
+  "internal/worker/telemetry/spans.ts -> internal/worker/decision.ts",
+  "internal/worker/telemetry/spans.ts -> internal/worker/events.ts"
+]
+
+const knownCircular: ReadonlyArray<string> = [
+  "internal/broker/broker.ts",
+  "internal/broker/client.ts",
+  "internal/broker/connection.ts",
+  "internal/broker/job.ts",
+  "internal/broker/tube.ts",
+  "internal/worker/lane.ts",
+  "internal/worker/lease.ts",
+  "internal/worker/pool.ts",
+  "internal/worker/shift.ts",
+  "internal/worker/telemetry/observer.ts"
+]
+
+describe("the modules of src/", () => {
+  it("import only what is below them", () => {
+    assert.deepStrictEqual(arrowsUp.toSorted(), knownArrowsUp)
+  })
+
+  it("import each other in no circle", () => {
+    assert.deepStrictEqual(circular.toSorted(), knownCircular)
+  })
+})
