@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as DirectSocket from "../src/internal/connection/socketFastPath.ts"
-import * as Alarm from "../src/internal/embedded/clockTimer.ts"
+import * as ClockTimer from "../src/internal/embedded/clockTimer.ts"
 import { failsWith } from "./support/connections.ts"
 import { bytes } from "./support/replies.ts"
 import * as Scripted from "./support/scripted.ts"
@@ -341,8 +341,8 @@ describe("the alarm", () => {
       }
       const longest = 2 ** 31 - 1
       let rung = 0
-      const alarm: Alarm.Alarm = yield* Effect.withClock(
-        Alarm.make(() => {
+      const alarm: ClockTimer.ClockTimer = yield* Effect.withClock(
+        ClockTimer.make(() => {
           rung += 1
           if (alarm.now() < 2 ** 32 - 1) alarm.set(2 ** 32 - 1)
         }),
@@ -360,7 +360,7 @@ describe("the alarm", () => {
   it.scoped("rings at the soonest of the times it is set to, once", () =>
     Effect.gen(function*() {
       const rung: Array<number> = []
-      const alarm: Alarm.Alarm = yield* Alarm.make(() => rung.push(alarm.now()))
+      const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => rung.push(alarm.now()))
       alarm.set(3000)
       alarm.set(5000)
       alarm.set(2000)
@@ -374,7 +374,7 @@ describe("the alarm", () => {
   it.effect("is silent behind the end of its scope", () =>
     Effect.gen(function*() {
       let rung = 0
-      const alarm = yield* Effect.scoped(Effect.tap(Alarm.make(() => rung += 1), (alarm) => alarm.set(1000)))
+      const alarm = yield* Effect.scoped(Effect.tap(ClockTimer.make(() => rung += 1), (alarm) => alarm.set(1000)))
       alarm.set(500)
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(rung, 0)

@@ -1,8 +1,8 @@
 /** A broker with its clients and the time, without Effect. */
 import { assert, describe, it } from "vitest"
 import { turn } from "../src/internal/base/macrotask.ts"
-import type { Door } from "../src/internal/embedded/line.ts"
-import { Host } from "../src/internal/embedded/serverHost.ts"
+import type { ClientEnd } from "../src/internal/embedded/faultyTransport.ts"
+import { ServerHost } from "../src/internal/embedded/serverHost.ts"
 import { bytes, chars } from "./support/replies.ts"
 
 /** A host whose clock goes on by so many milliseconds each time that somebody looks at it. */
@@ -13,12 +13,12 @@ class Setup {
   ringsAt = Number.POSITIVE_INFINITY
   heard = ""
   resets = 0
-  readonly host: Host
+  readonly host: ServerHost
   private readonly lookTakes: number
 
   constructor(lookTakes = 0) {
     this.lookTakes = lookTakes
-    this.host = new Host({
+    this.host = new ServerHost({
       identity: {
         version: "1.13",
         maxJobSize: 65_535,
@@ -38,7 +38,7 @@ class Setup {
     })
   }
 
-  open(door?: Partial<Door>) {
+  open(door?: Partial<ClientEnd>) {
     const line = this.host.open({
       deliver: (chunk) => {
         this.heard += chars(chunk)
@@ -57,7 +57,7 @@ class Setup {
   ring(): void {
     this.time = Math.max(this.time, this.ringsAt)
     this.ringsAt = Number.POSITIVE_INFINITY
-    this.host.ring()
+    this.host.fire()
   }
 }
 
@@ -69,7 +69,7 @@ describe("a host", () => {
       const setup = new Setup()
       const lines = Array.from({ length: clients }, () => setup.open())
       for (const line of lines) line.receive(bytes("list-tube-used\r\n"))
-      setup.host.ring()
+      setup.host.fire()
       assert.strictEqual(setup.heard, "USING default\r\n".repeat(clients))
       return setup.looks / clients
     }
@@ -91,11 +91,11 @@ describe("a host", () => {
     const setup = new Setup()
     const [gone, other] = [setup.open(), setup.open()]
     gone.receive(bytes("quit\r\n"))
-    setup.host.ring()
+    setup.host.fire()
     setup.host.inject({ _tag: "Answer", bytes: bytes("OUT_OF_MEMORY\r\n") })
     gone.receive(bytes("stats\r\n"))
     other.receive(bytes("stats\r\n"))
-    setup.host.ring()
+    setup.host.fire()
     assert.strictEqual(setup.heard, "OUT_OF_MEMORY\r\n")
   })
 
@@ -105,9 +105,9 @@ describe("a host", () => {
     holder.receive(bytes("put 0 0 60 1\r\nx\r\nreserve\r\n"))
     setup.host.inject({ _tag: "Silence" })
     holder.hangUp()
-    assert.strictEqual(setup.host.broker.queues.defaultTube.reserved, 1)
+    assert.strictEqual(setup.host.broker.store.defaultTube.reserved, 1)
     setup.host.inject({ _tag: "Cut" })
-    assert.strictEqual(setup.host.broker.queues.defaultTube.ready.size, 1)
+    assert.strictEqual(setup.host.broker.store.defaultTube.ready.size, 1)
     assert.deepStrictEqual([...setup.host.broker.connections].map(({ number }) => number), [])
     assert.strictEqual(setup.resets, 1)
     other.receive(bytes("stats\r\n"))
@@ -124,7 +124,7 @@ describe("a host", () => {
     setup.open(listener("second"))
     assert.deepStrictEqual(isHeard, { first: false, second: false })
     setup.host.heal()
-    setup.host.ring()
+    setup.host.fire()
     assert.deepStrictEqual(isHeard, { first: true, second: true })
   })
 })

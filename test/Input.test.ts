@@ -1,12 +1,12 @@
 /** How bytes are cut into lines and bodies: it must not depend on the pieces in which they come. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { Input } from "../src/internal/broker/input.ts"
+import { InputBuffer } from "../src/internal/broker/inputBuffer.ts"
 import { bytes, chars, cut } from "./support/replies.ts"
 
 /** Reads everything that can be read: lines, and behind a line `bN` a body of N bytes. */
 class Reader {
-  readonly input = new Input()
+  readonly input = new InputBuffer()
   readonly read: Array<string> = []
   private body = 0
 
@@ -48,7 +48,7 @@ const part = fc.oneof(
 
 const stream = fc.array(part, { maxLength: 30, size: "max" }).map((parts) => bytes(parts.join("")))
 
-describe("Input", () => {
+describe("InputBuffer", () => {
   it("reads the same in whatever pieces bytes come", () => {
     fc.assert(
       fc.property(stream, fc.array(fc.nat(2000)), (whole, places) => {
@@ -77,7 +77,7 @@ describe("Input", () => {
   it("reads what came byte by byte while nothing was read, in about the time it takes to read it at once", () => {
     const line = bytes("touch 1\r\n")
     const lines = 20_000
-    const input = new Input()
+    const input = new InputBuffer()
     for (let i = 0; i < lines; i++) for (const byte of line) input.push(Uint8Array.of(byte))
     let read = 0
     while (input.readLine() !== undefined) read += 1
@@ -94,7 +94,7 @@ describe("Input", () => {
   })
 
   it("counts what it holds", () => {
-    const input = new Input()
+    const input = new InputBuffer()
     input.push(bytes("abc\r\ndefgh"))
     input.push(new Uint8Array(0))
     assert.strictEqual(input.length, 10)
@@ -107,7 +107,7 @@ describe("Input", () => {
   })
 })
 
-const readLine = (input: Input): string => {
+const readLine = (input: InputBuffer): string => {
   const line = input.readLine()
   if (line === undefined || line === "overlong") throw new Error("a line was expected")
   return line.rest

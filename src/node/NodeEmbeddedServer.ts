@@ -10,7 +10,7 @@ import { rmSync, statSync } from "node:fs"
 import * as Net from "node:net"
 import type * as EmbeddedServer from "../EmbeddedServer.ts"
 import * as internal from "../internal/embedded/server.ts"
-import type { Host } from "../internal/embedded/serverHost.ts"
+import type { ServerHost } from "../internal/embedded/serverHost.ts"
 
 /**
  * Where to listen, and what kind of server to be.
@@ -122,7 +122,7 @@ const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
     : `beanstalk://${address.address}:${address.port}`
 }
 
-const serve = (host: Host, socket: Net.Socket): void => {
+const serve = (host: ServerHost, socket: Net.Socket): void => {
   const line = host.open({
     deliver: (bytes) => socket.write(bytes),
     listen: (isListening) => void (isListening ? socket.resume() : socket.pause()),

@@ -65,7 +65,7 @@ export class TestBroker {
   }
 
   set memory(memory: Memory) {
-    this.broker.queues.memory = memory
+    this.broker.store.memory = memory
   }
 }
 

@@ -96,7 +96,7 @@ export class Player implements Scene {
   }
 
   standing(state: "ready" | "delayed" | "buried"): ReadonlyArray<number> {
-    const { list } = this.pair.broker.queues.tubes
+    const { list } = this.pair.broker.store.tubes
     return list.flatMap((tube) => {
       if (state !== "buried") return Array.from(tube[state], ({ id }) => id - this.firstId)
       const buried: Array<number> = []
@@ -106,7 +106,7 @@ export class Player implements Scene {
   }
 
   private get isUploading(): boolean {
-    return [...this.pair.broker.queues.jobs.values()].some(({ state }) => state === "invalid")
+    return [...this.pair.broker.store.jobs.values()].some(({ state }) => state === "invalid")
   }
 
   // Steps

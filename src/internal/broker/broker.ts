@@ -4,12 +4,12 @@
  * It answers byte for byte as the real one does, apart from what is listed at `EmbeddedServer`.
  */
 import type { CommandName } from "./commandParser.ts"
-import { Connection, type Wire } from "./connection.ts"
-import { type OnJobEvent, Queues } from "./jobStore.ts"
+import { Connection, type Transport } from "./connection.ts"
+import { JobStore, type OnJobEvent } from "./jobStore.ts"
 import type { Counters, Identity } from "./statsDocuments.ts"
 
 export class Broker {
-  readonly queues: Queues
+  readonly store: JobStore
   readonly identity: Identity
   /** Those that are not over, in the order of connecting. */
   readonly connections = new Set<Connection>()
@@ -22,13 +22,13 @@ export class Broker {
   /** Times are in milliseconds since 1970. */
   constructor(identity: Identity, onEvent: OnJobEvent) {
     this.identity = identity
-    this.queues = new Queues(identity.startedAt, onEvent)
+    this.store = new JobStore(identity.startedAt, onEvent)
   }
 
   /** Does something at a time: first all that is due then, and at the end all replies are written. */
   at<A>(now: number, what: () => A): A {
-    this.queues.now = now
-    this.queues.tick()
+    this.store.now = now
+    this.store.tick()
     const result = what()
     this.goOn()
     return result
@@ -44,10 +44,10 @@ export class Broker {
 
   /** When something will happen by itself: `at` is to be called then. */
   get nextTick(): number {
-    return this.queues.nextTick
+    return this.store.nextTick
   }
 
-  connect(wire: Wire): Connection {
+  connect(wire: Transport): Connection {
     const connection = new Connection(this, this.totalConnections += 1, wire)
     this.connections.add(connection)
     return connection
@@ -78,12 +78,12 @@ export class Broker {
   }
 
   onReply(connection: Connection): void {
-    this.queues.makeAppointment(connection)
+    this.store.makeAppointment(connection)
     this.replied.add(connection)
   }
 
   leave(connection: Connection): void {
     this.connections.delete(connection)
-    this.queues.leave(connection)
+    this.store.leave(connection)
   }
 }

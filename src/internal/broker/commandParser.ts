@@ -5,7 +5,7 @@
  * `reserve-with-timeout` as C's own functions read them.
  */
 import { isTubeName, type TubeName } from "../../Job.ts"
-import type { CommandText } from "./commandText.ts"
+import type { LineScanner } from "./lineScanner.ts"
 
 /** Which server's grammar and statistics. */
 export type Version = "1.12" | "1.13"
@@ -52,11 +52,11 @@ const badFormat: Command = { name: "bad-format" }
 const unknownCommand: Command = { name: "unknown-command" }
 
 /** Reads what follows the beginning. `undefined` is a line that goes on wrongly. */
-type Parser = (line: CommandText, version: Version) => Command | undefined
+type Parser = (line: LineScanner, version: Version) => Command | undefined
 
 const nul = 0
 
-export const parse = (line: CommandText, version: Version): Command => {
+export const parse = (line: LineScanner, version: Version): Command => {
   if (line.includes(nul)) return badFormat
   for (const [beginning, parser] of parsersByFirstByte.get(line.next) ?? []) {
     if (line.skip(beginning)) return parser(line, version) ?? badFormat

@@ -4,12 +4,12 @@ import type { Broker } from "./broker.ts"
 import { ByteBuilder } from "./byteBuilder.ts"
 import { Client } from "./client.ts"
 import { type Command, parse } from "./commandParser.ts"
-import { Input } from "./input.ts"
+import { InputBuffer } from "./inputBuffer.ts"
 import { Job } from "./job.ts"
 import { jobStatistics, serverStatistics, tubeList, tubeStatistics } from "./statsDocuments.ts"
 
 /** The way to the peer. */
-export interface Wire {
+export interface Transport {
   /** False asks for nothing more until `resume` is called. */
   readonly write: (bytes: Uint8Array) => boolean
   /** Nothing more will be written or read. */
@@ -34,8 +34,8 @@ interface Upload {
 
 export class Connection extends Client {
   private readonly broker: Broker
-  private readonly wire: Wire
-  private readonly input = new Input()
+  private readonly wire: Transport
+  private readonly input = new InputBuffer()
   private readonly output = new ByteBuilder()
   private upload: Upload | undefined = undefined
   /** Whether it has put a job, or begun to. */
@@ -49,11 +49,11 @@ export class Connection extends Client {
   /** With the last one the connection breaks. */
   private repliesLeft = Number.POSITIVE_INFINITY
 
-  constructor(broker: Broker, number: number, wire: Wire) {
-    super(number, broker.queues.defaultTube)
+  constructor(broker: Broker, number: number, wire: Transport) {
+    super(number, broker.store.defaultTube)
     this.broker = broker
     this.wire = wire
-    broker.queues.join(this)
+    broker.store.join(this)
   }
 
   /** How many bytes wait to be read, because a reserve blocks or the peer does not read. */
@@ -92,7 +92,7 @@ export class Connection extends Client {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    if (this.upload?.fate instanceof Job) this.broker.queues.forget(this.upload.fate)
+    if (this.upload?.fate instanceof Job) this.broker.store.forget(this.upload.fate)
     this.broker.leave(this)
     this.flush()
     this.wire.close()
@@ -118,7 +118,7 @@ export class Connection extends Client {
   private run(): void {
     while (!this.isClosed && !this.isBlocked && this.step()) {
       // By what was just done something may have become due.
-      this.broker.queues.tick()
+      this.broker.store.tick()
       if (this.repliesLeft === 0) return this.close()
       if (this.output.length >= batchSize) this.flush()
     }
@@ -140,7 +140,7 @@ export class Connection extends Client {
   }
 
   private giveUpWaiting(): true {
-    this.broker.queues.stopWaiting(this)
+    this.broker.store.stopWaiting(this)
     this.onTimedOut()
     return true
   }
@@ -165,16 +165,16 @@ export class Connection extends Client {
   // Commands
 
   private execute(command: Command): void {
-    const { identity, queues } = this.broker
+    const { identity, store } = this.broker
     this.broker.count(command.name)
     switch (command.name) {
       case "put":
         return this.announce(command)
       case "use":
-        queues.use(this, command.tube)
+        store.use(this, command.tube)
         return this.reply(`USING ${command.tube}`)
       case "peek":
-        return this.found(queues.findWhole(command.id))
+        return this.found(store.findWhole(command.id))
       case "peek-ready":
         return this.found(this.used.ready.head)
       case "peek-delayed":
@@ -186,47 +186,47 @@ export class Connection extends Client {
       case "reserve-with-timeout":
         return this.reserve(command.timeout)
       case "reserve-job": {
-        const job = queues.reserveJob(this, command.id)
+        const job = store.reserveJob(this, command.id)
         if (job === undefined) return this.reply("NOT_FOUND")
         this.isWorker = true
         return this.onReserved(job)
       }
       case "delete":
-        return this.replyIf(queues.delete(this, command.id), "DELETED")
+        return this.replyIf(store.delete(this, command.id), "DELETED")
       case "release": {
-        const isQueued = queues.release(this, command.id, command.priority, command.delay)
+        const isQueued = store.release(this, command.id, command.priority, command.delay)
         return this.replyIf(isQueued !== undefined, isQueued === true ? "RELEASED" : "BURIED")
       }
       case "bury":
-        return this.replyIf(queues.bury(this, command.id, command.priority), "BURIED")
+        return this.replyIf(store.bury(this, command.id, command.priority), "BURIED")
       case "touch":
-        return this.replyIf(queues.touch(this, command.id), "TOUCHED")
+        return this.replyIf(store.touch(this, command.id), "TOUCHED")
       case "kick":
-        return this.replyWith("KICKED", queues.kick(this, command.bound))
+        return this.replyWith("KICKED", store.kick(this, command.bound))
       case "kick-job":
-        return this.replyIf(queues.kickJob(this, command.id), "KICKED")
+        return this.replyIf(store.kickJob(this, command.id), "KICKED")
       case "watch":
-        queues.watch(this, command.tube)
+        store.watch(this, command.tube)
         return this.replyWith("WATCHING", this.watched.length)
       case "ignore":
-        return this.reply(queues.ignore(this, command.tube) ? `WATCHING ${this.watched.length}` : "NOT_IGNORED")
+        return this.reply(store.ignore(this, command.tube) ? `WATCHING ${this.watched.length}` : "NOT_IGNORED")
       case "pause-tube":
         if (command.tube === undefined) return this.reply("BAD_FORMAT")
-        return this.replyIf(queues.pause(command.tube, command.duration), "PAUSED")
+        return this.replyIf(store.pause(command.tube, command.duration), "PAUSED")
       case "stats":
-        return this.document(serverStatistics(queues, this.broker.counters, identity))
+        return this.document(serverStatistics(store, this.broker.counters, identity))
       case "stats-tube": {
-        const tube = queues.tubes.find(command.tube)
+        const tube = store.tubes.find(command.tube)
         if (tube === undefined) return this.reply("NOT_FOUND")
-        return this.document(tubeStatistics(tube, queues.now, identity.version))
+        return this.document(tubeStatistics(tube, store.now, identity.version))
       }
       case "stats-job": {
-        const job = queues.find(command.id)
+        const job = store.find(command.id)
         if (job === undefined) return this.reply("NOT_FOUND")
-        return this.document(jobStatistics(job, queues.now, identity.version))
+        return this.document(jobStatistics(job, store.now, identity.version))
       }
       case "list-tubes":
-        return this.document(tubeList(queues.tubes.list))
+        return this.document(tubeList(store.tubes.list))
       case "list-tubes-watched":
         return this.document(tubeList(this.watched))
       case "list-tube-used":
@@ -242,12 +242,12 @@ export class Connection extends Client {
 
   /** The head of a put. The body is read, and thrown away, before it is refused. */
   private announce({ delay, isWellFormed, priority, size, ttr }: Command & { readonly name: "put" }): void {
-    const { identity, queues } = this.broker
+    const { identity, store } = this.broker
     if (size > identity.maxJobSize) return this.awaitBody("JOB_TOO_BIG", size)
     if (!isWellFormed) return this.reply("BAD_FORMAT")
     this.isProducer = true
-    if (queues.memory === "none") return this.awaitBody("OUT_OF_MEMORY", size)
-    this.awaitBody(queues.announce(this, priority, delay, ttr), size)
+    if (store.memory === "none") return this.awaitBody("OUT_OF_MEMORY", size)
+    this.awaitBody(store.announce(this, priority, delay, ttr), size)
   }
 
   private awaitBody(fate: Upload["fate"], size: number): void {
@@ -255,19 +255,19 @@ export class Connection extends Client {
   }
 
   private put(job: Job, body: Uint8Array): void {
-    const { isDraining, queues } = this.broker
+    const { isDraining, store } = this.broker
     const isComplete = body[body.length - 2] === CR && body[body.length - 1] === LF
     if (!isComplete || isDraining) {
-      queues.forget(job)
+      store.forget(job)
       return this.reply(isComplete ? "DRAINING" : "EXPECTED_CRLF")
     }
     job.body = body
-    this.replyWith(queues.put(job, this) ? "INSERTED" : "BURIED", job.id)
+    this.replyWith(store.put(job, this) ? "INSERTED" : "BURIED", job.id)
   }
 
   private reserve(timeout: number): void {
     this.isWorker = true
-    this.broker.queues.awaitJob(this, timeout * 1000)
+    this.broker.store.awaitJob(this, timeout * 1000)
   }
 
   onReserved(job: Job): void {

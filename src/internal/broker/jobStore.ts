@@ -38,7 +38,7 @@ export type JobEvent =
 /** Called behind each change, when the job is in its new state. */
 export type OnJobEvent = (event: JobEvent, job: Job, client: Client | undefined) => void
 
-/** How much memory the server has for new jobs. With none for its queues, it buries what should be ready or delayed. */
+/** How much memory the server has for new jobs. With none for its store, it buries what should be ready or delayed. */
 export type Memory = "enough" | "none-for-queues" | "none"
 
 /** A client is told of the end of a job it holds this long before, in milliseconds. */
@@ -46,7 +46,7 @@ const margin = 1000
 
 const second = 1000
 
-export class Queues {
+export class JobStore {
   /** In milliseconds. */
   now: number
   memory: Memory = "enough"

@@ -1,7 +1,7 @@
 /** The documents of the `stats` and `list-tubes` families, as beanstalkd words them. */
 import type { CommandName, Version } from "./commandParser.ts"
 import type { Job } from "./job.ts"
-import type { Queues } from "./jobStore.ts"
+import type { JobStore } from "./jobStore.ts"
 import type { Tube } from "./tube.ts"
 
 /** What a server says of itself. */
@@ -67,8 +67,8 @@ const countedCommands = [
   "pause-tube"
 ] as const
 
-export const serverStatistics = (queues: Queues, counters: Counters, identity: Identity): string => {
-  const tubes = queues.tubes.list
+export const serverStatistics = (store: JobStore, counters: Counters, identity: Identity): string => {
+  const tubes = store.tubes.list
   const inAll = (count: (tube: Tube) => number) => tubes.reduce((sum, tube) => sum + count(tube), 0)
   return document([
     ["current-jobs-urgent", inAll((tube) => tube.urgent)],
@@ -77,8 +77,8 @@ export const serverStatistics = (queues: Queues, counters: Counters, identity: I
     ["current-jobs-delayed", inAll((tube) => tube.delayed.size)],
     ["current-jobs-buried", inAll((tube) => tube.buried.length)],
     ...countedCommands.map((name) => [`cmd-${name}`, counters.commands.get(name) ?? 0] as const),
-    ["job-timeouts", queues.timeouts],
-    ["total-jobs", queues.totalJobs],
+    ["job-timeouts", store.timeouts],
+    ["total-jobs", store.totalJobs],
     ["max-job-size", identity.maxJobSize],
     ["current-tubes", tubes.length],
     ["current-connections", counters.connections],
@@ -90,7 +90,7 @@ export const serverStatistics = (queues: Queues, counters: Counters, identity: I
     ["version", `"${identity.version}"`],
     ["rusage-utime", "0.000000"],
     ["rusage-stime", "0.000000"],
-    ["uptime", seconds(queues.now - identity.startedAt)],
+    ["uptime", seconds(store.now - identity.startedAt)],
     ["binlog-oldest-index", 0],
     ["binlog-current-index", 0],
     ["binlog-records-migrated", 0],

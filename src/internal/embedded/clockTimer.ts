@@ -5,7 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 
-export interface Alarm {
+export interface ClockTimer {
   /** In milliseconds since 1970, as fine as the Clock is. */
   readonly now: () => number
   /** Rings at this time at the latest; later times change nothing. */
@@ -54,6 +54,6 @@ export const make = Effect.fnUntraced(function*(onRing: () => void) {
       silence()
     })
   )
-  const alarm: Alarm = { now, set }
+  const alarm: ClockTimer = { now, set }
   return alarm
 })

@@ -6,17 +6,17 @@ import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import { constVoid } from "effect/Function"
 import * as DirectSocket from "../connection/socketFastPath.ts"
-import type { Line } from "./line.ts"
-import type { Host } from "./serverHost.ts"
+import type { FaultyTransport } from "./faultyTransport.ts"
+import type { ServerHost } from "./serverHost.ts"
 
 const failure = (reason: "Open" | "Read", message: string) =>
   new Socket.SocketGenericError({ reason, cause: new Error(message) })
 
 /** Behaves as the sockets of `NodeSocket` do: writes wait until it is open, and `run` succeeds when the server closes. */
-export const make = (host: Host): Effect.Effect<Socket.Socket> =>
+export const make = (host: ServerHost): Effect.Effect<Socket.Socket> =>
   Effect.sync(() => {
     const opened = Effect.unsafeMakeLatch()
-    let line: Line | undefined
+    let line: FaultyTransport | undefined
 
     const run: Socket.Socket["run"] = <_, E, R>(
       handler: (bytes: Uint8Array) => Effect.Effect<_, E, R> | void,

@@ -5,10 +5,10 @@ import * as Stream from "effect/Stream"
 import { type JobId, PeekedJob, type TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
 import type { Job } from "../broker/job.ts"
-import * as Alarm from "./clockTimer.ts"
+import * as ClockTimer from "./clockTimer.ts"
 import type { Fault } from "./fault.ts"
 import { jobId, Journal, type JournalEntry } from "./journal.ts"
-import { Host } from "./serverHost.ts"
+import { ServerHost } from "./serverHost.ts"
 
 /**
  * What kind of server.
@@ -98,8 +98,8 @@ export interface Server {
 export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0) {
   const { journalSize = 100_000, maxJobSize = 65_535, version = "1.13" } = options
   const journal = new Journal(journalSize)
-  const alarm: Alarm.Alarm = yield* Alarm.make(() => host.ring())
-  const host: Host = new Host({
+  const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => host.fire())
+  const host: ServerHost = new ServerHost({
     identity: {
       version,
       maxJobSize,
@@ -113,7 +113,7 @@ export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0)
     now: alarm.now,
     onNextTick: alarm.set,
     onEvent: (event, { id, state, tube }, client) =>
-      journal.add(host.broker.queues.now, event, id, tube.name, state, client?.number)
+      journal.add(host.broker.store.now, event, id, tube.name, state, client?.number)
   })
   yield* Effect.addFinalizer(() => Effect.sync(() => host.close()))
   return { host, server: serverOf(host, journal) }
@@ -142,7 +142,7 @@ const storedJobs = function*(jobs: Iterable<Job>): Generator<StoredJob> {
   }
 }
 
-const serverOf = (host: Host, journal: Journal): Server => ({
+const serverOf = (host: ServerHost, journal: Journal): Server => ({
   journal: Effect.sync(() => journal.last),
   events: Stream.asyncPush<JournalEntry>((emit) => {
     const listener = (entry: JournalEntry) => emit.single(entry)
@@ -154,7 +154,7 @@ const serverOf = (host: Host, journal: Journal): Server => ({
       () => Effect.sync(() => journal.leave(listener))
     )
   }, { bufferSize: "unbounded" }),
-  jobs: Effect.sync(() => Array.from(storedJobs(host.broker.queues.jobs.values()))),
+  jobs: Effect.sync(() => Array.from(storedJobs(host.broker.store.jobs.values()))),
   connections: Effect.sync(() => Array.from(host.broker.connections, openConnection)),
   drain: Effect.sync(() => host.broker.drain()),
   inject: (fault) => Effect.sync(() => host.inject(fault)),

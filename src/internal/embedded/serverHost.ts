@@ -8,9 +8,15 @@ import { Broker } from "../broker/broker.ts"
 import type { OnJobEvent } from "../broker/jobStore.ts"
 import type { Identity } from "../broker/statsDocuments.ts"
 import type { Fault } from "./fault.ts"
-import { type Door, Line, type LineHost, noTroubles, type Troubles } from "./line.ts"
+import {
+  type ClientEnd,
+  FaultyTransport,
+  noFaults,
+  type TransportFaults,
+  type TransportHost
+} from "./faultyTransport.ts"
 
-export interface HostOptions {
+export interface ServerHostOptions {
   readonly identity: Identity
   readonly now: () => number
   readonly onEvent: OnJobEvent
@@ -18,32 +24,32 @@ export interface HostOptions {
   readonly onNextTick: (at: number) => void
 }
 
-export class Host implements LineHost {
+export class ServerHost implements TransportHost {
   readonly broker: Broker
   readonly now: () => number
   private readonly onNextTick: (at: number) => void
-  private readonly lines = new Set<Line>()
+  private readonly lines = new Set<FaultyTransport>()
   /** Those that have something to deliver, perhaps later. */
-  private delivering = new Set<Line>()
+  private delivering = new Set<FaultyTransport>()
   /** When the first of those is to be looked at that are not waiting for a turn. */
   private nextDelivery = Number.POSITIVE_INFINITY
   private isTurnAwaited = false
   /** Of the lines that are opened now. */
-  private troubles: Readonly<Troubles> = noTroubles
+  private troubles: Readonly<TransportFaults> = noFaults
   private answers: Array<Uint8Array> = []
   private isRefusing = false
   private isClosed = false
 
-  constructor({ identity, now, onEvent, onNextTick }: HostOptions) {
+  constructor({ identity, now, onEvent, onNextTick }: ServerHostOptions) {
     this.now = now
     this.onNextTick = onNextTick
     this.broker = new Broker(identity, onEvent)
   }
 
   /** `undefined` when nobody can connect. */
-  open(door: Door): Line | undefined {
+  open(door: ClientEnd): FaultyTransport | undefined {
     if (this.isRefusing || this.isClosed) return undefined
-    const line = new Line(this, door, this.troubles)
+    const line = new FaultyTransport(this, door, this.troubles)
     this.lines.add(line)
     return line
   }
@@ -54,7 +60,7 @@ export class Host implements LineHost {
     this.inject({ _tag: "Cut" })
   }
 
-  ring(): void {
+  fire(): void {
     this.act(() => this.deliver())
   }
 
@@ -64,10 +70,10 @@ export class Host implements LineHost {
 
   heal(): void {
     this.act(() => {
-      this.troubles = noTroubles
+      this.troubles = noFaults
       this.answers = []
       this.isRefusing = false
-      this.broker.queues.memory = "enough"
+      this.broker.store.memory = "enough"
       for (const line of this.lines) line.heal()
     })
   }
@@ -94,15 +100,15 @@ export class Host implements LineHost {
         this.isRefusing = true
         return
       case "NoMemory":
-        this.broker.queues.memory = "none"
+        this.broker.store.memory = "none"
         return
       case "NoMemoryForQueues":
-        this.broker.queues.memory = "none-for-queues"
+        this.broker.store.memory = "none-for-queues"
         return
     }
   }
 
-  private trouble(troubles: Partial<Troubles>): void {
+  private trouble(troubles: Partial<TransportFaults>): void {
     this.troubles = { ...this.troubles, ...troubles }
     for (const line of this.lines) line.trouble(troubles)
   }
@@ -114,17 +120,17 @@ export class Host implements LineHost {
     this.askForNextTick()
   }
 
-  deliverSoon(line: Line): void {
+  deliverSoon(line: FaultyTransport): void {
     this.delivering.add(line)
     if (this.isTurnAwaited) return
     this.isTurnAwaited = true
     turn(() => {
       this.isTurnAwaited = false
-      this.ring()
+      this.fire()
     })
   }
 
-  forget(line: Line): void {
+  forget(line: FaultyTransport): void {
     this.lines.delete(line)
     this.delivering.delete(line)
   }

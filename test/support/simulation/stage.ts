@@ -10,10 +10,10 @@ import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { OnJobEvent } from "../../../src/internal/broker/jobStore.ts"
 import * as DirectSocket from "../../../src/internal/connection/socketFastPath.ts"
-import * as Alarm from "../../../src/internal/embedded/clockTimer.ts"
-import type { Door, Line } from "../../../src/internal/embedded/line.ts"
+import * as ClockTimer from "../../../src/internal/embedded/clockTimer.ts"
+import type { ClientEnd, FaultyTransport } from "../../../src/internal/embedded/faultyTransport.ts"
 import * as MemorySocket from "../../../src/internal/embedded/memorySocket.ts"
-import { Host } from "../../../src/internal/embedded/serverHost.ts"
+import { ServerHost } from "../../../src/internal/embedded/serverHost.ts"
 import type { Random } from "../random.ts"
 
 /** Who looks on. */
@@ -31,12 +31,12 @@ export interface Party {
   readonly onReserved: (id: string, connection: number) => void
 }
 
-class WatchedHost extends Host {
-  readonly openLines = new Set<Line>()
+class WatchedHost extends ServerHost {
+  readonly openLines = new Set<FaultyTransport>()
   /** The number of the connection that somebody listens to now. */
   speaking = 0
 
-  override open(door: Door): Line | undefined {
+  override open(door: ClientEnd): FaultyTransport | undefined {
     const line = super.open({
       ...door,
       deliver: (bytes) => {
@@ -48,7 +48,7 @@ class WatchedHost extends Host {
     return line
   }
 
-  override forget(line: Line): void {
+  override forget(line: FaultyTransport): void {
     this.openLines.delete(line)
     super.forget(line)
   }
@@ -61,7 +61,7 @@ export class Stage {
   private readonly audience: Audience
   private readonly onNextTick: (at: number) => void
 
-  constructor(alarm: Alarm.Alarm, random: Random, audience: Audience) {
+  constructor(alarm: ClockTimer.ClockTimer, random: Random, audience: Audience) {
     this.now = alarm.now
     this.onNextTick = alarm.set
     this.random = random
@@ -98,7 +98,7 @@ export class Stage {
     before.close()
   }
 
-  inject(...fault: Parameters<Host["inject"]>): void {
+  inject(...fault: Parameters<ServerHost["inject"]>): void {
     this.host.inject(...fault)
   }
 
@@ -107,11 +107,11 @@ export class Stage {
   }
 
   ring(): void {
-    this.host.ring()
+    this.host.fire()
   }
 
   /** The lines that are open, the oldest first. */
-  get lines(): ReadonlyArray<Line> {
+  get lines(): ReadonlyArray<FaultyTransport> {
     return Array.from(this.host.openLines)
   }
 
@@ -158,7 +158,7 @@ export class Stage {
 /** A stage for as long as the scope is open. */
 export const make = (random: Random, audience: Audience): Effect.Effect<Stage, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const alarm: Alarm.Alarm = yield* Alarm.make(() => stage.ring())
+    const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => stage.ring())
     const stage: Stage = new Stage(alarm, random, audience)
     return stage
   })

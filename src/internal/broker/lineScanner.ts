@@ -4,7 +4,7 @@ const space = 32
 const zero = 48
 const nine = 57
 
-export class CommandText {
+export class LineScanner {
   private bytes: Uint8Array = new Uint8Array(0)
   private offset = 0
   private end = 0

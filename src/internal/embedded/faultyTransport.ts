@@ -8,7 +8,7 @@ import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
 
 /** The client's end. */
-export interface Door {
+export interface ClientEnd {
   /** False asks for nothing more until `resume` is called. */
   readonly deliver: (bytes: Uint8Array) => boolean
   /** Whether what the client says can be read, or would only have to be kept. It may be told the same again. */
@@ -19,7 +19,7 @@ export interface Door {
   readonly reset: () => void
 }
 
-interface Saying extends Linked<Saying> {
+interface Frame extends Linked<Frame> {
   /** When it is heard. */
   at: number
   /** `undefined` says that the server has closed. */
@@ -27,7 +27,7 @@ interface Saying extends Linked<Saying> {
 }
 
 /** What is wrong with a line, until it heals. */
-export interface Troubles {
+export interface TransportFaults {
   isSilent: boolean
   /** With the last of these bytes of its client it is cut. */
   requestsLeft: number
@@ -39,7 +39,7 @@ export interface Troubles {
   pieceSize: number
 }
 
-export const noTroubles: Readonly<Troubles> = {
+export const noFaults: Readonly<TransportFaults> = {
   isSilent: false,
   requestsLeft: Number.POSITIVE_INFINITY,
   repliesLeft: Number.POSITIVE_INFINITY,
@@ -54,31 +54,31 @@ const mostUnheard = 1024 * 1024
 const mostUnread = 64 * 1024
 
 /** What a line needs of the host it belongs to. */
-export interface LineHost {
+export interface TransportHost {
   readonly broker: Broker
   readonly now: () => number
   /** Lets something happen to the broker, with all that follows from it. */
   readonly act: (what: () => void) => void
   /** Calls `deliver` soon. */
-  readonly deliverSoon: (line: Line) => void
-  readonly forget: (line: Line) => void
+  readonly deliverSoon: (line: FaultyTransport) => void
+  readonly forget: (line: FaultyTransport) => void
   /** What is to be said in the server's place, once. */
   readonly takeAnswer: () => Uint8Array | undefined
 }
 
-export class Line {
+export class FaultyTransport {
   readonly connection: Connection
-  private readonly host: LineHost
-  private readonly door: Door
-  private sayings = new LinkedQueue<Saying>()
+  private readonly host: TransportHost
+  private readonly door: ClientEnd
+  private sayings = new LinkedQueue<Frame>()
   private unheard = 0
   private heldBack: Array<() => void> = []
   /** The client reads too slowly. */
   private isBlocked = false
   private isOver = false
-  private readonly troubles: Troubles
+  private readonly troubles: TransportFaults
 
-  constructor(host: LineHost, door: Door, troubles: Readonly<Troubles>) {
+  constructor(host: TransportHost, door: ClientEnd, troubles: Readonly<TransportFaults>) {
     this.host = host
     this.door = door
     this.troubles = { ...troubles }
@@ -136,13 +136,13 @@ export class Line {
 
   // What goes wrong
 
-  trouble(troubles: Partial<Troubles>): void {
+  trouble(troubles: Partial<TransportFaults>): void {
     Object.assign(this.troubles, troubles)
     this.listen()
   }
 
   heal(): void {
-    this.trouble(noTroubles)
+    this.trouble(noFaults)
     for (let saying = this.sayings.head; saying !== undefined; saying = saying.next) saying.at = this.host.now()
     const heldBack = this.heldBack
     this.heldBack = []

@@ -3,7 +3,7 @@
  * the first CR only.
  */
 import { type Linked, LinkedQueue } from "../base/linkedList.ts"
-import { CommandText } from "./commandText.ts"
+import { LineScanner } from "./lineScanner.ts"
 
 /** The longest line, with its CRLF. */
 const bufferSize = 224
@@ -15,13 +15,13 @@ interface Chunk extends Linked<Chunk> {
   readonly bytes: Uint8Array
 }
 
-export class Input {
+export class InputBuffer {
   /** What has been joined already: a line is read from here. */
   private head: Uint8Array = new Uint8Array(0)
   private offset = 0
   /** There may be as many as there are bytes. */
   private readonly more = new LinkedQueue<Chunk>()
-  private readonly line = new CommandText()
+  private readonly line = new LineScanner()
   /** Whether a line is being thrown away. */
   private isOverlong = false
   /** Bytes that have not been read. */
@@ -39,7 +39,7 @@ export class Input {
    * A line without its CRLF, to be read before the next; `overlong` at the end of one that was thrown away; `undefined` when more
    * must come first.
    */
-  readLine(): CommandText | "overlong" | undefined {
+  readLine(): LineScanner | "overlong" | undefined {
     for (;;) {
       const window = this.fill(bufferSize)
       const end = this.lineEnd(window)
@@ -78,7 +78,7 @@ export class Input {
     return -1
   }
 
-  private endLine(end: number): CommandText | "overlong" {
+  private endLine(end: number): LineScanner | "overlong" {
     const line = this.line.begin(this.head, this.offset, end)
     this.skip(end + 2 - this.offset)
     if (!this.isOverlong) return line
