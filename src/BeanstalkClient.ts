@@ -38,7 +38,7 @@ import * as Putting from "./internal/client/putAll.ts"
 import * as Healing from "./internal/client/reconnect.ts"
 import * as Link from "./internal/client/sharedConnection.ts"
 import * as Opening from "./internal/connection/connect.ts"
-import * as Argument from "./internal/protocol/validate.ts"
+import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
 
@@ -328,9 +328,9 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Client, BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.gen(function*() {
-    const settings = Argument.checked(() => ({
+    const settings = Validate.attempt(() => ({
       ...Opening.settings(options),
-      offlineTimeout: Argument.patience("connect", "offlineTimeout", options.offlineTimeout ?? "10 seconds"),
+      offlineTimeout: Validate.positiveDuration("connect", "offlineTimeout", options.offlineTimeout ?? "10 seconds"),
       reconnect: options.reconnect ?? defaultReconnect
     }))
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings

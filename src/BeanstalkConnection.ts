@@ -32,7 +32,7 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import type { Connector } from "./Connector.ts"
 import * as Opening from "./internal/connection/connect.ts"
-import * as Argument from "./internal/protocol/validate.ts"
+import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
 
@@ -257,7 +257,7 @@ export const make = (
 ): Effect.Effect<Connection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const settings = Argument.checked(() => Opening.settings(options))
+      const settings = Validate.attempt(() => Opening.settings(options))
       if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       return yield* restore(Opening.open(settings)).pipe(

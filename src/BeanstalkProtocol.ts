@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import { type Reply, ReplyDecoder } from "./internal/protocol/replyDecoder.ts"
 import { encode, encodedSize, type Request } from "./internal/protocol/requestEncoder.ts"
-import * as Argument from "./internal/protocol/validate.ts"
+import * as Validate from "./internal/protocol/validate.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "./Job.ts"
 import * as Stats from "./Stats.ts"
 
@@ -77,11 +77,11 @@ export interface Command<out A, out E> {
   /** What the command has to do with the tube in use. */
   readonly tube: TubeRelation
   /** Seconds the server may take its time before it answers; `Infinity` for a plain `reserve`. */
-  readonly waits: number
+  readonly blocksFor: number
   /** Whether success hands over a job that must not be forgotten. */
   readonly reserves: boolean
   /** Whether it only looks, so that nothing happens if it is sent twice. */
-  readonly looks: boolean
+  readonly readOnly: boolean
   /** The job it is about, known to the server by this id and to no other server. */
   readonly job: JobId | undefined
   /** Reads the reply. */
@@ -113,13 +113,13 @@ export type TubeRelation =
  */
 export type Decoded<A, E> =
   | { readonly _tag: "Success"; readonly value: A }
-  | { readonly _tag: "Failure"; readonly error: E; readonly unsafe: boolean }
+  | { readonly _tag: "Failure"; readonly error: E; readonly fatal: boolean }
 
 const success = <A>(value: A): Decoded<A, never> => ({ _tag: "Success", value })
 
-const failure = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, unsafe: false })
+const failure = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, fatal: false })
 
-const unsafe = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, unsafe: true })
+const unsafe = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, fatal: true })
 
 const done = success<void>(undefined)
 
@@ -141,9 +141,9 @@ class Instruction<A, E> implements Command<A, E> {
   readonly body: Uint8Array | undefined
   readonly size: number
   readonly tube: TubeRelation
-  readonly waits: number
+  readonly blocksFor: number
   readonly reserves: boolean
-  readonly looks: boolean
+  readonly readOnly: boolean
   readonly job: JobId | undefined
   private readonly meaning: Meaning<A, E>
 
@@ -153,9 +153,9 @@ class Instruction<A, E> implements Command<A, E> {
     this.body = more.body
     this.size = encodedSize(this)
     this.tube = more.tube ?? unrelated
-    this.waits = more.waits ?? 0
+    this.blocksFor = more.blocksFor ?? 0
     this.reserves = more.reserves ?? false
-    this.looks = more.looks ?? false
+    this.readOnly = more.readOnly ?? false
     this.job = more.job
     this.meaning = meaning
   }
@@ -166,11 +166,13 @@ class Instruction<A, E> implements Command<A, E> {
   }
 }
 
-type Particulars = Partial<Pick<Command<unknown, unknown>, "body" | "tube" | "waits" | "reserves" | "looks" | "job">>
+type Particulars = Partial<
+  Pick<Command<unknown, unknown>, "body" | "tube" | "blocksFor" | "reserves" | "readOnly" | "job">
+>
 
 const ordinary: Particulars = {}
 
-const looking: Particulars = { looks: true }
+const looking: Particulars = { readOnly: true }
 
 const command = <A, E = never>(
   name: string,
@@ -242,7 +244,7 @@ export const describe = (reply: Reply): string => {
       return `${reply._tag.toUpperCase()} ${reply.id} (${reply.body.length} bytes)`
     case "Ok":
       return `OK (${reply.body.length} bytes)`
-    case "Nonsense":
+    case "Malformed":
       return reply.description
     default:
       return reply._tag.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
@@ -299,7 +301,7 @@ const defaultPriority = 1024
 const defaultTtr = 60
 
 const relation = (name: string, tube: string | undefined): TubeRelation =>
-  tube === undefined ? inUse : { _tag: "Named", name: Argument.tubeName(name, tube) }
+  tube === undefined ? inUse : { _tag: "Named", name: Validate.tubeName(name, tube) }
 
 /**
  * `put`: stores a job. Its reply is the id, or one of the errors of `PutError`.
@@ -316,14 +318,14 @@ export const put = (
     BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
   >
   | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
+  Validate.attempt(() => {
     const tube = relation("put", options?.tube)
     const priority = options?.priority === undefined
       ? defaultPriority
-      : Argument.unsigned("put", "priority", options.priority)
-    const delay = options?.delay === undefined ? 0 : Argument.delay("put", options.delay)
-    const ttr = options?.ttr === undefined ? defaultTtr : Argument.timeToRun("put", options.ttr)
-    const bytes = Argument.body("put", body)
+      : Validate.u32("put", "priority", options.priority)
+    const delay = options?.delay === undefined ? 0 : Validate.delay("put", options.delay)
+    const ttr = options?.ttr === undefined ? defaultTtr : Validate.ttr("put", options.ttr)
+    const bytes = Validate.body("put", body)
     const size = bytes.length
     return command<
       JobId,
@@ -362,8 +364,8 @@ export const put = (
  * @since 0.1.0
  */
 export const use = (tube: string): Command<TubeName, never> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
-    const name = Argument.tubeName("use", tube)
+  Validate.attempt(() => {
+    const name = Validate.tubeName("use", tube)
     return useTube(name, { _tag: "Selects", name })
   })
 
@@ -406,7 +408,7 @@ export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = comman
   "reserve",
   "",
   reserved,
-  { waits: Number.POSITIVE_INFINITY, reserves: true }
+  { blocksFor: Number.POSITIVE_INFINITY, reserves: true }
 )
 
 /**
@@ -418,14 +420,14 @@ export const reserve: Command<ReservedJob, BeanstalkError.DeadlineSoon> = comman
 export const reserveWithTimeout = (
   timeout: DurationInput
 ): Command<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
-    const waits = Argument.timeout("reserve-with-timeout", timeout)
+  Validate.attempt(() => {
+    const blocksFor = Validate.reserveTimeout("reserve-with-timeout", timeout)
     return command<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
       "reserve-with-timeout",
-      `${waits}`,
+      `${blocksFor}`,
       (reply, origin) =>
         reply._tag === "TimedOut" ? failure(new BeanstalkError.TimedOut(origin)) : reserved(reply, origin),
-      { waits, reserves: true }
+      { blocksFor, reserves: true }
     )
   })
 
@@ -438,11 +440,11 @@ const aboutJob = <A, Failure = never>(
     origin: BeanstalkError.Origin,
     job: JobId
   ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
-  more: Pick<Particulars, "reserves" | "looks"> = ordinary,
+  more: Pick<Particulars, "reserves" | "readOnly"> = ordinary,
   args: (job: JobId) => string = identity
 ): Command<A, Failure | BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
-    const job = Argument.jobId(name, id)
+  Validate.attempt(() => {
+    const job = Validate.jobId(name, id)
     return command<A, Failure | BeanstalkError.JobNotFound>(
       name,
       args(job),
@@ -535,8 +537,8 @@ export const release = (
     },
     ordinary,
     (job) => {
-      const priority = Argument.unsigned("release", "priority", options.priority)
-      const delay = options.delay === undefined ? 0 : Argument.delay("release", options.delay)
+      const priority = Validate.u32("release", "priority", options.priority)
+      const delay = options.delay === undefined ? 0 : Validate.delay("release", options.delay)
       return `${job} ${priority} ${delay}`
     }
   )
@@ -556,7 +558,7 @@ export const bury = (
     id,
     answered("Buried"),
     ordinary,
-    (job) => `${job} ${Argument.unsigned("bury", "priority", priority)}`
+    (job) => `${job} ${Validate.u32("bury", "priority", priority)}`
   )
 
 /**
@@ -566,10 +568,10 @@ export const bury = (
  * @since 0.1.0
  */
 export const watch = (tube: string): Command<number, never> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() =>
+  Validate.attempt(() =>
     command(
       "watch",
-      Argument.tubeName("watch", tube),
+      Validate.tubeName("watch", tube),
       (reply) => reply._tag === "Watching" ? success(reply.count) : undefined
     )
   )
@@ -581,8 +583,8 @@ export const watch = (tube: string): Command<number, never> | BeanstalkError.Inv
  * @since 0.1.0
  */
 export const ignore = (tube: string): Command<number, BeanstalkError.NotIgnored> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
-    const name = Argument.tubeName("ignore", tube)
+  Validate.attempt(() => {
+    const name = Validate.tubeName("ignore", tube)
     return command("ignore", name, (reply, origin) => {
       switch (reply._tag) {
         case "Watching":
@@ -618,7 +620,7 @@ const peekNext = (name: string) =>
 (
   options?: InTube
 ): Command<Option.Option<PeekedJob>, never> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() =>
+  Validate.attempt(() =>
     command(name, "", (reply) => {
       switch (reply._tag) {
         case "Found":
@@ -628,7 +630,7 @@ const peekNext = (name: string) =>
         default:
           return undefined
       }
-    }, { tube: relation(name, options?.tube), looks: true })
+    }, { tube: relation(name, options?.tube), readOnly: true })
   )
 
 /**
@@ -662,10 +664,10 @@ export const peekBuried = peekNext("peek-buried")
  * @since 0.1.0
  */
 export const kick = (bound: number, options?: InTube): Command<number, never> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() =>
+  Validate.attempt(() =>
     command(
       "kick",
-      `${Argument.unsigned("kick", "bound", bound)}`,
+      `${Validate.u32("kick", "bound", bound)}`,
       (reply) => reply._tag === "KickedJobs" ? success(reply.count) : undefined,
       {
         tube: relation("kick", options?.tube)
@@ -719,10 +721,10 @@ const aboutTube = <A, Failure = never>(
     reply: Reply,
     origin: BeanstalkError.Origin
   ) => Decoded<A, Failure | BeanstalkError.ServerError | BeanstalkError.ProtocolViolation> | undefined,
-  more?: Pick<Particulars, "looks"> & { readonly args?: (command: string) => number }
+  more?: Pick<Particulars, "readOnly"> & { readonly args?: (command: string) => number }
 ): Command<A, Failure | BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
-  Argument.checked(() => {
-    const checkedTube = Argument.tubeName(name, tube)
+  Validate.attempt(() => {
+    const checkedTube = Validate.tubeName(name, tube)
     const args = more?.args === undefined ? "" : ` ${more.args(name)}`
     return command<A, Failure | BeanstalkError.TubeNotFound>(
       name,
@@ -731,7 +733,7 @@ const aboutTube = <A, Failure = never>(
         reply._tag === "NotFound"
           ? failure(new BeanstalkError.TubeNotFound({ ...origin, tube: checkedTube }))
           : meaning(reply, origin),
-      { looks: more?.looks ?? false }
+      { readOnly: more?.readOnly ?? false }
     )
   })
 
@@ -761,7 +763,7 @@ export const pauseTube = (
   tube: string,
   duration: DurationInput
 ): Command<void, BeanstalkError.TubeNotFound> | BeanstalkError.InvalidArgument =>
-  aboutTube("pause-tube", tube, answered("Paused"), { args: (name) => Argument.pause(name, duration) })
+  aboutTube("pause-tube", tube, answered("Paused"), { args: (name) => Validate.pauseDuration(name, duration) })
 
 /**
  * `stats`: the statistics of the server.
@@ -823,7 +825,7 @@ export const listTubeUsed: Command<TubeName, never> = command(
   "list-tube-used",
   "",
   (reply) => reply._tag === "Using" ? success(reply.tube) : undefined,
-  { tube: inUse, looks: true }
+  { tube: inUse, readOnly: true }
 )
 
 /**

@@ -30,7 +30,7 @@ import { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { BulkError, BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
-import * as Argument from "./internal/protocol/validate.ts"
+import * as Validate from "./internal/protocol/validate.ts"
 import * as Payload from "./internal/tube/codec.ts"
 import * as Sending from "./internal/tube/producerSpan.ts"
 import * as Envelope from "./internal/tube/traceEnvelope.ts"
@@ -293,7 +293,7 @@ const build = <A, R>(
   codecOf: (tube: TubeName) => Envelope.Codec<A, R>,
   send: Sending.Send
 ): Tube<A, R> => {
-  const name = Argument.tubeName("put", text, "name")
+  const name = Validate.tubeName("put", text, "name")
   const defaults: Defaults = { delay, priority, ttr }
   const example = Protocol.put("", defaults)
   if (example instanceof BeanstalkError.InvalidArgument) throw example

@@ -31,7 +31,7 @@ import * as Layer from "effect/Layer"
 import type * as Scheduler from "effect/Scheduler"
 import { defaultScheduler } from "effect/Scheduler"
 import { Heap, type Positioned } from "./internal/base/heap.ts"
-import { turn } from "./internal/base/macrotask.ts"
+import { onNextMacrotask } from "./internal/base/macrotask.ts"
 
 /**
  * When virtual time begins.
@@ -143,7 +143,7 @@ class VirtualClock implements Clock.Clock {
 
   private awaitQuiet(turns: number): void {
     const { total } = this.activity
-    turn(() => {
+    onNextMacrotask(() => {
       if (this.activity.total !== total || this.activity.pending > 0) return this.awaitQuiet(quietTurns)
       if (turns > 1) return this.awaitQuiet(turns - 1)
       this.isWatching = false

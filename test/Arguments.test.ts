@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { runInNewContext } from "node:vm"
 import { InvalidArgument } from "../src/BeanstalkError.ts"
 import * as Protocol from "../src/BeanstalkProtocol.ts"
-import * as Argument from "../src/internal/protocol/validate.ts"
+import * as Validate from "../src/internal/protocol/validate.ts"
 import { bytes, chars, untyped } from "./support/replies.ts"
 
 type Made = Protocol.Command<unknown, unknown> | InvalidArgument
@@ -509,24 +509,24 @@ describe("what a refusal tells", () => {
 })
 
 describe("patience", () => {
-  const refused = (check: () => unknown): unknown => Argument.checked(check)
+  const refused = (check: () => unknown): unknown => Validate.attempt(check)
 
   it("is more than none, and may be without end", () => {
-    assert.strictEqual(Argument.patience("connect", "timeout", "5 seconds"), 5000)
-    assert.strictEqual(Argument.patience("connect", "timeout", 1), 1)
-    assert.strictEqual(Argument.patience("connect", "timeout", Duration.infinity), Number.POSITIVE_INFINITY)
+    assert.strictEqual(Validate.positiveDuration("connect", "timeout", "5 seconds"), 5000)
+    assert.strictEqual(Validate.positiveDuration("connect", "timeout", 1), 1)
+    assert.strictEqual(Validate.positiveDuration("connect", "timeout", Duration.infinity), Number.POSITIVE_INFINITY)
     const impossible: ReadonlyArray<Duration.DurationInput> = [0, -1, Number.NaN, 0n, "0 seconds", Duration.zero]
     for (const duration of impossible) {
-      assert.instanceOf(refused(() => Argument.patience("connect", "timeout", duration)), InvalidArgument)
+      assert.instanceOf(refused(() => Validate.positiveDuration("connect", "timeout", duration)), InvalidArgument)
     }
   })
 })
 
 describe("limits", () => {
   it("are integers above zero", () => {
-    assert.strictEqual(Argument.positive("connect", "maxInFlight", 1), 1)
+    assert.strictEqual(Validate.positiveInteger("connect", "maxInFlight", 1), 1)
     for (const number of [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, untyped("\"1\"")]) {
-      const refused = Argument.checked(() => Argument.positive("connect", "maxInFlight", number))
+      const refused = Validate.attempt(() => Validate.positiveInteger("connect", "maxInFlight", number))
       assert.instanceOf(refused, InvalidArgument)
     }
   })
@@ -536,13 +536,13 @@ describe("checks", () => {
   it("only turn refusals into values: what else is thrown goes on", () => {
     const bug = new Error("a bug")
     assert.throws(() =>
-      Argument.checked(() => {
+      Validate.attempt(() => {
         throw bug
       }), bug)
   })
 
   it("leave the bytes of a body where they are", () => {
     const body = bytes("hello")
-    assert.strictEqual(Argument.body("put", body), body)
+    assert.strictEqual(Validate.body("put", body), body)
   })
 })

@@ -211,7 +211,7 @@ describe("requests", () => {
     it(`a reserve with a timeout of ${shown} waits for ${seconds} whole seconds, rounded up`, () => {
       const made = valid(Protocol.reserveWithTimeout(duration))
       assert.strictEqual(wire(made), `reserve-with-timeout ${seconds}\r\n`)
-      assert.strictEqual(made.waits, seconds)
+      assert.strictEqual(made.blocksFor, seconds)
     })
   }
 
@@ -325,7 +325,7 @@ describe("requests", () => {
       ["reserve", "reserve-with-timeout", "reserve-job"]
     )
     assert.deepStrictEqual(
-      made.filter((made) => made.waits > 0).map((made) => [made.name, made.waits]),
+      made.filter((made) => made.blocksFor > 0).map((made) => [made.name, made.blocksFor]),
       [
         ["reserve", Number.POSITIVE_INFINITY],
         ["reserve-with-timeout", 180],
@@ -417,7 +417,7 @@ const everyReply: ReadonlyArray<readonly [wire: string, description: string]> = 
 
 type Meaning =
   | { readonly value: unknown }
-  | { readonly error: { readonly _tag: string }; readonly unsafe: boolean }
+  | { readonly error: { readonly _tag: string }; readonly fatal: boolean }
 
 /** A value as data, so that it can be compared to what is written here. */
 const plain = (value: unknown): unknown => {
@@ -435,7 +435,7 @@ const meaning = (made: AnyCommand, reply: Protocol.Reply): Meaning => {
   if (decoded._tag === "Success") return { value: plain(decoded.value) }
   const error: unknown = decoded.error
   if (!(error instanceof Error) || !("_tag" in error) || typeof error._tag !== "string") throw new Error("no error")
-  return { error: { ...error, _tag: error._tag }, unsafe: decoded.unsafe }
+  return { error: { ...error, _tag: error._tag }, fatal: decoded.fatal }
 }
 
 const succeeds = (value: unknown): Meaning => ({ value })
@@ -444,12 +444,12 @@ type Failure = (command: string) => Meaning
 
 const fails = (_tag: string, fields: object = {}): Failure => (command) => ({
   error: { _tag, command, address: "queue:11300", ...fields },
-  unsafe: false
+  fatal: false
 })
 
 const failsUnsafe = (_tag: string, fields: object = {}): Failure => (command) => ({
   error: { _tag, command, address: "queue:11300", ...fields },
-  unsafe: true
+  fatal: true
 })
 
 /** What any command may be answered. */
@@ -549,7 +549,7 @@ const answers: ReadonlyArray<readonly [AnyCommand, Readonly<Record<string, Meani
 
 describe("replies", () => {
   for (const [made, own] of answers) {
-    it(`${made.name} takes each reply for what it means to it, and any other for a violation that is unsafe`, () => {
+    it(`${made.name} takes each reply for what it means to it, and any other for a fatal violation`, () => {
       for (const [reply, description] of everyReply) {
         const expected = own[reply] ?? toAny[reply] ?? failsUnsafe("ProtocolViolation", { reply: description })
         assert.deepStrictEqual(
@@ -565,7 +565,7 @@ describe("replies", () => {
     })
   }
 
-  it("quit has no reply but the end of the connection: any other is a violation that is unsafe", () => {
+  it("quit has no reply but the end of the connection: any other is a fatal violation", () => {
     assert.deepStrictEqual(meaning(Protocol.quit, { _tag: "Closed" }), succeeds(undefined))
     for (const [reply, description] of everyReply) {
       assert.deepStrictEqual(
@@ -713,7 +713,7 @@ describe("recorded sessions", () => {
       for (const [request, reply] of exchanges) {
         const tags = decodeAll(cut(bytes(reply), [1, 2, 3])).map(({ _tag }) => _tag)
         assert.isAtLeast(tags.length, 1, request)
-        assert.notInclude(tags, "Nonsense", request)
+        assert.notInclude(tags, "Malformed", request)
       }
     })
   }

@@ -1,6 +1,6 @@
 /** A broker with its clients and the time, without Effect. */
 import { assert, describe, it } from "vitest"
-import { turn } from "../src/internal/base/macrotask.ts"
+import { onNextMacrotask } from "../src/internal/base/macrotask.ts"
 import type { ClientEnd } from "../src/internal/embedded/faultyTransport.ts"
 import { ServerHost } from "../src/internal/embedded/serverHost.ts"
 import { bytes, chars } from "./support/replies.ts"
@@ -61,7 +61,7 @@ class Setup {
   }
 }
 
-const turned = () => new Promise<void>((resolve) => turn(resolve))
+const turned = () => new Promise<void>((resolve) => onNextMacrotask(resolve))
 
 describe("a host", () => {
   it("looks at the clock equally often for each of many that speak in one turn", () => {

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { VirtualClock } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { Heart } from "../src/internal/base/timerQueue.ts"
+import { TimerQueue } from "../src/internal/base/timerQueue.ts"
 import { failsWith } from "./support/connections.ts"
 import { Random } from "./support/random.ts"
 import * as Scripted from "./support/scripted.ts"
@@ -15,12 +15,12 @@ describe.each([0, 1_700_000_000_000])("a moment between two milliseconds, in a t
     Effect.gen(function*() {
       const random = new Random(1)
       const clock = yield* Effect.clock
-      const heart = new Heart(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
-      yield* Effect.fork(heart.beat)
+      const timers = new TimerQueue(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
+      yield* Effect.fork(timers.run)
       for (let i = 0; i < 1000; i += 1) {
-        const at = heart.now() + 1000 * random.next()
+        const at = timers.now() + 1000 * random.next()
         const keptAt = yield* Effect.async<number>((resume) => {
-          heart.set({ at: 0, position: -1, keep: (now) => resume(Effect.succeed(now)) }, at)
+          timers.set({ deadline: 0, position: -1, fire: (now) => resume(Effect.succeed(now)) }, at)
         })
         assert.isTrue(at <= keptAt && keptAt <= at + 2, `${keptAt} instead of ${at}`)
       }

@@ -15,7 +15,7 @@ const onlyReply = (text: string): object | undefined => {
 
 const oneByOne = (stream: Uint8Array): Array<Uint8Array> => Array.from(stream, (byte) => Uint8Array.of(byte))
 
-const isNonsense = (reply: Reply): boolean => reply._tag === "Nonsense"
+const isMalformed = (reply: Reply): boolean => reply._tag === "Malformed"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // arbitrary replies, and how a server would write them
@@ -230,7 +230,7 @@ describe("chunking", () => {
 
     it(`${name} has fifty-eight replies and no nonsense`, () => {
       assert.strictEqual(whole.length, 58)
-      assert.isFalse(decodeAll([stream]).some(isNonsense))
+      assert.isFalse(decodeAll([stream]).some(isMalformed))
     })
 
     it(`${name}, split in two at every byte, gives the same replies`, () => {
@@ -341,13 +341,13 @@ describe("hostile bytes", () => {
   for (const [what, stream] of nonsense) {
     it(`${what} is nonsense, and the end: ${JSON.stringify(stream.slice(0, 40))}`, () => {
       for (const pieces of [[bytes(`${stream}DELETED\r\n`)], oneByOne(bytes(`${stream}DELETED\r\n`))]) {
-        assert.deepStrictEqual(decodeAll(pieces).map(({ _tag }) => _tag), ["Nonsense"])
+        assert.deepStrictEqual(decodeAll(pieces).map(({ _tag }) => _tag), ["Malformed"])
       }
     })
   }
 
   it("hostile input 5: a line has at most 256 bytes with its CRLF", () => {
-    const tooLong = [{ _tag: "Nonsense", description: "a line of more than 256 bytes" }]
+    const tooLong = [{ _tag: "Malformed", description: "a line of more than 256 bytes" }]
     assert.deepStrictEqual(plain(repliesIn("x".repeat(256))), [])
     assert.deepStrictEqual(plain(repliesIn("x".repeat(257))), tooLong)
     assert.deepStrictEqual(plain(repliesIn(`${"x".repeat(255)}\r\n`)), tooLong)
@@ -364,10 +364,10 @@ describe("hostile bytes", () => {
     const small = (text: string) => plain(decodeAll([bytes(text)], 5))
     assert.deepStrictEqual(small("RESERVED 1 5\r\nhello\r\n"), [{ _tag: "Reserved", id: "1", body: "hello" }])
     assert.deepStrictEqual(small("RESERVED 1 6\r\nhello!\r\n"), [
-      { _tag: "Nonsense", description: "RESERVED 1 6 (more than the 5 bytes accepted)" }
+      { _tag: "Malformed", description: "RESERVED 1 6 (more than the 5 bytes accepted)" }
     ])
     assert.deepStrictEqual(small("FOUND 1 6\r\nhello!\r\n"), [
-      { _tag: "Nonsense", description: "FOUND 1 6 (more than the 5 bytes accepted)" }
+      { _tag: "Malformed", description: "FOUND 1 6 (more than the 5 bytes accepted)" }
     ])
   })
 
@@ -375,7 +375,7 @@ describe("hostile bytes", () => {
     assert.deepStrictEqual(plain(decodeAll([bytes("OK 6\r\nhello!\r\n")], 5)), [{ _tag: "Ok", body: "hello!" }])
     assert.deepStrictEqual(plain(decodeAll([bytes("OK 16777216\r\n")])), [])
     assert.deepStrictEqual(onlyReply("OK 16777217\r\n"), {
-      _tag: "Nonsense",
+      _tag: "Malformed",
       description: "OK 16777217 (more than the 16777216 bytes accepted)"
     })
   })
@@ -386,7 +386,7 @@ describe("hostile bytes", () => {
         const decoder = new ReplyDecoder(gibibyte)
         const replies: Array<Reply> = []
         for (const piece of cut(stream, places)) decoder.push(piece, (reply) => replies.push(reply))
-        const first = replies.findIndex(isNonsense)
+        const first = replies.findIndex(isMalformed)
         assert.isTrue(first === -1 || first === replies.length - 1)
         if (first === -1) return
         decoder.push(bytes("DELETED\r\n"), () => assert.fail("a reply behind nonsense"))
@@ -398,7 +398,7 @@ describe("hostile bytes", () => {
 
   it("hostile input 6: pure noise is no reply at all", () => {
     fc.assert(fc.property(fc.uint8Array({ minLength: 257, maxLength: 600 }), (noise) => {
-      assert.deepStrictEqual(decodeAll([noise]).map(({ _tag }) => _tag), ["Nonsense"])
+      assert.deepStrictEqual(decodeAll([noise]).map(({ _tag }) => _tag), ["Malformed"])
     }))
   })
 
@@ -408,7 +408,7 @@ describe("hostile bytes", () => {
     for (const first of before) {
       const [, second] = plain(repliesIn(`${first}${secret}\r\n`))
       assert.deepStrictEqual(second, {
-        _tag: "Nonsense",
+        _tag: "Malformed",
         description: "a line of 20 bytes that is no reply of beanstalkd"
       })
     }
@@ -417,14 +417,14 @@ describe("hostile bytes", () => {
   it("hostile input 7: not even what looks like a reply is quoted, when it has no word of beanstalkd", () => {
     assert.deepStrictEqual(plain(repliesIn("DELETED\r\nPASSWORD hunter2\r\n")), [
       { _tag: "Deleted" },
-      { _tag: "Nonsense", description: "a line of 16 bytes that is no reply of beanstalkd" }
+      { _tag: "Malformed", description: "a line of 16 bytes that is no reply of beanstalkd" }
     ])
   })
 
   it("hostile input 7: where a body does not end, nothing of it is quoted", () => {
     for (const stream of ["RESERVED 1 2\r\nmy secret\r\n", "RESERVED 1 2\r\nmy\rsecret", "FOUND 1 0\r\nsecret\r\n"]) {
       assert.deepStrictEqual(onlyReply(stream), {
-        _tag: "Nonsense",
+        _tag: "Malformed",
         description: "a body that is not followed by CRLF"
       })
     }
@@ -432,11 +432,11 @@ describe("hostile bytes", () => {
 
   it("what answers first, and is no beanstalkd, is quoted, in part and escaped", () => {
     assert.deepStrictEqual(onlyReply("-ERR unknown command \x1b[31m\r\n"), {
-      _tag: "Nonsense",
+      _tag: "Malformed",
       description: "\"-ERR unknown command \\u001b[31m\""
     })
     assert.deepStrictEqual(onlyReply(`${"x".repeat(200)}\r\n`), {
-      _tag: "Nonsense",
+      _tag: "Malformed",
       description: `"${"x".repeat(80)}"`
     })
   })
@@ -445,7 +445,7 @@ describe("hostile bytes", () => {
     for (const line of ["DELETED 7", "INSERTED 1 2", "BURIED 18446744073709551616", "RESERVED 1"]) {
       assert.deepStrictEqual(plain(repliesIn(`DELETED\r\n${line}\r\n`)), [
         { _tag: "Deleted" },
-        { _tag: "Nonsense", description: JSON.stringify(line) }
+        { _tag: "Malformed", description: JSON.stringify(line) }
       ])
     }
   })
@@ -454,7 +454,7 @@ describe("hostile bytes", () => {
     for (const line of ["INSERTED secret", "FOUND my secret", "USING -secret"]) {
       assert.deepStrictEqual(plain(repliesIn(`DELETED\r\n${line}\r\n`)), [
         { _tag: "Deleted" },
-        { _tag: "Nonsense", description: `a line of ${line.length} bytes that is no reply of beanstalkd` }
+        { _tag: "Malformed", description: `a line of ${line.length} bytes that is no reply of beanstalkd` }
       ])
     }
   })

@@ -425,7 +425,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         const failure = failureOf(valid(BeanstalkProtocol.touch("1")), yield* raw.ask("list-tube-used\r\n"))
         assert(failure?.error._tag === "ProtocolViolation")
         assert.strictEqual(failure.error.reply, "USING default")
-        assert.isTrue(failure.unsafe)
+        assert.isTrue(failure.fatal)
       }))
 
     it.scoped("yaml-parsing-failed: unreadable statistics are a ProtocolViolation that names the line", () =>

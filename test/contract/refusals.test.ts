@@ -191,7 +191,7 @@ describeListening("what a server refuses", (kind) => {
         const command = valid(BeanstalkProtocol.put("eleven byte"))
         const failure = failureOf(command, yield* raw.ask(BeanstalkProtocol.encode([command])))
         assert(failure?.error._tag === "JobTooBig")
-        assert.deepStrictEqual([failure.error.size, failure.error.limit, failure.unsafe], [11, undefined, false])
+        assert.deepStrictEqual([failure.error.size, failure.error.limit, failure.fatal], [11, undefined, false])
         assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
       }))
 
@@ -218,7 +218,7 @@ describeListening("what a server refuses", (kind) => {
         const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))
         assert.strictEqual(failure?.error._tag, "ExpectedCRLF")
-        assert.isTrue(failure?.unsafe)
+        assert.isTrue(failure?.fatal)
       }))
 
     const malformed: ReadonlyArray<string> = [
@@ -234,7 +234,7 @@ describeListening("what a server refuses", (kind) => {
           const raw = yield* openRaw(yield* ListeningBeanstalkd)
           const failure = failureOf(put, yield* raw.ask(`${line}\r\nuse default\r\n`))
           assert.strictEqual(failure?.error._tag, "BadFormat")
-          assert.isTrue(failure?.unsafe)
+          assert.isTrue(failure?.fatal)
           const stray = use.decode(yield* raw.hear, "the server")
           assert.strictEqual(stray._tag, "Success")
         }))
@@ -247,7 +247,7 @@ describeListening("what a server refuses", (kind) => {
           const raw = yield* openRaw(yield* ListeningBeanstalkd)
           const failure = failureOf(touch, yield* raw.ask(`${line}\r\n`))
           assert.strictEqual(failure?.error._tag, "BadFormat")
-          assert.isFalse(failure?.unsafe)
+          assert.isFalse(failure?.fatal)
           assert.strictEqual(use.decode(yield* raw.ask("use default\r\n"), "the server")._tag, "Success")
         }))
     }
@@ -272,7 +272,7 @@ describeListening("what a server refuses", (kind) => {
         const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(touch, yield* raw.ask("Touch 1\r\n"))
         assert(failure?.error._tag === "UnknownCommand")
-        assert.isFalse(failure.unsafe)
+        assert.isFalse(failure.fatal)
         assert.include(failure.error.message, "it needs beanstalkd 1.2 or later")
       }))
 

@@ -1,11 +1,11 @@
-/** What can stand in a {@link LinkedQueue}: its neighbours are kept in the element itself. */
+/** What can stand in a {@link LinkedList}: its neighbours are kept in the element itself. */
 export interface Linked<A> {
   previous: A | undefined
   next: A | undefined
 }
 
 /** First in, first out, with removal from the middle; every operation takes constant time and allocates nothing. */
-export class LinkedQueue<A extends Linked<A>> {
+export class LinkedList<A extends Linked<A>> {
   head: A | undefined = undefined
   private tail: A | undefined = undefined
   length = 0

@@ -1,16 +1,17 @@
 import * as Effect from "effect/Effect"
 
-/** Runtimes without it have timers. */
+/** Not every runtime has it. */
 declare const setImmediate: ((callback: () => void) => unknown) | undefined
 
 /**
- * Calls back when the event loop has had its turn: what could be run is run, and what has arrived is read. When it has been
- * blocked for long, timers are the first to run, and what a server has said meanwhile is still unread: nobody may call it
- * silent before.
+ * Calls back in a later macrotask: runnable fibers have run by then, and bytes that had arrived are read.
+ *
+ * After the event loop was blocked for long, Node.js runs timers before it reads sockets. A timeout that is about to
+ * declare a server silent defers to the next macrotask, so that a reply that is already there is read first.
  */
-export const turn: (callback: () => void) => void = typeof setImmediate === "function"
+export const onNextMacrotask: (callback: () => void) => void = typeof setImmediate === "function"
   ? (callback) => void setImmediate(callback)
   : (callback) => void setTimeout(callback, 0)
 
-/** Waits for that. */
-export const aTurn: Effect.Effect<void> = Effect.async((resume) => turn(() => resume(Effect.void)))
+/** Succeeds in a later macrotask. */
+export const nextMacrotask: Effect.Effect<void> = Effect.async((resume) => onNextMacrotask(() => resume(Effect.void)))

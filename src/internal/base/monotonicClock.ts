@@ -1,7 +1,10 @@
 import * as Effect from "effect/Effect"
 
-/** The time in milliseconds. Those of a Clock follow the wall clock, which may be set; its nanoseconds do not. */
-export const time: Effect.Effect<() => number> = Effect.map(
+/**
+ * A function that returns the monotonic time in milliseconds. `currentTimeMillis` of a Clock follows the wall clock, which
+ * can be set back; its nanoseconds do not.
+ */
+export const monotonicMillis: Effect.Effect<() => number> = Effect.map(
   Effect.clock,
   (clock) => () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
 )

@@ -1,85 +1,85 @@
-/** Keeps appointments, however many there are: one fiber sleeps for the next. */
+/** Many timers on one fiber, which sleeps until the earliest deadline. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Heap, type Positioned } from "./heap.ts"
-import { aTurn } from "./macrotask.ts"
-import { time } from "./monotonicClock.ts"
+import { nextMacrotask } from "./macrotask.ts"
+import { monotonicMillis } from "./monotonicClock.ts"
 
-export interface Appointment extends Positioned {
-  /** When, in milliseconds, on the clock of the heart. It belongs to the heart. */
-  at: number
-  /** It is time. */
-  keep(now: number): void
+export interface Timer extends Positioned {
+  /** When it fires, in milliseconds on the queue's clock. Only the queue writes it. */
+  deadline: number
+  /** Called once, when the deadline has passed. It must not throw, and may set the timer again. */
+  fire(now: number): void
 }
 
-/** Timers of JavaScript know no longer time than 24 days, and nobody minds to be woken once a day. */
+/** `setTimeout` takes at most 2^31 - 1 milliseconds, some 24 days, and fires at once for more. */
 const longestSleep = 24 * 60 * 60 * 1000
 
 /**
- * How long, in milliseconds, it sleeps at most when something has been appointed since it looked last: less than until the
- * first appointment of a job. Jobs that are done at once leave no appointment behind, and each would wake it.
+ * How long, in milliseconds, a dirty queue sleeps at most. A timer that is set and cancelled within this window costs no
+ * wake-up: a job that is done at once sets and cancels one. It is shorter than the time to the first touch of a job.
  */
-const lull = 250
+const coalesceWindow = 250
 
 const never = Number.POSITIVE_INFINITY
 
-/** So late, in milliseconds, one is only when the event loop has been blocked. */
-const blocked = 50
+/** How late, in milliseconds, a wake-up must be before the event loop counts as blocked. */
+const blockedAfter = 50
 
-export class Heart {
-  /** The time in milliseconds, on a clock that nobody sets. */
+export class TimerQueue {
+  /** The time in milliseconds, on a clock that is never set back. */
   readonly now: () => number
-  private readonly appointments = new Heap<Appointment>((a, b) => a.at <= b.at)
-  private readonly nearer = Effect.unsafeMakeLatch()
+  private readonly timers = new Heap<Timer>((a, b) => a.deadline <= b.deadline)
+  private readonly earlier = Effect.unsafeMakeLatch()
   private sleepsUntil = never
-  /** Whether something has been appointed since it looked last. */
-  private isStirred = false
+  /** Whether a timer was set since the fiber last read the queue. */
+  private dirty = false
 
   constructor(now: () => number) {
     this.now = now
   }
 
-  /** In place of what was appointed before; never, if that is the time. */
-  set(appointment: Appointment, at: number): void {
-    this.cancel(appointment)
-    appointment.at = at
-    if (at === never) return
-    this.appointments.insert(appointment)
-    this.isStirred = true
-    if (at < this.sleepsUntil) this.nearer.unsafeOpen()
+  /** Sets a timer, in place of its earlier deadline if it has one. A deadline of `Infinity` only cancels. */
+  set(timer: Timer, deadline: number): void {
+    this.cancel(timer)
+    timer.deadline = deadline
+    if (deadline === never) return
+    this.timers.insert(timer)
+    this.dirty = true
+    if (deadline < this.sleepsUntil) this.earlier.unsafeOpen()
   }
 
-  cancel(appointment: Appointment): void {
-    if (appointment.position >= 0) this.appointments.remove(appointment)
+  cancel(timer: Timer): void {
+    if (timer.position >= 0) this.timers.remove(timer)
   }
 
-  /** Keeps what is due, for ever. */
-  readonly beat: Effect.Effect<never> = Effect.forever(Effect.suspend(() => {
-    this.nearer.unsafeClose()
+  /** Fires the timers at their deadlines, until it is interrupted. */
+  readonly run: Effect.Effect<never> = Effect.forever(Effect.suspend(() => {
+    this.earlier.unsafeClose()
     const now = this.now()
-    const next = this.appointments.head?.at ?? never
-    this.sleepsUntil = this.isStirred ? Math.min(next, now + lull) : next
-    this.isStirred = false
-    if (this.sleepsUntil === never) return this.nearer.await
+    const next = this.timers.head?.deadline ?? never
+    this.sleepsUntil = this.dirty ? Math.min(next, now + coalesceWindow) : next
+    this.dirty = false
+    if (this.sleepsUntil === never) return this.earlier.await
     const left = this.sleepsUntil - now
-    // What is left of a millisecond may be too little for a clock to move at all.
-    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.nearer.await)
-    // Timers run first: what has arrived meanwhile is still unread, and may say that there is no hurry.
-    return left < -blocked ? Effect.andThen(aTurn, this.keepAll) : this.keepAll
+    // A fraction of a millisecond rounds up: slept for less, a virtual clock would not move at all.
+    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.earlier.await)
+    // After a blocked event loop timers run before I/O: a reply that is still unread may cancel the timer.
+    return left < -blockedAfter ? Effect.andThen(nextMacrotask, this.fireDue) : this.fireDue
   }))
 
-  private readonly keepAll = Effect.sync(() => {
+  private readonly fireDue = Effect.sync(() => {
     const now = this.now()
-    for (let { head } = this.appointments; head !== undefined && head.at <= now; { head } = this.appointments) {
-      this.appointments.remove(head)
-      head.keep(now)
+    for (let { head } = this.timers; head !== undefined && head.deadline <= now; { head } = this.timers) {
+      this.timers.remove(head)
+      head.fire(now)
     }
   })
 }
 
-/** One that beats until its scope ends. */
-export const make: Effect.Effect<Heart, never, Scope.Scope> = Effect.gen(function*() {
-  const heart = new Heart(yield* time)
-  yield* Effect.forkScoped(Effect.interruptible(heart.beat))
-  return heart
+/** A timer queue that runs until its scope ends. */
+export const make: Effect.Effect<TimerQueue, never, Scope.Scope> = Effect.gen(function*() {
+  const timers = new TimerQueue(yield* monotonicMillis)
+  yield* Effect.forkScoped(Effect.interruptible(timers.run))
+  return timers
 })

@@ -2,7 +2,7 @@
  * The bytes that a client has sent, cut into lines as beanstalkd cuts them: with a buffer of 224 bytes, of which it looks at
  * the first CR only.
  */
-import { type Linked, LinkedQueue } from "../base/linkedList.ts"
+import { type Linked, LinkedList } from "../base/linkedList.ts"
 import { LineScanner } from "./lineScanner.ts"
 
 /** The longest line, with its CRLF. */
@@ -20,7 +20,7 @@ export class InputBuffer {
   private head: Uint8Array = new Uint8Array(0)
   private offset = 0
   /** There may be as many as there are bytes. */
-  private readonly more = new LinkedQueue<Chunk>()
+  private readonly more = new LinkedList<Chunk>()
   private readonly line = new LineScanner()
   /** Whether a line is being thrown away. */
   private isOverlong = false

@@ -1,6 +1,6 @@
 import type { TubeName } from "../../Job.ts"
 import { Heap, type Positioned } from "../base/heap.ts"
-import { LinkedQueue } from "../base/linkedList.ts"
+import { LinkedList } from "../base/linkedList.ts"
 import type { Client } from "./client.ts"
 import { dueSooner, type Job, moreUrgent } from "./job.ts"
 import { Waiters } from "./waiters.ts"
@@ -21,7 +21,7 @@ export class Tube implements Positioned {
   references = 0
   readonly ready = new Heap<Job>(moreUrgent)
   readonly delayed = new Heap<Job>(dueSooner)
-  readonly buried = new LinkedQueue<Job>()
+  readonly buried = new LinkedList<Job>()
   readonly waiters = new Waiters<Client>()
   pause: Pause | undefined = undefined
   /** Where it stands among the tubes with delayed jobs. */

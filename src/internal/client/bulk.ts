@@ -4,7 +4,7 @@ import { BulkStopped, InvalidArgument } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import { open, type OpeningOptions, settings } from "../connection/connect.ts"
 import type { Line } from "../connection/pipelined.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 import { moving, purging } from "./move.ts"
 import { type Deed, type JobState, type Tally, tidy } from "./scan.ts"
 
@@ -26,7 +26,7 @@ interface Bulk extends BulkOptions {
 export const purge = (bulk: Bulk) => work("purge", bulk, purging)
 
 export const move = (to: string, bulk: Bulk) => {
-  const target = Argument.checked(() => Argument.anotherTube("move", to, { than: bulk.tube }))
+  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: bulk.tube }))
   return target instanceof InvalidArgument
     ? target
     : work("move", bulk, (line, tally) => moving(line, target, tally))
@@ -38,9 +38,9 @@ const work = (
   deedOf: (line: Line, tally: Tally) => Deed
 ) =>
   Effect.gen(function*() {
-    const checked = Argument.checked(() => ({
-      tube: Argument.tubeName(command, tube),
-      bound: bound === undefined ? Number.POSITIVE_INFINITY : Argument.unsigned(command, "bound", bound),
+    const checked = Validate.attempt(() => ({
+      tube: Validate.tubeName(command, tube),
+      bound: bound === undefined ? Number.POSITIVE_INFINITY : Validate.u32(command, "bound", bound),
       settings: settings({ ...opening, watch: [tube] })
     }))
     if (checked instanceof InvalidArgument) return yield* checked

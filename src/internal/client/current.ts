@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
 import { ConnectFailed } from "../../BeanstalkError.ts"
-import { type Linked, LinkedQueue } from "../base/linkedList.ts"
+import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Opened } from "../connection/connect.ts"
 
 export interface CurrentOptions {
@@ -42,7 +42,7 @@ export class Current {
   readonly wanted = Effect.unsafeMakeLatch()
   private readonly options: CurrentOptions
   private next = promise()
-  private readonly waiting = new LinkedQueue<Waiting>()
+  private readonly waiting = new LinkedList<Waiting>()
   private isKeepingTime = false
   /** Why the latest attempt of this outage failed. */
   private failure: ConnectFailed | undefined = undefined

@@ -9,7 +9,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
-import type { Heart } from "../base/timerQueue.ts"
+import type { TimerQueue } from "../base/timerQueue.ts"
 import type { Opened } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./reconnect.ts"
@@ -20,7 +20,7 @@ export interface Source {
   /** Opens a session that watches this tube and no other. `onEnd` is called when it is over, before anybody hears of it. */
   readonly open: (
     watch: TubeName,
-    heart: Heart,
+    heart: TimerQueue,
     onEnd: SessionOptions["onEnd"]
   ) => Effect.Effect<Opened, ConnectFailed, Scope.Scope>
 }

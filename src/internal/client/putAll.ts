@@ -19,8 +19,8 @@ import {
 } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../../Job.ts"
-import { LinkedQueue } from "../base/linkedList.ts"
-import * as Argument from "../protocol/validate.ts"
+import { LinkedList } from "../base/linkedList.ts"
+import * as Validate from "../protocol/validate.ts"
 import type { Link } from "./sharedConnection.ts"
 
 /** A body, or why there is none. */
@@ -66,7 +66,7 @@ class Window {
   /** Open while there is something to take. */
   readonly news = Effect.unsafeMakeLatch(false)
   private readonly putting: Putting
-  private readonly outstanding = new LinkedQueue<Sent>()
+  private readonly outstanding = new LinkedList<Sent>()
 
   constructor(putting: Putting) {
     this.putting = putting
@@ -134,7 +134,7 @@ export const putAll = <E, R>(
   options: PutAllOptions & { readonly tube: string },
   target: Target
 ): Stream.Stream<JobId, E | PutAllStopped | InvalidArgument, R> => {
-  const putting = Argument.checked(() => puttingOf(options, target))
+  const putting = Validate.attempt(() => puttingOf(options, target))
   return putting instanceof InvalidArgument ? Stream.fail(putting) : putEach(bodies, putting)
 }
 
@@ -143,10 +143,10 @@ const puttingOf = (
   { tube, window = 1024, ...options }: PutAllOptions & { readonly tube: string },
   target: Target
 ): Putting => {
-  const name = Argument.tubeName("put", tube)
+  const name = Validate.tubeName("put", tube)
   const where = { ...options, tube: name }
   const command = (body: string | Uint8Array) => Protocol.put(body, where)
-  const size = Argument.positive("putAll", "window", window)
+  const size = Validate.positiveInteger("putAll", "window", window)
   const example = command("")
   if (example instanceof InvalidArgument) throw example
   return { ...target, tube: name, window: size, command }

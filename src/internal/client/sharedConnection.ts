@@ -8,7 +8,7 @@ import { type CommandError, type ConnectFailed, ConnectionLost } from "../../Bea
 import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
-import { time } from "../base/monotonicClock.ts"
+import { monotonicMillis } from "../base/monotonicClock.ts"
 import type { Opened } from "../connection/connect.ts"
 import type { Outcome } from "../connection/pipeline.ts"
 import { Current, type CurrentOptions } from "./current.ts"
@@ -48,7 +48,7 @@ export interface Link {
 export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: LinkOptions) {
   const { address } = yield* Connector
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  const now = yield* time
+  const now = yield* monotonicMillis
   // Not in the scope, whose end would interrupt it: it hears of that end as everybody does.
   const current = new Current({ address, offlineTimeout, now, runFork })
   const state = yield* SubscriptionRef.make<State>(State.Idle())
@@ -140,14 +140,14 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
 
 /** Whether it was lost with a connection in a way in which sending it once more cannot do anything twice. */
 const maySendAgain = (command: Command<unknown, unknown>, error: unknown): boolean =>
-  error instanceof ConnectionLost && (error.outcome === "NotSent" || command.looks)
+  error instanceof ConnectionLost && (error.outcome === "NotSent" || command.readOnly)
 
 /** Ids are a server's own: after a restart this number may be another job, which must not suffer for it. */
 const meansAnother = (
   command: Command<unknown, unknown>,
   meantFor: string | undefined,
   { id }: ServerInfo
-): boolean => command.job !== undefined && !command.looks && meantFor !== undefined && meantFor !== id
+): boolean => command.job !== undefined && !command.readOnly && meantFor !== undefined && meantFor !== id
 
 const lostItsServer = (command: Command<unknown, unknown>, address: string) =>
   new ConnectionLost({

@@ -12,7 +12,7 @@ import * as Protocol from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 import { Silence } from "./pipeline.ts"
 import { inWords, type Session, type SessionOptions, start, toEffect } from "./session.ts"
 
@@ -56,12 +56,12 @@ export interface Settings {
 export const settings = (options: OpeningOptions & TubeOptions): Settings => ({
   name: options.name,
   greeting: greeting(options),
-  connectTimeout: Argument.patience("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
+  connectTimeout: Validate.positiveDuration("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
   session: {
-    replyTimeout: Argument.patience("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
-    maxInFlight: Argument.positive("connect", "maxInFlight", options.maxInFlight ?? 4096),
-    maxQueuedBytes: Argument.positive("connect", "maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024),
-    maxBodySize: Argument.positive("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
+    replyTimeout: Validate.positiveDuration("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
+    maxInFlight: Validate.positiveInteger("connect", "maxInFlight", options.maxInFlight ?? 4096),
+    maxQueuedBytes: Validate.positiveInteger("connect", "maxQueuedBytes", options.maxQueuedBytes ?? 16 * 1024 * 1024),
+    maxBodySize: Validate.positiveInteger("connect", "maxBodySize", options.maxBodySize ?? 1024 * 1024 * 1024)
   }
 })
 

@@ -8,7 +8,7 @@
 import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import { defaultTube, type TubeName } from "../../Job.ts"
-import { LinkedQueue } from "../base/linkedList.ts"
+import { LinkedList } from "../base/linkedList.ts"
 
 export interface PipelineOptions {
   readonly address: string
@@ -88,7 +88,7 @@ class Pending<A, E> implements Entry {
   }
 
   lose(error: ConnectionLost): void {
-    this.finish({ _tag: "Failure", error, unsafe: true })
+    this.finish({ _tag: "Failure", error, fatal: true })
   }
 
   refuse(defect: Error): void {
@@ -104,8 +104,8 @@ class Pending<A, E> implements Entry {
 export class Pipeline {
   private readonly options: PipelineOptions
   private readonly decoder: Protocol.ReplyDecoder
-  private readonly queued = new LinkedQueue<Entry>()
-  private readonly inFlight = new LinkedQueue<Entry>()
+  private readonly queued = new LinkedList<Entry>()
+  private readonly inFlight = new LinkedList<Entry>()
   private bytesInFlight = 0
   /** Since when the oldest command in flight has been the oldest. */
   private headSince = 0
@@ -162,7 +162,7 @@ export class Pipeline {
         break
       case "InFlight":
         entry.abandoned = true
-        if (entry.command.waits > 0) this.end({ reason: `a waiting ${entry.command.name} on it was interrupted` })
+        if (entry.command.blocksFor > 0) this.end({ reason: `a waiting ${entry.command.name} on it was interrupted` })
         break
       case "Settled":
         if (entry.gotJob) this.giveBack(entry)
@@ -284,7 +284,7 @@ export class Pipeline {
     this.bytesInFlight -= entry.command.size
     this.answered += 1
     const decoded = entry.answer(reply, this.options.address)
-    if (decoded._tag === "Failure" && decoded.unsafe) {
+    if (decoded._tag === "Failure" && decoded.fatal) {
       this.end({
         reason: `its replies cannot be trusted behind the one to ${entry.command.name}`,
         cause: decoded.error
@@ -316,9 +316,9 @@ export class Pipeline {
     const { replyTimeout } = this.options
     const begun = this.replySince === undefined ? Number.POSITIVE_INFINITY : this.replySince + replyTimeout
     if (this.decoder.insideBody) return begun
-    const { waits } = head.command
+    const { blocksFor } = head.command
     // Whatever it was waiting for: a line that has begun must come to its end.
-    return Math.min(begun, this.headSince + (waits > 0 ? waits * 1000 + reserveGrace : replyTimeout))
+    return Math.min(begun, this.headSince + (blocksFor > 0 ? blocksFor * 1000 + reserveGrace : replyTimeout))
   }
 
   /** Ends the pipeline if the deadline has passed. */

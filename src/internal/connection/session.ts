@@ -13,8 +13,8 @@ import * as Runtime from "effect/Runtime"
 import type { CommandError } from "../../BeanstalkError.ts"
 import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
-import { turn } from "../base/macrotask.ts"
-import { type Appointment, type Heart, make as makeHeart } from "../base/timerQueue.ts"
+import { onNextMacrotask } from "../base/macrotask.ts"
+import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
 import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import * as DirectSocket from "./socketFastPath.ts"
 
@@ -41,7 +41,7 @@ export interface SessionOptions
   extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize">
 {
   /** What wakes it when the server is silent for too long: that of whoever has many sessions, or its own. */
-  readonly heart?: Heart | undefined
+  readonly heart?: TimerQueue | undefined
   /** Called when the socket has been opened. */
   readonly onOpen: () => void
   /** Called when the session is over, before anybody can know it from a command that was lost. */
@@ -57,7 +57,7 @@ const indifference = 1000
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
 export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
-  const heart = options.heart ?? (yield* makeHeart)
+  const heart = options.heart ?? (yield* makeTimerQueue)
   const ended = yield* Deferred.make<Ending>()
   let opened = false
   let flushing = false
@@ -85,11 +85,11 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   const thrown = (cause: unknown): void =>
     pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
 
-  const silence: Appointment = {
-    at: Number.POSITIVE_INFINITY,
+  const silence: Timer = {
+    deadline: Number.POSITIVE_INFINITY,
     position: -1,
-    keep: () =>
-      turn(() => {
+    fire: () =>
+      onNextMacrotask(() => {
         try {
           pipeline.expire()
           watch()
@@ -102,7 +102,9 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   const watch = (): void => {
     const deadline = pipeline.deadline()
     const isWatched = silence.position >= 0
-    if (!isWatched || deadline < silence.at || deadline > silence.at + indifference) heart.set(silence, deadline)
+    if (!isWatched || deadline < silence.deadline || deadline > silence.deadline + indifference) {
+      heart.set(silence, deadline)
+    }
   }
 
   const receive = (chunk: Uint8Array): void => {

@@ -3,7 +3,7 @@
  *
  * What the server says is not heard before the event loop has had a turn: a client is never called from within its own write.
  */
-import { type Linked, LinkedQueue } from "../base/linkedList.ts"
+import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
 
@@ -70,7 +70,7 @@ export class FaultyTransport {
   readonly connection: Connection
   private readonly host: TransportHost
   private readonly door: ClientEnd
-  private sayings = new LinkedQueue<Frame>()
+  private sayings = new LinkedList<Frame>()
   private unheard = 0
   private heldBack: Array<() => void> = []
   /** The client reads too slowly. */
@@ -161,7 +161,7 @@ export class FaultyTransport {
 
   private finish(): void {
     this.isOver = true
-    this.sayings = new LinkedQueue()
+    this.sayings = new LinkedList()
   }
 
   private arrive(what: () => void): void {

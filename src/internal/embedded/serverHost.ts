@@ -3,7 +3,7 @@
  * each call the alarm is set for what will happen next by itself.
  */
 import * as Duration from "effect/Duration"
-import { turn } from "../base/macrotask.ts"
+import { onNextMacrotask } from "../base/macrotask.ts"
 import { Broker } from "../broker/broker.ts"
 import type { OnJobEvent } from "../broker/jobStore.ts"
 import type { Identity } from "../broker/statsDocuments.ts"
@@ -124,7 +124,7 @@ export class ServerHost implements TransportHost {
     this.delivering.add(line)
     if (this.isTurnAwaited) return
     this.isTurnAwaited = true
-    turn(() => {
+    onNextMacrotask(() => {
       this.isTurnAwaited = false
       this.fire()
     })

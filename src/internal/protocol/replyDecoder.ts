@@ -20,7 +20,7 @@ export type Reply =
   | { readonly _tag: "Ok"; readonly body: Uint8Array }
   | { readonly _tag: "JobTooBig"; readonly limit?: number | undefined }
   | { readonly _tag: "Closed" }
-  | { readonly _tag: "Nonsense"; readonly description: string }
+  | { readonly _tag: "Malformed"; readonly description: string }
 
 interface Word {
   readonly _tag:
@@ -84,7 +84,7 @@ interface Incoming {
   filled: number
 }
 
-const nonsense = (description: string): Reply => ({ _tag: "Nonsense", description })
+const malformed = (description: string): Reply => ({ _tag: "Malformed", description })
 
 export class ReplyDecoder {
   private readonly maxBodySize: number
@@ -159,7 +159,7 @@ export class ReplyDecoder {
       ? words.get(line) ?? this.meaningless(line)
       : this.parse(line, line.slice(0, space), line.slice(space + 1))
     if (reply === undefined) return
-    if (reply._tag === "Nonsense") this.end()
+    if (reply._tag === "Malformed") this.end()
     this.give(reply, onReply)
   }
 
@@ -205,7 +205,7 @@ export class ReplyDecoder {
   ): Reply | undefined {
     if (!isCount(announced)) return this.meaningless(line)
     const size = Number(announced)
-    if (size > limit) return nonsense(`${line} (more than the ${limit} bytes accepted)`)
+    if (size > limit) return malformed(`${line} (more than the ${limit} bytes accepted)`)
     this.incoming = { size, complete, buffer: undefined, filled: 0 }
     this.trailer = 0
     return undefined
@@ -236,7 +236,7 @@ export class ReplyDecoder {
 
   /** A line that is no reply is quoted only where it cannot be a piece of somebody's job. */
   private meaningless(line: string): Reply {
-    return nonsense(
+    return malformed(
       this.fresh || harmless.test(line)
         ? JSON.stringify(line.slice(0, 80))
         : `a line of ${line.length} bytes that is no reply of beanstalkd`
@@ -245,7 +245,7 @@ export class ReplyDecoder {
 
   private fail(description: string, chunk: Uint8Array, onReply: (reply: Reply) => void): number {
     this.end()
-    this.give(nonsense(description), onReply)
+    this.give(malformed(description), onReply)
     return chunk.length
   }
 }

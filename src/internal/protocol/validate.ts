@@ -13,7 +13,7 @@ const largestU32 = 2 ** 32 - 1
 const longestTimeout = 2 ** 31 - 1
 
 /** Runs what checks its arguments by throwing, and hands the first objection over as a value. */
-export const checked = <A>(make: () => A): A | InvalidArgument => {
+export const attempt = <A>(make: () => A): A | InvalidArgument => {
   try {
     return make()
   } catch (error) {
@@ -52,7 +52,7 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
     )
 
 /** Where what is moved must not come from: it would be moved again, for ever. */
-export const anotherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
+export const otherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
   value === than
     ? refuse(command, "to", `must be another tube than ${show(than)}`)
     : tubeName(command, value, "to")
@@ -71,7 +71,7 @@ export const jobId = (command: string, value: string): JobId => {
   )
 }
 
-export const unsigned = (command: string, argument: string, value: number): number =>
+export const u32 = (command: string, argument: string, value: number): number =>
   Number.isInteger(value) && value >= 0 && value <= largestU32
     ? value
     : refuse(command, argument, `must be an integer from 0 to ${largestU32}, but is ${show(value)}`)
@@ -105,28 +105,28 @@ const isNegative = (value: Duration.DurationInput): boolean => {
 export const delay = (command: string, value: Duration.DurationInput): number =>
   seconds(command, "delay", value, largestU32)
 
-export const timeToRun = (command: string, value: Duration.DurationInput): number =>
+export const ttr = (command: string, value: Duration.DurationInput): number =>
   seconds(command, "ttr", value, largestU32)
 
-export const pause = (command: string, value: Duration.DurationInput): number =>
+export const pauseDuration = (command: string, value: Duration.DurationInput): number =>
   seconds(command, "duration", value, largestU32)
 
-export const timeout = (command: string, value: Duration.DurationInput): number =>
+export const reserveTimeout = (command: string, value: Duration.DurationInput): number =>
   seconds(command, "timeout", value, longestTimeout)
 
 /** Milliseconds to wait for something: more than none, and possibly without end. */
-export const patience = (command: string, argument: string, value: Duration.DurationInput): number => {
+export const positiveDuration = (command: string, argument: string, value: Duration.DurationInput): number => {
   const patience = millis(value)
   return patience > 0 ? patience : refuse(command, argument, `must be a duration above zero, but is ${show(value)}`)
 }
 
 /** Milliseconds that may be none, and without end. */
-export const span = (command: string, argument: string, value: Duration.DurationInput): number => {
+export const duration = (command: string, argument: string, value: Duration.DurationInput): number => {
   const span = millis(value)
   return span >= 0 ? span : refuse(command, argument, `must be a duration, but is ${show(value)}`)
 }
 
-export const positive = (command: string, argument: string, value: number): number =>
+export const positiveInteger = (command: string, argument: string, value: number): number =>
   Number.isInteger(value) && value > 0
     ? value
     : refuse(command, argument, `must be an integer above zero, but is ${show(value)}`)

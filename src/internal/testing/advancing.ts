@@ -2,7 +2,7 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { TestClock } from "effect/TestClock"
-import { aTurn } from "../base/macrotask.ts"
+import { nextMacrotask } from "../base/macrotask.ts"
 
 /** Any other clock goes by itself. */
 export const advance: Effect.Effect<void> = Effect.clockWith((clock) =>
@@ -14,7 +14,7 @@ const isTestClock = (clock: Clock.Clock): clock is TestClock => "setTime" in clo
 const toNextSleeper = (clock: TestClock): Effect.Effect<void> =>
   Effect.gen(function*() {
     // What was written to a server in memory is answered some turns later, and `TestClock` sees nothing of it.
-    yield* Effect.repeatN(aTurn, 10)
+    yield* Effect.repeatN(nextMacrotask, 10)
     const next = Math.min(...yield* clock.sleeps)
     if (Number.isFinite(next)) yield* clock.setTime(next)
   })

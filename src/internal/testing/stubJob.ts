@@ -10,7 +10,7 @@ import { defaultTube, JobId, ReservedJob, type TubeName } from "../../Job.ts"
 import { JobStats } from "../../Stats.ts"
 import type { Defaults, Tube } from "../../Tube.ts"
 import type { Job, RunStats } from "../../Worker.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 import { runStats } from "../worker/jobHandle.ts"
 
 /** What a job has been through, and what it is to go through. */
@@ -102,15 +102,15 @@ const statsOf = (
   tube: TubeName,
   { age = 0, attempt = 1, delay = 0, disconnects = 0, priority = 1024, ttr = "1 minute" }: Circumstances & Defaults
 ): RunStats => {
-  const seconds = Argument.timeToRun("runOnce", ttr)
-  const releases = Argument.positive("runOnce", "attempt", attempt) - 1
+  const seconds = Validate.ttr("runOnce", ttr)
+  const releases = Validate.positiveInteger("runOnce", "attempt", attempt) - 1
   const job = new JobStats({
     id,
     tube,
     state: "reserved",
-    pri: Argument.unsigned("runOnce", "priority", priority),
+    pri: Validate.u32("runOnce", "priority", priority),
     age: Math.floor(Duration.toSeconds(age)),
-    delay: Argument.delay("runOnce", delay),
+    delay: Validate.delay("runOnce", delay),
     ttr: seconds,
     timeLeft: seconds,
     file: 0,
@@ -128,5 +128,5 @@ const statsOf = (
 export const throughTube = <A, R>(tube: Tube<A, R>, payload: A) =>
   Effect.flatMap(
     tube.encode(payload),
-    (body) => tube.decode(new ReservedJob(id, Argument.body("runOnce", body)))
+    (body) => tube.decode(new ReservedJob(id, Validate.body("runOnce", body)))
   )

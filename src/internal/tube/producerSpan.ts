@@ -5,7 +5,7 @@ import type { ConnectFailed, PayloadError, PutError } from "../../BeanstalkError
 import type { JobOptions } from "../../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import * as Messaging from "../base/semanticConventions.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 
 interface Sending<R> {
   readonly tube: TubeName
@@ -32,7 +32,7 @@ export const inSpan: Send = (client, { body, options, tube }) => {
     body.pipe(
       Effect.withParentSpan(span),
       Effect.flatMap((body) => {
-        const bytes = Argument.body("put", body)
+        const bytes = Validate.body("put", body)
         span.attribute("messaging.message.body.size", bytes.length)
         return client.put(tube, bytes, options)
       }),

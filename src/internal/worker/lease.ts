@@ -9,7 +9,7 @@ import { JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.t
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import type { Appointment, Heart } from "../base/timerQueue.ts"
+import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { Opened } from "../connection/connect.ts"
 import type { Outcome } from "../connection/pipeline.ts"
 import { certain } from "../connection/pipelined.ts"
@@ -25,7 +25,7 @@ export interface Berth {
 /** How the jobs of a worker are held. */
 export interface LeaseRules {
   readonly tube: TubeName
-  readonly heart: Heart
+  readonly heart: TimerQueue
   /** Whether jobs are touched. Otherwise their handlers are interrupted a second before their time is up. */
   readonly heartbeat: boolean
   /** What the tube's jobs have for their time to run, in milliseconds. */
@@ -60,8 +60,8 @@ const slot = 100
 
 const never = Number.POSITIVE_INFINITY
 
-export class Lease implements Appointment {
-  at = never
+export class Lease implements Timer {
+  deadline = never
   position = -1
   readonly job: ReservedJob
   readonly tube: TubeName
@@ -196,7 +196,7 @@ export class Lease implements Appointment {
 
   // its time ----------------------------------------------------------------------------------------------------------
 
-  keep(now: number): void {
+  fire(now: number): void {
     if (now >= this.endsAt) return this.runOut()
     if (now >= this.timesOutAt) this.timeOut()
     if (now >= this.learnsAt) this.learn()

@@ -12,10 +12,10 @@ import { BeanstalkClient } from "../../BeanstalkClient.ts"
 import { type ConnectFailed, InvalidArgument, WorkerStartError } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
-import { time } from "../base/monotonicClock.ts"
-import { Heart } from "../base/timerQueue.ts"
+import { monotonicMillis } from "../base/monotonicClock.ts"
+import { TimerQueue } from "../base/timerQueue.ts"
 import { sourceOf } from "../client/dedicated.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 import type { Order } from "./decision.ts"
 import { said } from "./eventLog.ts"
 import { Events } from "./events.ts"
@@ -47,7 +47,7 @@ export const start = <A, RT, R, E, RO>(
       const checked = yield* checkedFor(tube, options)
       const runtime = yield* apart<RT | R | RO>()
       const events = new Events()
-      const heart = new Heart(yield* time)
+      const heart = new TimerQueue(yield* monotonicMillis)
       const source = sourceOf(yield* BeanstalkClient)
       const handle: Plan.Handle<A, E, RT | R | RO> = (payload, lease) => handler(payload, new RunningJob(lease))
       const runFork = Runtime.runFork(runtime)
@@ -80,7 +80,7 @@ export const start = <A, RT, R, E, RO>(
   )
 
 const checkedFor = <A, RT, E, R>({ defaults, name }: Tube<A, RT>, options: Options<A, E, R, R, R>) => {
-  const checked = Argument.checked(() => check(options, defaults.ttr))
+  const checked = Validate.attempt(() => check(options, defaults.ttr))
   return checked instanceof InvalidArgument
     ? new WorkerStartError({ tube: name, subject: checked.argument, reason: checked.reason })
     : Effect.succeed(checked)
@@ -128,7 +128,7 @@ const traced = <A, RT, E, R>(
 
 const measured = <A, E, R>(
   tube: TubeName,
-  { now }: Heart,
+  { now }: TimerQueue,
   fork: (effect: Effect.Effect<void>) => void,
   { metrics }: Options<A, E, R, R, R>
 ): Effect.Effect<Monitor.Monitor> =>

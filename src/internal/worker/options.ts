@@ -6,7 +6,7 @@ import { InvalidArgument } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { TubeName } from "../../Job.ts"
 import { certain } from "../connection/pipelined.ts"
-import * as Argument from "../protocol/validate.ts"
+import * as Validate from "../protocol/validate.ts"
 import type { Case, Failure } from "./decision.ts"
 import type { UndecodableAction } from "./events.ts"
 import type { TraceParent } from "./telemetry/spans.ts"
@@ -106,7 +106,7 @@ const longestSlice = 24 * 60 * 60 * 1000
 /** Throws `InvalidArgument`, as all that checks arguments. */
 export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.DurationInput = defaultTtr) => {
   const { concurrency = 1, heartbeat = true, maxDisconnects } = options
-  const seconds = Argument.timeToRun("work", ttr)
+  const seconds = Validate.ttr("work", ttr)
   const least = heartbeat ? 3 : 2
   if (seconds < least) {
     refuse(
@@ -127,14 +127,14 @@ export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.Du
   if (slice > longestSlice) refuse("reserveSlice", "must be a day at most")
   const idleLaneTimeout = patience("idleLaneTimeout", options.idleLaneTimeout) ?? 30_000
   const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
-  if (maxDisconnects !== undefined) Argument.positive("work", "maxDisconnects", maxDisconnects)
+  if (maxDisconnects !== undefined) Validate.positiveInteger("work", "maxDisconnects", maxDisconnects)
   return {
-    concurrency: Argument.positive("work", "concurrency", concurrency),
+    concurrency: Validate.positiveInteger("work", "concurrency", concurrency),
     rules: { heartbeat, timeout, ttr: seconds * 1000 },
     slices: slices(slice),
     spareSlices: slices(Math.min(slice, idleLaneTimeout)),
     idleLaneTimeout,
-    shutdownTimeout: Argument.span("work", "shutdownTimeout", shutdownTimeout)
+    shutdownTimeout: Validate.duration("work", "shutdownTimeout", shutdownTimeout)
   }
 }
 
@@ -143,7 +143,7 @@ const refuse = (argument: string, reason: string): never => {
 }
 
 const patience = (argument: string, value: Duration.DurationInput | undefined): number | undefined =>
-  value === undefined ? undefined : Argument.patience("work", argument, value)
+  value === undefined ? undefined : Validate.positiveDuration("work", argument, value)
 
 /** A tenth more or less, so that workers that were started together do not ask together for ever. */
 const slices = (milliseconds: number) =>

@@ -12,7 +12,7 @@ import type * as Tracer from "effect/Tracer"
 import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
-import type { Appointment, Heart } from "../base/timerQueue.ts"
+import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import { tell, tidingsOf } from "../client/connectionLog.ts"
 import type { Source } from "../client/dedicated.ts"
 import { Event, type Events, type JobEvent, type Outcome, type ShutdownReport } from "./events.ts"
@@ -35,7 +35,7 @@ export interface CrewOptions<E, R> {
   readonly idleLaneTimeout: number
   readonly shutdownTimeout: number
   readonly runtime: Runtime.Runtime<R>
-  readonly heart: Heart
+  readonly heart: TimerQueue
   readonly events: Events
   readonly monitor: Monitor
 }
@@ -49,7 +49,7 @@ export class Crew<E, R> {
   readonly source: Source
   readonly plan: Plan<E, R>
   readonly rules: LeaseRules
-  readonly heart: Heart
+  readonly heart: TimerQueue
   readonly runtime: Runtime.Runtime<R>
   readonly tidings: ReturnType<typeof tidingsOf>
   /** How many jobs ended in each way. */
@@ -113,7 +113,7 @@ export class Crew<E, R> {
   /** Workers that start together begin with different slices. */
   start(slice: number): void {
     this.reserves = slice
-    this.beating = this.fork(this.heart.beat)
+    this.beating = this.fork(this.heart.run)
     this.grow()
   }
 
@@ -289,7 +289,7 @@ export class Crew<E, R> {
         this.heart.cancel(alarm)
         resume(Effect.void)
       }
-      const alarm: Appointment = { at: 0, position: -1, keep: goOn }
+      const alarm: Timer = { deadline: 0, position: -1, fire: goOn }
       if (this.lanes.size === 0) return goOn()
       this.whenEmpty = goOn
       this.heart.set(alarm, this.heart.now() + milliseconds)

@@ -114,7 +114,7 @@ export class Shift<E, R> implements Holder {
     this.askedAt = this.crew.heart.now()
     this.berth.session.submit(reserve, (outcome) => {
       if (outcome._tag === "Success") return this.take(outcome.value)
-      this.idle += reserve.waits
+      this.idle += reserve.blocksFor
       this.lookAt(outcome)
       this.next()
     })
