@@ -37,7 +37,7 @@ import * as Leasing from "./internal/client/dedicated.ts"
 import * as Putting from "./internal/client/putAll.ts"
 import * as Healing from "./internal/client/reconnect.ts"
 import * as Link from "./internal/client/sharedConnection.ts"
-import * as Opening from "./internal/connection/connect.ts"
+import * as Connect from "./internal/connection/connect.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
@@ -64,7 +64,7 @@ export type TypeId = "~effect-beanstalk/BeanstalkClient"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Opening.OpeningOptions {
+export interface Options extends Connect.ConnectOptions {
   /**
    * When to try again once the shared connection is lost or cannot be made, from the beginning for each outage: one is over
    * when a connection has answered something, or lived for five seconds. Its input is what was lost. When it is done, the
@@ -329,7 +329,7 @@ export const make = (
 ): Effect.Effect<Client, BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.gen(function*() {
     const settings = Validate.attempt(() => ({
-      ...Opening.settings(options),
+      ...Connect.checkOptions(options),
       offlineTimeout: Validate.positiveDuration("connect", "offlineTimeout", options.offlineTimeout ?? "10 seconds"),
       reconnect: options.reconnect ?? defaultReconnect
     }))
@@ -340,9 +340,9 @@ export const make = (
       address: connector.address,
       reconnect: settings.reconnect,
       open: (watch, heart, onEnd) => {
-        const greeting = Opening.greeting({ watch: [watch] })
+        const handshake = Connect.handshake({ watch: [watch] })
         return link.unlessClosed(
-          Opening.open({ ...settings, greeting, session: { ...settings.session, heart } }, onEnd)
+          Connect.connect({ ...settings, handshake, session: { ...settings.session, heart } }, onEnd)
         ).pipe(Effect.provideService(Connector, connector))
       }
     })

@@ -31,7 +31,7 @@ import * as Scope from "effect/Scope"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import type { Connector } from "./Connector.ts"
-import * as Opening from "./internal/connection/connect.ts"
+import * as Connect from "./internal/connection/connect.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
@@ -58,7 +58,7 @@ export type TypeId = "~effect-beanstalk/BeanstalkConnection"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Opening.OpeningOptions, Opening.TubeOptions {}
+export interface Options extends Connect.ConnectOptions, Connect.InitialTubes {}
 
 /**
  * Why a connection is over.
@@ -257,10 +257,10 @@ export const make = (
 ): Effect.Effect<Connection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
-      const settings = Validate.attempt(() => Opening.settings(options))
+      const settings = Validate.attempt(() => Connect.checkOptions(options))
       if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
       const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      return yield* restore(Opening.open(settings)).pipe(
+      return yield* restore(Connect.connect(settings)).pipe(
         Effect.map(connection),
         Scope.extend(scope),
         // What a failed attempt has opened must not wait for the end of a scope in which others may follow.
@@ -294,7 +294,7 @@ export const layerConfig = (
   Connector
 > => Layer.scoped(BeanstalkConnection, Effect.flatMap(Config.unwrap(options), make))
 
-const connection = ({ address, ended, name, send, server }: Opening.Opened): Connection => {
+const connection = ({ address, ended, name, send, server }: Connect.ServerSession): Connection => {
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
 

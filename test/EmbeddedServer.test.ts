@@ -13,7 +13,7 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import * as DirectSocket from "../src/internal/connection/socketFastPath.ts"
+import * as SocketFastPath from "../src/internal/connection/socketFastPath.ts"
 import * as ClockTimer from "../src/internal/embedded/clockTimer.ts"
 import { failsWith } from "./support/connections.ts"
 import { bytes } from "./support/replies.ts"
@@ -302,7 +302,7 @@ describe("the time of an answer", () => {
     Effect.gen(function*() {
       const { socket } = yield* Connector.Connector
       const sockets = yield* Effect.all([socket, socket])
-      const writers = yield* Effect.forEach(sockets, (socket) => DirectSocket.writerOf(socket, constVoid))
+      const writers = yield* Effect.forEach(sockets, (socket) => SocketFastPath.makeWriter(socket, constVoid))
       let answers = 0
       let isWriting = false
       let turns = 0

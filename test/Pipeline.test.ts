@@ -1,14 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import fc from "fast-check"
 import * as Protocol from "../src/BeanstalkProtocol.ts"
-import {
-  type Ending,
-  type Entry,
-  type Outcome,
-  Pipeline,
-  type PipelineOptions
-} from "../src/internal/connection/pipeline.ts"
+import { type Ending, type Entry, Pipeline, type PipelineOptions } from "../src/internal/connection/pipeline.ts"
 import { PeekedJob, ReservedJob } from "../src/Job.ts"
 import { bytes, chars, gibibyte, valid } from "./support/replies.ts"
 
@@ -20,20 +16,14 @@ const shown = (value: unknown): string => {
   return String(value)
 }
 
-/** An outcome in a few words. */
-const told = (outcome: Outcome<unknown, unknown>): string => {
-  switch (outcome._tag) {
-    case "Success":
-      return shown(outcome.value)
-    case "Defect":
-      return `Defect: ${outcome.defect.message}`
-    case "Failure": {
-      const error: unknown = outcome.error
-      if (!(error instanceof Error)) return "no error"
-      if ("outcome" in error && "reason" in error) return `${error.name} ${error.outcome}: ${error.reason}`
-      return "id" in error ? `${error.name} ${error.id}` : error.name
-    }
-  }
+/** How a command ended, in a few words. */
+const told = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(exit)) return shown(exit.value)
+  const error = Cause.squash(exit.cause)
+  if (!(error instanceof Error)) return "no error"
+  if (Cause.isDie(exit.cause)) return `Defect: ${error.message}`
+  if ("outcome" in error && "reason" in error) return `${error.name} ${error.outcome}: ${error.reason}`
+  return "id" in error ? `${error.name} ${error.id}` : error.name
 }
 
 /** A pipeline, with everything it does written down. */
@@ -42,7 +32,7 @@ class Bench {
   time = 0
   /** What each command was told, in the order it happened. */
   readonly heard: Array<string> = []
-  readonly outcomes: Array<Outcome<unknown, unknown>> = []
+  readonly exits: Array<Exit.Exit<unknown, unknown>> = []
   readonly endings: Array<Ending> = []
   writable = 0
   nearer = 0
@@ -64,9 +54,9 @@ class Bench {
   }
 
   send<A, E>(command: Protocol.Command<A, E>, then?: () => void): Entry {
-    return this.pipeline.submit(command, (outcome) => {
-      this.outcomes.push(outcome)
-      this.heard.push(`${command.line}: ${told(outcome)}`)
+    return this.pipeline.submit(command, (exit) => {
+      this.exits.push(exit)
+      this.heard.push(`${command.line}: ${told(exit)}`)
       then?.()
     })
   }
@@ -166,8 +156,11 @@ describe("matching", () => {
       `touch 4: ConnectionLost NotSent: ${reason}`
     ])
     assert.strictEqual(bench.ending, reason)
-    const [, violation] = bench.outcomes
-    assert.strictEqual(bench.endings[0]?.cause, violation?._tag === "Failure" ? violation.error : undefined)
+    const [, violation] = bench.exits
+    assert.strictEqual(
+      bench.endings[0]?.cause,
+      violation?._tag === "Failure" ? Cause.squash(violation.cause) : undefined
+    )
   })
 
   for (const reply of ["BAD_FORMAT", "UNKNOWN_COMMAND", "EXPECTED_CRLF"]) {
@@ -178,7 +171,7 @@ describe("matching", () => {
       bench.written()
       bench.receive(`${reply}\r\n`)
       assert.strictEqual(bench.ending, "its replies cannot be trusted behind the one to put")
-      assert.strictEqual(bench.outcomes.length, 2)
+      assert.strictEqual(bench.exits.length, 2)
       assert.match(bench.heard[1] ?? "", /^touch 2: ConnectionLost Unknown/)
     })
   }
@@ -815,8 +808,8 @@ describe("the end", () => {
       "touch 1: ConnectionLost Unknown: read ECONNRESET",
       "touch 2: ConnectionLost NotSent: read ECONNRESET"
     ])
-    const [lost] = bench.outcomes
-    const error: unknown = lost?._tag === "Failure" ? lost.error : undefined
+    const [lost] = bench.exits
+    const error: unknown = lost?._tag === "Failure" ? Cause.squash(lost.cause) : undefined
     assert.isTrue(error instanceof Error && error.cause === cause)
     assert.deepStrictEqual(bench.endings, [{ reason: "read ECONNRESET", cause }])
   })
@@ -945,7 +938,7 @@ describe("quit", () => {
       bench.written()
       bench.receive(`${reply}\r\n`)
       assert.strictEqual(bench.ending, "its replies cannot be trusted behind the one to quit")
-      assert.strictEqual(bench.outcomes.length, 2)
+      assert.strictEqual(bench.exits.length, 2)
     })
   }
 })
@@ -1175,7 +1168,7 @@ class Model {
 
   private submit<A, E>(command: Protocol.Command<A, E>, mark: number, tube: string | undefined, answer: string): void {
     const heard: Array<string> = []
-    const entry = this.bench.pipeline.submit(command, (outcome) => heard.push(told(outcome)))
+    const entry = this.bench.pipeline.submit(command, (exit) => heard.push(told(exit)))
     const sent = { mark, entry, tube, selects: command.name === "use", answer, told: heard, cancelled: false }
     this.sent.push(sent)
     this.queue.push(sent)

@@ -19,7 +19,7 @@ import * as Tls from "node:tls"
 import { domainToASCII } from "node:url"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
-import * as DirectSocket from "../internal/connection/socketFastPath.ts"
+import * as SocketFastPath from "../internal/connection/socketFastPath.ts"
 
 /**
  * Where a beanstalkd listens on TCP.
@@ -80,7 +80,7 @@ const buffer = Buffer.allocUnsafeSlow(64 * 1024)
  * A connection that reads into a buffer that is there already: Node would make one of the full size for every piece, however
  * small, and what that takes is a sixth of all that a worker does for a job.
  */
-const connect = (options: Net.NetConnectOpts, shortcuts: DirectSocket.Shortcuts): Net.Socket => {
+const connect = (options: Net.NetConnectOpts, shortcuts: SocketFastPath.FastPath): Net.Socket => {
   const callback = (size: number): boolean => {
     const piece = buffer.subarray(0, size)
     // Through the stream, as it would be otherwise, unless there is somebody to be shown it, who has read all before it.
@@ -100,19 +100,19 @@ const connect = (options: Net.NetConnectOpts, shortcuts: DirectSocket.Shortcuts)
  * hears ends the process.
  */
 const openSocket = (
-  begin: (shortcuts: DirectSocket.Shortcuts) => Duplex,
+  begin: (shortcuts: SocketFastPath.FastPath) => Duplex,
   readyEvent: "connect" | "secureConnect"
 ): Effect.Effect<Socket.Socket> =>
   Effect.suspend(() => {
     let current: Duplex | undefined
-    const shortcuts: DirectSocket.Shortcuts = { write: (chunk) => current?.write(chunk) }
+    const shortcuts: SocketFastPath.FastPath = { write: (chunk) => current?.write(chunk) }
     const open = Effect.acquireRelease(
       Effect.try({ try: () => current = begin(shortcuts).on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))
     )
-    return Effect.map(NodeSocket.fromDuplex(open), (socket) => DirectSocket.make(socket, shortcuts))
+    return Effect.map(NodeSocket.fromDuplex(open), (socket) => SocketFastPath.withFastPath(socket, shortcuts))
   })
 
 const ready = (duplex: Duplex, readyEvent: string) =>

@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
-import * as DirectSocket from "../../src/internal/connection/socketFastPath.ts"
+import * as SocketFastPath from "../../src/internal/connection/socketFastPath.ts"
 import { listen } from "./connections.ts"
 import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
 
@@ -173,7 +173,7 @@ const openSocket = (
       })
     const socket = { [Socket.TypeId]: Socket.TypeId, run, runRaw: run, writer: Effect.succeed(write) } as const
     return writing === "directly"
-      ? DirectSocket.make(socket, { write: (chunk) => current?.hear(chars(chunk)) })
+      ? SocketFastPath.withFastPath(socket, { write: (chunk) => current?.hear(chars(chunk)) })
       : Socket.Socket.of(socket)
   })
 

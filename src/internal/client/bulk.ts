@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { BulkStopped, InvalidArgument } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
-import { open, type OpeningOptions, settings } from "../connection/connect.ts"
-import type { Line } from "../connection/pipelined.ts"
+import { checkOptions, connect, type ConnectOptions } from "../connection/connect.ts"
+import type { Session } from "../connection/session.ts"
 import * as Validate from "../protocol/validate.ts"
 import { moving, purging } from "./move.ts"
 import { type Deed, type JobState, type Tally, tidy } from "./scan.ts"
@@ -19,7 +19,7 @@ export interface BulkOptions {
 
 /** What is to be done, and how to get there. */
 interface Bulk extends BulkOptions {
-  readonly opening: OpeningOptions
+  readonly opening: ConnectOptions
   readonly tube: string
 }
 
@@ -35,18 +35,18 @@ export const move = (to: string, bulk: Bulk) => {
 const work = (
   command: "purge" | "move",
   { bound, onProgress = () => Effect.void, opening, states = ["ready", "delayed", "buried"], tube }: Bulk,
-  deedOf: (line: Line, tally: Tally) => Deed
+  deedOf: (line: Session, tally: Tally) => Deed
 ) =>
   Effect.gen(function*() {
     const checked = Validate.attempt(() => ({
       tube: Validate.tubeName(command, tube),
       bound: bound === undefined ? Number.POSITIVE_INFINITY : Validate.u32(command, "bound", bound),
-      settings: settings({ ...opening, watch: [tube] })
+      settings: checkOptions({ ...opening, watch: [tube] })
     }))
     if (checked instanceof InvalidArgument) return yield* checked
     const { address } = yield* Connector
     const tally = { ready: 0, delayed: 0, buried: 0 }
-    const line = yield* open(checked.settings)
+    const line = yield* connect(checked.settings)
     yield* tidy({
       ...checked,
       line,

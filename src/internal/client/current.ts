@@ -12,7 +12,7 @@ import * as FiberId from "effect/FiberId"
 import { constVoid } from "effect/Function"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
-import type { Opened } from "../connection/connect.ts"
+import type { ServerSession } from "../connection/connect.ts"
 
 export interface CurrentOptions {
   readonly address: string
@@ -24,7 +24,7 @@ export interface CurrentOptions {
   readonly runFork: (effect: Effect.Effect<void>) => void
 }
 
-type Next = Exit.Exit<Opened, ConnectFailed>
+type Next = Exit.Exit<ServerSession, ConnectFailed>
 
 /** A command that waits without a fiber. */
 interface Waiting extends Linked<Waiting> {
@@ -35,7 +35,7 @@ interface Waiting extends Linked<Waiting> {
 
 export class Current {
   /** The session that is open. */
-  session: Opened | undefined = undefined
+  session: ServerSession | undefined = undefined
   /** The process behind the session, or behind the last: who knows a job by its id knows it from there. */
   instance: string | undefined = undefined
   /** Open once somebody waits. */
@@ -52,7 +52,7 @@ export class Current {
     this.options = options
   }
 
-  begin(opened: Opened): void {
+  begin(opened: ServerSession): void {
     this.session = opened
     this.instance = opened.server.id
     this.failure = undefined
@@ -89,7 +89,7 @@ export class Current {
   }
 
   /** The session that is open, or the next, if it comes within so many milliseconds. */
-  within(milliseconds: number): Effect.Effect<Opened, ConnectFailed> {
+  within(milliseconds: number): Effect.Effect<ServerSession, ConnectFailed> {
     return Effect.suspend(() => {
       if (this.session !== undefined) return Effect.succeed(this.session)
       if (this.isClosed) return Effect.fail(closed(this.options))
@@ -147,7 +147,7 @@ export class Current {
   }
 }
 
-const promise = () => Deferred.unsafeMake<Opened, ConnectFailed>(FiberId.none)
+const promise = () => Deferred.unsafeMake<ServerSession, ConnectFailed>(FiberId.none)
 
 const closed = ({ address }: CurrentOptions) =>
   new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" })

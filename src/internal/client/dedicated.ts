@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
-import type { Opened } from "../connection/connect.ts"
+import type { ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./reconnect.ts"
 
@@ -22,7 +22,7 @@ export interface Source {
     watch: TubeName,
     heart: TimerQueue,
     onEnd: SessionOptions["onEnd"]
-  ) => Effect.Effect<Opened, ConnectFailed, Scope.Scope>
+  ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }
 
 const source = Symbol.for("effect-beanstalk/leasing/source")

@@ -1,13 +1,25 @@
 /** What can be done with all jobs of a tube: to delete them, and to move them to another. */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
+import * as Option from "effect/Option"
 import { Buried, type PutError } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import type { Outcome } from "../connection/pipeline.ts"
-import { answers, answersOf, certain, type Line, lookAt, present, sendAll, together } from "../connection/pipelined.ts"
+import {
+  certain,
+  inOneWrite,
+  sendAll,
+  sendAllOptional,
+  sendAllPresent,
+  statsOfJobs,
+  toOptions
+} from "../connection/pipelined.ts"
+import type { Session } from "../connection/session.ts"
 import type { Deed, JobState, Tally } from "./scan.ts"
 
 /**
@@ -15,13 +27,13 @@ import type { Deed, JobState, Tally } from "./scan.ts"
  * becomes of the others.
  */
 const deleteAll = (
-  line: Line,
+  line: Session,
   ids: ReadonlyArray<JobId>,
   count: (deleted: number) => void = constVoid
 ): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
-  Effect.flatMap(sendAll(line, ids.map((id) => certain(Protocol.deleteJob(id)))), (outcomes) => {
-    count(outcomes.filter(({ _tag }) => _tag === "Success").length)
-    return Effect.map(answersOf(outcomes), (deleted) => deleted.map((answer) => answer !== undefined))
+  Effect.flatMap(sendAll(line, ids.map((id) => certain(Protocol.deleteJob(id)))), (exits) => {
+    count(exits.filter(Exit.isSuccess).length)
+    return Effect.map(toOptions(exits), (deleted) => deleted.map(Option.isSome))
   })
 
 /** Adds to what has been done with jobs of a state. */
@@ -30,12 +42,12 @@ const counting = (tally: Tally, state: JobState) => (deleted: number): void => {
 }
 
 /** Deletes jobs. */
-export const purging = (line: Line, tally: Tally): Deed => {
+export const purging = (line: Session, tally: Tally): Deed => {
   const purge = (state: JobState, ids: ReadonlyArray<JobId>) => deleteAll(line, ids, counting(tally, state))
   return {
     reserved: (jobs) => Effect.uninterruptible(Effect.asVoid(purge("ready", jobs.map(({ id }) => id)))),
     found: (state, ids, next) =>
-      Effect.uninterruptible(Effect.map(together(purge(state, ids), next), ([, following]) => following))
+      Effect.uninterruptible(Effect.map(inOneWrite(purge(state, ids), next), ([, following]) => following))
   }
 }
 
@@ -58,23 +70,22 @@ interface Copied {
  * A copy is put before the original is deleted, so that no job can be lost in between. If the original has got into
  * somebody's hands meanwhile, it is the copy that is deleted.
  */
-export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
+export const moving = (line: Session, to: TubeName, tally: Tally): Deed => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
-      const outcomes = yield* sendAll(line, originals.map((original) => copyOf(original, state, to)))
-      const copied = originals.flatMap((original, index) => {
-        const copy = idOf(outcomes[index])
-        return copy === undefined ? [] : [{ original, copy }]
-      })
+      const exits = yield* sendAll(line, originals.map((original) => copyOf(original, state, to)))
+      const copied = Arr.getSomes(
+        Arr.zipWith(originals, exits, (original, exit) => Option.map(idOf(exit), (copy) => ({ original, copy })))
+      )
       if (state === "buried") yield* Effect.tapError(buryCopies(line, copied), () => undo(copied))
 
       const deletion = deleteAll(line, copied.map(({ original }) => original.id), counting(tally, state))
       const settle = (deleted: ReadonlyArray<boolean>) => undo(copied.filter((_, index) => deleted[index] === false))
-      const failed = outcomes.find((outcome) => outcome._tag === "Failure")
+      const failed = exits.find(Exit.isFailure)
       if (failed !== undefined) {
-        return yield* Effect.zipRight(Effect.flatMap(deletion, settle), Effect.fail(failed.error))
+        return yield* Effect.zipRight(Effect.flatMap(deletion, settle), Effect.failCause(failed.cause))
       }
-      const [deleted, following] = yield* together(deletion, next)
+      const [deleted, following] = yield* inOneWrite(deletion, next)
       yield* settle(deleted)
       return following
     }).pipe(Effect.uninterruptible)
@@ -84,19 +95,20 @@ export const moving = (line: Line, to: TubeName, tally: Tally): Deed => {
   return {
     reserved: (jobs) =>
       Effect.flatMap(
-        lookAt(line, jobs.map(({ id }) => id)),
+        statsOfJobs(line, jobs.map(({ id }) => id)),
         // One whose time to run is over already is ready again.
         (stats) => move("ready", originalsOf(jobs, stats, ["reserved", "ready"]), Effect.void)
       ),
     found: (state, ids, next) =>
       Effect.flatMap(
-        together(peekAll(line, ids), lookAt(line, ids)),
+        inOneWrite(peekAll(line, ids), statsOfJobs(line, ids)),
         ([jobs, stats]) => move(state, originalsOf(jobs, stats, [state]), next)
       )
   }
 }
 
-const peekAll = (line: Line, ids: ReadonlyArray<JobId>) => present(line, ids.map((id) => certain(Protocol.peek(id))))
+const peekAll = (line: Session, ids: ReadonlyArray<JobId>) =>
+  sendAllPresent(line, ids.map((id) => certain(Protocol.peek(id))))
 
 /** Those that are still in a state in which they can have been found. */
 const originalsOf = (
@@ -135,14 +147,19 @@ const delayOf = ({ timeLeft }: JobStats, state: JobState) => {
 }
 
 /** The id of a copy that has been stored. */
-const idOf = (outcome: Outcome<JobId, PutError> | undefined): JobId | undefined => {
-  if (outcome?._tag === "Success") return outcome.value
-  return outcome?._tag === "Failure" && outcome.error instanceof Buried ? outcome.error.id : undefined
-}
+const idOf = (exit: Exit.Exit<JobId, PutError>): Option.Option<JobId> =>
+  Exit.match(exit, {
+    onSuccess: Option.some,
+    onFailure: (cause) =>
+      Option.flatMap(
+        Cause.failureOption(cause),
+        (error) => error instanceof Buried ? Option.some(error.id) : Option.none()
+      )
+  })
 
 /** Only what is reserved can be buried. Both leave in one write, so that nothing can come in between. */
-const buryCopies = (line: Line, copied: ReadonlyArray<Copied>) =>
-  answers<unknown>(
+const buryCopies = (line: Session, copied: ReadonlyArray<Copied>) =>
+  sendAllOptional<unknown>(
     line,
     copied.flatMap(({ copy, original }) => [
       certain(Protocol.reserveJob(copy)),

@@ -8,7 +8,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
-import { open, type Opened, type Settings } from "../connection/connect.ts"
+import { connect, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { tidingsOf } from "./connectionLog.ts"
 import type { Current } from "./current.ts"
@@ -26,7 +26,7 @@ export const State = Data.taggedEnum<State>()
 
 export type Lost = Data.TaggedEnum.Value<State, "Lost">
 
-export interface HealingOptions extends Settings {
+export interface HealingOptions extends ConnectSettings {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
 }
 
@@ -53,7 +53,7 @@ export const heal = Effect.fnUntraced(
         over = true
         current.end()
       }
-      return open(settings, onEnd).pipe(
+      return connect(settings, onEnd).pipe(
         Effect.tap((opened) => {
           if (over) return Effect.void
           current.begin(opened)
@@ -76,14 +76,14 @@ export const heal = Effect.fnUntraced(
     }
 
     /** Whether the latest session was. */
-    let wasOfUse = false
+    let wasHealthy = false
 
-    const untilLost = ({ answered, ended }: Opened) =>
+    const untilLost = ({ ended, replyCount }: ServerSession) =>
       Effect.gen(function*() {
-        const greeted = answered()
+        const handshakeReplies = replyCount()
         const since = yield* Clock.currentTimeMillis
         const ending = yield* ended
-        wasOfUse = isOfUse(answered() - greeted, (yield* Clock.currentTimeMillis) - since)
+        wasHealthy = isHealthy(replyCount() - handshakeReplies, (yield* Clock.currentTimeMillis) - since)
         return ending
       })
 
@@ -94,11 +94,11 @@ export const heal = Effect.fnUntraced(
       let lost: Lost
       do {
         attempt += 1
-        wasOfUse = false
+        wasHealthy = false
         yield* become(state, State.Connecting({ attempt }))
         lost = yield* serve(attempt)
         yield* become(state, lost)
-        if (wasOfUse) {
+        if (wasHealthy) {
           attempt = 0
           tidings.outageOver()
           yield* schedule.reset
@@ -134,4 +134,4 @@ export const toConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: stri
  * Whether a session was of use that gave so many answers and lived for so many milliseconds: a server that welcomes and hangs
  * up, again and again, is away all the same.
  */
-export const isOfUse = (answers: number, lived: number): boolean => answers > 0 || lived >= 5000
+export const isHealthy = (answers: number, lived: number): boolean => answers > 0 || lived >= 5000

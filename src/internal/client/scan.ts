@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import type { PutError } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../../Job.ts"
-import { certain, type Line, lookAt, present, together } from "../connection/pipelined.ts"
+import { certain, inOneWrite, sendAllPresent, statsOfJobs } from "../connection/pipelined.ts"
+import type { Session } from "../connection/session.ts"
 
 /** The states of a job that nobody has reserved. */
 export type JobState = "ready" | "delayed" | "buried"
@@ -35,7 +36,7 @@ export interface Deed {
 
 export interface Tidying {
   /** Watches the tube, and nothing else. */
-  readonly line: Line
+  readonly line: Session
   readonly tube: TubeName
   readonly states: ReadonlyArray<JobState>
   /** How many jobs may be done with. */
@@ -94,25 +95,25 @@ const clearing = (tidying: Tidying) =>
     const goesOn = perseverance(tidying)
     while (goesOn()) {
       yield* reserving(tidying, goesOn)
-      const [isPaused, head] = yield* together(pausing(tidying), heading(tidying, "ready"))
+      const [isPaused, head] = yield* inOneWrite(pausing(tidying), heading(tidying, "ready"))
       if (head.length === 0) return
       if (isPaused) return yield* searching(tidying, "ready")
     }
   })
 
 const pausing = ({ line, tube }: Tidying) =>
-  Effect.map(present(line, [certain(Protocol.statsTube(tube))]), (tubes) => tubes.some(({ pause }) => pause > 0))
+  Effect.map(sendAllPresent(line, [certain(Protocol.statsTube(tube))]), (tubes) => tubes.some(({ pause }) => pause > 0))
 
 const reserving = (tidying: Tidying, goesOn: () => boolean) =>
   Effect.gen(function*() {
     const { deed, line, onProgress } = tidying
     let width = narrow
-    const reserve = (most: number) => present(line, Array.from({ length: Math.min(most, width) }, () => atOnce))
+    const reserve = (most: number) => sendAllPresent(line, Array.from({ length: Math.min(most, width) }, () => atOnce))
     let held = yield* reserve(leftOf(tidying))
     while (held.length > 0 && goesOn()) {
       width = widthAfter(held, width)
       // In one write: a tube is cleared at the speed of the server, not of the way to it.
-      const [, more] = yield* together(deed.reserved(held), reserve(leftOf(tidying) - held.length))
+      const [, more] = yield* inOneWrite(deed.reserved(held), reserve(leftOf(tidying) - held.length))
       yield* onProgress
       held = more
     }
@@ -130,7 +131,7 @@ const peeks = { ready: Protocol.peekReady, delayed: Protocol.peekDelayed, buried
 /** The first of its state, if there is one. */
 const heading = ({ line, tube }: Tidying, state: JobState): Effect.Effect<ReadonlyArray<JobId>, PutError> =>
   Effect.map(
-    present(line, [certain(peeks[state]({ tube }))]),
+    sendAllPresent(line, [certain(peeks[state]({ tube }))]),
     ([job = Option.none()]) => Option.toArray(job).map(({ id }) => id)
   )
 
@@ -141,7 +142,7 @@ const searching = (tidying: Tidying, state: JobState) =>
     const first = heading(tidying, state)
     const ours = (range: ReadonlyArray<JobId>) =>
       Effect.map(
-        lookAt(line, range),
+        statsOfJobs(line, range),
         (jobs) => jobs.filter((job) => job.tube === tube && job.state === state).map(({ id }) => id)
       )
 
@@ -153,7 +154,7 @@ const searching = (tidying: Tidying, state: JobState) =>
       const [behind, head] = yield* deed.found(
         state,
         ids.slice(0, leftOf(tidying)),
-        together(ours(range), first)
+        inOneWrite(ours(range), first)
       )
       yield* onProgress
       // Where most of a range is ours, it goes on; where not, only what is peeked is sure.

@@ -1,4 +1,5 @@
 /** A connection that heals: whatever needs no reservation is sent on it, and when it is lost it is opened anew. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
@@ -9,8 +10,7 @@ import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
-import type { Opened } from "../connection/connect.ts"
-import type { Outcome } from "../connection/pipeline.ts"
+import type { ServerSession } from "../connection/connect.ts"
 import { Current, type CurrentOptions } from "./current.ts"
 import { become, heal, type HealingOptions, State } from "./reconnect.ts"
 
@@ -82,17 +82,17 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, ...options }: 
 
   /** Submits to a session, and once more to the next if it was lost in a way that allows it. */
   const submitTo = <A, Failure>(
-    session: Opened,
+    session: ServerSession,
     command: Command<A, Failure>,
     patience: () => Patience,
     settle: (exit: Exit.Exit<A, Failure | LinkError>) => void
   ): () => void => {
     let again: (() => void) | undefined
-    const takeBack = session.submit(command, (outcome) => {
-      if (outcome._tag !== "Failure" || !maySendAgain(command, outcome.error)) return settle(toExit(outcome))
+    const takeBack = session.submit(command, (exit) => {
+      if (Exit.isSuccess(exit) || !maySendAgain(command, Cause.squash(exit.cause))) return settle(exit)
       const { deadline, meantFor } = patience()
       if (now() < deadline) again = submitBefore(command, { deadline, meantFor }, settle)
-      else settle(toExit(outcome))
+      else settle(exit)
     })
     return () => (again ?? takeBack)()
   }
@@ -156,14 +156,3 @@ const lostItsServer = (command: Command<unknown, unknown>, address: string) =>
     outcome: "NotSent",
     reason: "another process answers there now, in which this id may denote another job"
   })
-
-const toExit = <A, Failure>(outcome: Outcome<A, Failure>): Exit.Exit<A, Failure | CommandError> => {
-  switch (outcome._tag) {
-    case "Success":
-      return Exit.succeed(outcome.value)
-    case "Failure":
-      return Exit.fail(outcome.error)
-    case "Defect":
-      return Exit.die(outcome.defect)
-  }
-}

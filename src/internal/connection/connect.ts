@@ -13,11 +13,11 @@ import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import * as Validate from "../protocol/validate.ts"
-import { Silence } from "./pipeline.ts"
-import { inWords, type Session, type SessionOptions, start, toEffect } from "./session.ts"
+import { ReplyTimedOut } from "./pipeline.ts"
+import { innermostMessage, makeSession, type Session, type SessionOptions } from "./session.ts"
 
 /** What every kind of connection may be told. */
-export interface OpeningOptions {
+export interface ConnectOptions {
   /** What to call this connection in logs, spans and when it is printed. */
   readonly name?: string | undefined
   /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
@@ -37,7 +37,7 @@ export interface OpeningOptions {
 }
 
 /** What it does from the start, before anything else. */
-export interface TubeOptions {
+export interface InitialTubes {
   /** The tube to use from the start. Default: `default`. */
   readonly tube?: string | undefined
   /** The tubes to watch from the start, instead of `default`. Default: `["default"]`. */
@@ -45,17 +45,17 @@ export interface TubeOptions {
 }
 
 /** The options, checked, with their defaults. */
-export interface Settings {
+export interface ConnectSettings {
   readonly name: string | undefined
-  readonly greeting: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
+  readonly handshake: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
   readonly connectTimeout: number
   readonly session: Omit<SessionOptions, "onOpen" | "onEnd">
 }
 
 /** Throws `InvalidArgument`, as all that checks arguments. */
-export const settings = (options: OpeningOptions & TubeOptions): Settings => ({
+export const checkOptions = (options: ConnectOptions & InitialTubes): ConnectSettings => ({
   name: options.name,
-  greeting: greeting(options),
+  handshake: handshake(options),
   connectTimeout: Validate.positiveDuration("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
   session: {
     replyTimeout: Validate.positiveDuration("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
@@ -66,7 +66,7 @@ export const settings = (options: OpeningOptions & TubeOptions): Settings => ({
 })
 
 /** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
-export const greeting = ({ tube, watch = [defaultTube] }: TubeOptions): Settings["greeting"] => {
+export const handshake = ({ tube, watch = [defaultTube] }: InitialTubes): ConnectSettings["handshake"] => {
   if (watch.length === 0) {
     throw new BeanstalkError.InvalidArgument({
       command: "connect",
@@ -85,7 +85,7 @@ export const greeting = ({ tube, watch = [defaultTube] }: TubeOptions): Settings
 }
 
 /** A session whose server is known. */
-export interface Opened extends Session {
+export interface ServerSession extends Session {
   readonly name: string | undefined
   /** The server as its `Connector` names it. */
   readonly address: string
@@ -94,10 +94,10 @@ export interface Opened extends Session {
 }
 
 /** Opens a session that ends with the scope. `onEnd` is called when it is over, before anybody hears of it. */
-export const open = (
-  { connectTimeout, greeting, name, session: options }: Settings,
+export const connect = (
+  { connectTimeout, handshake, name, session: options }: ConnectSettings,
   onEnd: SessionOptions["onEnd"] = constVoid
-): Effect.Effect<Opened, BeanstalkError.ConnectFailed, Connector | Scope.Scope> =>
+): Effect.Effect<ServerSession, BeanstalkError.ConnectFailed, Connector | Scope.Scope> =>
   Effect.flatMap(Connector, ({ address }) => {
     const attributes = {
       "beanstalkd.address": address,
@@ -108,16 +108,17 @@ export const open = (
       accepted = true
     }
     const opened = Effect.gen(function*() {
-      const session = yield* start({ ...options, onOpen, onEnd }).pipe(
+      const session = yield* makeSession({ ...options, onOpen, onEnd }).pipe(
         Effect.mapError((cause) => connectFailed(address, cause))
       )
       const [server] = yield* Effect.all(
-        [session.send(Protocol.serverInfo), ...greeting.map(session.send)],
+        [session.send(Protocol.serverInfo), ...handshake.map(session.send)],
         { concurrency: "unbounded" }
       ).pipe(
         Effect.mapError((error) => handshakeFailed(address, error))
       )
-      return { ...withinLimit(session, { address, server }), name, address, server }
+      session.limitBodies(server.maxJobSize)
+      return { ...session, name, address, server }
     })
     return opened.pipe(
       Effect.interruptible,
@@ -143,7 +144,7 @@ const handshakeFailed = (
 ): BeanstalkError.ConnectFailed => {
   switch (error._tag) {
     case "ConnectionLost":
-      return error.cause instanceof Silence
+      return error.cause instanceof ReplyTimedOut
         ? timedOut(address, error.reason, error)
         : connectFailed(address, error.cause, error.reason)
     case "ProtocolViolation":
@@ -169,31 +170,14 @@ const timedOut = (
   cause?: BeanstalkError.ConnectionLost
 ): BeanstalkError.ConnectFailed => new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail, cause })
 
-const connectFailed = (address: string, cause: unknown, detail = inWords(cause)): BeanstalkError.ConnectFailed =>
+const connectFailed = (
+  address: string,
+  cause: unknown,
+  detail = innermostMessage(cause)
+): BeanstalkError.ConnectFailed =>
   new BeanstalkError.ConnectFailed({
     address,
     reason: Socket.isSocketError(cause) && cause.reason === "Open" ? "Unreachable" : "Handshake",
     detail,
     cause
   })
-
-/** A body that the server is known not to take is not sent: its answer is known too. */
-const withinLimit = (session: Session, { address, server }: Pick<Opened, "address" | "server">): Session => {
-  const refused = <A, Failure>(command: Protocol.Command<A, Failure>) =>
-    command.body !== undefined && command.body.length > server.maxJobSize
-      ? command.decode({ _tag: "JobTooBig", limit: server.maxJobSize }, address)
-      : undefined
-  return {
-    ...session,
-    send: (command) => {
-      const refusal = refused(command)
-      return refusal === undefined ? session.send(command) : toEffect(refusal)
-    },
-    submit: (command, settle) => {
-      const refusal = refused(command)
-      if (refusal === undefined) return session.submit(command, settle)
-      settle(refusal)
-      return constVoid
-    }
-  }
-}

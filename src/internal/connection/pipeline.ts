@@ -5,6 +5,8 @@
  * come back in the same order. Whatever disturbs that order ends the pipeline: everything that waits is settled, once,
  * and nothing is guessed afterwards.
  */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import { defaultTube, type TubeName } from "../../Job.ts"
@@ -38,12 +40,7 @@ export interface Ending {
 }
 
 /** The cause of an ending for want of an answer. */
-export class Silence extends Error {}
-
-/** How a command ended: as the server answered it, with the connection, or because it could not be written. */
-export type Outcome<A, E> =
-  | Protocol.Decoded<A, E | CommandError>
-  | { readonly _tag: "Defect"; readonly defect: Error }
+export class ReplyTimedOut extends Error {}
 
 /** How many bytes of a body show that the server is not silent: single bytes, dripping for ever, do not. */
 const progress = 64 * 1024
@@ -68,14 +65,14 @@ export interface Entry {
 
 class Pending<A, E> implements Entry {
   readonly command: Protocol.Command<A, E>
-  private readonly settle: (outcome: Outcome<A, E>) => void
+  private readonly settle: (exit: Exit.Exit<A, E | CommandError>) => void
   state: Entry["state"] = "Queued"
   abandoned = false
   gotJob = false
   previous: Entry | undefined = undefined
   next: Entry | undefined = undefined
 
-  constructor(command: Protocol.Command<A, E>, settle: (outcome: Outcome<A, E>) => void) {
+  constructor(command: Protocol.Command<A, E>, settle: (exit: Exit.Exit<A, E | CommandError>) => void) {
     this.command = command
     this.settle = settle
   }
@@ -83,21 +80,21 @@ class Pending<A, E> implements Entry {
   answer(reply: Protocol.Reply, address: string) {
     const decoded = this.command.decode(reply, address)
     this.gotJob = this.command.reserves && decoded._tag === "Success"
-    this.finish(decoded)
+    this.finish(decoded._tag === "Success" ? Exit.succeed(decoded.value) : Exit.fail(decoded.error))
     return decoded
   }
 
   lose(error: ConnectionLost): void {
-    this.finish({ _tag: "Failure", error, fatal: true })
+    this.finish(Exit.fail(error))
   }
 
   refuse(defect: Error): void {
-    this.finish({ _tag: "Defect", defect })
+    this.finish(Exit.die(defect))
   }
 
-  private finish(outcome: Outcome<A, E>): void {
+  private finish(exit: Exit.Exit<A, E | CommandError>): void {
     this.state = "Settled"
-    if (!this.abandoned) this.settle(outcome)
+    if (!this.abandoned) this.settle(exit)
   }
 }
 
@@ -125,7 +122,9 @@ export class Pipeline {
   private leaving = false
   private ending: Ending | undefined = undefined
   /** How many replies there were. */
-  answered = 0
+  replyCount = 0
+  /** Larger bodies fail with `JobTooBig`, and are not sent: the limit of the server, once it is known. */
+  maxJobSize = Number.POSITIVE_INFINITY
 
   constructor(options: PipelineOptions) {
     this.options = options
@@ -137,9 +136,11 @@ export class Pipeline {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Queues a command. `settle` hears of its outcome exactly once, unless it is cancelled before. */
-  submit<A, E>(command: Protocol.Command<A, E>, settle: (outcome: Outcome<A, E>) => void): Entry {
+  submit<A, E>(command: Protocol.Command<A, E>, settle: (exit: Exit.Exit<A, E | CommandError>) => void): Entry {
     const entry = new Pending(command, settle)
-    if (this.ending !== undefined) {
+    if (command.body !== undefined && command.body.length > this.maxJobSize) {
+      entry.answer({ _tag: "JobTooBig", limit: this.maxJobSize }, this.options.address)
+    } else if (this.ending !== undefined) {
       this.lose(entry, "NotSent", this.ending)
     } else {
       this.queued.push(entry)
@@ -228,9 +229,12 @@ export class Pipeline {
     const tube = relation._tag === "Named" ? relation.name : this.tubeInUse
     if (tube === this.tubeSelected) return
     this.tubeSelected = tube
-    const selection = new Pending(Protocol.select(tube), (outcome) => {
-      if (outcome._tag !== "Failure") return
-      this.end({ reason: `the server did not select the tube ${tube} for a command`, cause: outcome.error })
+    const selection = new Pending(Protocol.select(tube), (exit) => {
+      if (Exit.isSuccess(exit)) return
+      this.end({
+        reason: `the server did not select the tube ${tube} for a command`,
+        cause: Cause.squash(exit.cause)
+      })
     })
     this.write(selection, batch)
   }
@@ -282,7 +286,7 @@ export class Pipeline {
     const entry = this.inFlight.shift()
     if (entry === undefined) return this.unasked()
     this.bytesInFlight -= entry.command.size
-    this.answered += 1
+    this.replyCount += 1
     const decoded = entry.answer(reply, this.options.address)
     if (decoded._tag === "Failure" && decoded.fatal) {
       this.end({
@@ -327,7 +331,7 @@ export class Pipeline {
     const now = this.options.now()
     if (head === undefined || now < this.deadline()) return
     const reason = `the server left ${head.command.name} unanswered for ${(now - this.headSince) / 1000} seconds`
-    this.end({ reason, cause: new Silence(reason) })
+    this.end({ reason, cause: new ReplyTimedOut(reason) })
   }
 
   /** Settles everything that waits, and refuses everything that comes. Only the first call counts. */

@@ -1,5 +1,9 @@
-/** Many commands in one write, and all of their answers, without a fiber for each. */
+/** Sends many commands in one write and collects their results, without a fiber for each. */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import {
   type CommandError,
   DeadlineSoon,
@@ -12,77 +16,74 @@ import {
 import { type Command, statsJob } from "../../BeanstalkProtocol.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import type { Outcome } from "./pipeline.ts"
 import type { Session } from "./session.ts"
 
-/** What a batch is sent on. */
-export type Line = Pick<Session, "submit">
-
-/** A command whose arguments cannot be wrong. */
+/** A command whose arguments are known to be valid. */
 export const certain = <A, Failure>(command: Command<A, Failure> | InvalidArgument): Command<A, Failure> => {
   if (command instanceof InvalidArgument) throw command
   return command
 }
 
-/** Sends them all, and waits for how each ends. */
+/** Sends all commands, and succeeds with how each ended, in the same order. */
 export const sendAll = <A, Failure>(
-  { submit }: Line,
+  { submit }: Session,
   commands: ReadonlyArray<Command<A, Failure>>
-): Effect.Effect<ReadonlyArray<Outcome<A, Failure | CommandError>>> =>
+): Effect.Effect<ReadonlyArray<Exit.Exit<A, Failure | CommandError>>> =>
   commands.length === 0 ? Effect.succeed([]) : Effect.async((resume) => {
-    const outcomes: Array<Outcome<A, Failure | CommandError>> = []
+    const exits: Array<Exit.Exit<A, Failure | CommandError>> = []
     let left = commands.length
     commands.forEach((command, index) =>
-      submit(command, (outcome) => {
-        outcomes[index] = outcome
+      submit(command, (exit) => {
+        exits[index] = exit
         left -= 1
-        if (left === 0) resume(Effect.succeed(outcomes))
+        if (left === 0) resume(Effect.succeed(exits))
       })
     )
   })
 
-/** An answer that there is no such job or tube, or no job at all (now). */
-type Absence = JobNotFound | TubeNotFound | TimedOut | DeadlineSoon
+/** The server has no such job or tube, or no job to reserve. */
+type Absent = JobNotFound | TubeNotFound | TimedOut | DeadlineSoon
 
-const isAbsence = (error: PutError | Absence): error is Absence =>
+const isAbsent = (error: PutError | Absent): error is Absent =>
   error instanceof JobNotFound || error instanceof TubeNotFound || error instanceof TimedOut ||
   error instanceof DeadlineSoon
 
-/** What they succeed with, in their places, `undefined` where there was nothing; fails if any fails with something else. */
-export const answers = <A>(
-  line: Line,
-  commands: ReadonlyArray<Command<A, PutError | Absence>>
-): Effect.Effect<ReadonlyArray<{ readonly value: A } | undefined>, PutError> =>
-  Effect.flatMap(sendAll(line, commands), answersOf)
+/** The results of all commands, `None` where the server has no such job or tube. Fails with the first other error. */
+export const toOptions = <A>(
+  exits: ReadonlyArray<Exit.Exit<A, PutError | Absent>>
+): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> =>
+  Effect.forEach(
+    exits,
+    Exit.match({
+      onSuccess: (value) => Exit.succeed(Option.some(value)),
+      onFailure: (cause): Exit.Exit<Option.Option<A>, PutError> => {
+        const failure = Cause.failureOrCause(cause)
+        if (failure._tag === "Right") return Exit.failCause(failure.right)
+        return isAbsent(failure.left) ? Exit.succeed(Option.none()) : Exit.fail(failure.left)
+      }
+    })
+  )
 
-/** The same of what has been sent. */
-export const answersOf = <A>(
-  outcomes: ReadonlyArray<Outcome<A, PutError | Absence>>
-): Effect.Effect<ReadonlyArray<{ readonly value: A } | undefined>, PutError> =>
-  Effect.forEach(outcomes, (outcome) => {
-    switch (outcome._tag) {
-      case "Success":
-        return Effect.succeed(outcome)
-      case "Failure":
-        return isAbsence(outcome.error) ? Effect.succeed(undefined) : Effect.fail(outcome.error)
-      case "Defect":
-        return Effect.die(outcome.defect)
-    }
-  })
+/** Sends all commands, and succeeds with their results as {@link toOptions} gives them. */
+export const sendAllOptional = <A>(
+  session: Session,
+  commands: ReadonlyArray<Command<A, PutError | Absent>>
+): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> => Effect.flatMap(sendAll(session, commands), toOptions)
 
-/** The same without the places: what there is. */
-export const present = <A>(
-  line: Line,
-  commands: ReadonlyArray<Command<A, PutError | Absence>>
-): Effect.Effect<ReadonlyArray<A>, PutError> =>
-  Effect.map(answers(line, commands), (all) => all.flatMap((answer) => answer === undefined ? [] : [answer.value]))
+/** Sends all commands, and succeeds with the results of those whose job or tube exists. */
+export const sendAllPresent = <A>(
+  session: Session,
+  commands: ReadonlyArray<Command<A, PutError | Absent>>
+): Effect.Effect<ReadonlyArray<A>, PutError> => Effect.map(sendAllOptional(session, commands), Arr.getSomes)
 
-/** What the server says of those that there are. */
-export const lookAt = (line: Line, ids: ReadonlyArray<JobId>): Effect.Effect<ReadonlyArray<JobStats>, PutError> =>
-  present(line, ids.map((id) => certain(statsJob(id))))
+/** The statistics of those jobs that exist. */
+export const statsOfJobs = (
+  session: Session,
+  ids: ReadonlyArray<JobId>
+): Effect.Effect<ReadonlyArray<JobStats>, PutError> => sendAllPresent(session, ids.map((id) => certain(statsJob(id))))
 
-/** What both send leaves in one write. */
-export const together = <A, B>(
+/** Runs two Effects so that the commands they send first leave in one write. */
+export const inOneWrite = <A, B>(
   one: Effect.Effect<A, PutError>,
   other: Effect.Effect<B, PutError>
 ): Effect.Effect<[A, B], PutError> => Effect.all([one, other], { concurrency: "unbounded" })

@@ -15,8 +15,8 @@ import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
-import { type Ending, type Outcome, Pipeline, type PipelineOptions } from "./pipeline.ts"
-import * as DirectSocket from "./socketFastPath.ts"
+import { type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
+import * as SocketFastPath from "./socketFastPath.ts"
 
 export interface Session {
   /** Sends a command and waits for its answer. */
@@ -27,10 +27,12 @@ export interface Session {
    */
   readonly submit: <A, Failure>(
     command: Command<A, Failure>,
-    settle: (outcome: Outcome<A, Failure>) => void
+    settle: (exit: Exit.Exit<A, Failure | CommandError>) => void
   ) => () => void
   /** How many replies have come. */
-  readonly answered: () => number
+  readonly replyCount: () => number
+  /** From now on, a `put` whose body is larger fails with `JobTooBig`, and is not sent. */
+  readonly limitBodies: (maxJobSize: number) => void
   /** Ends it at once: what it had reserved is others' then. */
   readonly close: () => void
   /** Succeeds when the session is over, with why. */
@@ -55,7 +57,7 @@ const microtask = Promise.resolve()
 const indifference = 1000
 
 /** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
-export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
+export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
   const heart = options.heart ?? (yield* makeTimerQueue)
   const ended = yield* Deferred.make<Ending>()
@@ -116,8 +118,8 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
   }
 
   const socket = yield* connector.socket
-  const write = yield* DirectSocket.writerOf(socket, (error) => pipeline.end(lost(error)))
-  yield* DirectSocket.show(socket, receive)
+  const write = yield* SocketFastPath.makeWriter(socket, (error) => pipeline.end(lost(error)))
+  yield* SocketFastPath.setReader(socket, receive)
 
   const flush = (): void => {
     flushing = false
@@ -152,7 +154,10 @@ export const start = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: 
       const entry = pipeline.submit(command, settle)
       return () => pipeline.cancel(entry)
     },
-    answered: () => pipeline.answered,
+    replyCount: () => pipeline.replyCount,
+    limitBodies: (maxJobSize) => {
+      pipeline.maxJobSize = maxJobSize
+    },
     close: () => pipeline.end(closedHere),
     ended: Deferred.await(ended)
   }
@@ -165,11 +170,11 @@ const send = <A, Failure>(
 ): Effect.Effect<A, Failure | CommandError> =>
   // Uninterruptible from the submission on, so that there is no moment in which a fiber can be gone without `cancel`.
   Effect.uninterruptibleMask((restore) => {
-    let settled: Effect.Effect<A, Failure | CommandError> | undefined
-    let resume: ((settled: Effect.Effect<A, Failure | CommandError>) => void) | undefined
-    const entry = pipeline.submit(command, (outcome) => {
-      settled = toEffect(outcome)
-      resume?.(settled)
+    let settled: Exit.Exit<A, Failure | CommandError> | undefined
+    let resume: ((exit: Exit.Exit<A, Failure | CommandError>) => void) | undefined
+    const entry = pipeline.submit(command, (exit) => {
+      settled = exit
+      resume?.(exit)
     })
     const answer = Effect.async<A, Failure | CommandError>((callback) => {
       resume = callback
@@ -181,18 +186,6 @@ const send = <A, Failure>(
     })
   })
 
-/** An outcome as a fiber knows it. */
-export const toEffect = <A, Failure>(outcome: Outcome<A, Failure>): Effect.Effect<A, Failure | CommandError> => {
-  switch (outcome._tag) {
-    case "Success":
-      return Effect.succeed(outcome.value)
-    case "Failure":
-      return Effect.fail(outcome.error)
-    case "Defect":
-      return Effect.die(outcome.defect)
-  }
-}
-
 /** Why the session is over, when it was not the pipeline that ended it. */
 const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
   Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
@@ -201,13 +194,13 @@ const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
 
 const closedHere: Ending = { reason: "it was closed on this side" }
 
-const lost = (cause: unknown): Ending => ({ reason: inWords(cause), cause })
+const lost = (cause: unknown): Ending => ({ reason: innermostMessage(cause), cause })
 
 /** The innermost of what went wrong: `read ECONNRESET` says more than that there was an error. */
-export const inWords = (cause: unknown): string => {
-  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(inWords).join(", ")
+export const innermostMessage = (cause: unknown): string => {
+  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(innermostMessage).join(", ")
   if (!(cause instanceof Error)) return String(cause)
-  return cause.cause === undefined ? cause.message : inWords(cause.cause)
+  return cause.cause === undefined ? cause.message : innermostMessage(cause.cause)
 }
 
 /** At Trace, every line that is sent and received; nothing at all otherwise, decided once for a session. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import { constVoid } from "effect/Function"
-import * as DirectSocket from "../connection/socketFastPath.ts"
+import * as SocketFastPath from "../connection/socketFastPath.ts"
 import type { FaultyTransport } from "./faultyTransport.ts"
 import type { ServerHost } from "./serverHost.ts"
 
@@ -58,7 +58,7 @@ export const make = (host: ServerHost): Effect.Effect<Socket.Socket> =>
 
     const writer = Effect.acquireRelease(Effect.succeed(write), () => Effect.sync(() => line?.end()))
 
-    return DirectSocket.make(
+    return SocketFastPath.withFastPath(
       { [Socket.TypeId]: Socket.TypeId, run, runRaw: run, writer },
       { write: (chunk) => line?.receive(chunk) }
     )

@@ -5,8 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Protocol from "../../BeanstalkProtocol.ts"
-import { isOfUse, type Lost, State, toConnectFailed } from "../client/reconnect.ts"
-import type { Opened } from "../connection/connect.ts"
+import { isHealthy, type Lost, State, toConnectFailed } from "../client/reconnect.ts"
+import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { certain } from "../connection/pipelined.ts"
 import { Guest } from "./handler.ts"
@@ -17,7 +17,7 @@ import { type Done, Shift, type Shifter } from "./shift.ts"
 /** A connection that is over, and whether it was of use. */
 interface Served {
   readonly lost: Lost
-  readonly wasOfUse: boolean
+  readonly wasHealthy: boolean
 }
 
 /** What a server could not be told, and which process it was. */
@@ -30,7 +30,7 @@ export class Lane<E, R> implements Shifter {
   isConnecting = true
   private readonly crew: Crew<E, R>
   private readonly guest: Guest<R>
-  private session: Opened | undefined = undefined
+  private session: ServerSession | undefined = undefined
   private shift: Shift<E, R> | undefined = undefined
   /** Whether it takes no more jobs, whatever the others do. */
   private isRetiring = false
@@ -73,20 +73,20 @@ export class Lane<E, R> implements Shifter {
     return Effect.gen(this, function*() {
       const schedule = yield* Schedule.driver(source.reconnect)
       for (let attempt = 1; this.isWanted; attempt += 1) {
-        const { lost, wasOfUse } = yield* Effect.scopedWith((scope) => this.serve(scope, attempt))
+        const { lost, wasHealthy } = yield* Effect.scopedWith((scope) => this.serve(scope, attempt))
         if (!this.isWanted) break
-        if (wasOfUse) {
+        if (wasHealthy) {
           attempt = 0
           tidings.outageOver()
           yield* schedule.reset
         }
         yield* tidings.lost(lost)
-        if (wasOfUse && this.crew.canSpare(this)) break
+        if (wasHealthy && this.crew.canSpare(this)) break
         this.startWaiting()
         this.isConnecting = true
         yield* this.pause(schedule, lost)
         // Not before: who comes in its place would try again at once.
-        if (!wasOfUse && this.crew.canSpare(this)) break
+        if (!wasHealthy && this.crew.canSpare(this)) break
       }
       this.stopWaiting()
       this.isConnecting = false
@@ -117,11 +117,11 @@ export class Lane<E, R> implements Shifter {
       if (exit === undefined || Exit.isFailure(exit)) {
         const failure = toConnectFailed(exit?.cause ?? Cause.empty, source.address)
         this.crew.onConnectFailed(failure)
-        return { lost: State.Lost({ reason: failure.message, cause: failure }), wasOfUse: false }
+        return { lost: State.Lost({ reason: failure.message, cause: failure }), wasHealthy: false }
       }
       const session = exit.value
       this.session = session
-      const greeted = session.answered()
+      const handshakeReplies = session.replyCount()
       this.crew.onConnected()
       if (!isOver) yield* tidings.connected(session.server, attempt)
       if (!isOver && !this.isStopped) {
@@ -131,11 +131,11 @@ export class Lane<E, R> implements Shifter {
       session.close()
       this.session = undefined
       const lost = State.Lost(yield* session.ended)
-      return { lost, wasOfUse: isOfUse(session.answered() - greeted, heart.now() - opened) }
+      return { lost, wasHealthy: isHealthy(session.replyCount() - handshakeReplies, heart.now() - opened) }
     })
   }
 
-  private work(session: Opened, roundTrip: number): Effect.Effect<void> {
+  private work(session: ServerSession, roundTrip: number): Effect.Effect<void> {
     return Effect.async((resume) => {
       const shift = new Shift(this.crew, this, this.guest, { session, roundTrip })
       this.shift = shift
@@ -159,7 +159,7 @@ export class Lane<E, R> implements Shifter {
   }
 
   /** Tells the server what others could not either: they need no connections of their own for that. */
-  private tellAll(session: Opened): Effect.Effect<void> {
+  private tellAll(session: ServerSession): Effect.Effect<void> {
     this.isConnecting = false
     return Effect.forEach(this.crew.untold.splice(0), (untold) => this.tellAgain(session, untold), {
       concurrency: "unbounded",
@@ -171,7 +171,7 @@ export class Lane<E, R> implements Shifter {
    * The connection was lost under a delete. It is sent once more, if it is the same process that answers now: with another,
    * the id may denote another job. That nobody finds it may mean that the first was carried out.
    */
-  private tellAgain(session: Opened, { event, instance, lease }: Untold): Effect.Effect<void> {
+  private tellAgain(session: ServerSession, { event, instance, lease }: Untold): Effect.Effect<void> {
     if (session.server.id !== instance) {
       return Effect.sync(() =>
         this.crew.doubt(lease, "another process answers there now, in which the id may denote another job")

@@ -4,20 +4,21 @@
  * A job that is done in no time costs nothing but its place among the appointments. The server is asked for its time to run
  * only when it takes longer, and touched from then on.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
+import * as Exit from "effect/Exit"
+import { type CommandError, JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
-import type { Opened } from "../connection/connect.ts"
-import type { Outcome } from "../connection/pipeline.ts"
+import type { ServerSession } from "../connection/connect.ts"
 import { certain } from "../connection/pipelined.ts"
 import type { Watcher } from "./telemetry/observer.ts"
 
 /** The connection that holds a job. */
 export interface Berth {
-  readonly session: Opened
+  readonly session: ServerSession
   /** How long, in milliseconds, the server took to answer lately: at most so long ago it has done what it answers. */
   roundTrip: number
 }
@@ -258,12 +259,12 @@ export class Lease implements Timer {
     }
     const inquiries = inquiry === undefined ? [] : [inquiry]
     this.inquiries = inquiries
-    this.ask(Protocol.statsJob(this.id), (outcome, sentAt) => {
+    this.ask(Protocol.statsJob(this.id), (exit, sentAt) => {
       this.inquiries = undefined
-      if (outcome._tag === "Success") this.learned(outcome.value, sentAt)
+      if (Exit.isSuccess(exit)) this.learned(exit.value, sentAt)
       else this.learnsAt = this.rules.heart.now() + asksAgainAfter
       this.appoint()
-      const answer = this.answer(outcome)
+      const answer = this.answer(exit)
       for (const inquiry of inquiries) inquiry(answer)
     })
   }
@@ -280,44 +281,42 @@ export class Lease implements Timer {
 
   private touch(inquiry?: Inquiry<void>): void {
     this.touchesAt = never
-    this.ask(Protocol.touch(this.id), (outcome, sentAt) => {
-      if (outcome._tag === "Success") this.renew(sentAt)
+    this.ask(Protocol.touch(this.id), (exit, sentAt) => {
+      if (Exit.isSuccess(exit)) this.renew(sentAt)
       else this.touchesAt = this.rules.heart.now() + asksAgainAfter
       this.appoint()
-      inquiry?.(this.answer(outcome))
+      inquiry?.(this.answer(exit))
     })
   }
 
   /** Asks the server something about the job, to which it may say that there is none. */
   private ask<A>(
     command: Parameters<typeof certain<A, JobNotFound>>[0],
-    settle: (outcome: Outcome<A, JobNotFound>, sentAt: number) => void
+    settle: (exit: Exit.Exit<A, JobNotFound | CommandError>, sentAt: number) => void
   ): void {
     const { berth } = this
     const sentAt = this.rules.heart.now()
-    berth.session.submit(certain(command), (outcome) => {
+    berth.session.submit(certain(command), (exit) => {
       berth.roundTrip = this.rules.heart.now() - sentAt
-      if (outcome._tag === "Failure" && outcome.error instanceof JobNotFound) {
-        this.lose(`the server answered ${outcome.error.command} with NOT_FOUND`, outcome.error)
-      }
-      settle(outcome, sentAt)
+      const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+      if (error instanceof JobNotFound) this.lose(`the server answered ${error.command} with NOT_FOUND`, error)
+      settle(exit, sentAt)
     })
   }
 
   /** An answer as whoever asked hears it: a connection that is lost is a lease that is lost. */
-  private answer<A>(outcome: Outcome<A, JobNotFound>): Effect.Effect<A, LeaseLost | ServerError> {
+  private answer<A>(exit: Exit.Exit<A, JobNotFound | CommandError>): Effect.Effect<A, LeaseLost | ServerError> {
     if (this.lost !== undefined) return this.lost
-    if (outcome._tag === "Success") return Effect.succeed(outcome.value)
-    if (outcome._tag === "Defect") return Effect.die(outcome.defect)
-    const { error } = outcome
-    switch (error._tag) {
-      case "JobNotFound":
-      case "ConnectionLost":
-      case "ProtocolViolation":
-        return this.loss(error.message, error)
-      default:
-        return error
-    }
+    return Effect.mapError(exit, (error) => {
+      switch (error._tag) {
+        case "JobNotFound":
+        case "ConnectionLost":
+        case "ProtocolViolation":
+          return this.loss(error.message, error)
+        default:
+          return error
+      }
+    })
   }
 }
 

@@ -8,10 +8,10 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
-import type { Buried, DeadlineSoon, JobNotFound, LeaseLost, TimedOut } from "../../BeanstalkError.ts"
+import type { Buried, CommandError, DeadlineSoon, JobNotFound, LeaseLost, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { ReservedJob } from "../../Job.ts"
-import type { Ending, Outcome } from "../connection/pipeline.ts"
+import type { Ending } from "../connection/pipeline.ts"
 import { certain } from "../connection/pipelined.ts"
 import { pastOf, Verdict } from "./decision.ts"
 import { Event, type JobEvent } from "./events.ts"
@@ -112,17 +112,17 @@ export class Shift<E, R> implements Holder {
   private reserve(): void {
     const reserve = this.crew.nextReserve()
     this.askedAt = this.crew.heart.now()
-    this.berth.session.submit(reserve, (outcome) => {
-      if (outcome._tag === "Success") return this.take(outcome.value)
+    this.berth.session.submit(reserve, (exit) => {
+      if (Exit.isSuccess(exit)) return this.take(exit.value)
       this.idle += reserve.blocksFor
-      this.lookAt(outcome)
+      this.lookAt(exit.cause)
       this.next()
     })
   }
 
   /** There was no job. That may be nothing, or worse. */
-  private lookAt(outcome: Exclude<Outcome<ReservedJob, TimedOut | DeadlineSoon>, { _tag: "Success" }>): void {
-    if (outcome._tag !== "Failure" || outcome.error._tag !== "TimedOut") this.close()
+  private lookAt(cause: Cause.Cause<TimedOut | DeadlineSoon | CommandError>): void {
+    if (!Cause.isFailType(cause) || cause.error._tag !== "TimedOut") this.close()
     else if (this.crew.isSpare(this.idle)) this.lane.retire()
   }
 
@@ -188,10 +188,10 @@ export class Shift<E, R> implements Holder {
     const command = verdict._tag === "Bury"
       ? Protocol.bury(lease.id, priority)
       : Protocol.release(lease.id, { priority, delay: verdict.delay })
-    this.berth.session.submit<void, JobNotFound | Buried>(certain(command), (outcome) => {
-      if (outcome._tag === "Success") return this.settle(lease, () => event(verdict))
-      if (outcome._tag === "Defect") return this.surrender(lease, outcome.defect.message)
-      const { error } = outcome
+    this.berth.session.submit<void, JobNotFound | Buried>(certain(command), (exit) => {
+      if (Exit.isSuccess(exit)) return this.settle(lease, () => event(verdict))
+      if (!Cause.isFailType(exit.cause)) return this.surrender(lease, Cause.pretty(exit.cause))
+      const { error } = exit.cause
       // For lack of memory a job may be buried that was released.
       if (error._tag === "Buried") return this.settle(lease, () => event(Verdict.Bury()))
       if (error._tag === "JobNotFound") lease.lose("it was somebody else's when it was to be dealt with", error)
@@ -213,17 +213,17 @@ export class Shift<E, R> implements Holder {
     lease.over()
     this.lease = undefined
     this.telling = done
-    this.berth.session.submit(certain(Protocol.deleteJob(lease.id)), (outcome) => this.onAnswer(done, outcome))
+    this.berth.session.submit(certain(Protocol.deleteJob(lease.id)), (exit) => this.onAnswer(done, exit))
     this.next()
   }
 
-  private onAnswer(done: Done, outcome: Outcome<void, JobNotFound>): void {
+  private onAnswer(done: Done, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
     const { event, lease } = done
     this.telling = undefined
-    if (outcome._tag === "Success") this.crew.tell(lease, event)
-    else if (outcome._tag === "Defect") this.doubt(lease, outcome.defect.message)
+    if (Exit.isSuccess(exit)) this.crew.tell(lease, event)
+    else if (!Cause.isFailType(exit.cause)) this.doubt(lease, Cause.pretty(exit.cause))
     else {
-      const { error } = outcome
+      const { error } = exit.cause
       switch (error._tag) {
         case "JobNotFound":
           this.onLeaseLost(lease, lease.loss("it was somebody else's when it was done", error))

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { OnJobEvent } from "../../../src/internal/broker/jobStore.ts"
-import * as DirectSocket from "../../../src/internal/connection/socketFastPath.ts"
+import * as SocketFastPath from "../../../src/internal/connection/socketFastPath.ts"
 import * as ClockTimer from "../../../src/internal/embedded/clockTimer.ts"
 import type { ClientEnd, FaultyTransport } from "../../../src/internal/embedded/faultyTransport.ts"
 import * as MemorySocket from "../../../src/internal/embedded/memorySocket.ts"
@@ -132,7 +132,7 @@ export class Stage {
         const { host } = this
         return Effect.flatMap(MemorySocket.make(host), (socket) =>
           // The shorter way needs no scope.
-          Effect.map(Effect.scoped(DirectSocket.writerOf(socket, constVoid)), (write) => {
+          Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), (write) => {
             const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
             const see = (reply: BeanstalkProtocol.Reply) => {
               if (reply._tag === "Reserved") party.onReserved(reply.id, host.speaking)
@@ -142,7 +142,7 @@ export class Stage {
                 decoder.push(bytes, see)
                 return handler(bytes)
               }, options)
-            return DirectSocket.make({ ...socket, run }, {
+            return SocketFastPath.withFastPath({ ...socket, run }, {
               write: (chunk) => {
                 const answer = party.onWrite(chunk)
                 if (answer !== undefined) host.inject({ _tag: "Answer", bytes: answer })
