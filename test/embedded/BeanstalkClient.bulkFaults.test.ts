@@ -1,0 +1,405 @@
+/**
+ * `purge` and `move` when something goes wrong in the middle: what they tell is true, nothing is lost, and no job becomes
+ * what it was not.
+ */
+import * as Socket from "@effect/platform/Socket"
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkClient, BeanstalkConnection, type BeanstalkError, Connector, EmbeddedServer } from "effect-beanstalk"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import { everyJob, putJobs, states, tallyOf, type Wanted } from "../support/bulk.ts"
+import { failsWith } from "../support/connections.ts"
+import { bytes, chars } from "../support/replies.ts"
+import * as Scripted from "../support/scripted.ts"
+
+const { Fault } = EmbeddedServer
+
+const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
+
+/** How far apart cuts are, in bytes. */
+const spread = { request: 113, reply: 277 }
+
+/** A few of each state, whose bodies tell which they are. */
+const jobs: ReadonlyArray<Wanted> = Array.from({ length: 4 }, (_, index) =>
+  states.map((state): Wanted => ({
+    tube: "here",
+    state,
+    body: `${state} ${index}`,
+    priority: index
+  }))).flat()
+
+const keys = jobs.map(({ body }) => `${body}`).toSorted()
+
+/** A server with those jobs, seen by a connection that is there before anything goes wrong. */
+const prepared = (wanted: ReadonlyArray<Wanted> = jobs) =>
+  Effect.gen(function*() {
+    const { connector, server } = yield* EmbeddedServer.make()
+    const beanstalk = yield* Effect.provideService(BeanstalkConnection.make(), Connector.Connector, connector)
+    const client = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, connector)
+    const ids = yield* putJobs(beanstalk, wanted)
+    // The faults of a server begin with the next byte of every connection: this one looks from within another scope.
+    return { connector, server, beanstalk, client, ids }
+  })
+
+type Prepared = Effect.Effect.Success<ReturnType<typeof prepared>>
+
+/** Looks at everything, on a connection made once nothing goes wrong any more. */
+const census = ({ connector, server }: Pick<Prepared, "connector" | "server">) =>
+  Effect.gen(function*() {
+    yield* server.heal
+    yield* Scripted.turn
+    const beanstalk = yield* BeanstalkConnection.make()
+    return yield* everyJob(beanstalk)
+  }).pipe(Effect.scoped, Effect.provideService(Connector.Connector, connector))
+
+type Bulk = Effect.Effect<
+  BeanstalkClient.Tally,
+  BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
+>
+
+const bulks = {
+  purge: (client: BeanstalkClient.Client): Bulk => client.purge("here"),
+  move: (client: BeanstalkClient.Client): Bulk => client.move("here", "target")
+}
+
+/** How many of these jobs are gone, by the state they were in. */
+const goneOf = (found: ReadonlyArray<{ readonly tube: string; readonly body: string }>) => {
+  const here = new Set(found.filter(({ tube }) => tube === "here").map(({ body }) => body))
+  return tallyOf(jobs.filter(({ body }) => !here.has(`${body}`)))
+}
+
+const sum = ({ buried, delayed, ready }: BeanstalkClient.Tally) => ready + delayed + buried
+
+/** Originals are what they were. */
+const assertOriginals = (found: Effect.Effect.Success<ReturnType<typeof census>>) => {
+  for (const { body, state, tube } of found) if (tube === "here") assert.strictEqual(state, body.split(" ")[0])
+}
+
+/** Every key is there, and what the target has of ready and delayed ones is what it was. */
+const assertNothingLost = (found: Effect.Effect.Success<ReturnType<typeof census>>) => {
+  assert.deepStrictEqual([...new Set(found.map(({ body }) => body))].toSorted(), keys)
+  assertOriginals(found)
+}
+
+describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
+  const cut = (bulk: keyof typeof bulks, size: number) =>
+    Effect.gen(function*() {
+      const world = yield* prepared()
+      // The observer is idle from here on: nothing but the connection of the bulk is counted.
+      yield* world.server.inject(Fault[fault]({ bytes: size }))
+      const exit = yield* Effect.exit(bulks[bulk](world.client))
+      return { exit, found: yield* census(world) }
+    }).pipe(Effect.scoped)
+
+  const errorOf = (exit: Exit.Exit<unknown, BeanstalkError.BeanstalkError>) => {
+    assert.isTrue(Exit.isFailure(exit) && exit.cause._tag === "Fail")
+    return Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
+  }
+
+  /** Every offset at which a line, or the body of a job, can be cut in two. */
+  const offsets = Array.from(
+    { length: 20 * (stress ? 50 : 1) },
+    (_, index) => Math.floor(index * (fault === "CutAfterRequest" ? spread.request : spread.reply) / (stress ? 50 : 1))
+  )
+
+  it.scoped.each(["purge", "move"] as const)("%s, cut at many points", (bulk) =>
+    Effect.gen(function*() {
+      let stopped = 0
+      for (const size of offsets) {
+        const { exit, found } = yield* cut(bulk, size)
+        assertOriginals(found)
+        if (bulk === "move") assertNothingLost(found)
+        if (Exit.isSuccess(exit)) {
+          assert.deepStrictEqual(exit.value, tallyOf(jobs))
+          continue
+        }
+        const error = errorOf(exit)
+        if (error?._tag === "ConnectFailed") {
+          assert.deepStrictEqual(goneOf(found), { ready: 0, delayed: 0, buried: 0 })
+          continue
+        }
+        assert.strictEqual(error?._tag, "BulkStopped")
+        if (error?._tag !== "BulkStopped") continue
+        stopped += 1
+        assert.strictEqual(error.cause._tag, "ConnectionLost")
+        const gone = goneOf(found)
+        for (const state of states) assert.isAtMost(error.done[state], gone[state])
+        // All that was answered is counted: when it is the way there that was cut, the server had nothing more to say.
+        if (fault === "CutAfterReply") assert.isAtMost(sum(gone) - sum(error.done), jobs.length)
+      }
+      assert.isAbove(stopped, 3)
+    }))
+})
+
+/** The connection of a bulk that works on the tube, to a server whose part the test plays. */
+const watching = (server: Scripted.Server) =>
+  Effect.tap(server.accept, (peer) =>
+    Effect.zipRight(
+      peer.expect("stats\r\nwatch here\r\nignore default\r\n"),
+      peer.say(`${Scripted.stats}WATCHING 2\r\nWATCHING 1\r\n`)
+    ))
+
+describe("a tally", () => {
+  it.scoped("counts what was answered before the connection was lost, to the last one", () =>
+    Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* Effect.provide(BeanstalkClient.make(), server.connector)
+      const purging = yield* Effect.fork(
+        failsWith(client.purge("here", { states: ["ready"], bound: 3 }), "BulkStopped")
+      )
+      const peer = yield* watching(server)
+      yield* peer.expect("reserve-with-timeout 0\r\n".repeat(3))
+      yield* peer.say("RESERVED 1 0\r\n\r\nRESERVED 2 0\r\n\r\nRESERVED 3 0\r\n\r\n")
+      yield* peer.expect("delete 1\r\ndelete 2\r\ndelete 3\r\n")
+      yield* peer.say("DELETED\r\nDELETED\r\n")
+      yield* peer.reset
+      assert.deepStrictEqual((yield* Fiber.join(purging)).done, { ready: 2, delayed: 0, buried: 0 })
+    }))
+})
+
+describe("move, while the server takes no jobs", () => {
+  const ways: Readonly<Record<string, (server: EmbeddedServer.Server) => Effect.Effect<void>>> = {
+    Draining: (server) => server.drain,
+    OutOfMemory: (server) => server.inject(Fault.NoMemory())
+  }
+
+  it.scoped.each(Object.keys(ways).flatMap((tag) => states.map((state) => ({ tag, state }))))(
+    "$tag, $state: it stops, and nothing has happened",
+    ({ state, tag }) =>
+      Effect.gen(function*() {
+        const world = yield* prepared()
+        yield* ways[tag]?.(world.server) ?? Effect.void
+        const error = yield* failsWith(world.client.move("here", "target", { states: [state] }), "BulkStopped")
+        assert.strictEqual(error.cause._tag, tag)
+        assert.deepStrictEqual(error.done, { ready: 0, delayed: 0, buried: 0 })
+        if (tag === "Draining") {
+          const tube = yield* world.beanstalk.statsTube("here")
+          assert.deepStrictEqual(
+            [tube.currentJobsReady, tube.currentJobsDelayed, tube.currentJobsBuried, tube.currentJobsReserved],
+            [4, 4, 4, 0]
+          )
+          return
+        }
+        const found = yield* census(world)
+        assert.deepStrictEqual(
+          found.map(({ body, tube }) => `${tube} ${body}`).toSorted(),
+          keys.map((key) => `here ${key}`)
+        )
+        // The server without memory buries what it is given back.
+        if (state !== "ready") assertOriginals(found)
+      })
+  )
+
+  it.scoped.each(states)("no memory for %s: the copy is buried, and it stops", (state) =>
+    Effect.gen(function*() {
+      const world = yield* prepared()
+      yield* world.server.inject(Fault.NoMemoryForQueues())
+      const error = yield* failsWith(world.client.move("here", "target", { states: [state] }), "BulkStopped")
+      assert.strictEqual(error.cause._tag, "Buried")
+      const found = yield* census(world)
+      assertNothingLost(found)
+      assert.strictEqual(found.length, jobs.length)
+      const copies = found.filter(({ tube }) => tube === "target")
+      assert.strictEqual(copies.length, sum(error.done))
+      assert.isAbove(copies.length, 0)
+      for (const copy of copies) assert.strictEqual(copy.state, "buried")
+    }))
+})
+
+describe("time that stands still", () => {
+  it.scoped("a delay is a second longer, which may have been left beyond the whole ones", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 100 }])
+      yield* world.client.move("here", "target")
+      assert.deepStrictEqual((yield* census(world)).map(({ timeLeft, tube }) => `${tube} ${timeLeft}`), ["target 101"])
+    }))
+
+  it.scoped("the longest delay stays the longest", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 2 ** 32 - 1 }])
+      assert.strictEqual((yield* world.client.move("here", "target")).delayed, 1)
+      assert.deepStrictEqual((yield* census(world)).map(({ timeLeft, tube }) => `${tube} ${timeLeft}`), [
+        `target ${2 ** 32 - 1}`
+      ])
+    }))
+})
+
+describe("interruption", () => {
+  /** What it logs, and what is there afterwards, when it is interrupted after so many turns. */
+  const interruptedAfter = (bulk: keyof typeof bulks, turns: number) =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(`${[message].flat().join(" ")}`))
+      const world = yield* prepared()
+      const fiber = yield* bulks[bulk](world.client).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Effect.fork
+      )
+      yield* Effect.replicateEffect(Effect.yieldNow(), turns, { discard: true })
+      yield* Effect.replicateEffect(Scripted.turn, turns % 40, { discard: true })
+      const exit = yield* Fiber.interrupt(fiber)
+      yield* Scripted.turn
+      const connections = yield* world.server.connections
+      // The one that looks is all there is: nothing of the bulk is left, and nothing is held.
+      assert.strictEqual(connections.length, 1)
+      const found = yield* census(world)
+      assert.isFalse(found.some(({ state }) => state === "reserved"))
+      return { exit, lines, found }
+    }).pipe(Effect.scoped)
+
+  it.scoped.each(["purge", "move"] as const)("%s, at any point", (bulk) =>
+    Effect.gen(function*() {
+      let interruptions = 0
+      for (let turns = 0; turns < 80; turns += stress ? 1 : 4) {
+        const { exit, found, lines } = yield* interruptedAfter(bulk, turns)
+        assertOriginals(found)
+        const gone = goneOf(found)
+        if (bulk === "move") {
+          assertNothingLost(found)
+          // Not even twice: what it has begun is finished first.
+          assert.strictEqual(found.length, jobs.length)
+          for (const { body, state } of found) assert.strictEqual(state, body.split(" ")[0])
+        }
+        if (Exit.isSuccess(exit)) continue
+        interruptions += 1
+        if (sum(gone) > 0) {
+          const numbers = `after ${gone.ready} ready, ${gone.delayed} delayed and ${gone.buried} buried jobs`
+          assert.deepStrictEqual(lines, [`${bulk} in tube here of beanstalkd at memory was interrupted ${numbers}`])
+        }
+      }
+      assert.isAbove(interruptions, 4)
+    }))
+})
+
+describe("a job that somebody takes between look and deletion", () => {
+  /** Lets somebody act as soon as the first copy has been put. */
+  it.scoped.each(["delayed", "buried"] as const)(
+    "%s: it stays with them, and its copy is undone",
+    (state) =>
+      Effect.gen(function*() {
+        const world = yield* prepared()
+        const [stolen] = jobs.flatMap((job, index) => job.state === state ? [world.ids[index] ?? ""] : [])
+        const taking = yield* Effect.fork(
+          Scripted.turn.pipe(
+            Effect.zipRight(world.server.journal),
+            Effect.repeat({
+              until: (entries) => entries.some(({ event, tube }) => event === "put" && tube === "target")
+            }),
+            Effect.zipRight(world.beanstalk.reserveJob(stolen ?? ""))
+          )
+        )
+        const done = yield* world.client.move("here", "target", { states: [state] })
+        yield* Fiber.join(taking)
+        const found = yield* everyJob(world.beanstalk)
+        const key = `${state} 0`
+        assert.deepStrictEqual(
+          found.filter(({ body }) => body === key).map(({ id, state, tube }) => `${tube} ${state} ${id}`),
+          [`here reserved ${stolen}`]
+        )
+        assert.strictEqual(sum(done), 3)
+        assert.deepStrictEqual(found.map(({ body }) => body).toSorted(), keys)
+      })
+  )
+})
+
+describe("no server", () => {
+  it.scoped.each(["purge", "move"] as const)("%s fails with ConnectFailed", (bulk) =>
+    Effect.gen(function*() {
+      const { client, server } = yield* prepared()
+      yield* server.inject(Fault.Refuse())
+      assert.strictEqual((yield* failsWith(bulks[bulk](client), "ConnectFailed")).reason, "Unreachable")
+    }))
+})
+
+/** Whether a server that says the same for ever is left alone in the end. */
+describe("a server that makes no sense", () => {
+  const answers: Readonly<Record<string, string>> = {
+    "peek-ready": "FOUND 7 1\r\nx\r\n",
+    "peek-delayed": "FOUND 7 1\r\nx\r\n",
+    "peek-buried": "FOUND 7 1\r\nx\r\n",
+    peek: "FOUND 7 1\r\nx\r\n",
+    use: "USING here\r\n",
+    delete: "NOT_FOUND\r\n",
+    put: "INSERTED 8\r\n",
+    bury: "NOT_FOUND\r\n",
+    "reserve-job": "NOT_FOUND\r\n",
+    "stats-job": "NOT_FOUND\r\n",
+    "stats-tube": "NOT_FOUND\r\n"
+  }
+
+  /** Answers every line by its first word; bodies have one letter. */
+  const answering = (peer: Scripted.Peer, reserve: string) =>
+    Effect.forever(Effect.flatMap(peer.line, (line) => {
+      const word = line.split(/[ \r]/, 1)[0] ?? ""
+      return word === "x" ? Effect.void : peer.say(word === "reserve-with-timeout" ? reserve : answers[word] ?? "")
+    }))
+
+  it.scoped.each(
+    (["purge", "move"] as const).flatMap((bulk) => [
+      { bulk, reserve: "TIMED_OUT\r\n" },
+      { bulk, reserve: "RESERVED 7 1\r\nx\r\n" }
+    ])
+  )("$bulk ends, although the same job comes again and again: $reserve", ({ bulk, reserve }) =>
+    Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* Effect.provide(BeanstalkClient.make(), server.connector)
+      const running = yield* Effect.fork(bulks[bulk](client))
+      yield* Effect.fork(answering(yield* watching(server), reserve))
+      assert.deepStrictEqual(yield* Fiber.join(running), { ready: 0, delayed: 0, buried: 0 })
+    }))
+})
+
+/** A connector that changes what goes to a server, line by line, as an older one would understand it. */
+const older = (
+  { address, socket }: Context.Tag.Service<Connector.Connector>,
+  translate: (line: string) => string
+): Context.Tag.Service<Connector.Connector> => ({
+  address,
+  socket: Effect.map(socket, ({ run, runRaw, writer }) =>
+    Socket.Socket.of({
+      [Socket.TypeId]: Socket.TypeId,
+      run,
+      runRaw,
+      writer: Effect.map(writer, (write) => (chunk) =>
+        write(chunk instanceof Uint8Array ? bytes(chars(chunk).split("\r\n").map(translate).join("\r\n")) : chunk))
+    }))
+})
+
+describe("a server that is older than reserve-job", () => {
+  const without = (answer: "reserve-jobs" | "spare-job") => (line: string) =>
+    line.startsWith("reserve-job ") ? line.replace("reserve-job", answer) : line
+
+  it.scoped.each([["reserve-jobs", "BadFormat"], ["spare-job", "UnknownCommand"]] as const)(
+    "%s: buried jobs are not moved, for a %s, and nothing is left behind",
+    ([word, tag]) =>
+      Effect.gen(function*() {
+        const world = yield* prepared()
+        const client = yield* Effect.provideService(
+          BeanstalkClient.make(),
+          Connector.Connector,
+          older(world.connector, without(word))
+        )
+        const error = yield* failsWith(client.move("here", "target", { states: ["buried"] }), "BulkStopped")
+        assert.strictEqual(error.cause._tag, tag)
+        const found = yield* census(world)
+        assertNothingLost(found)
+        assert.strictEqual(found.length, jobs.length)
+      })
+  )
+
+  it.scoped("everything else is moved, and ready jobs of a paused tube too", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared()
+      const client = yield* Effect.provideService(
+        BeanstalkClient.make(),
+        Connector.Connector,
+        older(world.connector, without("spare-job"))
+      )
+      yield* world.beanstalk.pauseTube("here", "1 hour")
+      const done = yield* client.move("here", "target", { states: ["ready", "delayed"] })
+      assert.deepStrictEqual(done, { ready: 4, delayed: 4, buried: 0 })
+    }))
+})

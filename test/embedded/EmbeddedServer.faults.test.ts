@@ -1,0 +1,336 @@
+/** What can be made to go wrong between a server in memory and its clients, and the typed errors that come of it. */
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkConnection, Connector, EmbeddedServer } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { failsWith } from "../support/connections.ts"
+import { bytes, chars } from "../support/replies.ts"
+import * as Scripted from "../support/scripted.ts"
+
+const { Fault } = EmbeddedServer
+
+const open = BeanstalkConnection.make()
+
+const server = EmbeddedServer.EmbeddedServer
+
+const withServer = Effect.provide(EmbeddedServer.layer())
+
+const inject = (fault: EmbeddedServer.Fault) => Effect.flatMap(server, (server) => server.inject(fault))
+
+const heal = Effect.flatMap(server, ({ heal }) => heal)
+
+const events = Effect.flatMap(
+  server,
+  ({ journal }) => Effect.map(journal, (entries) => entries.map(({ event }) => event))
+)
+
+const numbers = Effect.flatMap(
+  server,
+  ({ connections }) => Effect.map(connections, (open) => open.map(({ number }) => number))
+)
+
+/** Runs to where it can go no further without time. */
+const started = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(effect), turns)
+
+const turns = Effect.repeatN(Scripted.turn, 3)
+
+describe("Cut", () => {
+  it.scoped("resets the connections that are open, now, and those only; their jobs are ready again", () =>
+    Effect.gen(function*() {
+      const [holder, waiting] = yield* Effect.all([open, open])
+      yield* holder.put("x")
+      yield* holder.reserve
+      const fiber = yield* started(failsWith(waiting.reserve, "ConnectionLost"))
+      yield* inject(Fault.Cut())
+      // The other, which waited, is cut after this one: the job went through its hands.
+      assert.deepStrictEqual(yield* events, ["put", "reserved", "given-back", "reserved", "given-back"])
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.outcome, "Unknown")
+      assert.include(error.message, "ECONNRESET")
+      assert.strictEqual((yield* failsWith(holder.stats, "ConnectionLost")).outcome, "NotSent")
+      assert.deepStrictEqual(yield* numbers, [])
+      const later = yield* open
+      assert.strictEqual((yield* later.reserveWithTimeout(0)).id, "1")
+      assert.deepStrictEqual((yield* events).slice(0, 3), ["put", "reserved", "given-back"])
+      assert.deepStrictEqual((yield* later.stats).currentConnections, 1)
+    }).pipe(withServer))
+})
+
+describe("CutAfterRequest", () => {
+  const request = "put 0 0 60 1\r\nx\r\n"
+
+  it.scoped.each(Array.from({ length: request.length + 1 }, (_, cutAt) => ({ cutAt })))(
+    "at $cutAt bytes of a put: 0 jobs or 1, and its outcome is unknown",
+    ({ cutAt }) =>
+      Effect.gen(function*() {
+        const beanstalk = yield* open
+        yield* inject(Fault.CutAfterRequest({ bytes: cutAt }))
+        const error = yield* failsWith(beanstalk.put("x", { priority: 0, ttr: "60 seconds" }), "ConnectionLost")
+        assert.strictEqual(error.outcome, "Unknown")
+        assert.strictEqual((yield* events).length, cutAt >= request.length ? 1 : 0)
+        yield* heal
+        const later = yield* open
+        assert.strictEqual((yield* later.stats).totalJobs, cutAt >= request.length ? 1 : 0)
+      }).pipe(withServer)
+  )
+
+  it.scoped("lasts: each new connection is cut, until it heals", () =>
+    Effect.gen(function*() {
+      yield* inject(Fault.CutAfterRequest({ bytes: 3 }))
+      for (let i = 0; i < 3; i++) yield* failsWith(open, "ConnectFailed")
+      yield* heal
+      yield* open
+    }).pipe(withServer))
+
+  it.scoped("counts from when it was injected, over several writes", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.CutAfterRequest({ bytes: 2 * "touch 1\r\n".length + 1 }))
+      yield* failsWith(beanstalk.touch("1"), "JobNotFound")
+      yield* failsWith(beanstalk.touch("1"), "JobNotFound")
+      yield* failsWith(beanstalk.touch("1"), "ConnectionLost")
+    }).pipe(withServer))
+})
+
+describe("CutAfterReply", () => {
+  const reply = "RESERVED 1 1\r\nx\r\n"
+
+  it.scoped.each(Array.from({ length: reply.length + 1 }, (_, cutAt) => ({ cutAt })))(
+    "at $cutAt bytes of a reserve's: the job is given back",
+    ({ cutAt }) =>
+      Effect.gen(function*() {
+        const beanstalk = yield* open
+        yield* beanstalk.put("x")
+        yield* inject(Fault.CutAfterReply({ bytes: cutAt }))
+        if (cutAt < reply.length) yield* failsWith(beanstalk.reserve, "ConnectionLost")
+        else assert.strictEqual(chars((yield* beanstalk.reserve).body), "x")
+        yield* turns
+        assert.deepStrictEqual(yield* events, ["put", "reserved", "given-back"])
+      }).pipe(withServer)
+  )
+
+  it.scoped("cuts in the middle of what comes in pieces", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Chunks({ bytes: 4 }))
+      yield* inject(Fault.CutAfterReply({ bytes: 10 }))
+      const error = yield* failsWith(beanstalk.listTubeUsed, "ConnectionLost")
+      assert.strictEqual(error.outcome, "Unknown")
+    }).pipe(withServer))
+})
+
+describe("Silence", () => {
+  it.scoped("lets nothing arrive on either side: the connection is lost when the client's patience ends", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Silence())
+      const fiber = yield* started(failsWith(beanstalk.put("x"), "ConnectionLost"))
+      yield* TestClock.adjust("9999 millis")
+      assert.isNull(fiber.unsafePoll())
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(fiber)
+      assert.include(error.message, "unanswered")
+      assert.deepStrictEqual(yield* events, [])
+      // Not even that the other has closed.
+      yield* turns
+      assert.deepStrictEqual(yield* numbers, [1])
+      yield* heal
+      assert.deepStrictEqual(yield* numbers, [])
+      assert.deepStrictEqual(yield* events, ["put"])
+    }).pipe(withServer))
+
+  it.scoped("lets everything arrive when it heals, in order", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* beanstalk.put("before")
+      const reserving = yield* started(Effect.zip(beanstalk.reserve, beanstalk.reserve))
+      const fibers = yield* Effect.gen(function*() {
+        yield* inject(Fault.Silence())
+        return yield* started(
+          Effect.forEach(["a", "b", "c"], (body) => beanstalk.put(body), { concurrency: "unbounded" })
+        )
+      })
+      yield* TestClock.adjust("5 seconds")
+      assert.isNull(fibers.unsafePoll())
+      yield* heal
+      const other = yield* open
+      yield* other.put("for the second reserve")
+      const [first, second] = yield* Fiber.join(reserving)
+      assert.deepStrictEqual([chars(first.body), chars(second.body)], ["before", "for the second reserve"])
+      assert.deepStrictEqual<ReadonlyArray<string>>(yield* Fiber.join(fibers), ["3", "4", "5"])
+    }).pipe(withServer))
+
+  it.scoped("holds back what the server says by itself", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      const fiber = yield* started(Effect.exit(beanstalk.reserveWithTimeout("2 seconds")))
+      yield* inject(Fault.Silence())
+      yield* TestClock.adjust("2500 millis")
+      yield* turns
+      assert.isNull(fiber.unsafePoll())
+      yield* heal
+      assert.strictEqual(Scripted.ending(yield* Fiber.join(fiber)), "TimedOut")
+    }).pipe(withServer))
+
+  it.scoped("is also for those who connect while it lasts", () =>
+    Effect.gen(function*() {
+      yield* inject(Fault.Silence())
+      const fiber = yield* started(failsWith(open, "ConnectFailed"))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason, "TimedOut")
+    }).pipe(withServer))
+
+  it.scoped("does not hinder a cut", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Silence())
+      const fiber = yield* started(failsWith(beanstalk.put("x"), "ConnectionLost"))
+      yield* inject(Fault.Cut())
+      yield* Fiber.join(fiber)
+      yield* heal
+      assert.deepStrictEqual(yield* events, [])
+    }).pipe(withServer))
+})
+
+describe("Delay", () => {
+  it.scoped("lets what the server says arrive so much later, by the Clock", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Delay({ duration: "3 seconds" }))
+      const fiber = yield* started(beanstalk.put("x"))
+      assert.deepStrictEqual(yield* events, ["put"])
+      yield* TestClock.adjust("2999 millis")
+      yield* turns
+      assert.isNull(fiber.unsafePoll())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(fiber), "1")
+    }).pipe(withServer))
+
+  it.scoped("each by itself: of two, the later asked comes later", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Delay({ duration: "3 seconds" }))
+      const first = yield* started(beanstalk.put("x"))
+      yield* TestClock.adjust("1 second")
+      const second = yield* started(beanstalk.put("x"))
+      yield* TestClock.adjust("2 seconds")
+      yield* turns
+      assert.isNotNull(first.unsafePoll())
+      assert.isNull(second.unsafePoll())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(second)
+    }).pipe(withServer))
+
+  it.scoped("that is longer than the client's patience costs the connection", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Delay({ duration: "11 seconds" }))
+      const fiber = yield* started(failsWith(beanstalk.put("x"), "ConnectionLost"))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).outcome, "Unknown")
+    }).pipe(withServer))
+
+  it.scoped("ends when it heals, for what is on its way too", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Delay({ duration: "9 seconds" }))
+      const fiber = yield* started(beanstalk.put("x"))
+      yield* heal
+      assert.strictEqual(yield* Fiber.join(fiber), "1")
+      assert.strictEqual(yield* beanstalk.put("x"), "2")
+    }).pipe(withServer))
+})
+
+describe("Chunks", () => {
+  /** What a socket hears, piece by piece, of the answer to a line. */
+  const pieces = (line: string, length: number) =>
+    Effect.gen(function*() {
+      const socket = yield* Effect.flatMap(Connector.Connector, ({ socket }) => socket)
+      const write = yield* socket.writer
+      const heard: Array<string> = []
+      yield* Effect.raceFirst(
+        socket.run((piece) => void heard.push(chars(piece))),
+        Effect.zipRight(write(line), Effect.repeat(Scripted.turn, { until: () => heard.join("").length === length }))
+      )
+      return heard
+    }).pipe(Effect.scoped)
+
+  it.scoped.each([
+    { size: 1, expected: [..."USING default\r\n"] },
+    { size: 4, expected: ["USIN", "G de", "faul", "t\r\n"] },
+    { size: 0, expected: [..."USING default\r\n"] },
+    { size: 100, expected: ["USING default\r\n"] }
+  ])("of $size bytes", ({ expected, size }) =>
+    Effect.gen(function*() {
+      yield* inject(Fault.Chunks({ bytes: size }))
+      assert.deepStrictEqual(yield* pieces("list-tube-used\r\n", 15), expected)
+      yield* heal
+      assert.deepStrictEqual(yield* pieces("list-tube-used\r\n", 15), ["USING default\r\n"])
+    }).pipe(withServer))
+
+  it.scoped("are the same to a client", () =>
+    Effect.gen(function*() {
+      yield* inject(Fault.Chunks({ bytes: 1 }))
+      const beanstalk = yield* open
+      yield* beanstalk.put("x\r\ny")
+      assert.strictEqual(chars((yield* beanstalk.reserve).body), "x\r\ny")
+    }).pipe(withServer))
+})
+
+describe("Answer", () => {
+  it.scoped("is said once, in the place of the server, which does not hear what was asked", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Answer({ bytes: bytes("OUT_OF_MEMORY\r\n") }))
+      yield* inject(Fault.Answer({ bytes: bytes("INTERNAL_ERROR\r\n") }))
+      yield* failsWith(beanstalk.put("x"), "OutOfMemory")
+      yield* failsWith(beanstalk.put("x"), "InternalError")
+      assert.deepStrictEqual(yield* events, [])
+      assert.strictEqual(yield* beanstalk.put("x"), "1")
+    }).pipe(withServer))
+
+  it.scoped("that makes no sense is a ProtocolViolation", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Answer({ bytes: bytes("HELLO\r\n") }))
+      yield* failsWith(beanstalk.put("x"), "ProtocolViolation")
+    }).pipe(withServer))
+
+  it.scoped("is forgotten when it heals", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Answer({ bytes: bytes("OUT_OF_MEMORY\r\n") }))
+      yield* heal
+      assert.strictEqual(yield* beanstalk.put("x"), "1")
+    }).pipe(withServer))
+})
+
+describe("Refuse", () => {
+  it.scoped("lets nobody connect, until it heals; who is connected stays", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* inject(Fault.Refuse())
+      const error = yield* failsWith(open, "ConnectFailed")
+      assert.strictEqual(error.reason, "Unreachable")
+      assert.include(error.message, "ECONNREFUSED")
+      assert.strictEqual((yield* beanstalk.stats).currentConnections, 1)
+      yield* heal
+      yield* open
+    }).pipe(withServer))
+})
+
+describe("NoMemoryForQueues", () => {
+  it.scoped("fails a put, and a release, with Buried: the job is there", () =>
+    Effect.gen(function*() {
+      const beanstalk = yield* open
+      yield* beanstalk.put("x")
+      yield* beanstalk.reserve
+      yield* inject(Fault.NoMemoryForQueues())
+      assert.strictEqual((yield* failsWith(beanstalk.put("y"), "Buried")).id, "2")
+      assert.strictEqual((yield* failsWith(beanstalk.release("1", { priority: 0 }), "Buried")).id, "1")
+      yield* heal
+      assert.strictEqual(yield* beanstalk.kick(10), 2)
+      assert.deepStrictEqual(yield* events, ["put", "reserved", "buried", "buried", "kicked", "kicked"])
+    }).pipe(withServer))
+})

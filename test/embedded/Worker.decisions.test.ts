@@ -1,0 +1,482 @@
+/** What becomes of a job whose handler did not succeed, or never ran. */
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkClient, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { entriesOf, happens, historyOf, inVirtualTime, start } from "../support/workers.ts"
+
+class Refused extends Data.TaggedError("Refused")<{ readonly by?: string }> {}
+
+const tube = Tube.make("work", { payload: Schema.Struct({ name: Schema.String }), priority: 7, ttr: "1 minute" })
+
+/** The seconds that a job spent delayed behind each run. */
+const delaysOf = (id: Job.JobId) =>
+  Effect.map(entriesOf(id), (entries) => {
+    const times = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+    const due = times("due")
+    return times("released").map((at, run) => ((due[run] ?? Number.NaN) - at) / 1000)
+  })
+
+const failure = new Refused({})
+
+describe("rule 18: a job that failed", () => {
+  it.live("rule 18: comes back when the Schedule says, with its own priority, and is buried when that is done", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const attempts: Array<readonly [attempt: number, priority: number]> = []
+      const { event, events } = yield* start(tube, (_, job) =>
+        Effect.flatMap(job.stats, ({ attempt, priority }) => {
+          attempts.push([attempt, priority])
+          return failure
+        }), { retry: Schedule.exponential("3 seconds").pipe(Schedule.intersect(Schedule.recurs(3))) })
+      const id = yield* tube.put({ name: "a" }, { priority: 99 })
+      const buried = yield* event("Buried")
+      assert.deepStrictEqual(attempts, [[1, 99], [2, 99], [3, 99], [4, 99]])
+      assert.deepStrictEqual(yield* delaysOf(id), [3, 6, 12])
+      assert.deepStrictEqual(
+        buried,
+        Worker.Event.Buried({ tube: tube.name, id, attempt: 4, cause: Cause.fail(failure) })
+      )
+      assert.deepStrictEqual(
+        events.slice(0, -1),
+        [3, 6, 12].map((seconds, run) =>
+          Worker.Event.Retried({
+            tube: tube.name,
+            id,
+            attempt: run + 1,
+            cause: Cause.fail(failure),
+            delay: Duration.seconds(seconds)
+          })
+        )
+      )
+    })))
+
+  it.live("rule 18: waits a whole second at least, rounded up", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, {
+        retry: Schedule.fromDelays("0 millis", "1 millis", "1001 millis")
+      })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Buried")
+      assert.deepStrictEqual(yield* delaysOf(id), [1, 1, 2])
+    })))
+
+  it.live("rule 18: by default comes back ten times, ever later", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure)
+      const id = yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 11)
+      const delays = yield* delaysOf(id)
+      assert.strictEqual(delays.length, 10)
+      delays.forEach((delay, run) => {
+        assert.isAtLeast(delay, Math.max(1, 0.8 * 2 ** run))
+        assert.isAtMost(delay, Math.ceil(1.2 * 2 ** run))
+      })
+    })))
+
+  it.live("rule 18: tells the Schedule of the failure at hand", () =>
+    inVirtualTime(Effect.gen(function*() {
+      let run = 0
+      const { event } = yield* start(tube, () => new Refused({ by: (run += 1) === 3 ? "nobody" : "them" }), {
+        retry: Schedule.spaced("1 second").pipe(
+          Schedule.whileInput((failure: Worker.Failure<Refused>) => failure._tag === "Refused" && failure.by === "them")
+        )
+      })
+      yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 3)
+    })))
+
+  it.live("rule 18: is a failure, too, if it is the one of a promise", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(
+        tube,
+        () => Effect.tryPromise(() => Promise.reject(new Error("refused"))),
+        { retry: Schedule.recurs(2) }
+      )
+      yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 3)
+    })))
+
+  it.live("rule 18: gets one run when it was buried and is kicked, and is buried again", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, { retry: Schedule.recurs(1) })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Buried")
+      yield* tube.kick(1)
+      yield* event("Buried", 2)
+      assert.deepStrictEqual((yield* historyOf(id)).slice(-4), ["buried", "kicked", "reserved", "buried"])
+    })))
+
+  it.live("rule 18: is deleted when the Schedule is done, if that is what is said", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, { retry: Schedule.stop, onExhausted: "delete" })
+      const id = yield* tube.put({ name: "a" })
+      const discarded = yield* event("Discarded")
+      assert.strictEqual(discarded.attempt, 1)
+      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+    })))
+
+  it.live("rule 18: is handed to an Effect when the Schedule is done, and deleted after it", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const dead: Array<Worker.Exhausted<{ readonly name: string }, Refused>> = []
+      const histories: Array<ReadonlyArray<string>> = []
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const { event } = yield* start(tube, () => failure, {
+        retry: Schedule.recurs(1),
+        onExhausted: (exhausted) =>
+          Effect.map(server.journal, (entries) => {
+            dead.push(exhausted)
+            histories.push(entries.map(({ event }) => event))
+          })
+      })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Discarded")
+      assert.deepStrictEqual(dead, [
+        { tube: tube.name, id, attempt: 2, payload: { name: "a" }, cause: Cause.fail(failure) }
+      ])
+      assert.strictEqual(histories[0]?.at(-1), "reserved")
+      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+    })))
+
+  it.live.each(
+    [
+      ["fails", Effect.fail("no")],
+      ["dies", Effect.die("no")],
+      ["interrupts itself", Effect.interrupt],
+      ["interrupts a part of itself", Effect.all([Effect.fail("no"), Effect.never], { concurrency: 2 })]
+    ] as const
+  )(
+    "rule 18: is buried if the Effect that is to take it %s",
+    ([, onExhausted]) =>
+      inVirtualTime(Effect.gen(function*() {
+        const { event } = yield* start(tube, () => failure, { retry: Schedule.stop, onExhausted: () => onExhausted })
+        const id = yield* tube.put({ name: "a" })
+        yield* event("Buried")
+        assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      }))
+  )
+
+  it.live("rule 18: is held for as long as the Effect takes that takes it", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, {
+        retry: Schedule.stop,
+        onExhausted: () => Effect.delay(Effect.void, "5 minutes")
+      })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Discarded")
+      assert.notInclude(yield* historyOf(id), "timed-out")
+    })))
+
+  it.live("rule 18: is buried if the Schedule throws", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, {
+        retry: Schedule.forever.pipe(Schedule.map(() => {
+          throw new Error("a bug")
+        }))
+      })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Buried")
+      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+    })))
+})
+
+describe("rule 19: a handler that says what is to become of its job", () => {
+  it.live("rule 19: has it buried, whatever the Schedule says", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => new Worker.Bury({ reason: "no such user" }), {
+        retry: Schedule.forever,
+        onExhausted: "delete"
+      })
+      const id = yield* tube.put({ name: "a" })
+      const buried = yield* event("Buried")
+      assert.deepStrictEqual(buried.cause, Cause.fail(new Worker.Bury({ reason: "no such user" })))
+      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+    })))
+
+  it.live("rule 19: has it deleted, whatever the Schedule says", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => new Worker.Discard(), { retry: Schedule.forever })
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Discarded")
+      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+    })))
+
+  it.live.each(
+    [["90 seconds", 90], ["1500 millis", 2], ["0 millis", 1], [Number.NaN, 1], ["infinity", 2 ** 32 - 1]] as const
+  )("rule 19: has it come back after %s", ([delay, seconds]) =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(
+        tube,
+        () => new Worker.RetryAfter({ delay: delay === "infinity" ? Duration.infinity : delay }),
+        { retry: Schedule.stop }
+      )
+      yield* tube.put({ name: "a" })
+      assert.strictEqual(Duration.toSeconds((yield* event("Retried")).delay), seconds)
+    })))
+
+  it.live("rule 19: spends an attempt by having it come back", () =>
+    inVirtualTime(Effect.gen(function*() {
+      let run = 0
+      const { event } = yield* start(
+        tube,
+        () => (run += 1) === 1 ? new Worker.RetryAfter({ delay: "1 hour" }) : failure,
+        { retry: Schedule.recurs(1) }
+      )
+      yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 2)
+    })))
+})
+
+describe("rule 19: a handler that dies", () => {
+  const dies = [
+    ["dies", Effect.die("a bug")],
+    [
+      "throws",
+      Effect.sync(() => {
+        throw new Error("a bug")
+      })
+    ],
+    ["interrupts itself", Effect.interrupt]
+  ] as const
+
+  it.live.each(dies)("rule 19: has its job buried if it %s", ([, handler]) =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => handler, { retry: Schedule.forever })
+      const id = yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 1)
+      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+    })))
+
+  it.live("rule 19: has its job buried if it throws before there is an Effect", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, (): Effect.Effect<void> => {
+        throw new Error("a bug")
+      })
+      yield* tube.put({ name: "a" })
+      yield* event("Buried")
+    })))
+
+  it.live("rule 19: has its job buried if a finalizer of its scope dies", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => Effect.addFinalizer(() => Effect.die("a bug")))
+      yield* tube.put({ name: "a" })
+      yield* event("Buried")
+    })))
+
+  it.live("rule 19: is run again when the Schedule says, if that is what is said", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const seen: Array<unknown> = []
+      const { event } = yield* start(tube, () => Effect.die("a bug"), {
+        onDefect: "retry",
+        retry: Schedule.recurs(2).pipe(Schedule.tapInput((failure) => Effect.sync(() => seen.push(failure))))
+      })
+      yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 3)
+      for (const failure of seen) {
+        assert.instanceOf(failure, Cause.UnknownException)
+        assert.strictEqual(failure.error, "a bug")
+      }
+      assert.isNotEmpty(seen)
+    })))
+})
+
+describe("rule 16: a handler that takes too long", () => {
+  it.live("rule 16: is interrupted, which is a failure", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const interrupted: Array<string> = []
+      const { event } = yield* start(
+        tube,
+        () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted.push("here"))),
+        { timeout: "90 seconds", retry: Schedule.recurs(1) }
+      )
+      const id = yield* tube.put({ name: "a" })
+      const buried = yield* event("Buried")
+      assert.deepStrictEqual(interrupted, ["here", "here"])
+      assert.strictEqual(buried.attempt, 2)
+      assert.instanceOf(Option.getOrThrow(Cause.failureOption(buried.cause)), Cause.TimeoutException)
+      const entries = yield* entriesOf(id)
+      const at = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+      assert.strictEqual((at("released")[0] ?? 0) - (at("reserved")[0] ?? 0), 90_000)
+    })))
+
+  it.live("rule 16: is waited for, and its job held, if it cannot be interrupted", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(
+        tube,
+        () => Effect.uninterruptible(Effect.delay(Effect.void, "5 minutes")),
+        { timeout: "1 second", retry: Schedule.stop }
+      )
+      const id = yield* tube.put({ name: "a" })
+      const buried = yield* event("Buried")
+      assert.instanceOf(Option.getOrThrow(Cause.failureOption(buried.cause)), Cause.TimeoutException)
+      const [reserved, touched] = (yield* entriesOf(id)).filter(({ event }) => event !== "put")
+      assert.strictEqual(touched?.event, "touched")
+      const last = (yield* entriesOf(id)).at(-1)
+      assert.strictEqual(last?.event, "buried")
+      assert.strictEqual((last?.at ?? 0) - (reserved?.at ?? 0), 300_000)
+    })))
+
+  it.live("rule 16: is interrupted in time though the server is asked about its job first", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const { event } = yield* start(tube, () => Effect.never, {
+        timeout: "1 second",
+        maxDisconnects: 10,
+        retry: Schedule.stop
+      })
+      yield* server.inject(EmbeddedServer.Fault.Delay({ duration: "2 seconds" }))
+      yield* tube.put({ name: "a" })
+      const buried = yield* event("Buried")
+      assert.instanceOf(Option.getOrThrow(Cause.failureOption(buried.cause)), Cause.TimeoutException)
+    })))
+})
+
+describe("rule 12: a body that is not what the tube holds", () => {
+  const secret = "hunter2"
+  const unreadable = Tube.text(tube.name, { priority: 7 })
+
+  it.live("rule 12: is buried, unrun, and told of without its words", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event, events } = yield* start(tube, () => Effect.dieMessage("it must not run"))
+      const body = `{"name":{"${secret}":"${secret}"}}`
+      const id = yield* unreadable.put(body)
+      const told = yield* event("Undecodable")
+      assert.deepInclude(told, { id, tube: tube.name, size: body.length, action: "bury" })
+      assert.deepStrictEqual(told.error.issues.map(({ path }) => path), [".name"])
+      assert.notInclude(JSON.stringify(told) + String(told.error), secret)
+      const { pri, state } = yield* Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.statsJob(id))
+      assert.deepStrictEqual({ pri, state }, { pri: 7, state: "buried" })
+      assert.strictEqual(events.length, 1)
+    })))
+
+  it.live("rule 12: is deleted, if that is what is said", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => Effect.dieMessage("it must not run"), { onUndecodable: "delete" })
+      const id = yield* unreadable.put("not JSON")
+      assert.strictEqual((yield* event("Undecodable")).action, "delete")
+      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+    })))
+
+  it.live("rule 12: is released, ever later, up to an hour, if that is what is said", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => Effect.dieMessage("it must not run"), { onUndecodable: "release" })
+      const id = yield* unreadable.put("not JSON")
+      yield* event("Undecodable", 15)
+      assert.deepStrictEqual(
+        (yield* delaysOf(id)).slice(0, 14),
+        [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+      )
+    })))
+
+  it.live("rule 12: does not keep the next from being run", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => Effect.void)
+      yield* unreadable.put("not JSON")
+      const id = yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Completed")).id, id)
+    })))
+})
+
+describe("rule 26: what a handler is given", () => {
+  it.live("rule 26: is the payload, and the job that carries it", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const seen: Array<unknown> = []
+      const { event } = yield* start(tube, (payload, job) => Effect.sync(() => seen.push(payload, job.id, job.tube)))
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Completed")
+      assert.deepStrictEqual(seen, [{ name: "a" }, id, tube.name])
+    })))
+
+  it.live("rule 26: tells what the job has been through, asking once", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const seen: Array<Worker.RunStats> = []
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const { event } = yield* start(tube, (_, job) =>
+        Effect.gen(function*() {
+          const stats = yield* Effect.all([job.stats, job.stats], { concurrency: 2 })
+          yield* server.inject(EmbeddedServer.Fault.Silence())
+          seen.push(...stats, yield* job.stats)
+          yield* server.heal
+          return yield* seen.length === 3 ? failure : Effect.void
+        }), { retry: Schedule.spaced("10 seconds") })
+      yield* tube.put({ name: "a" }, { ttr: "50 seconds", delay: "5 seconds" })
+      yield* event("Completed")
+      assert.strictEqual(seen.length, 6)
+      const [first, , , second] = seen
+      assert.deepInclude(first, { attempt: 1, failures: 0, disconnects: 0, age: 5, priority: 7, ttr: 50 })
+      assert.deepInclude(second, { attempt: 2, failures: 1, disconnects: 0, age: 15, priority: 7, ttr: 50 })
+    })))
+
+  it.live("rule 26: starts the time to run anew by a touch", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, (_, job) => job.touch)
+      const id = yield* tube.put({ name: "a" })
+      yield* event("Completed")
+      assert.include(yield* historyOf(id), "touched")
+    })))
+
+  it.live("rule 26: says so when it is asked for something behind the end", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const jobs: Array<Worker.Job> = []
+      const { event } = yield* start(tube, (_, job) => Effect.sync(() => jobs.push(job)))
+      yield* tube.put({ name: "a" })
+      yield* event("Completed")
+      for (const { leaseLost, stats, touch } of jobs) {
+        assert.strictEqual((yield* Effect.flip(touch))._tag, "LeaseLost")
+        assert.strictEqual((yield* Effect.flip(stats))._tag, "LeaseLost")
+        assert.strictEqual((yield* Effect.flip(leaseLost))._tag, "LeaseLost")
+      }
+      assert.strictEqual(jobs.length, 1)
+    })))
+
+  it.live("rule 26: fails when the job is lost, so that a side effect may be raced against it", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const reasons: Array<string> = []
+      const { event } = yield* start(tube, (_, job) =>
+        Effect.raceFirst(Effect.never, job.leaseLost).pipe(
+          Effect.catchTag("LeaseLost", ({ reason }) => Effect.sync(() => reasons.push(reason)))
+        ), { onLeaseLost: "continue" })
+      const id = yield* tube.put({ name: "a" })
+      yield* happens(id, "reserved")
+      yield* server.inject(EmbeddedServer.Fault.Cut())
+      const lost = yield* event("LeaseLost")
+      assert.strictEqual(lost.id, id)
+      yield* happens(id, "deleted")
+      assert.deepStrictEqual(reasons, [lost.error.reason])
+    })))
+})
+
+describe("rule 20: a job that kills its workers", () => {
+  it.live("rule 20: is buried, unrun, when it has lost so many", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const disconnects: Array<number> = []
+      const { event, events } = yield* start(tube, (_, job) =>
+        Effect.gen(function*() {
+          disconnects.push((yield* job.stats).disconnects)
+          yield* server.inject(EmbeddedServer.Fault.Cut())
+          return yield* Effect.never
+        }), { maxDisconnects: 3 })
+      const id = yield* tube.put({ name: "a" })
+      const told = yield* event("CrashLoop")
+      assert.deepStrictEqual(disconnects, [0, 1, 2])
+      assert.deepStrictEqual(told, Worker.Event.CrashLoop({ tube: tube.name, id, disconnects: 3 }))
+      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["LeaseLost", "LeaseLost", "LeaseLost", "CrashLoop"])
+      assert.strictEqual((yield* tube.stats).currentJobsBuried, 1)
+      const entries = yield* entriesOf(id)
+      assert.strictEqual(entries.filter(({ event }) => event === "reserved").length, 4)
+    })))
+
+  it.live("rule 20: is told from one that fails, or runs out of time", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => failure, { maxDisconnects: 1, retry: Schedule.recurs(4) })
+      yield* tube.put({ name: "a" })
+      assert.strictEqual((yield* event("Buried")).attempt, 5)
+    })))
+})

@@ -1,0 +1,191 @@
+/**
+ * A worker can be interrupted at any moment, and told to be quiet or to shut down at any moment, those of its shutdown
+ * included: nothing stays reserved, and no connection and no fiber is left.
+ *
+ * `EFFECT_BEANSTALK_STRESS=1` interferes after each number of steps up to 500.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { type BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import * as Array from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Supervisor from "effect/Supervisor"
+import { Stepping } from "../support/stepping.ts"
+import { happens, inVirtualTime } from "../support/workers.ts"
+
+const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
+
+/** In front of which steps to interfere: in a short run only some, in each case others. */
+const stepsOf = (nth: number) => stress ? Array.range(0, 500) : Array.makeBy(12, (i) => 23 * i + 5 * nth)
+
+type Services = BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer
+
+const tube = Tube.text("work", { ttr: "9 seconds" })
+
+/** Goes on until it is interrupted. */
+const busy = Effect.forever(Effect.yieldNow())
+
+const options = { concurrency: 2, shutdownTimeout: "5 seconds" } as const
+
+const simulated = <A, E>(test: Effect.Effect<A, E, Services>) =>
+  inVirtualTime(Effect.timeout(test, "1 hour"), { reconnect: Schedule.spaced("20 minutes") })
+
+/** What the worker does when it is interfered with. */
+const handlers = {
+  "that end at once": { handler: Effect.yieldNow(), at: "deleted" },
+  "that go on": { handler: Effect.never, at: "reserved" },
+  "that fail": { handler: Effect.fail(new Worker.Bury({})), at: "buried" }
+} as const
+
+const cases = Object.entries(handlers).map(([name, { at, handler }], nth) => ({
+  name,
+  at,
+  handler,
+  steps: stepsOf(nth)
+}))
+
+/** Asserts that of all that was started nobody is alive, and that nobody works on the tube or holds a job of it. */
+const leavesNothing = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>, when: string) =>
+  Effect.gen(function*() {
+    const alive = fibers.filter((fiber) => fiber.unsafePoll() === null)
+    assert.deepStrictEqual(alive.map((fiber) => fiber.id()), [], when)
+    const connections = yield* Effect.flatMap(EmbeddedServer.EmbeddedServer, (server) => server.connections)
+    assert.deepStrictEqual(connections.filter(({ watches }) => watches.includes(tube.name)), [], when)
+    assert.strictEqual((yield* tube.stats).currentJobsReserved, 0, when)
+  })
+
+/** Forks something, in small steps, and follows all fibers that come of it. */
+const inSteps = <A, E, R>(self: Effect.Effect<A, E, R>, at: number, interfere: () => void) =>
+  Effect.gen(function*() {
+    const all: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+    const supervisor = new Following(all)
+    const runFork = Runtime.runFork(yield* Effect.runtime<R>())
+    const scheduler = new Stepping(at, interfere)
+    const fiber = runFork(Effect.supervised(self, supervisor), { scheduler, immediate: false })
+    return { all, fiber, scheduler }
+  })
+
+/** Remembers whoever is started. */
+class Following extends Supervisor.AbstractSupervisor<void> {
+  private readonly all: Array<Fiber.RuntimeFiber<unknown, unknown>>
+
+  constructor(all: Array<Fiber.RuntimeFiber<unknown, unknown>>) {
+    super()
+    this.all = all
+  }
+
+  override get value() {
+    return Effect.void
+  }
+
+  override onStart(...[, , , fiber]: Parameters<Supervisor.Supervisor<void>["onStart"]>): void {
+    this.all.push(fiber)
+  }
+}
+
+describe("R5: a worker that is interrupted after any number of steps", () => {
+  it.live.each(cases)(
+    "leaves nothing behind: with handlers $name",
+    ({ at, handler, steps }) =>
+      Effect.forEach(steps, (k) =>
+        simulated(Effect.gen(function*() {
+          yield* tube.put("one")
+          yield* tube.put("two")
+          const last = yield* tube.put("three")
+          const stepsBeyond = Effect.zipRight(at === "reserved" ? Effect.void : happens(last, at), busy)
+          // A race that is interrupted while it begins may never end.
+          const working = Effect.zipRight(Effect.fork(stepsBeyond), Worker.run(tube, () => handler, options))
+          const { all, fiber } = yield* inSteps(working, k, () => fiber.unsafeInterruptAsFork(FiberId.none))
+          assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+          yield* leavesNothing(all, `interrupted before step ${k}`)
+        }))),
+    120_000
+  )
+})
+
+/** What is done to a worker that is being closed. */
+const interferences = {
+  "whoever waits is interrupted": (_: Worker.Worker, waiting: Fiber.RuntimeFiber<unknown>) =>
+    Effect.sync(() => waiting.unsafeInterruptAsFork(FiberId.none)),
+  "it is shut down once more": (worker: Worker.Worker) => worker.shutdown,
+  "it is resumed": (worker: Worker.Worker) => worker.resume,
+  "it is told to be quiet, and resumed": (worker: Worker.Worker) => Effect.zipRight(worker.quiet, worker.resume)
+} as const
+
+const ends = Object.entries(interferences).flatMap(([when, interfere], nth) =>
+  cases.flatMap((how, i) => stress || nth % cases.length === i ? [{ when, interfere, ...how }] : [])
+)
+
+describe("R5: a worker that is being shut down", () => {
+  it.live.each(ends)("leaves nothing behind, when $when after any number of steps: with handlers $name", (
+    { handler, interfere, steps }
+  ) =>
+    Effect.forEach(steps, (k) =>
+      simulated(Effect.gen(function*() {
+        yield* tube.put("one")
+        const last = yield* tube.put("two")
+        const scope = yield* Scope.make()
+        const runFork = Runtime.runFork(yield* Effect.runtime())
+        let interfering: Fiber.RuntimeFiber<unknown> | undefined
+        const { all, fiber: starting, scheduler } = yield* inSteps(
+          Scope.extend(Worker.make(tube, () => handler, options), scope),
+          Number.POSITIVE_INFINITY,
+          () => {
+            interfering = runFork(interfere(worker, waiting))
+          }
+        )
+        const worker = yield* Fiber.join(starting)
+        yield* happens(last, "reserved")
+        scheduler.at = scheduler.steps + k
+        const waiting: Fiber.RuntimeFiber<unknown> = runFork(worker.shutdown)
+        const report = yield* worker.await
+        yield* Fiber.await(interfering ?? waiting)
+        assert.isAtMost(Duration.toMillis(report.duration), 9000)
+        yield* leavesNothing(all, `${k} steps into the shutdown`)
+        yield* Scope.close(scope, Exit.void)
+      }))), 120_000)
+})
+
+/** What is wrong with a server. */
+const faults: ReadonlyArray<readonly [string, ReadonlyArray<EmbeddedServer.Fault>]> = [
+  ["that answers", []],
+  ["that cannot be reached", [EmbeddedServer.Fault.Refuse()]],
+  ["that hangs up", [EmbeddedServer.Fault.CutAfterReply({ bytes: 1100 })]]
+]
+
+describe("rule 24: a worker that is told to be quiet after any number of steps", () => {
+  it.live.each(faults.map(([name, wrong], nth) => ({ name, wrong, steps: stepsOf(nth) })))(
+    "closes its connections without delay: with a server $name",
+    ({ steps, wrong }) =>
+      Effect.forEach(steps, (k) =>
+        simulated(Effect.gen(function*() {
+          yield* tube.put("one")
+          yield* tube.put("two")
+          const server = yield* EmbeddedServer.EmbeddedServer
+          yield* Effect.forEach(wrong, server.inject)
+          const runFork = Runtime.runFork(yield* Effect.runtime())
+          const scope = yield* Scope.make()
+          let made: Worker.Worker | undefined
+          const working = Effect.tap(Worker.make(tube, () => Effect.yieldNow(), options), (worker) => {
+            made = worker
+            return Clock.sleep("1 second")
+          })
+          const { fiber } = yield* inSteps(Scope.extend(working, scope), k, () => {
+            if (made !== undefined) runFork(made.quiet)
+          })
+          const worker = yield* Fiber.join(fiber)
+          yield* worker.quiet
+          yield* Clock.sleep("100 millis")
+          assert.strictEqual((yield* worker.stats).lanes, 0, `quiet before step ${k}`)
+          yield* Scope.close(scope, Exit.void)
+        }))),
+    120_000
+  )
+})

@@ -1,0 +1,49 @@
+/** A handler that a shutdown leaves behind. */
+import { assert, describe, it } from "@effect/vitest"
+import { type BeanstalkError, Tube, Worker } from "effect-beanstalk"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { inVirtualTime } from "../support/workers.ts"
+
+describe("a handler that a shutdown leaves behind", () => {
+  it.live("is told of, and is told that its job is not its own any more", () =>
+    Effect.gen(function*() {
+      const begun = yield* Deferred.make<void>()
+      const told = yield* Deferred.make<BeanstalkError.LeaseLost>()
+      const tube = Tube.text("work")
+      const worker = yield* Worker.make(tube, (_, job) =>
+        Deferred.succeed(begun, undefined).pipe(
+          Effect.zipRight(job.leaseLost),
+          Effect.catchAll((lost) => Effect.zipRight(Deferred.succeed(told, lost), Effect.never)),
+          Effect.uninterruptible
+        ), { shutdownTimeout: 0 })
+      const id = yield* tube.put("hello")
+      yield* Deferred.await(begun)
+      const { disowned } = yield* worker.shutdown
+      assert.deepStrictEqual(disowned, [id])
+      assert.strictEqual((yield* Deferred.await(told)).id, id)
+      const { outcomes } = yield* worker.stats
+      assert.deepStrictEqual([outcomes.Interrupted, outcomes.LeaseLost], [1, 0])
+    }).pipe(inVirtualTime))
+
+  it.live("is told to have been left behind by the shutdown", () =>
+    Effect.gen(function*() {
+      const tube = Tube.text("for-ever")
+      const started = yield* Deferred.make<void>()
+      const id = yield* tube.put("job")
+      const worker = yield* Worker.make(
+        tube,
+        () => Effect.zipRight(Deferred.succeed(started, undefined), Effect.uninterruptible(Effect.never))
+      )
+      const told = yield* Effect.fork(Stream.runCollect(worker.events))
+      yield* Deferred.await(started)
+      const { disowned, drained, interrupted } = yield* worker.shutdown
+      assert.deepStrictEqual({ disowned, drained, interrupted }, { disowned: [id], drained: 0, interrupted: [] })
+      assert.deepStrictEqual(
+        Chunk.toReadonlyArray(yield* told).map((event) => event._tag === "Interrupted" ? event.disowned : event._tag),
+        [true, "ShutdownReport"]
+      )
+    }).pipe(inVirtualTime))
+})

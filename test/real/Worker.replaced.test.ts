@@ -1,0 +1,94 @@
+/** A job that is tried by one worker after the other goes on where it was. */
+import { assert, it } from "@effect/vitest"
+import { BeanstalkClient, type EmbeddedServer, type Job, Tube } from "effect-beanstalk"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { spawn } from "node:child_process"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import { clientTo } from "../support/clients.ts"
+import { openTo } from "../support/connections.ts"
+import { fiveSteps } from "../support/fiveSteps.ts"
+import { describeReal } from "../support/real.ts"
+import { startRestartable } from "../support/restartable.ts"
+import type { Target } from "../support/server.ts"
+import { entriesOf, inVirtualTime, start } from "../support/workers.ts"
+
+class Refused extends Data.TaggedError("Refused") {}
+
+const tube = Tube.text("work", { ttr: "1 minute" })
+
+const startOne = start(tube, () => new Refused(), { retry: fiveSteps })
+
+/** A worker, with a client of its own, that ends behind its first run. */
+const oneRun = Effect.gen(function*() {
+  const { event, worker } = yield* startOne
+  const retried = yield* event("Retried")
+  yield* worker.quiet
+  return retried
+}).pipe(Effect.scoped, Effect.provide(Layer.fresh(BeanstalkClient.layer())))
+
+/** The seconds that a job waits behind each run, if its worker is replaced behind each of the first so many. */
+const delaysIf = (replaced: number) =>
+  inVirtualTime(Effect.gen(function*() {
+    const id = yield* tube.put("a")
+    for (let run = 1; run <= replaced; run += 1) yield* oneRun
+    const { event } = yield* startOne
+    assert.strictEqual((yield* event("Buried")).attempt, 6)
+    return yield* delaysOf(id)
+  }))
+
+/** The seconds from each release of a job until it was ready again. */
+const delaysOf = (id: Job.JobId) =>
+  Effect.map(entriesOf(id), (entries) => {
+    const at = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+    const due = at("due")
+    return at("released").map((released, run) => ((due[run] ?? Number.NaN) - released) / 1000)
+  })
+
+it.live.each([1, 2, 3, 4, 5])(
+  "rule 18: a job waits as long between its runs though its worker is replaced behind %i of them",
+  (replaced) =>
+    Effect.gen(function*() {
+      const expected = yield* delaysIf(0)
+      assert.strictEqual(expected.length, 5)
+      expected.forEach((delay, run) => {
+        assert.isAtLeast(delay, 80 * 2 ** run)
+        assert.isAtMost(delay, 120 * 2 ** run)
+      })
+      assert.deepStrictEqual(yield* delaysIf(replaced), expected)
+    })
+)
+
+/** The delay in seconds that a process of its own has its job wait for. */
+const delayOfProcess = (target: Target) =>
+  Effect.promise(() => {
+    const port = "port" in target ? `${target.port}` : ""
+    const attempt = fileURLToPath(new URL("../fixtures/attempt.ts", import.meta.url))
+    const child = spawn(process.execPath, ["--import", "tsx", attempt, port, tube.name], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    return text(child.stdout)
+  }).pipe(Effect.map(Number))
+
+describeReal("rule 18: a job that was retried by another process, with a server that is killed then", () => {
+  it.scopedLive("rule 18: is in its next attempt, and waits as long as by one worker", () =>
+    Effect.gen(function*() {
+      const expected = yield* delaysIf(0)
+      const server = yield* startRestartable
+      const put = Effect.flatMap(openTo(server, { tube: tube.name }), (producer) => producer.put("a"))
+      // Numbers begin with 1 in every server, and they are the luck of a job.
+      const id = yield* Effect.scoped(put)
+      assert.strictEqual(yield* delayOfProcess(server.target), expected[0])
+      yield* server.kill
+      yield* server.revive
+      const client = yield* clientTo(server)
+      assert.deepInclude(yield* client.statsJob(id), { state: "delayed", releases: 1, reserves: 1 })
+      yield* client.kickJob(id)
+      const retried = yield* Effect.provide(oneRun, server.connector)
+      assert.deepInclude(retried, { id, attempt: 2 })
+      assert.strictEqual(Duration.toSeconds(retried.delay), expected[1])
+    }))
+})

@@ -1,0 +1,359 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Schema from "effect/Schema"
+import { inspect } from "node:util"
+import * as BeanstalkError from "../../src/BeanstalkError.ts"
+import * as Protocol from "../../src/BeanstalkProtocol.ts"
+import { JobId, TubeName } from "../../src/Job.ts"
+import { replyIn, valid } from "../support/replies.ts"
+
+const id = Schema.decodeSync(JobId)("18446744073709551615")
+const tube = Schema.decodeSync(TubeName)("mail")
+const address = "queue:11300"
+const origin = { command: "put", address }
+
+interface Case {
+  readonly error: BeanstalkError.BeanstalkError
+  /** What the message must tell. */
+  readonly tells: ReadonlyArray<string>
+  readonly server?: true
+  readonly connection?: true
+  readonly retryable?: true
+}
+
+const cases: ReadonlyArray<Case> = [
+  {
+    error: new BeanstalkError.OutOfMemory(origin),
+    tells: ["put", address, "memory", "later"],
+    server: true,
+    retryable: true
+  },
+  { error: new BeanstalkError.InternalError(origin), tells: ["put", address, "bug of the server"], server: true },
+  { error: new BeanstalkError.BadFormat(origin), tells: ["put", address, "report"], server: true },
+  { error: new BeanstalkError.UnknownCommand(origin), tells: ["put", address, "older", "Upgrade"], server: true },
+  { error: new BeanstalkError.ExpectedCRLF(origin), tells: ["put", address, "not stored", "closed", "report"] },
+  {
+    error: new BeanstalkError.JobTooBig({ ...origin, size: 70000 }),
+    tells: ["put", address, "70000 bytes", "accepts.", "-z"]
+  },
+  {
+    error: new BeanstalkError.JobTooBig({ ...origin, size: 70000, limit: 65535 }),
+    tells: ["put", address, "70000 bytes", "accepts (65535)", "-z"]
+  },
+  { error: new BeanstalkError.Draining(origin), tells: ["put", address, "drain", "another server"], retryable: true },
+  { error: new BeanstalkError.Buried({ ...origin, id }), tells: ["put", address, id, "stored", "kicked"] },
+  {
+    error: new BeanstalkError.JobNotFound({ command: "touch", address, id }),
+    tells: ["touch", address, id, "time to run"]
+  },
+  {
+    error: new BeanstalkError.TubeNotFound({ command: "stats-tube", address, tube }),
+    tells: ["stats-tube", address, tube, "exists while"]
+  },
+  {
+    error: new BeanstalkError.NotIgnored({ command: "ignore", address, tube }),
+    tells: ["ignore", address, tube, "Watch another"]
+  },
+  {
+    error: new BeanstalkError.TimedOut({ command: "reserve-with-timeout", address }),
+    tells: ["reserve-with-timeout", address, "no job came", "Reserve again"],
+    retryable: true
+  },
+  {
+    error: new BeanstalkError.DeadlineSoon({ command: "reserve", address }),
+    tells: ["reserve", address, "less than a second", "Touch"]
+  },
+  {
+    error: new BeanstalkError.InvalidArgument({ command: "put", argument: "ttr", reason: "must be better" }),
+    tells: ["put: ttr must be better."]
+  },
+  {
+    error: new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: "connection refused" }),
+    tells: [address, "Cannot reach", "connection refused", "Is it running"],
+    connection: true,
+    retryable: true
+  },
+  {
+    error: new BeanstalkError.ConnectFailed({ address, reason: "TimedOut", detail: "5 seconds are over" }),
+    tells: [address, "did not answer", "5 seconds are over", "overloaded"],
+    connection: true,
+    retryable: true
+  },
+  {
+    error: new BeanstalkError.ConnectFailed({ address, reason: "Handshake", detail: "HTTP/1.1 400 Bad Request" }),
+    tells: [address, "not a healthy beanstalkd", "HTTP/1.1 400 Bad Request"],
+    connection: true,
+    retryable: true
+  },
+  {
+    error: new BeanstalkError.ConnectionLost({ ...origin, outcome: "NotSent", reason: "the server closed it" }),
+    tells: ["put", address, "the server closed it", "not sent", "safe to send it again"],
+    connection: true,
+    retryable: true
+  },
+  {
+    error: new BeanstalkError.ConnectionLost({ ...origin, outcome: "Unknown", reason: "the server closed it" }),
+    tells: ["put", address, "the server closed it", "unknown"],
+    connection: true
+  },
+  ...["delete", "touch", "release", "bury", "kick-job", "reserve-job"].map((command) => ({
+    error: new BeanstalkError.ConnectionLost({ command, address, outcome: "NotSent", reason: "closed" }),
+    tells: [command, address, "closed"],
+    connection: true as const
+  })),
+  {
+    error: new BeanstalkError.ProtocolViolation({ ...origin, reply: "FOUND 1 (5 bytes)" }),
+    tells: ["put", address, "FOUND 1 (5 bytes)", "closed", "report"],
+    connection: true
+  },
+  {
+    error: new BeanstalkError.InvalidText({ id, encoding: "utf-8", reason: "NotText" }),
+    tells: [id, "utf-8", "job.body", "replace"]
+  },
+  {
+    error: new BeanstalkError.InvalidText({ id, encoding: "utf-9", reason: "UnknownEncoding" }),
+    tells: [id, "\"utf-9\"", "TextDecoder"]
+  },
+  {
+    error: new BeanstalkError.ConnectFailed({ address, reason: "Closed", detail: "the client is closed" }),
+    tells: [address, "the client is closed", "scope"],
+    connection: true
+  },
+  {
+    error: new BeanstalkError.PutAllStopped({
+      address,
+      tube,
+      acknowledged: 12,
+      sent: 15,
+      failures: [
+        { index: 12, error: new BeanstalkError.Draining(origin) },
+        { index: 13, error: new BeanstalkError.Draining(origin) }
+      ]
+    }),
+    tells: [address, tube, "body 12", "drain mode", "1 that had been sent behind it", "index 15"]
+  },
+  {
+    error: new BeanstalkError.BulkStopped({
+      command: "move",
+      address,
+      tube,
+      done: { ready: 3, delayed: 4, buried: 5 },
+      cause: new BeanstalkError.Draining(origin)
+    }),
+    tells: ["move", address, tube, "3 ready", "4 delayed", "5 buried", "drain mode"]
+  },
+  {
+    error: new BeanstalkError.PayloadError({
+      tube,
+      direction: "decode",
+      id,
+      issues: [{ path: ".url", expected: "string" }, { path: "[*]", expected: "number" }]
+    }),
+    tells: [tube, id, "string at .url; number at [*]"]
+  },
+  {
+    error: new BeanstalkError.PayloadError({ tube, direction: "encode", issues: [{ path: "", expected: "string" }] }),
+    tells: [tube, "expected string"]
+  },
+  {
+    error: new BeanstalkError.LeaseLost({ id, tube, address, reason: "it ran out of time" }),
+    tells: [id, tube, address, "it ran out of time", "run again"]
+  },
+  {
+    error: new BeanstalkError.WorkerStartError({ tube, subject: "concurrency", reason: "must be above zero" }),
+    tells: [tube, "concurrency must be above zero"]
+  }
+]
+
+/** Every tag there is: this does not compile when one is missing, or one too many. */
+const tags: Readonly<Record<BeanstalkError.BeanstalkError["_tag"], true>> = {
+  OutOfMemory: true,
+  InternalError: true,
+  BadFormat: true,
+  UnknownCommand: true,
+  ExpectedCRLF: true,
+  JobTooBig: true,
+  Draining: true,
+  Buried: true,
+  JobNotFound: true,
+  TubeNotFound: true,
+  NotIgnored: true,
+  TimedOut: true,
+  DeadlineSoon: true,
+  InvalidArgument: true,
+  ConnectFailed: true,
+  ConnectionLost: true,
+  ProtocolViolation: true,
+  InvalidText: true,
+  PutAllStopped: true,
+  BulkStopped: true,
+  PayloadError: true,
+  LeaseLost: true,
+  WorkerStartError: true
+}
+
+const strangers: ReadonlyArray<unknown> = [
+  undefined,
+  null,
+  0,
+  "OutOfMemory",
+  {},
+  { _tag: "OutOfMemory", command: "put", address },
+  { _tag: "ConnectionLost", outcome: "NotSent" },
+  new Error("OutOfMemory"),
+  new Cause.TimeoutException(),
+  Cause.fail(new BeanstalkError.OutOfMemory(origin))
+]
+
+const nameOf = ({ error }: Case): string =>
+  `${error._tag}${"outcome" in error ? ` (${error.outcome})` : ""}${"limit" in error ? " (with a limit)" : ""}` +
+  ("reason" in error && error._tag !== "InvalidArgument" ? ` (${error.reason})` : "")
+
+describe("errors", () => {
+  for (const example of cases) {
+    const { error, tells } = example
+
+    it(`${nameOf(example)} tells what happened, where, and what to do`, () => {
+      for (const told of tells) assert.include(error.message, told)
+      assert.match(error.message, /[.?]$/)
+      assert.notInclude(error.message, "undefined")
+      for (const text of [String(error), Cause.pretty(Cause.fail(error)), inspect(error)]) {
+        assert.include(text, error._tag)
+        assert.include(text, error.message)
+      }
+    })
+
+    it(`${nameOf(example)} is told apart by the guards`, () => {
+      assert.isTrue(BeanstalkError.isBeanstalkError(error))
+      assert.strictEqual(BeanstalkError.isServerError(error), example.server ?? false)
+      assert.strictEqual(BeanstalkError.isConnectionError(error), example.connection ?? false)
+      assert.strictEqual(BeanstalkError.isRetryable(error), example.retryable ?? false)
+    })
+
+    it(`${nameOf(example)} is an Error with its tag for a name, and the mark of this library`, () => {
+      assert.instanceOf(error, Error)
+      assert.strictEqual(error.name, error._tag)
+      assert.strictEqual(error[BeanstalkError.TypeId], BeanstalkError.TypeId)
+    })
+  }
+
+  it("there is a case here for every tag of the union, and none besides", () => {
+    assert.deepStrictEqual(
+      [...new Set<string>(cases.map(({ error }) => error._tag))].toSorted(),
+      Object.keys(tags).toSorted()
+    )
+  })
+
+  it("there is a case here for every class that the module exports", () => {
+    const classes = Object.entries(BeanstalkError).flatMap(([name, value]) =>
+      String(value).startsWith("class ") ? [name] : []
+    )
+    assert.deepStrictEqual(classes.toSorted(), Object.keys(tags).toSorted())
+  })
+
+  it("what is none of ours is none for any guard, even when it has one of our tags", () => {
+    for (const stranger of strangers) {
+      assert.isFalse(BeanstalkError.isBeanstalkError(stranger))
+      assert.isFalse(BeanstalkError.isServerError(stranger))
+      assert.isFalse(BeanstalkError.isConnectionError(stranger))
+      assert.isFalse(BeanstalkError.isRetryable(stranger))
+    }
+  })
+
+  it("a job that is not found has a hint that fits the command", () => {
+    const hints = {
+      touch: "time to run",
+      release: "time to run",
+      bury: "time to run",
+      delete: "another connection has reserved it",
+      "reserve-job": "reserved already",
+      "kick-job": "neither buried nor delayed",
+      peek: "does not exist (any more)",
+      "stats-job": "does not exist (any more)"
+    }
+    for (const [command, hint] of Object.entries(hints)) {
+      assert.include(new BeanstalkError.JobNotFound({ command, address, id }).message, hint)
+    }
+  })
+
+  it("a command that an old server lacks is told with the release that has it", () => {
+    const releases = { touch: "1.2", "pause-tube": "1.4.3", "kick-job": "1.8", "reserve-job": "1.12" }
+    for (const [command, release] of Object.entries(releases)) {
+      for (const refused of [BeanstalkError.UnknownCommand, BeanstalkError.BadFormat]) {
+        assert.include(new refused({ command, address }).message, `beanstalkd ${release} or later`)
+      }
+    }
+    assert.notInclude(new BeanstalkError.UnknownCommand({ command: "put", address }).message, "or later")
+  })
+
+  it("two errors are equal when they tell the same", () => {
+    assert.isTrue(
+      Equal.equals(new BeanstalkError.Buried({ ...origin, id }), new BeanstalkError.Buried({ ...origin, id }))
+    )
+    assert.isFalse(Equal.equals(new BeanstalkError.OutOfMemory(origin), new BeanstalkError.InternalError(origin)))
+  })
+
+  it.effect("are failures to yield, and are caught by their tags", () =>
+    Effect.gen(function*() {
+      const failing: Effect.Effect<never, BeanstalkError.PutError> = new BeanstalkError.Buried({ ...origin, id })
+      assert.strictEqual(yield* Effect.catchTag(failing, "Buried", (buried) => Effect.succeed(buried.id)), id)
+    }))
+
+  it("carry the cause they were given, for those who print it", () => {
+    const cause = new Error("read ECONNRESET")
+    const lost = new BeanstalkError.ConnectionLost({ ...origin, outcome: "Unknown", reason: "read ECONNRESET", cause })
+    assert.strictEqual(lost.cause, cause)
+    assert.include(inspect(lost), "[cause]")
+    const failed = new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: "refused", cause })
+    assert.strictEqual(failed.cause, cause)
+  })
+})
+
+describe("bodies in errors", () => {
+  const secret = "my secret"
+
+  /** A reply that cannot be meant, and whatever else may hold a body when a command fails. */
+  const replies = [
+    `RESERVED 7 9\r\n${secret}\r\n`,
+    `FOUND 7 9\r\n${secret}\r\n`,
+    `OK 9\r\n${"-".repeat(9)}\r\n`,
+    `RESERVED 7 2\r\n${secret}\r\n`,
+    "JOB_TOO_BIG\r\n",
+    "BURIED 7\r\n",
+    "EXPECTED_CRLF\r\n",
+    "BAD_FORMAT\r\n",
+    "DRAINING\r\n"
+  ]
+
+  it("hostile input 7: no way of printing a failure shows a body that was put, or one that came", () => {
+    const commands: ReadonlyArray<Protocol.Command<unknown, unknown>> = [
+      valid(Protocol.put(secret)),
+      valid(Protocol.deleteJob("7")),
+      Protocol.stats
+    ]
+    for (const command of commands) {
+      for (const reply of replies) {
+        const decoded = command.decode(replyIn(reply), address)
+        if (decoded._tag === "Success") return assert.fail(`${command.name} succeeded`)
+        const { error } = decoded
+        const shown = [
+          String(error),
+          JSON.stringify(error),
+          inspect(error, { depth: 10, showHidden: true }),
+          Cause.pretty(Cause.fail(error)),
+          Cause.pretty(Cause.fail(error), { renderErrorCause: true }),
+          Cause.pretty(Cause.die(error)),
+          inspect(Cause.fail(error), { depth: 10 }),
+          JSON.stringify(Cause.fail(error))
+        ]
+        for (const text of shown) {
+          assert.notInclude(text, secret)
+          assert.notMatch(text, /109[^]{1,12}121[^]{1,12}32|6d 79 20/)
+          assert.notInclude(text, btoa(secret))
+        }
+      }
+    }
+  })
+})

@@ -1,0 +1,336 @@
+/** How a broker reads lines, by the sections of the notes on what beanstalkd really does on the wire. */
+import { assert, describe, it } from "@effect/vitest"
+import { TestBroker } from "../support/broker.ts"
+
+const versions = ["1.12", "1.13"] as const
+
+const text = (size: number) => "x".repeat(size)
+
+const fresh = (version: "1.12" | "1.13" = "1.13") => new TestBroker({ version }).connect()
+
+const afterwards = "list-tube-used\r\n"
+
+describe("§1.1 framing", () => {
+  it("a line of 224 bytes with its CRLF is read", () => {
+    const tube = text(200)
+    const client = fresh()
+    assert.strictEqual(client.asks(`use ${tube}`), `USING ${tube}`)
+    assert.strictEqual(client.asks(`${" ".repeat(222)}`), "UNKNOWN_COMMAND")
+    assert.strictEqual(client.asks(`delete ${"0".repeat(214)}1`), "NOT_FOUND")
+  })
+
+  it.each(["foo\rbar\r\n", "list-tube-used\r\r\n"])("a stray CR stalls the connection: %j", (line) => {
+    const client = fresh()
+    client.says(line)
+    client.says(afterwards)
+    assert.strictEqual(client.hears(), "")
+    for (let said = line.length + afterwards.length; said <= 224; said += afterwards.length) client.says(afterwards)
+    assert.strictEqual(client.hears(), "BAD_FORMAT")
+    assert.strictEqual(client.asks("list-tube-used"), "USING default")
+  })
+
+  it("LF alone ends no line, and the next command is glued to it", () => {
+    const client = fresh()
+    client.says("list-tube-used\n")
+    assert.strictEqual(client.hears(), "")
+    assert.strictEqual(client.asks("list-tube-used"), "BAD_FORMAT")
+    assert.strictEqual(client.asks("list-tube-used"), "USING default")
+  })
+
+  it.each([
+    ["a NUL", "delete 1\0", "BAD_FORMAT"],
+    ["a NUL in an unknown command", "foo\0", "BAD_FORMAT"],
+    ["bytes beyond ASCII", "\xff\xfe", "UNKNOWN_COMMAND"],
+    ["bytes beyond ASCII in a name", "use \xe9", "BAD_FORMAT"],
+    ["nothing", "", "UNKNOWN_COMMAND"],
+    ["upper case", "RESERVE", "UNKNOWN_COMMAND"],
+    ["a leading space", " list-tubes", "UNKNOWN_COMMAND"]
+  ])("a line with %s is answered, and the next is read", (_, line, reply) => {
+    const client = fresh()
+    assert.strictEqual(client.asks(line, "list-tube-used"), `${reply}|USING default`)
+  })
+})
+
+describe("§1.2 a line that is too long", () => {
+  it.each([223, 224, 225, 400, 446, 447, 448, 449, 671, 5000])(
+    "of %i bytes and a CRLF gets one BAD_FORMAT, and swallows nothing behind it (§7: unlike beanstalkd at 225, 449, …)",
+    (size) => {
+      const client = fresh()
+      assert.strictEqual(
+        client.asks(text(size), "list-tube-used", "foo"),
+        "BAD_FORMAT|USING default|UNKNOWN_COMMAND"
+      )
+    }
+  )
+
+  it("gets its answer at the CRLF, and not before", () => {
+    const client = fresh()
+    client.says(text(10_000))
+    assert.strictEqual(client.hears(), "")
+    client.says("\r\n")
+    assert.strictEqual(client.hears(), "BAD_FORMAT")
+  })
+})
+
+describe("§1.3 a command is known by its beginning", () => {
+  const without = ["delete", "put", "use", "watch", "ignore", "touch", "bury", "release", "kick", "kick-job", "peek"]
+
+  it.each(without)("%s without a space is unknown, and with one it lacks its argument", (name) => {
+    assert.strictEqual(fresh().asks(name, `${name} `), "UNKNOWN_COMMAND|BAD_FORMAT")
+  })
+
+  it.each([
+    "reserve ",
+    "reservex",
+    "reserve-job",
+    "reserve-job ",
+    "reserve-with-timeout",
+    "stats ",
+    "statsx",
+    "stats-job",
+    "stats-tube",
+    "stats-job ",
+    "stats-tube ",
+    "peek-readyx",
+    "peek-delayed ",
+    "peek-buried 1",
+    "list-tubesx",
+    "list-tube-used ",
+    "list-tubes-watched ",
+    "pause-tube",
+    "pause-tube ",
+    "pause-tube default",
+    "pause-tube default x"
+  ])("%j is BAD_FORMAT", (line) => {
+    assert.strictEqual(fresh().asks(line, "list-tube-used"), "BAD_FORMAT|USING default")
+  })
+
+  it.each(["list-tube", "peek-foo", "delete\t1", "foo", "q", "qui", "pause"])("%j is UNKNOWN_COMMAND", (line) => {
+    assert.strictEqual(fresh().asks(line, "list-tube-used"), "UNKNOWN_COMMAND|USING default")
+  })
+
+  it.each(["quit", "quitx", "quit foo"])("%j closes the connection", (line) => {
+    const client = fresh()
+    assert.strictEqual(client.asks(line, "list-tube-used"), "")
+    assert.isTrue(client.isClosed)
+  })
+
+  it("pause-tube needs no space behind it", () => {
+    assert.strictEqual(fresh().asks("pause-tubedefault 0"), "PAUSED")
+  })
+})
+
+describe("§1.4 numbers", () => {
+  const byId = ["delete", "touch", "peek", "kick-job", "reserve-job", "stats-job"]
+
+  it.each(byId)("of %s: 0 to 2^64-1, digits behind spaces, and nothing behind them", (name) => {
+    const client = fresh()
+    const ask = (argument: string) => client.asks(`${name} ${argument}`)
+    for (const argument of ["0", "1", "007", "   1", "18446744073709551615", "9007199254740993"]) {
+      assert.strictEqual(ask(argument), "NOT_FOUND", argument)
+    }
+    const wrong = ["-1", "+1", "\t1", "1 ", "1x", "1 1", "x", "18446744073709551616", "99999999999999999999999", "1.5"]
+    for (const argument of wrong) assert.strictEqual(ask(argument), "BAD_FORMAT", argument)
+  })
+
+  it.each([
+    ["release", (numbers: string) => `release 1 ${numbers}`, "NOT_FOUND"],
+    ["pause-tube", (numbers: string) => `pause-tube default ${numbers.split(" ")[0]}`, "PAUSED"]
+  ])("of %s: 0 to 2^32-1", (_, line, reply) => {
+    const client = fresh()
+    assert.strictEqual(client.asks(line("0 0")), reply)
+    assert.strictEqual(client.asks(line("4294967295 4294967295")), reply)
+    assert.strictEqual(client.asks(line("4294967296 0")), "BAD_FORMAT")
+    assert.strictEqual(client.asks(line("-1 0")), "BAD_FORMAT")
+  })
+
+  it.each([
+    ["release 1 0 0 ", "BAD_FORMAT"],
+    ["release 1 0 0x", "BAD_FORMAT"],
+    ["release 1 0", "BAD_FORMAT"],
+    ["release 1 0 4294967296", "BAD_FORMAT"],
+    ["release 18446744073709551616 0 0", "BAD_FORMAT"],
+    ["release   1   0   0", "NOT_FOUND"],
+    ["bury 1 0", "NOT_FOUND"],
+    ["bury 1 4294967295", "NOT_FOUND"],
+    ["bury  1  0", "NOT_FOUND"],
+    ["bury 1 4294967296", "BAD_FORMAT"],
+    ["bury 18446744073709551616 0", "BAD_FORMAT"],
+    ["bury 1 0 ", "BAD_FORMAT"],
+    ["bury 1", "BAD_FORMAT"],
+    ["pause-tube default 0 ", "BAD_FORMAT"],
+    ["pause-tube default 0 0", "BAD_FORMAT"],
+    ["pause-tube default 0x", "BAD_FORMAT"],
+    ["put 0 0 1 1 ", "BAD_FORMAT"],
+    ["put 0 0 1 1x", "BAD_FORMAT"],
+    ["put 0 0 1", "BAD_FORMAT"],
+    ["put 4294967296 0 1 1", "BAD_FORMAT"],
+    ["put 0 4294967296 1 1", "BAD_FORMAT"],
+    ["put 0 0 4294967296 1", "BAD_FORMAT"],
+    ["put 0 0 1 4294967296", "BAD_FORMAT"],
+    ["put -1 0 1 1", "BAD_FORMAT"]
+  ])("%j is answered with %s", (line, reply) => {
+    assert.strictEqual(fresh().asks(line, "list-tube-used"), `${reply}|USING default`)
+  })
+
+  it.each([
+    ["kick 0", 0],
+    ["kick 2", 2],
+    ["kick \t 2", 2],
+    ["kick +2", 2],
+    ["kick 2 9", 2],
+    ["kick 2x", 2],
+    ["kick 4294967296", 0],
+    ["kick 4294967297", 1],
+    ["kick -1", 3],
+    ["kick -4294967295", 1],
+    ["kick 18446744073709551615", 3]
+  ])("%j is read as by strtoul, and kicks %i of three", (line, kicked) => {
+    const client = fresh()
+    for (let i = 0; i < 3; i++) client.puts(0, 100)
+    assert.strictEqual(client.asks(line), `KICKED ${kicked}`)
+  })
+
+  it.each(["kick x", "kick  ", "kick -", "kick 18446744073709551616"])("%j is BAD_FORMAT", (line) => {
+    assert.strictEqual(fresh().asks(line), "BAD_FORMAT")
+  })
+})
+
+describe("§1.5 reserve-with-timeout", () => {
+  const immediate = "immediate"
+  const forEver = "for ever"
+
+  /** What comes of it, in an empty queue: `BAD_FORMAT`, or when it times out. */
+  const outcome = (version: "1.12" | "1.13", argument: string) => {
+    const server = new TestBroker({ version })
+    const client = server.connect()
+    const reply = client.asks(`reserve-with-timeout ${argument}`)
+    if (reply === "TIMED_OUT") return immediate
+    if (reply !== "") return reply
+    if (server.broker.nextTick === Number.POSITIVE_INFINITY) return forEver
+    return (server.broker.nextTick - server.now) / 1000
+  }
+
+  it.each([
+    ["0", immediate, immediate],
+    ["1", 1, 1],
+    ["0001", 1, 1],
+    ["  1", 1, 1],
+    ["2147483647", 2_147_483_647, 2_147_483_647],
+    ["0x", immediate, immediate],
+    ["0 junk", immediate, immediate],
+    ["1x", 1, 1],
+    ["", immediate, "BAD_FORMAT"],
+    ["abc", immediate, "BAD_FORMAT"],
+    ["+0", immediate, "BAD_FORMAT"],
+    ["+1", 1, "BAD_FORMAT"],
+    ["\t0", immediate, "BAD_FORMAT"],
+    ["-1", forEver, "BAD_FORMAT"],
+    ["-0", immediate, "BAD_FORMAT"],
+    ["2147483648", forEver, "BAD_FORMAT"],
+    ["4294967295", forEver, "BAD_FORMAT"],
+    ["4294967296", immediate, "BAD_FORMAT"],
+    ["4294967297", 1, "BAD_FORMAT"],
+    ["9223372036854775807", forEver, "BAD_FORMAT"],
+    ["9223372036854775808", "BAD_FORMAT", "BAD_FORMAT"],
+    ["-9223372036854775809", "BAD_FORMAT", "BAD_FORMAT"]
+  ])("%j is %s in 1.12, and %s in 1.13", (argument, older, newer) => {
+    assert.strictEqual(outcome("1.12", argument), older)
+    assert.strictEqual(outcome("1.13", argument), newer)
+  })
+})
+
+describe("§1.6 names of tubes", () => {
+  const right = ["a", "A-z", "a-", "0", "+", "/", ";", ".", "$", "_", "(", ")", "azAZ09-+/;.$_()", text(200)]
+  const wrong = ["-a", "-", "", text(201), " a", "a ", "a b", "a\t", "ä", "a:b", "a*", "a,b", "a\n"]
+
+  it.each(versions)("are the same to every command of %s", (version) => {
+    const client = fresh(version)
+    for (const name of right) {
+      assert.strictEqual(client.asks(`use ${name}`), `USING ${name}`)
+      assert.match(client.asks(`watch ${name}`), /^WATCHING \d+$/)
+      assert.match(client.asks(`stats-tube ${name}`), /^OK /)
+      assert.strictEqual(client.asks(`pause-tube ${name} 0`), "PAUSED")
+      assert.match(client.asks(`ignore ${name}`), /^WATCHING 1$/)
+    }
+    for (const name of wrong) {
+      for (const command of ["use", "watch", "ignore", "stats-tube"]) {
+        assert.strictEqual(client.asks(`${command} ${name}`), "BAD_FORMAT", `${command} ${name}`)
+      }
+    }
+    for (const name of wrong.filter((name) => name !== " a" && name !== "a ")) {
+      assert.strictEqual(client.asks(`pause-tube ${name} 0`), "BAD_FORMAT", name)
+    }
+    assert.strictEqual(client.asks("list-tubes"), `OK ${4 + 10 + 203}|---\n- default\n- ${text(200)}\n`)
+  })
+
+  it("pause-tube takes more spaces before the name", () => {
+    assert.strictEqual(fresh().asks("pause-tube   default 0"), "PAUSED")
+  })
+})
+
+describe("§1.7 what is counted", () => {
+  const counted = (name: string, ...lines: ReadonlyArray<string>) => {
+    const client = fresh()
+    client.asks(...lines)
+    return client.stat("stats", `cmd-${name}`)
+  }
+
+  it.each([
+    ["delete", "delete x"],
+    ["reserve-with-timeout", "reserve-with-timeout x"],
+    ["use", "use -a"],
+    ["put", "put 0 0 x 1"],
+    ["kick", "kick x"],
+    ["pause-tube", "pause-tube default x"],
+    ["stats-tube", "stats-tube -a"]
+  ])("no %s that is BAD_FORMAT", (name, line) => {
+    assert.strictEqual(counted(name, line), "0")
+  })
+
+  it("a put with something behind it, and one that is too big", () => {
+    assert.strictEqual(counted("put", "put 0 0 1 1 junk"), "1")
+    assert.strictEqual(counted("put", "put 0 0 1 65536", text(65_536)), "1")
+  })
+
+  it("a pause of a tube whose name is readable, but not possible", () => {
+    assert.strictEqual(counted("pause-tube", "pause-tube -a 0"), "1")
+    assert.strictEqual(counted("pause-tube", `pause-tube ${text(201)} 0`), "1")
+  })
+
+  it("each command that is understood, whatever comes of it", () => {
+    const client = fresh()
+    const lines = [
+      ["peek", "peek 1"],
+      ["peek-ready", "peek-ready"],
+      ["peek-delayed", "peek-delayed"],
+      ["peek-buried", "peek-buried"],
+      ["reserve-with-timeout", "reserve-with-timeout 0"],
+      ["delete", "delete 1"],
+      ["release", "release 1 0 0"],
+      ["use", "use default"],
+      ["watch", "watch default"],
+      ["ignore", "ignore x"],
+      ["bury", "bury 1 0"],
+      ["kick", "kick 1"],
+      ["touch", "touch 1"],
+      ["stats-job", "stats-job 1"],
+      ["stats-tube", "stats-tube x"],
+      ["list-tubes", "list-tubes"],
+      ["list-tube-used", "list-tube-used"],
+      ["list-tubes-watched", "list-tubes-watched"],
+      ["pause-tube", "pause-tube x 0"]
+    ] as const
+    for (const [name, line] of lines) {
+      client.asks(line)
+      assert.strictEqual(client.stat("stats", `cmd-${name}`), "1", name)
+    }
+    assert.strictEqual(client.stat("stats", "cmd-stats"), String(lines.length + 1))
+    client.asks("kick-job 1", "reserve-job 1", "foo")
+    assert.strictEqual(client.stat("stats", "cmd-kick"), "1")
+    assert.strictEqual(client.stat("stats", "cmd-reserve"), "0")
+    client.puts()
+    client.asks("reserve")
+    assert.deepStrictEqual(client.stats("stats", "cmd-put", "cmd-reserve"), ["1", "1"])
+  })
+})
