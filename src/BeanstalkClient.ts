@@ -33,10 +33,11 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Bulk from "./internal/client/bulk.ts"
-import * as Leasing from "./internal/client/dedicated.ts"
-import * as Putting from "./internal/client/putAll.ts"
-import * as Healing from "./internal/client/reconnect.ts"
-import * as Link from "./internal/client/sharedConnection.ts"
+import * as ConnectionState from "./internal/client/connectionState.ts"
+import type { Dedicated as DedicatedConnections } from "./internal/client/dedicated.ts"
+import * as PutAll from "./internal/client/putAll.ts"
+import { asConnectFailed } from "./internal/client/reconnect.ts"
+import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Connect from "./internal/connection/connect.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
@@ -104,7 +105,7 @@ export type State = Data.TaggedEnum<{
  * @category models
  * @since 0.1.0
  */
-export const State: Data.TaggedEnum.Constructor<State> = Healing.State
+export const State: Data.TaggedEnum.Constructor<State> = ConnectionState.State
 
 /**
  * The state in which a connection was lost, or could not be made.
@@ -148,7 +149,7 @@ export interface Tally {
  * @category models
  * @since 0.1.0
  */
-export interface PutAllOptions extends Putting.PutAllOptions {}
+export interface PutAllOptions extends PutAll.PutAllOptions {}
 
 /**
  * What `purge` and `move` may be told.
@@ -157,6 +158,15 @@ export interface PutAllOptions extends Putting.PutAllOptions {}
  * @since 0.1.0
  */
 export interface BulkOptions extends Bulk.BulkOptions {}
+
+/**
+ * Opens the connections of workers. Only {@link make} and the layers make one; its members are internal, and may change in
+ * any release.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dedicated extends DedicatedConnections {}
 
 /**
  * A beanstalkd.
@@ -198,6 +208,8 @@ export interface Client extends Inspectable.Inspectable {
     BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument,
     Scope.Scope
   >
+  /** What a `Worker` opens its connections through. */
+  readonly dedicated: Dedicated
 
   // producing ---------------------------------------------------------------------------------------------------------
 
@@ -335,17 +347,21 @@ export const make = (
     }))
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
     const connector = yield* Connector
-    const link = yield* Link.make(settings)
-    return Leasing.offer(client(options, connector, link), {
+    const shared = yield* SharedConnection.make(settings)
+    const dedicated: Dedicated = {
       address: connector.address,
       reconnect: settings.reconnect,
       open: (watch, heart, onEnd) => {
         const handshake = Connect.handshake({ watch: [watch] })
-        return link.unlessClosed(
+        return shared.unlessClosed(
           Connect.connect({ ...settings, handshake, session: { ...settings.session, heart } }, onEnd)
-        ).pipe(Effect.provideService(Connector, connector))
+        ).pipe(
+          Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address))),
+          Effect.provideService(Connector, connector)
+        )
       }
-    })
+    }
+    return client({ options, connector, shared, dedicated })
   })
 
 /** The whole of each delay is left to chance: 200 clients of a server that comes back do not come back together. */
@@ -380,9 +396,14 @@ export const layerConfig = (
 // the client
 // ---------------------------------------------------------------------------------------------------------------------
 
-const client = (options: Options, connector: Context.Tag.Service<Connector>, link: Link.Link): Client => {
+const client = ({ connector, dedicated, options, shared }: {
+  readonly options: Options
+  readonly connector: Context.Tag.Service<Connector>
+  readonly shared: SharedConnection.SharedConnection
+  readonly dedicated: Dedicated
+}): Client => {
   const { address } = connector
-  const { changes, send, server: ready, submit, unlessClosed } = link
+  const { changes, send, server: ready, submit, unlessClosed } = shared
   const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
   /** What opens a connection of its own. */
@@ -403,9 +424,10 @@ const client = (options: Options, connector: Context.Tag.Service<Connector>, lin
     // Its options have been checked.
     lease: Effect.catchTag(connect(), "InvalidArgument", Effect.die),
     leaseWith: connect,
+    dedicated,
 
     put: (tube, body, options) => check(Protocol.put(body, inTube(tube, options))),
-    putAll: (tube, bodies, options) => Putting.putAll(bodies, { ...options, tube }, { address, submit }),
+    putAll: (tube, bodies, options) => PutAll.putAll(bodies, { ...options, tube }, { address, submit }),
 
     peek: (id) => check(Protocol.peek(id)),
     peekReady: (tube) => check(Protocol.peekReady({ tube })),

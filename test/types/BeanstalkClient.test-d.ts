@@ -57,11 +57,16 @@ describe("the types of a client", () => {
       | "changes"
       | "lease"
       | "leaseWith"
+      | "dedicated"
       | "putAll"
       | "purge"
       | "move"
       | keyof Inspectable.Inspectable
     >()
+  })
+
+  it("cannot be made by hand without a way for workers to open their connections", () => {
+    expectTypeOf<Omit<Client, "dedicated">>().not.toExtend<Client>()
   })
 
   it("need nothing from the environment to run a command, and a Scope for a lease", () => {

@@ -1,37 +1,43 @@
-/** What the log is told of a connection that comes and goes. */
+/** Log lines of connections that are lost and opened again. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
+import { safeLog } from "../base/safeLog.ts"
 import type { Ending } from "../connection/pipeline.ts"
 
-/** Of an outage only the first loss and the first return are news: it must not fill the log. */
-export const tidingsOf = (address: string) => {
+export interface ConnectionLog {
+  readonly connected: (server: ServerInfo, attempt: number) => Effect.Effect<void>
+  readonly lost: (ending: Ending) => Effect.Effect<void>
+  /** The next loss is the first of another outage. */
+  readonly outageEnded: () => void
+  readonly scheduleThrew: (cause: Cause.Cause<never>) => Effect.Effect<void>
+}
+
+/** Of each outage only the first loss and the first return are logged above Debug, so that it does not fill the log. */
+export const make = (address: string): ConnectionLog => {
   let outage: "None" | "Down" | "Back" = "None"
   return {
-    outageOver: (): void => {
-      outage = "None"
-    },
-    lost: ({ cause, reason }: Ending) =>
+    connected: ({ id, version }, attempt) =>
+      Effect.suspend(() => {
+        const log = outage === "Down" ? Effect.logInfo : Effect.logDebug
+        if (outage === "Down") outage = "Back"
+        return safeLog(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
+      }),
+    lost: ({ cause, reason }) =>
       Effect.suspend(() => {
         const log = outage === "None" ? Effect.logWarning : Effect.logDebug
         if (outage === "None") outage = "Down"
-        return tell(
+        return safeLog(
           log(
             cause instanceof ConnectFailed ? reason : `The connection to beanstalkd at ${address} is lost: ${reason}.`
           )
         )
       }),
-    connected: ({ id, version }: ServerInfo, attempt: number) =>
-      Effect.suspend(() => {
-        const log = outage === "Down" ? Effect.logInfo : Effect.logDebug
-        if (outage === "Down") outage = "Back"
-        return tell(log(`Connected to beanstalkd ${version} at ${address} (instance ${id}, attempt ${attempt}).`))
-      }),
-    thrown: (cause: Cause.Cause<never>) =>
-      tell(Effect.logError(`The schedule of when to reconnect to beanstalkd at ${address} threw: it is done`, cause))
+    outageEnded: () => {
+      outage = "None"
+    },
+    scheduleThrew: (cause) =>
+      safeLog(Effect.logError(`The reconnect Schedule of beanstalkd at ${address} threw, and counts as done.`, cause))
   }
 }
-
-/** A logger that throws is no reason to lose a connection. */
-export const tell = (log: Effect.Effect<void>) => Effect.catchAllCause(log, () => Effect.void)

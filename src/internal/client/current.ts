@@ -47,19 +47,30 @@ export class Current {
   /** Why the latest attempt of this outage failed. */
   private failure: ConnectFailed | undefined = undefined
   private isClosed = false
+  /** Whether the session of the latest attempt has ended. */
+  private isOver = false
 
   constructor(options: CurrentOptions) {
     this.options = options
   }
 
-  begin(opened: ServerSession): void {
+  startAttempt(): void {
+    this.isOver = false
+  }
+
+  /** The session of the attempt is open. Succeeds unless it has ended already. */
+  begin(opened: ServerSession): boolean {
+    if (this.isOver) return false
     this.session = opened
     this.instance = opened.server.id
     this.failure = undefined
     this.tell(Exit.succeed(opened))
+    return true
   }
 
+  /** The session of the attempt has ended. */
   end(): void {
+    this.isOver = true
     if (this.session === undefined) return
     this.session = undefined
     this.next = promise()

@@ -1,9 +1,4 @@
-/**
- * How a worker gets its connections from a client.
- *
- * A worker deals with sessions themselves: what a `Connection` offers takes a fiber's turn for each command, and two commands
- * of one fiber never leave in one write.
- */
+/** The connections that a client opens for a worker, each to itself. */
 import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -12,36 +7,23 @@ import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
-import type { Lost } from "./reconnect.ts"
+import type { Lost } from "./connectionState.ts"
 
-export interface Source {
+/**
+ * A worker uses sessions, not `Connection`s: with a `Connection` each command takes a fiber, and two commands of one fiber
+ * never leave in one write.
+ */
+export interface Dedicated {
   readonly address: string
+  /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
-  /** Opens a session that watches this tube and no other. `onEnd` is called when it is over, before anybody hears of it. */
+  /**
+   * Opens a session that watches this tube and no other. `onEnd` is called when the session ends, before any command fails.
+   * Fails with the reason `Closed` once the client is closed.
+   */
   readonly open: (
     watch: TubeName,
     heart: TimerQueue,
     onEnd: SessionOptions["onEnd"]
   ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
-}
-
-const source = Symbol.for("effect-beanstalk/leasing/source")
-
-interface Leasing {
-  readonly [source]: Source
-}
-
-/** A client that workers can be built on. */
-export const offer = <Client extends object>(client: Client, offered: Source): Client & Leasing => ({
-  ...client,
-  [source]: offered
-})
-
-const isLeasing = (client: object): client is Leasing => source in client
-
-export const sourceOf = (client: object): Source => {
-  if (isLeasing(client)) return client[source]
-  throw new Error(
-    "A worker needs a client that was made by BeanstalkClient.make or layer, to open connections of its own."
-  )
 }

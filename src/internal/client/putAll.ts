@@ -21,7 +21,7 @@ import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import { LinkedList } from "../base/linkedList.ts"
 import * as Validate from "../protocol/validate.ts"
-import type { Link } from "./sharedConnection.ts"
+import type { SharedConnection } from "./sharedConnection.ts"
 
 /** A body, or why there is none. */
 export type Body = string | Uint8Array | PayloadError
@@ -34,7 +34,7 @@ export interface PutAllOptions extends Protocol.JobOptions {
 }
 
 /** Where the puts are sent. */
-export interface Target extends Pick<Link, "submit"> {
+export interface Target extends Pick<SharedConnection, "submit"> {
   readonly address: string
 }
 

@@ -8,7 +8,7 @@ import type * as Schedule from "effect/Schedule"
 import type { PayloadError } from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { tell } from "../client/connectionLog.ts"
+import { safeLog } from "../base/safeLog.ts"
 import type { UndecodableAction } from "./events.ts"
 import { delayAfter } from "./retryDelay.ts"
 
@@ -131,7 +131,7 @@ const exhausted = <E, R>({ onExhausted }: Law<E, R>, found: Case<E>): Effect.Eff
 const orBury = <E, R>(self: Effect.Effect<Verdict, E, R>): Effect.Effect<Verdict, never, R> =>
   Effect.catchAllCause(self, (cause) =>
     Effect.as(
-      tell(Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause)),
+      safeLog(Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause)),
       Verdict.Bury()
     ))
 

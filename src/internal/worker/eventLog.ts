@@ -1,12 +1,12 @@
 /** What the log is told of jobs: what somebody may have to look into, and at Debug what will mend itself. */
 import * as Effect from "effect/Effect"
-import { tell } from "../client/connectionLog.ts"
+import { safeLog } from "../base/safeLog.ts"
 import type { Event } from "./events.ts"
 
 /** Nothing of what went well: that is most of it. */
 export const said = (event: Event): Effect.Effect<void> | undefined => {
   const line = sentence(event)
-  return line === undefined ? undefined : tell(line)
+  return line === undefined ? undefined : safeLog(line)
 }
 
 const sentence = (event: Event): Effect.Effect<void> | undefined => {

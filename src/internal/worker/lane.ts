@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Protocol from "../../BeanstalkProtocol.ts"
-import { isHealthy, type Lost, State, toConnectFailed } from "../client/reconnect.ts"
+import { type Lost, State } from "../client/connectionState.ts"
+import { asConnectFailed } from "../client/reconnect.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { certain } from "../connection/pipelined.ts"
@@ -77,7 +78,7 @@ export class Lane<E, R> implements Shifter {
         if (!this.isWanted) break
         if (wasHealthy) {
           attempt = 0
-          tidings.outageOver()
+          tidings.outageEnded()
           yield* schedule.reset
         }
         yield* tidings.lost(lost)
@@ -115,7 +116,7 @@ export class Lane<E, R> implements Shifter {
       const exit = yield* this.guest.run(Scope.extend(source.open(tube, heart, onEnd), scope))
       const opened = heart.now()
       if (exit === undefined || Exit.isFailure(exit)) {
-        const failure = toConnectFailed(exit?.cause ?? Cause.empty, source.address)
+        const failure = asConnectFailed(exit?.cause ?? Cause.empty, source.address)
         this.crew.onConnectFailed(failure)
         return { lost: State.Lost({ reason: failure.message, cause: failure }), wasHealthy: false }
       }
@@ -131,7 +132,7 @@ export class Lane<E, R> implements Shifter {
       session.close()
       this.session = undefined
       const lost = State.Lost(yield* session.ended)
-      return { lost, wasHealthy: isHealthy(session.replyCount() - handshakeReplies, heart.now() - opened) }
+      return { lost, wasHealthy: session.replyCount() > handshakeReplies || heart.now() - opened >= 5000 }
     })
   }
 

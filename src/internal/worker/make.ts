@@ -14,7 +14,6 @@ import type { TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import { TimerQueue } from "../base/timerQueue.ts"
-import { sourceOf } from "../client/dedicated.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Order } from "./decision.ts"
 import { said } from "./eventLog.ts"
@@ -48,7 +47,7 @@ export const start = <A, RT, R, E, RO>(
       const runtime = yield* apart<RT | R | RO>()
       const events = new Events()
       const heart = new TimerQueue(yield* monotonicMillis)
-      const source = sourceOf(yield* BeanstalkClient)
+      const { dedicated: source } = yield* BeanstalkClient
       const handle: Plan.Handle<A, E, RT | R | RO> = (payload, lease) => handler(payload, new RunningJob(lease))
       const runFork = Runtime.runFork(runtime)
       const metrics = yield* measured(tube.name, heart, runFork, options)

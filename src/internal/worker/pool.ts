@@ -12,9 +12,10 @@ import type * as Tracer from "effect/Tracer"
 import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
+import { safeLog } from "../base/safeLog.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
-import { tell, tidingsOf } from "../client/connectionLog.ts"
-import type { Source } from "../client/dedicated.ts"
+import * as ConnectionLog from "../client/connectionLog.ts"
+import type { Dedicated } from "../client/dedicated.ts"
 import { Event, type Events, type JobEvent, type Outcome, type ShutdownReport } from "./events.ts"
 import { Lane, type Untold } from "./lane.ts"
 import type { Lease, LeaseRules } from "./lease.ts"
@@ -23,7 +24,7 @@ import type { Monitor } from "./telemetry/observer.ts"
 
 export interface CrewOptions<E, R> {
   readonly tube: TubeName
-  readonly source: Source
+  readonly source: Dedicated
   readonly plan: Plan<E, R>
   readonly rules: Omit<LeaseRules, "tube" | "heart" | "onBeat">
   readonly concurrency: number
@@ -46,12 +47,12 @@ const closingTime = 900
 
 export class Crew<E, R> {
   readonly tube: TubeName
-  readonly source: Source
+  readonly source: Dedicated
   readonly plan: Plan<E, R>
   readonly rules: LeaseRules
   readonly heart: TimerQueue
   readonly runtime: Runtime.Runtime<R>
-  readonly tidings: ReturnType<typeof tidingsOf>
+  readonly tidings: ConnectionLog.ConnectionLog
   /** How many jobs ended in each way. */
   readonly tally: Record<Outcome, number> = {
     Completed: 0,
@@ -90,7 +91,7 @@ export class Crew<E, R> {
     this.heart = heart
     this.runtime = runtime
     this.rules = { ...rules, tube, heart, onBeat: monitor.onBeat }
-    this.tidings = tidingsOf(source.address)
+    this.tidings = ConnectionLog.make(source.address)
     this.attempted = Deferred.unsafeMake(FiberId.none)
     this.closed = Deferred.unsafeMake(FiberId.none)
   }
@@ -197,7 +198,7 @@ export class Crew<E, R> {
 
   /** Something went wrong that somebody should know of, and is no reason to stop. */
   complain(message: string, cause: Cause.Cause<unknown>): void {
-    this.fork(tell(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
+    this.fork(safeLog(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
   }
 
   /** What has become of a job. Only the first word on it counts. */
@@ -300,6 +301,6 @@ export class Crew<E, R> {
 /** No lane should end like that. If one does, another goes on in its place, a little later. */
 const broken = (cause: Cause.Cause<never>) =>
   Effect.zipRight(
-    tell(Effect.logError("A lane of a worker broke. Please report this.", cause)),
+    safeLog(Effect.logError("A lane of a worker broke. Please report this.", cause)),
     Effect.sleep("1 second")
   )
