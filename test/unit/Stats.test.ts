@@ -2,25 +2,26 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import fc from "fast-check"
+import * as StatsReader from "../../src/internal/protocol/statsReader.ts"
 import * as Stats from "../../src/Stats.ts"
 import { bytes, recordedDocument, recordings } from "../support/replies.ts"
 
 /** A document as text: what was read, which must be readable. */
-const readable = <A>(document: A | Stats.Unreadable): A => {
-  if (document instanceof Stats.Unreadable) throw new Error(`unreadable: ${document.line}`)
+const readable = <A>(document: A | StatsReader.Unreadable): A => {
+  if (document instanceof StatsReader.Unreadable) throw new Error(`unreadable: ${document.line}`)
   return document
 }
 
 /** The line that a document is refused for. */
 const unreadable = (document: unknown): string => {
-  assert.instanceOf(document, Stats.Unreadable)
-  return document instanceof Stats.Unreadable ? document.line : ""
+  assert.instanceOf(document, StatsReader.Unreadable)
+  return document instanceof StatsReader.Unreadable ? document.line : ""
 }
 
-const server = (document: string) => Stats.readServerStats(bytes(document))
-const tube = (document: string) => Stats.readTubeStats(bytes(document))
-const job = (document: string) => Stats.readJobStats(bytes(document))
-const names = (document: string) => Stats.readTubeNames(bytes(document))
+const server = (document: string) => StatsReader.readServerStats(bytes(document))
+const tube = (document: string) => StatsReader.readTubeStats(bytes(document))
+const job = (document: string) => StatsReader.readJobStats(bytes(document))
+const names = (document: string) => StatsReader.readTubeNames(bytes(document))
 
 /** `stats` of 1.12, which quotes nothing but the version. */
 const server112 = `---
@@ -451,10 +452,10 @@ describe("documents that cannot be read", () => {
     )
     const document = fc.array(line).map((lines) => new TextEncoder().encode(`---\n${lines.join("\n")}\n`))
     fc.assert(fc.property(fc.oneof(document, fc.uint8Array()), (document) => {
-      assert.instanceOf(Stats.readServerStats(document), Stats.Unreadable)
-      assert.instanceOf(Stats.readTubeStats(document), Stats.Unreadable)
-      for (const read of [Stats.readJobStats(document), Stats.readTubeNames(document)]) {
-        assert.isTrue(read instanceof Stats.Unreadable || read instanceof Stats.JobStats || Array.isArray(read))
+      assert.instanceOf(StatsReader.readServerStats(document), StatsReader.Unreadable)
+      assert.instanceOf(StatsReader.readTubeStats(document), StatsReader.Unreadable)
+      for (const read of [StatsReader.readJobStats(document), StatsReader.readTubeNames(document)]) {
+        assert.isTrue(read instanceof StatsReader.Unreadable || read instanceof Stats.JobStats || Array.isArray(read))
       }
     }))
   })
@@ -551,7 +552,7 @@ it("what stats-job tells is the same in whatever order it is told", () => {
     "buries: 5",
     "kicks: 6"
   ]
-  const read = (lines: ReadonlyArray<string>) => Stats.readJobStats(bytes(`---\n${lines.join("\n")}\n`))
+  const read = (lines: ReadonlyArray<string>) => StatsReader.readJobStats(bytes(`---\n${lines.join("\n")}\n`))
   assert.deepStrictEqual(read(lines), read(lines.toReversed()))
   assert.instanceOf(read(lines), Stats.JobStats)
 })

@@ -5,42 +5,8 @@
  * a header says so: a body's buffer grows, by doubling, with the bytes that really come, which also keeps the work
  * linear in them. The first thing that is no reply ends the decoder for good.
  */
-import { isJobId, isTubeName, type JobId, type TubeName } from "../../Job.ts"
-
-/** Everything beanstalkd can answer, as a value. Closing the connection is its answer to `quit`. */
-export type Reply =
-  | Word
-  | { readonly _tag: "Inserted"; readonly id: JobId }
-  | { readonly _tag: "BuriedJob"; readonly id: JobId }
-  | { readonly _tag: "Using"; readonly tube: TubeName }
-  | { readonly _tag: "Watching"; readonly count: number }
-  | { readonly _tag: "KickedJobs"; readonly count: number }
-  | { readonly _tag: "Reserved"; readonly id: JobId; readonly body: Uint8Array }
-  | { readonly _tag: "Found"; readonly id: JobId; readonly body: Uint8Array }
-  | { readonly _tag: "Ok"; readonly body: Uint8Array }
-  | { readonly _tag: "JobTooBig"; readonly limit?: number | undefined }
-  | { readonly _tag: "Closed" }
-  | { readonly _tag: "Malformed"; readonly description: string }
-
-interface Word {
-  readonly _tag:
-    | "Buried"
-    | "Deleted"
-    | "Released"
-    | "Touched"
-    | "Kicked"
-    | "Paused"
-    | "NotFound"
-    | "NotIgnored"
-    | "TimedOut"
-    | "DeadlineSoon"
-    | "ExpectedCRLF"
-    | "Draining"
-    | "OutOfMemory"
-    | "InternalError"
-    | "BadFormat"
-    | "UnknownCommand"
-}
+import { isJobId, isTubeName } from "../../Job.ts"
+import type { Reply } from "./reply.ts"
 
 const words: ReadonlyMap<string, Reply> = new Map([
   ["BURIED", { _tag: "Buried" }],

@@ -3,11 +3,25 @@
  */
 import { Slab } from "../base/slab.ts"
 
-/** A request line without its CRLF, and the body of a `put`. */
+/**
+ * A request: its line without the CRLF, and the body of a `put`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Request {
   readonly line: string
   readonly body: Uint8Array | undefined
 }
+
+/**
+ * A request in a few words, for logs: its line, and the size of a body in place of the body.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const describeRequest = ({ body, line }: Request): string =>
+  body === undefined ? line : `${line} (${body.length} bytes)`
 
 /** How many bytes a request has on the wire. */
 export const encodedSize = ({ body, line }: Request): number =>
@@ -16,7 +30,12 @@ export const encodedSize = ({ body, line }: Request): number =>
 /** Requests live until they are written. */
 const slab = new Slab(64 * 1024)
 
-/** The requests as bytes, one behind the other, to leave in one write. */
+/**
+ * The requests as bytes, one behind the other, for one write.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
 export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
   let size = 0
   for (const request of requests) size += encodedSize(request)

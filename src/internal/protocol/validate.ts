@@ -51,6 +51,9 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
       `must be 1 to 200 of the characters A-Z a-z 0-9 - + / ; . $ _ ( ) and not begin with -, but is ${show(value)}`
     )
 
+export const optionalTubeName = (command: string, value: string | undefined): TubeName | undefined =>
+  value === undefined ? undefined : tubeName(command, value)
+
 /** Where what is moved must not come from: it would be moved again, for ever. */
 export const otherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
   value === than

@@ -1,0 +1,156 @@
+/** What a command of the protocol is: a request, and how to interpret the reply to it. */
+import {
+  BadFormat,
+  InternalError,
+  type Origin,
+  OutOfMemory,
+  ProtocolViolation,
+  type ServerError,
+  UnknownCommand
+} from "../../BeanstalkError.ts"
+import type { JobId, TubeName } from "../../Job.ts"
+import { describe, type Reply } from "./reply.ts"
+import { encodedSize } from "./requestEncoder.ts"
+
+/**
+ * A command of the protocol.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Command<out A, out E> {
+  readonly _tag: "Command"
+  /** The command as the protocol spells it: `put`, `reserve-with-timeout`, … */
+  readonly name: string
+  /** The request line, without its CRLF. */
+  readonly line: string
+  /** The body of a `put`. It is copied when the command is written to the socket, not before. */
+  readonly body: Uint8Array | undefined
+  /** The size of the whole request, in bytes. */
+  readonly size: number
+  /** Which tube the command depends on. */
+  readonly tube: TubeRelation
+  /** How many seconds the server may wait before it answers: 0 for most commands, `Infinity` for a plain `reserve`. */
+  readonly blocksFor: number
+  /** Whether success reserves a job on the connection. */
+  readonly reserves: boolean
+  /** Whether the command changes nothing on the server, so that it can be sent twice. */
+  readonly readOnly: boolean
+  /** The job that the command is about. Its id is valid on one server only. */
+  readonly job: JobId | undefined
+  /** Interprets the reply to the command. `address` is that of the server, for errors. */
+  readonly decode: (reply: Reply, address: string) => Decoded<A, E | ServerError | ProtocolViolation>
+}
+
+/**
+ * Which tube a command depends on: none, it selects one (`use`), the one in use, or a named one, which must be selected
+ * in front of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TubeRelation =
+  | { readonly _tag: "None" }
+  | { readonly _tag: "Selects"; readonly name: TubeName }
+  | { readonly _tag: "InUse" }
+  | { readonly _tag: "Named"; readonly name: TubeName }
+
+/**
+ * The result of a command. After a `fatal` failure the connection must be closed: its later replies may belong to other
+ * commands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Decoded<A, E> =
+  | { readonly _tag: "Success"; readonly value: A }
+  | { readonly _tag: "Failure"; readonly error: E; readonly fatal: boolean }
+
+export const success = <A>(value: A): Decoded<A, never> => ({ _tag: "Success", value })
+
+export const failure = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, fatal: false })
+
+export const fatal = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", error, fatal: true })
+
+export const violation = (reply: string, origin: Origin): Decoded<never, ProtocolViolation> =>
+  fatal(new ProtocolViolation({ ...origin, reply }))
+
+/** Interprets the replies of its own that a command has; `undefined` leaves a reply to {@link interpretOther}. */
+export type Interpret<A, E> = (
+  reply: Reply,
+  origin: Origin
+) => Decoded<A, E | ServerError | ProtocolViolation> | undefined
+
+/** The replies that any command can get. Every other reply is a violation. */
+const interpretOther = (reply: Reply, origin: Origin): Decoded<never, ServerError | ProtocolViolation> => {
+  switch (reply._tag) {
+    case "OutOfMemory":
+      return failure(new OutOfMemory(origin))
+    case "InternalError":
+      return failure(new InternalError(origin))
+    case "BadFormat":
+      return failure(new BadFormat(origin))
+    case "UnknownCommand":
+      return failure(new UnknownCommand(origin))
+    default:
+      return violation(describe(reply), origin)
+  }
+}
+
+const noTube: TubeRelation = { _tag: "None" }
+
+/** The properties of a command that have defaults. */
+export type CommandOptions = Partial<
+  Pick<Command<unknown, unknown>, "body" | "tube" | "blocksFor" | "reserves" | "readOnly" | "job">
+>
+
+/** A class, so that a command is one object, without a closure of its own for `decode`. */
+class ProtocolCommand<A, E> implements Command<A, E> {
+  readonly _tag = "Command"
+  readonly name: string
+  readonly line: string
+  readonly body: Uint8Array | undefined
+  readonly size: number
+  readonly tube: TubeRelation
+  readonly blocksFor: number
+  readonly reserves: boolean
+  readonly readOnly: boolean
+  readonly job: JobId | undefined
+  private readonly interpret: Interpret<A, E>
+
+  constructor(name: string, args: string, interpret: Interpret<A, E>, options: CommandOptions) {
+    this.name = name
+    this.line = args === "" ? name : `${name} ${args}`
+    this.body = options.body
+    this.size = encodedSize(this)
+    this.tube = options.tube ?? noTube
+    this.blocksFor = options.blocksFor ?? 0
+    this.reserves = options.reserves ?? false
+    this.readOnly = options.readOnly ?? false
+    this.job = options.job
+    this.interpret = interpret
+  }
+
+  decode(reply: Reply, address: string) {
+    const origin = { command: this.name, address }
+    return this.interpret(reply, origin) ?? interpretOther(reply, origin)
+  }
+}
+
+const noOptions: CommandOptions = {}
+
+export const make = <A, E = never>(
+  name: string,
+  args: string,
+  interpret: Interpret<A, E>,
+  options = noOptions
+): Command<A, E> => new ProtocolCommand(name, args, interpret, options)
+
+/**
+ * Whether a command still has the size it was made with. If the buffer of its body was transferred or resized since then,
+ * the body no longer has the length that the request line announces, and the command must not be sent.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const isIntact = (command: Command<unknown, unknown>): boolean => encodedSize(command) === command.size

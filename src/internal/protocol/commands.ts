@@ -1,0 +1,286 @@
+/**
+ * The commands of the protocol: the request line of each, and what each reply means to it.
+ *
+ * Their arguments are already checked: `BeanstalkProtocol` offers the same commands to callers with unchecked ones. Delays,
+ * times to run and timeouts are whole seconds.
+ */
+import * as Option from "effect/Option"
+import * as BeanstalkError from "../../BeanstalkError.ts"
+import { type JobId, PeekedJob, ReservedJob, type TubeName } from "../../Job.ts"
+import type { JobStats, ServerInfo, ServerStats, TubeStats } from "../../Stats.ts"
+import {
+  type Command,
+  type CommandOptions,
+  failure,
+  fatal,
+  type Interpret,
+  make,
+  success,
+  type TubeRelation,
+  violation
+} from "./command.ts"
+import type { JobSettings } from "./jobOptions.ts"
+import { describe, type Reply } from "./reply.ts"
+import * as StatsReader from "./statsReader.ts"
+
+const done = success<void>(undefined)
+
+/** Succeeds on a reply that is one word. */
+const expect = (tag: Reply["_tag"]): Interpret<void, never> => (reply) => reply._tag === tag ? done : undefined
+
+const inUse: TubeRelation = { _tag: "InUse" }
+
+/** The tube a command acts on: the one in use if it names none. */
+const onTube = (name: TubeName | undefined): TubeRelation => name === undefined ? inUse : { _tag: "Named", name }
+
+const readOnly: CommandOptions = { readOnly: true }
+
+/** A command about one job. */
+const onJob = <A, E = never>(
+  name: string,
+  job: JobId,
+  interpret: Interpret<A, E>,
+  options?: Pick<CommandOptions, "reserves" | "readOnly">,
+  args: string = job
+): Command<A, E | BeanstalkError.JobNotFound> =>
+  make<A, E | BeanstalkError.JobNotFound>(
+    name,
+    args,
+    (reply, origin) =>
+      reply._tag === "NotFound"
+        ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
+        : interpret(reply, origin),
+    { ...options, job }
+  )
+
+/** A command about a tube that must exist. */
+const onExistingTube = <A>(
+  name: string,
+  tube: TubeName,
+  interpret: Interpret<A, never>,
+  options?: CommandOptions,
+  args: string = tube
+): Command<A, BeanstalkError.TubeNotFound> =>
+  make<A, BeanstalkError.TubeNotFound>(
+    name,
+    args,
+    (reply, origin) =>
+      reply._tag === "NotFound"
+        ? failure(new BeanstalkError.TubeNotFound({ ...origin, tube }))
+        : interpret(reply, origin),
+    options
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+// producing
+// ---------------------------------------------------------------------------------------------------------------------
+
+export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSettings, tube?: TubeName) => {
+  const size = body.length
+  return make<
+    JobId,
+    BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
+  >(
+    "put",
+    `${pri} ${delaySeconds} ${ttrSeconds} ${size}`,
+    (reply, origin) => {
+      switch (reply._tag) {
+        case "Inserted":
+          return success(reply.id)
+        case "BuriedJob":
+          return failure(new BeanstalkError.Buried({ ...origin, id: reply.id }))
+        case "JobTooBig":
+          return failure(new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
+        case "Draining":
+          return failure(new BeanstalkError.Draining(origin))
+        // After these the server may read the body as commands.
+        case "ExpectedCRLF":
+          return fatal(new BeanstalkError.ExpectedCRLF(origin))
+        case "BadFormat":
+          return fatal(new BeanstalkError.BadFormat(origin))
+        case "UnknownCommand":
+          return fatal(new BeanstalkError.UnknownCommand(origin))
+        default:
+          return undefined
+      }
+    },
+    { body, tube: onTube(tube) }
+  )
+}
+
+const useTube = (name: TubeName, options?: CommandOptions): Command<TubeName, never> =>
+  make("use", name, (reply) => reply._tag === "Using" && reply.tube === name ? success(name) : undefined, options)
+
+export const use = (name: TubeName) => useTube(name, { tube: { _tag: "Selects", name } })
+
+/** The `use` that is written in front of a command that names its tube: it does not change the tube in use. */
+export const select = (name: TubeName) => useTube(name)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// working
+// ---------------------------------------------------------------------------------------------------------------------
+
+const interpretReserve: Interpret<ReservedJob, BeanstalkError.DeadlineSoon> = (reply, origin) => {
+  switch (reply._tag) {
+    case "Reserved":
+      return success(new ReservedJob(reply.id, reply.body))
+    case "DeadlineSoon":
+      return failure(new BeanstalkError.DeadlineSoon(origin))
+    default:
+      return undefined
+  }
+}
+
+export const reserve = make("reserve", "", interpretReserve, { blocksFor: Number.POSITIVE_INFINITY, reserves: true })
+
+export const reserveWithTimeout = (seconds: number) =>
+  make<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
+    "reserve-with-timeout",
+    `${seconds}`,
+    (reply, origin) =>
+      reply._tag === "TimedOut" ? failure(new BeanstalkError.TimedOut(origin)) : interpretReserve(reply, origin),
+    { blocksFor: seconds, reserves: true }
+  )
+
+export const reserveJob = (id: JobId) =>
+  onJob(
+    "reserve-job",
+    id,
+    (reply) => reply._tag === "Reserved" && reply.id === id ? success(new ReservedJob(id, reply.body)) : undefined,
+    { reserves: true }
+  )
+
+const expectDeleted = expect("Deleted")
+
+export const deleteJob = (id: JobId) => onJob("delete", id, expectDeleted)
+
+const expectTouched = expect("Touched")
+
+export const touch = (id: JobId) => onJob("touch", id, expectTouched)
+
+export const release = (id: JobId, priority: number, delaySeconds: number) =>
+  onJob<void, BeanstalkError.Buried>(
+    "release",
+    id,
+    (reply, origin) => {
+      switch (reply._tag) {
+        case "Released":
+          return done
+        case "Buried":
+          return failure(new BeanstalkError.Buried({ ...origin, id }))
+        default:
+          return undefined
+      }
+    },
+    undefined,
+    `${id} ${priority} ${delaySeconds}`
+  )
+
+const expectBuried = expect("Buried")
+
+export const bury = (id: JobId, priority: number) => onJob("bury", id, expectBuried, undefined, `${id} ${priority}`)
+
+export const watch = (tube: TubeName) =>
+  make("watch", tube, (reply) => reply._tag === "Watching" ? success(reply.count) : undefined)
+
+export const ignore = (tube: TubeName) =>
+  make<number, BeanstalkError.NotIgnored>("ignore", tube, (reply, origin) => {
+    switch (reply._tag) {
+      case "Watching":
+        return success(reply.count)
+      case "NotIgnored":
+        return failure(new BeanstalkError.NotIgnored({ ...origin, tube }))
+      default:
+        return undefined
+    }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// inspecting
+// ---------------------------------------------------------------------------------------------------------------------
+
+export const peek = (id: JobId) =>
+  onJob(
+    "peek",
+    id,
+    (reply) => reply._tag === "Found" && reply.id === id ? success(new PeekedJob(id, reply.body)) : undefined,
+    readOnly
+  )
+
+const peekFirst = (name: string) => (tube?: TubeName) =>
+  make<Option.Option<PeekedJob>>(name, "", (reply) => {
+    switch (reply._tag) {
+      case "Found":
+        return success(Option.some(new PeekedJob(reply.id, reply.body)))
+      case "NotFound":
+        return success(Option.none())
+      default:
+        return undefined
+    }
+  }, { tube: onTube(tube), readOnly: true })
+
+export const peekReady = peekFirst("peek-ready")
+
+export const peekDelayed = peekFirst("peek-delayed")
+
+export const peekBuried = peekFirst("peek-buried")
+
+/** Interprets a reply whose body is a document. */
+const expectDocument =
+  <A>(read: (document: Uint8Array) => A | StatsReader.Unreadable): Interpret<A, never> => (reply, origin) => {
+    if (reply._tag !== "Ok") return undefined
+    const document = read(reply.body)
+    return document instanceof StatsReader.Unreadable
+      ? violation(`cannot read ${JSON.stringify(document.line)}`, origin)
+      : success(document)
+  }
+
+const expectJobStats = expectDocument<JobStats>(StatsReader.readJobStats)
+
+export const statsJob = (id: JobId) => onJob("stats-job", id, expectJobStats, readOnly)
+
+const expectTubeStats = expectDocument<TubeStats>(StatsReader.readTubeStats)
+
+export const statsTube = (tube: TubeName) => onExistingTube("stats-tube", tube, expectTubeStats, readOnly)
+
+export const stats = make("stats", "", expectDocument<ServerStats>(StatsReader.readServerStats), readOnly)
+
+export const serverInfo = make("stats", "", expectDocument<ServerInfo>(StatsReader.readServerInfo), readOnly)
+
+const expectTubeNames = expectDocument(StatsReader.readTubeNames)
+
+export const listTubes = make("list-tubes", "", expectTubeNames, readOnly)
+
+export const listTubesWatched = make("list-tubes-watched", "", expectTubeNames, readOnly)
+
+export const listTubeUsed = make(
+  "list-tube-used",
+  "",
+  (reply) => reply._tag === "Using" ? success(reply.tube) : undefined,
+  { tube: inUse, readOnly: true }
+)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// administering
+// ---------------------------------------------------------------------------------------------------------------------
+
+export const kick = (bound: number, tube?: TubeName) =>
+  make("kick", `${bound}`, (reply) => reply._tag === "KickedJobs" ? success(reply.count) : undefined, {
+    tube: onTube(tube)
+  })
+
+const expectKicked = expect("Kicked")
+
+export const kickJob = (id: JobId) => onJob("kick-job", id, expectKicked)
+
+const expectPaused = expect("Paused")
+
+export const pauseTube = (tube: TubeName, seconds: number) =>
+  onExistingTube("pause-tube", tube, expectPaused, undefined, `${tube} ${seconds}`)
+
+/** Any reply to `quit` but the end of the connection is a violation, also one that any other command can get. */
+export const quit = make<void>(
+  "quit",
+  "",
+  (reply, origin) => reply._tag === "Closed" ? done : violation(describe(reply), origin)
+)

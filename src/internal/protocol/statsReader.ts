@@ -1,0 +1,134 @@
+/**
+ * Reads the documents that beanstalkd answers with: statistics, and lists of tubes.
+ *
+ * They look like YAML, and are read line by line instead: see `Stats`.
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { isJobId, isTubeName, type TubeName } from "../../Job.ts"
+import { JobStats, ServerInfo, ServerStats, TubeStats } from "../../Stats.ts"
+
+/**
+ * A statistics reply that makes no sense, with what could not be read. Internal to the protocol: it reaches users as a
+ * `ProtocolViolation`.
+ */
+export class Unreadable {
+  /** The line that could not be read, or the key that is missing. */
+  readonly line: string
+
+  constructor(line: string) {
+    this.line = line.slice(0, 120)
+  }
+}
+
+const decoder = new TextDecoder()
+
+/** The lines of a statistics document without its `---` header and final line feed. */
+const lines = (document: Uint8Array): ReadonlyArray<string> | Unreadable => {
+  const text = decoder.decode(document)
+  if (text === "---\n") return []
+  if (!text.startsWith("---\n") || !text.endsWith("\n")) return new Unreadable(text.split("\n", 1)[0]!)
+  return text.slice(4, -1).split("\n")
+}
+
+const unquoted = (value: string) =>
+  value.length >= 2 && value.startsWith("\"") && value.endsWith("\"") ? value.slice(1, -1) : value
+
+/** `current-jobs-ready` for `currentJobsReady`. */
+const wireName = (field: string) => field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+const reader = <A, I>(stats: Schema.Schema<A, I> & { readonly fields: object }) => {
+  const known = new Set(Object.keys(stats.fields).filter((field) => field !== "unknown").map(wireName))
+  const decode = Schema.decodeUnknownEither(stats)
+  return (document: Uint8Array): A | Unreadable => {
+    const entries = lines(document)
+    if (entries instanceof Unreadable) return entries
+    const record: Record<string, unknown> = Object.create(null)
+    const unknown: Record<string, string> = Object.create(null)
+    for (const line of entries) {
+      const colon = line.indexOf(": ")
+      const key = line.slice(0, colon)
+      if (colon < 1 || key in record || key in unknown) return new Unreadable(line)
+      ;(known.has(key) ? record : unknown)[key] = unquoted(line.slice(colon + 2))
+    }
+    record["unknown"] = unknown
+    return Either.getOrElse(decode(record), (error) => {
+      const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+      const key = String(issue?.path[0])
+      return new Unreadable(key in record ? `${key}: ${String(record[key])}` : `${key}: (missing)`)
+    })
+  }
+}
+
+/**
+ * Reads the reply to `stats`.
+ */
+export const readServerStats: (document: Uint8Array) => ServerStats | Unreadable = reader(ServerStats)
+
+/**
+ * Reads what a connection needs to know from the reply to `stats`.
+ */
+export const readServerInfo: (document: Uint8Array) => ServerInfo | Unreadable = reader(ServerInfo)
+
+/**
+ * Reads the reply to `stats-tube`.
+ */
+export const readTubeStats: (document: Uint8Array) => TubeStats | Unreadable = reader(TubeStats)
+
+const jobNumbers = [
+  "pri",
+  "age",
+  "delay",
+  "ttr",
+  "time-left",
+  "file",
+  "reserves",
+  "timeouts",
+  "releases",
+  "buries",
+  "kicks"
+]
+
+/** The whole reply to `stats-job`, as beanstalkd 1.12 and 1.13 write it. */
+const jobDocument = new RegExp(
+  `^---\nid: (\\d{1,20})\ntube: ("?)(.*)\\2\nstate: (\\w+)\n${
+    jobNumbers.map((key) => `${key}: (-?\\d{1,20})\n`).join("")
+  }$`
+)
+
+const isJobState = Schema.is(JobStats.fields.state)
+
+/** Reads it in one go, a third of the work: of 100,000 jobs that are moved, each is asked for. */
+const readPlainJobStats = (document: Uint8Array): JobStats | undefined => {
+  const [, id = "", , tube = "", state, ...digits] = jobDocument.exec(decoder.decode(document)) ?? []
+  if (!isJobId(id) || !isTubeName(tube) || !isJobState(state)) return undefined
+  const [pri = 0, age = 0, delay = 0, ttr = 0, timeLeft = 0, file = 0, ...counters] = digits.map(Number)
+  const [reserves = 0, timeouts = 0, releases = 0, buries = 0, kicks = 0] = counters
+  const times = { age, delay, ttr, timeLeft }
+  const counts = { reserves, timeouts, releases, buries, kicks }
+  return new JobStats({ id, tube, state, pri, ...times, file, ...counts, unknown: {} }, true)
+}
+
+const readAnyJobStats = reader(JobStats)
+
+/**
+ * Reads the reply to `stats-job`.
+ */
+export const readJobStats = (document: Uint8Array): JobStats | Unreadable =>
+  readPlainJobStats(document) ?? readAnyJobStats(document)
+
+/**
+ * Reads the reply to `list-tubes` and `list-tubes-watched`.
+ */
+export const readTubeNames = (document: Uint8Array): ReadonlyArray<TubeName> | Unreadable => {
+  const entries = lines(document)
+  if (entries instanceof Unreadable) return entries
+  const names: Array<TubeName> = []
+  for (const line of entries) {
+    const name = line.slice(2)
+    if (!line.startsWith("- ") || !isTubeName(name)) return new Unreadable(line)
+    names.push(name)
+  }
+  return names
+}
