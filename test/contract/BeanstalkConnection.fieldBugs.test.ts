@@ -667,7 +667,7 @@ describeListening("what other clients got wrong", (kind) => {
         )
         const error = yield* failsWith(beanstalk.put("x"), "ConnectionLost")
         assert.strictEqual(error.outcome, "NotSent")
-        assert.include(error.reason, "spoke without being asked")
+        assert.include(error.reason, "a reply that no command is waiting for")
       }))
   })
 })

@@ -307,7 +307,7 @@ describe("a tube of a command's own", () => {
         const [putting, ...others] = yield* Scripted.endings(fibers)
         assert.strictEqual(putting, "ConnectionLost Unknown")
         assert.deepStrictEqual(others, ["ConnectionLost Unknown", "ConnectionLost NotSent"])
-        assert.include((yield* Effect.flip(Fiber.join(fibers[0]))).message, "did not select the tube a")
+        assert.include((yield* Effect.flip(Fiber.join(fibers[0]))).message, "did not accept the use of tube a")
         yield* peer.closed
       })
   )

@@ -29,7 +29,7 @@ describe("a silent server", () => {
       yield* peer.expect("touch 1\r\n")
       yield* isLostAfter(10_000, peer, touching)
       const error = yield* Effect.flip(Fiber.join(touching))
-      assert.include(error.message, "the server left touch unanswered for 10 seconds")
+      assert.include(error.message, "the server has not answered touch for 10 seconds")
     }))
 
   it.scoped("loses the connection at the replyTimeout that was asked for", () =>

@@ -1,74 +1,63 @@
 /**
- * The matching of replies to commands on one connection, without a socket and without effects.
+ * Matches replies to commands on one connection. It has no socket and runs no Effect.
  *
- * Commands wait in `queued` until there is room, leave as one batch of bytes, and stand in `inFlight` until their replies
- * come back in the same order. Whatever disturbs that order ends the pipeline: everything that waits is settled, once,
- * and nothing is guessed afterwards.
+ * A command waits in `queued` until there is room, leaves with others as one batch of bytes, and stays in `inFlight` until its
+ * reply arrives: the server replies in order. Anything that breaks this order ends the pipeline. Every command then fails,
+ * once, and no later byte is interpreted.
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
-import { defaultTube, type TubeName } from "../../Job.ts"
-import { LinkedList } from "../base/linkedList.ts"
+import type { TubeName } from "../../Job.ts"
+import { type Linked, LinkedList } from "../base/linkedList.ts"
+import { ReplyDeadline } from "./replyDeadline.ts"
+import { TubeSelection } from "./tubeSelection.ts"
 
 export interface PipelineOptions {
   readonly address: string
-  /** How long, in milliseconds, the server may leave the oldest command unanswered that does not block. */
+  /** How long, in milliseconds, the server may take to answer the oldest command in flight, unless that one blocks. */
   readonly replyTimeout: number
-  /** How many commands may be written and not yet answered, … */
+  /** How many commands may be in flight: written, and not answered. */
   readonly maxInFlight: number
-  /** … and how many bytes they may have together. A single larger one goes alone. */
+  /** How many bytes they may have together. A single command may have more, and is then in flight alone. */
   readonly maxQueuedBytes: number
   readonly maxBodySize: number
-  /** The time in milliseconds, on a clock that nobody sets. */
+  /** The time in milliseconds, on a clock that is never set back. */
   readonly now: () => number
-  /** There may be something to write: `takeBatch` is worth a call. */
+  /** Called when `takeBatch` may have something to write. */
   readonly onWritable: () => void
-  /** `deadline` may have come closer. */
+  /** Called when `deadline` may have become earlier. */
   readonly onDeadline: () => void
-  /** Nothing more is taken or written, and what still waits is lost: called before anybody hears of it. */
+  /** Called when the pipeline ends, before any command fails because of it. */
   readonly onEnd: (ending: Ending) => void
-  /** Sees every command and reply, bodies as sizes. */
+  /** Called with every request and reply, bodies as sizes. */
   readonly trace: ((line: string) => void) | undefined
 }
 
-/** Why a pipeline is over: in words, and what caused it. */
+/** Why a pipeline has ended: in words, and the error that caused it, if one did. */
 export interface Ending {
   readonly reason: string
   readonly cause?: unknown
 }
 
-/** The cause of an ending for want of an answer. */
+/** The cause of an {@link Ending}: the server did not reply in time. */
 export class ReplyTimedOut extends Error {}
 
-/** How many bytes of a body show that the server is not silent: single bytes, dripping for ever, do not. */
-const progress = 64 * 1024
-
-/** How much longer than its timeout a blocking reserve may take, in milliseconds. */
-const reserveGrace = 1000
-
 /** A command on its way, whatever it succeeds or fails with. */
-export interface Entry {
+export interface Entry extends Linked<Entry> {
   readonly command: Protocol.Command<unknown, unknown>
-  state: "Queued" | "InFlight" | "Settled"
-  /** Whether whoever sent it is gone: its reply is consumed, and dropped. */
-  abandoned: boolean
-  /** Whether its answer was a job. */
-  gotJob: boolean
-  previous: Entry | undefined
-  next: Entry | undefined
+  /** `Abandoned`: in flight, while its caller no longer wants the result. */
+  state: "Queued" | "InFlight" | "Abandoned" | "Settled" | "SettledWithJob"
   answer(reply: Protocol.Reply, address: string): Protocol.Decoded<unknown, unknown>
-  lose(error: ConnectionLost): void
-  refuse(defect: Error): void
+  fail(error: ConnectionLost): void
+  die(defect: Error): void
 }
 
 class Pending<A, E> implements Entry {
   readonly command: Protocol.Command<A, E>
   private readonly settle: (exit: Exit.Exit<A, E | CommandError>) => void
   state: Entry["state"] = "Queued"
-  abandoned = false
-  gotJob = false
   previous: Entry | undefined = undefined
   next: Entry | undefined = undefined
 
@@ -79,94 +68,93 @@ class Pending<A, E> implements Entry {
 
   answer(reply: Protocol.Reply, address: string) {
     const decoded = this.command.decode(reply, address)
-    this.gotJob = this.command.reserves && decoded._tag === "Success"
-    this.finish(decoded._tag === "Success" ? Exit.succeed(decoded.value) : Exit.fail(decoded.error))
+    if (decoded._tag === "Success") this.finish(Exit.succeed(decoded.value), this.command.reserves)
+    else this.finish(Exit.fail(decoded.error))
     return decoded
   }
 
-  lose(error: ConnectionLost): void {
+  fail(error: ConnectionLost): void {
     this.finish(Exit.fail(error))
   }
 
-  refuse(defect: Error): void {
+  die(defect: Error): void {
     this.finish(Exit.die(defect))
   }
 
-  private finish(exit: Exit.Exit<A, E | CommandError>): void {
-    this.state = "Settled"
-    if (!this.abandoned) this.settle(exit)
+  private finish(exit: Exit.Exit<A, E | CommandError>, withJob = false): void {
+    const wanted = this.state !== "Abandoned"
+    this.state = withJob ? "SettledWithJob" : "Settled"
+    if (wanted) this.settle(exit)
   }
 }
+
+type Status =
+  | { readonly _tag: "Open" }
+  /** A `quit` was written. Nothing is written behind it. */
+  | { readonly _tag: "Quitting" }
+  | { readonly _tag: "Ended"; readonly ending: Ending }
 
 export class Pipeline {
   private readonly options: PipelineOptions
   private readonly decoder: Protocol.ReplyDecoder
+  private readonly replyDeadline: ReplyDeadline
+  private readonly tubeSelection = new TubeSelection()
   private readonly queued = new LinkedList<Entry>()
   private readonly inFlight = new LinkedList<Entry>()
   private bytesInFlight = 0
-  /** Since when the oldest command in flight has been the oldest. */
-  private headSince = 0
-  /** Since when a part of its reply is there, or the last part that counts; `undefined` while none is. */
-  private replySince: number | undefined = undefined
-  /** How much has arrived of it since then. */
-  private arrived = 0
-  /** The tube that commands without one of their own act on, as whoever uses the connection sees it. */
-  private tubeInUse: TubeName = defaultTube
-  /** The tube the server certainly acts on behind everything written so far; `undefined` while that is uncertain. */
-  private tubeSelected: TubeName | undefined = defaultTube
-  /** The last `use` that was asked for, while it is not answered, … */
-  private selecting: Entry | undefined = undefined
-  /** … and the tube of the last one that was accepted. */
-  private tubeAccepted: TubeName = defaultTube
-  /** Nothing is written behind a `quit`. */
-  private leaving = false
-  private ending: Ending | undefined = undefined
-  /** How many replies there were. */
+  private status: Status = { _tag: "Open" }
+  /** How many replies have arrived. */
   replyCount = 0
-  /** Larger bodies fail with `JobTooBig`, and are not sent: the limit of the server, once it is known. */
+  /** The server's limit, once it is known. A command with a larger body is not sent, and fails with `JobTooBig`. */
   maxJobSize = Number.POSITIVE_INFINITY
 
   constructor(options: PipelineOptions) {
     this.options = options
     this.decoder = new Protocol.ReplyDecoder(options.maxBodySize)
+    this.replyDeadline = new ReplyDeadline(options.replyTimeout)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // commands in
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Queues a command. `settle` hears of its outcome exactly once, unless it is cancelled before. */
+  /** Queues a command. `settle` is called once with its result, or never if it is cancelled before. */
   submit<A, E>(command: Protocol.Command<A, E>, settle: (exit: Exit.Exit<A, E | CommandError>) => void): Entry {
     const entry = new Pending(command, settle)
-    if (command.body !== undefined && command.body.length > this.maxJobSize) {
-      entry.answer({ _tag: "JobTooBig", limit: this.maxJobSize }, this.options.address)
-    } else if (this.ending !== undefined) {
-      this.lose(entry, "NotSent", this.ending)
+    const { maxJobSize, options, status } = this
+    if (command.body !== undefined && command.body.length > maxJobSize) {
+      entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address)
+    } else if (status._tag === "Ended") {
+      this.lose(entry, "NotSent", status.ending)
     } else {
       this.queued.push(entry)
-      this.options.onWritable()
+      options.onWritable()
     }
     return entry
   }
 
   /**
-   * Whoever sent the command does not want its outcome any more.
+   * The caller no longer wants the result.
    *
-   * What is not written is forgotten, what is written runs its course unheard. Only a reserve cannot: a waiting one can be
-   * taken back in no other way than by closing the connection, and a job that nobody hears of must go back too.
+   * A command that is not written is dropped. The reply to one that is written is read and dropped. A reserve is different: to
+   * close the connection is the only way to cancel one that blocks, and the only way to give an unwanted job back unchanged.
    */
   cancel(entry: Entry): void {
+    const { name, blocksFor } = entry.command
     switch (entry.state) {
       case "Queued":
-        entry.state = "Settled"
         this.queued.remove(entry)
+        entry.state = "Settled"
         break
       case "InFlight":
-        entry.abandoned = true
-        if (entry.command.blocksFor > 0) this.end({ reason: `a waiting ${entry.command.name} on it was interrupted` })
+        entry.state = "Abandoned"
+        if (blocksFor > 0) this.end({ reason: `a ${name} was interrupted while it was waiting for a job` })
         break
+      case "SettledWithJob":
+        this.giveBack(entry)
+        break
+      case "Abandoned":
       case "Settled":
-        if (entry.gotJob) this.giveBack(entry)
         break
     }
   }
@@ -175,107 +163,79 @@ export class Pipeline {
   // bytes out
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Everything that may be written now, as one piece; `undefined` when there is nothing. */
+  /** Everything that may be written now, in one piece; `undefined` if there is nothing. */
   takeBatch(): Uint8Array | undefined {
     const batch: Array<Protocol.Command<unknown, unknown>> = []
-    const idle = this.inFlight.length === 0
+    const wasIdle = this.inFlight.length === 0
     let next = this.queued.head
     while (next !== undefined && this.hasRoom(next)) {
       this.queued.remove(next)
       if (Protocol.isIntact(next.command)) {
-        this.selectTubeFor(next, batch)
+        const tube = this.tubeSelection.beforeWrite(next)
+        if (tube !== undefined) this.write(this.selectionOf(tube), batch)
         this.write(next, batch)
       } else {
-        next.refuse(new Error(`${next.command.name}: the body changed its length before it was written`))
+        next.die(new Error(`${next.command.name}: the body changed its length before it was written`))
       }
       next = this.queued.head
     }
     if (batch.length === 0) return undefined
-    if (idle) this.headSince = this.options.now()
+    if (wasIdle) this.replyDeadline.start(this.options.now())
     this.options.onDeadline()
     return Protocol.encode(batch)
   }
 
   private hasRoom(entry: Entry): boolean {
-    if (this.leaving || this.ending !== undefined) return false
+    const { maxInFlight, maxQueuedBytes } = this.options
+    if (this.status._tag !== "Open") return false
     return this.inFlight.length === 0 ||
-      (this.inFlight.length < this.options.maxInFlight &&
-        this.bytesInFlight + entry.command.size <= this.options.maxQueuedBytes)
+      (this.inFlight.length < maxInFlight && this.bytesInFlight + entry.command.size <= maxQueuedBytes)
   }
 
   private write(entry: Entry, batch: Array<Protocol.Command<unknown, unknown>>): void {
+    const { command } = entry
     entry.state = "InFlight"
     this.inFlight.push(entry)
-    this.bytesInFlight += entry.command.size
-    batch.push(entry.command)
-    this.leaving = entry.command === Protocol.quit
-    this.options.trace?.(`> ${Protocol.describeRequest(entry.command)}`)
+    this.bytesInFlight += command.size
+    batch.push(command)
+    if (command === Protocol.quit) this.status = { _tag: "Quitting" }
+    this.options.trace?.(`> ${Protocol.describeRequest(command)}`)
   }
 
   /**
-   * Puts a `use` in front of a command that acts on another tube than the server has selected. Both leave in one piece, so
-   * nobody's command can come in between. A refusal ends the pipeline: nothing more is sent, and what has left behind it is
-   * told as `Unknown`.
+   * The `use` in front of a command. Both leave in one piece, so no other command comes between. If the server refuses it, the
+   * command behind it acts on the wrong tube, and its caller is told that the outcome is unknown.
    */
-  private selectTubeFor(entry: Entry, batch: Array<Protocol.Command<unknown, unknown>>): void {
-    const relation = entry.command.tube
-    if (relation._tag === "None") return
-    if (relation._tag === "Selects") {
-      this.tubeInUse = relation.name
-      this.tubeSelected = undefined
-      this.selecting = entry
-      return
-    }
-    const tube = relation._tag === "Named" ? relation.name : this.tubeInUse
-    if (tube === this.tubeSelected) return
-    this.tubeSelected = tube
-    const selection = new Pending(Protocol.select(tube), (exit) => {
-      if (Exit.isSuccess(exit)) return
-      this.end({
-        reason: `the server did not select the tube ${tube} for a command`,
-        cause: Cause.squash(exit.cause)
-      })
+  private selectionOf(tube: TubeName): Entry {
+    return new Pending(Protocol.select(tube), (exit) => {
+      if (Exit.isFailure(exit)) {
+        this.end({ reason: `the server did not accept the use of tube ${tube}`, cause: Cause.squash(exit.cause) })
+      }
     })
-    this.write(selection, batch)
-  }
-
-  /** A `use` was answered. Only behind the last one that was asked for is it certain again which tube is selected. */
-  private settleSelection(entry: Entry, tube: TubeName, accepted: boolean): void {
-    if (accepted) this.tubeAccepted = tube
-    if (entry !== this.selecting) return
-    this.selecting = undefined
-    this.tubeInUse = this.tubeAccepted
-    if (accepted && this.tubeSelected === undefined) this.tubeSelected = tube
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // bytes in
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Takes the next piece of what the server says. */
+  /** Reads the next bytes from the server. The chunk is not kept. */
   receive(chunk: Uint8Array): void {
-    if (this.ending !== undefined) return
-    const waiting = this.inFlight.length
-    this.decoder.push(chunk, this.onReply)
-    if (this.inFlight.length > 0) this.keepTime(this.inFlight.length < waiting, chunk.length)
-    else if (this.decoder.midway) this.unasked()
-    else this.replySince = undefined
-    if (this.queued.length > 0) this.options.onWritable()
+    if (this.status._tag === "Ended") return
+    const { decoder, inFlight, options, replyDeadline } = this
+    const before = inFlight.length
+    decoder.push(chunk, this.onReply)
+    if (inFlight.length > 0) {
+      const answered = inFlight.length < before
+      if (replyDeadline.onBytes(chunk.length, answered, decoder.midway, options.now)) options.onDeadline()
+    } else if (decoder.midway) {
+      this.endUnrequested()
+    } else {
+      replyDeadline.stop()
+    }
+    if (this.queued.length > 0) options.onWritable()
   }
 
-  /** Every reply starts the time of the next command. A large body takes its time, as long as it comes. */
-  private keepTime(answered: boolean, bytes: number): void {
-    const begins = this.decoder.midway && (answered || this.replySince === undefined)
-    this.arrived = begins ? 0 : this.arrived + bytes
-    if (!answered && !begins && this.arrived < progress) return
-    const now = this.options.now()
-    if (answered) this.headSince = now
-    this.replySince = this.decoder.midway ? now : undefined
-    this.arrived = 0
-    this.options.onDeadline()
-  }
-
-  /** The server has closed the connection: what a `quit` was waiting for, and for everything else the end. */
+  /** The server has closed the connection, which is its answer to `quit`. */
   closed(): void {
     if (this.inFlight.head?.command === Protocol.quit) this.onReply({ _tag: "Closed" })
     this.end({ reason: "the server closed it" })
@@ -284,60 +244,59 @@ export class Pipeline {
   private readonly onReply = (reply: Protocol.Reply): void => {
     this.options.trace?.(`< ${Protocol.describe(reply)}`)
     const entry = this.inFlight.shift()
-    if (entry === undefined) return this.unasked()
-    this.bytesInFlight -= entry.command.size
+    if (entry === undefined) return this.endUnrequested()
+    const { command } = entry
+    this.bytesInFlight -= command.size
     this.replyCount += 1
+    const wasAbandoned = entry.state === "Abandoned"
     const decoded = entry.answer(reply, this.options.address)
     if (decoded._tag === "Failure" && decoded.fatal) {
       this.end({
-        reason: `its replies cannot be trusted behind the one to ${entry.command.name}`,
+        reason: `replies cannot be matched to commands after the reply to ${command.name}`,
         cause: decoded.error
       })
-    } else if (entry.abandoned && entry.gotJob) {
+    } else if (wasAbandoned && entry.state === "SettledWithJob") {
       this.giveBack(entry)
-    } else if (entry.command.tube._tag === "Selects") {
-      this.settleSelection(entry, entry.command.tube.name, decoded._tag === "Success")
+    } else {
+      this.tubeSelection.onReply(entry, decoded._tag === "Success")
     }
   }
 
-  private unasked(): void {
-    this.end({ reason: "the server spoke without being asked" })
+  private endUnrequested(): void {
+    this.end({ reason: "the server sent a reply that no command is waiting for" })
   }
 
-  /** A job came for somebody who is gone: closing the connection is what returns it at once and unchanged. */
+  /** The server has reserved a job for a caller that is gone: it gives the job back, unchanged, when the connection closes. */
   private giveBack(entry: Entry): void {
-    this.end({ reason: `a job came for a ${entry.command.name} that was interrupted` })
+    this.end({ reason: `a ${entry.command.name} that was interrupted has reserved a job` })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // the end
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** When, on the clock of `now`, the server will have been silent for too long; `Infinity` while it may be. */
+  /** When, on the clock of `now`, the server must have replied; `Infinity` while it need not. */
   deadline(): number {
-    const head = this.inFlight.head
-    if (head === undefined) return Number.POSITIVE_INFINITY
-    const { replyTimeout } = this.options
-    const begun = this.replySince === undefined ? Number.POSITIVE_INFINITY : this.replySince + replyTimeout
-    if (this.decoder.insideBody) return begun
-    const { blocksFor } = head.command
-    // Whatever it was waiting for: a line that has begun must come to its end.
-    return Math.min(begun, this.headSince + (blocksFor > 0 ? blocksFor * 1000 + reserveGrace : replyTimeout))
+    const oldest = this.inFlight.head
+    return oldest === undefined
+      ? Number.POSITIVE_INFINITY
+      : this.replyDeadline.of(oldest.command, this.decoder.insideBody)
   }
 
   /** Ends the pipeline if the deadline has passed. */
   expire(): void {
-    const head = this.inFlight.head
+    const oldest = this.inFlight.head
     const now = this.options.now()
-    if (head === undefined || now < this.deadline()) return
-    const reason = `the server left ${head.command.name} unanswered for ${(now - this.headSince) / 1000} seconds`
+    if (oldest === undefined || now < this.deadline()) return
+    const seconds = (now - this.replyDeadline.oldestSince) / 1000
+    const reason = `the server has not answered ${oldest.command.name} for ${seconds} seconds`
     this.end({ reason, cause: new ReplyTimedOut(reason) })
   }
 
-  /** Settles everything that waits, and refuses everything that comes. Only the first call counts. */
+  /** Fails every command that is queued or in flight, and every later one. Only the first call has an effect. */
   end(ending: Ending): void {
-    if (this.ending !== undefined) return
-    this.ending = ending
+    if (this.status._tag === "Ended") return
+    this.status = { _tag: "Ended", ending }
     this.decoder.end()
     this.options.onEnd(ending)
     for (let entry = this.inFlight.shift(); entry !== undefined; entry = this.inFlight.shift()) {
@@ -350,6 +309,6 @@ export class Pipeline {
 
   private lose(entry: Entry, outcome: ConnectionLost["outcome"], ending: Ending): void {
     const { address } = this.options
-    entry.lose(new ConnectionLost({ command: entry.command.name, address, outcome, ...ending }))
+    entry.fail(new ConnectionLost({ command: entry.command.name, address, outcome, ...ending }))
   }
 }

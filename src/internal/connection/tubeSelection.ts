@@ -1,0 +1,57 @@
+/**
+ * Which tube a connection has selected with `use`, and so whether a command needs a `use` in front of it.
+ *
+ * A caller's `use` can be refused, and commands behind it are written before its reply arrives. Until then the selected tube
+ * is unknown, and a command that needs one gets a `use` of its own. The server does not refuse that one, or the pipeline ends.
+ */
+import type { Command } from "../../BeanstalkProtocol.ts"
+import { defaultTube, type TubeName } from "../../Job.ts"
+
+/** A command that is about to be written, or was. Two of them may hold the same command. */
+interface Sent {
+  readonly command: Command<unknown, unknown>
+}
+
+export class TubeSelection {
+  /** The tube that the server has selected once it has processed everything written; `undefined` while that is unknown. */
+  private selected: TubeName | undefined = defaultTube
+  /** The tube of the last `use` of a caller that was accepted. */
+  private accepted: TubeName = defaultTube
+  /** The last `use` of a caller, while it is unanswered. */
+  private unanswered: { readonly sent: Sent; readonly tube: TubeName } | undefined = undefined
+
+  /** Notes that a command is about to be written, and returns the tube that must be selected in front of it, if any. */
+  beforeWrite(sent: Sent): TubeName | undefined {
+    const { tube } = sent.command
+    switch (tube._tag) {
+      case "None":
+        return undefined
+      case "Selects":
+        this.unanswered = { sent, tube: tube.name }
+        this.selected = undefined
+        return undefined
+      case "InUse":
+        return this.select(this.unanswered?.tube ?? this.accepted)
+      case "Named":
+        return this.select(tube.name)
+    }
+  }
+
+  private select(tube: TubeName): TubeName | undefined {
+    if (tube === this.selected) return undefined
+    this.selected = tube
+    return tube
+  }
+
+  /** Notes the reply to a command. */
+  onReply(sent: Sent, accepted: boolean): void {
+    const { tube } = sent.command
+    if (tube._tag !== "Selects") return
+    if (accepted) this.accepted = tube.name
+    // Another `use` may be behind it, which decides.
+    if (this.unanswered?.sent !== sent) return
+    this.unanswered = undefined
+    // If a tube was selected for a command behind it, that one is selected.
+    if (accepted) this.selected ??= tube.name
+  }
+}
