@@ -351,10 +351,10 @@ export const make = (
     const dedicated: Dedicated = {
       address: connector.address,
       reconnect: settings.reconnect,
-      open: (watch, heart, onEnd) => {
+      open: (watch, timers, onEnd) => {
         const handshake = Connect.handshake({ watch: [watch] })
         return shared.unlessClosed(
-          Connect.connect({ ...settings, handshake, session: { ...settings.session, heart } }, onEnd)
+          Connect.connect({ ...settings, handshake, session: { ...settings.session, timers } }, onEnd)
         ).pipe(
           Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address))),
           Effect.provideService(Connector, connector)

@@ -150,7 +150,7 @@ describeContract("faults", (kind) => {
         yield* (yield* Beanstalkd).freeze
         const error = yield* failsWith(open({ connectTimeout: "1 second" }), "ConnectFailed")
         assert.strictEqual(error.reason, "TimedOut")
-        assert.include(error.message, "accepted the connection, but said nothing")
+        assert.include(error.message, "accepted the connection, but did not complete the handshake")
       }))
 
     it.scoped("an answer that comes after the reply timeout is nobody's, and a late put is put at most once", () =>

@@ -128,7 +128,7 @@ describe("what cannot be reached", () => {
       yield* runsOut(making, 5000)
       const error = yield* failure(making)
       assert.strictEqual(error.reason, "TimedOut")
-      assert.include(error.detail, "no connection came about within 5 seconds")
+      assert.include(error.detail, "no connection was established within 5 seconds")
     }))
 
   it.scoped("an address that swallows everything is TimedOut, however little patience there is for replies", () =>
@@ -155,7 +155,12 @@ const answers: ReadonlyArray<{
   readonly reason: BeanstalkError.ConnectFailed["reason"]
   readonly detail: string
 }> = [
-  { what: "a server that says nothing", answer: () => Effect.void, reason: "TimedOut", detail: "said nothing" },
+  {
+    what: "a server that says nothing",
+    answer: () => Effect.void,
+    reason: "TimedOut",
+    detail: "did not complete the handshake"
+  },
   {
     what: "statistics that stop midway",
     answer: (peer) => peer.say(Scripted.stats.slice(0, 500)),

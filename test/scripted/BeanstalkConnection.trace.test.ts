@@ -140,6 +140,8 @@ describe("at Trace", () => {
         assert.isAbove(entries.length, 0)
         for (const { annotations } of entries) {
           assert.deepStrictEqual(annotations, {
+            package: "effect-beanstalk",
+            module: "BeanstalkConnection",
             "beanstalkd.address": "memory:11300",
             "beanstalkd.connection": "producer"
           })
@@ -155,7 +157,11 @@ describe("at Trace", () => {
     logged(LogLevel.Trace, (entries) =>
       Effect.gen(function*() {
         const [connection] = yield* Scripted.open()
-        assert.deepStrictEqual(entries[0]?.annotations, { "beanstalkd.address": "memory:11300" })
+        assert.deepStrictEqual(entries[0]?.annotations, {
+          package: "effect-beanstalk",
+          module: "BeanstalkConnection",
+          "beanstalkd.address": "memory:11300"
+        })
         assert.isUndefined(connection.name)
       })))
 })
@@ -311,7 +317,7 @@ describe("a clock that throws", () => {
         yield* peer.say("TOUCHED\r\n")
         broken.isBroken = false
         assert.deepStrictEqual(yield* Scripted.endings(fibers), ["Success", "ConnectionLost Unknown"])
-        assert.include((yield* Effect.flip(Fiber.join(fibers[1]))).message, "something was thrown")
+        assert.include((yield* Effect.flip(Fiber.join(fibers[1]))).message, "an exception was thrown")
         yield* peer.closed
       }).pipe(Effect.withClock(broken.clock))
     }))

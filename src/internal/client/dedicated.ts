@@ -23,7 +23,7 @@ export interface Dedicated {
    */
   readonly open: (
     watch: TubeName,
-    heart: TimerQueue,
+    timers: TimerQueue,
     onEnd: SessionOptions["onEnd"]
   ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }

@@ -1,6 +1,5 @@
 /**
- * How a connection comes about: options are checked, a socket is opened, and one round trip proves that a beanstalkd
- * answers and says which.
+ * Opens a connection: a socket, and one round trip, which proves that a beanstalkd answers and tells which one.
  */
 import * as Socket from "@effect/platform/Socket"
 import type * as Duration from "effect/Duration"
@@ -16,43 +15,44 @@ import * as Validate from "../protocol/validate.ts"
 import { ReplyTimedOut } from "./pipeline.ts"
 import { innermostMessage, makeSession, type Session, type SessionOptions } from "./session.ts"
 
-/** What every kind of connection may be told. */
+/** Options of every kind of connection. */
 export interface ConnectOptions {
-  /** What to call this connection in logs, spans and when it is printed. */
+  /** The name of this connection in logs, spans and when it is printed. */
   readonly name?: string | undefined
   /** How long opening the socket and the first round trip may take together. Default: 5 seconds. */
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
-   * How long the server may leave the oldest command unanswered before the connection counts as lost, from the moment it is
-   * written: a large body on a slow line needs more. A reserve that waits has its own timeout and one second more; a plain
-   * `reserve` may wait for ever. A body from the server may take as long as it keeps coming. Default: 10 seconds.
+   * How long the server may take to answer the oldest command that is written, before the connection counts as lost. A large
+   * body on a slow network needs more. A blocking reserve may take its own timeout and one second more; a plain `reserve` may
+   * take any time, and so may a body from the server as long as it makes progress. Default: 10 seconds.
    */
   readonly replyTimeout?: Duration.DurationInput | undefined
-  /** How many commands may be written and not yet answered; beyond it fibers wait. Default: 4,096. */
+  /** How many commands may be written and not yet answered. Further commands wait. Default: 4,096. */
   readonly maxInFlight?: number | undefined
-  /** How many bytes those commands may have together; beyond it fibers wait. Default: 16 MiB. */
+  /** How many bytes those commands may have together. Further commands wait. Default: 16 MiB. */
   readonly maxQueuedBytes?: number | undefined
-  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest beanstalkd itself can be told. */
+  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest limit that beanstalkd can be given. */
   readonly maxBodySize?: number | undefined
 }
 
-/** What it does from the start, before anything else. */
+/** The tubes that a connection uses and watches when it is made. */
 export interface InitialTubes {
-  /** The tube to use from the start. Default: `default`. */
+  /** The tube to use. Default: `default`. */
   readonly tube?: string | undefined
-  /** The tubes to watch from the start, instead of `default`. Default: `["default"]`. */
+  /** The tubes to watch, instead of `default`. Default: `["default"]`. */
   readonly watch?: ReadonlyArray<string> | undefined
 }
 
-/** The options, checked, with their defaults. */
+/** The options, checked, with their defaults. Durations are in milliseconds. */
 export interface ConnectSettings {
   readonly name: string | undefined
+  /** What is sent in the first round trip, besides `stats`. */
   readonly handshake: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
   readonly connectTimeout: number
   readonly session: Omit<SessionOptions, "onOpen" | "onEnd">
 }
 
-/** Throws `InvalidArgument`, as all that checks arguments. */
+/** Throws `InvalidArgument`, as `Validate` does. */
 export const checkOptions = (options: ConnectOptions & InitialTubes): ConnectSettings => ({
   name: options.name,
   handshake: handshake(options),
@@ -65,7 +65,7 @@ export const checkOptions = (options: ConnectOptions & InitialTubes): ConnectSet
   }
 })
 
-/** What selects and watches the tubes asked for. New ones are watched first, since the last one cannot be ignored. */
+/** The commands that select and watch the tubes. `ignore` comes behind `watch`: the last watched tube cannot be ignored. */
 export const handshake = ({ tube, watch = [defaultTube] }: InitialTubes): ConnectSettings["handshake"] => {
   if (watch.length === 0) {
     throw new BeanstalkError.InvalidArgument({
@@ -84,16 +84,16 @@ export const handshake = ({ tube, watch = [defaultTube] }: InitialTubes): Connec
   })
 }
 
-/** A session whose server is known. */
+/** A session that has completed its handshake. */
 export interface ServerSession extends Session {
   readonly name: string | undefined
-  /** The server as its `Connector` names it. */
+  /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** What the first round trip told of the server. */
+  /** What the server said of itself in the handshake. */
   readonly server: ServerInfo
 }
 
-/** Opens a session that ends with the scope. `onEnd` is called when it is over, before anybody hears of it. */
+/** Opens a session that ends with the scope. `onEnd` is called when it ends, before any command fails because of it. */
 export const connect = (
   { connectTimeout, handshake, name, session: options }: ConnectSettings,
   onEnd: SessionOptions["onEnd"] = constVoid
@@ -107,7 +107,7 @@ export const connect = (
     const onOpen = () => {
       accepted = true
     }
-    const opened = Effect.gen(function*() {
+    const connected = Effect.gen(function*() {
       const session = yield* makeSession({ ...options, onOpen, onEnd }).pipe(
         Effect.mapError((cause) => connectFailed(address, cause))
       )
@@ -117,10 +117,10 @@ export const connect = (
       ).pipe(
         Effect.mapError((error) => handshakeFailed(address, error))
       )
-      session.limitBodies(server.maxJobSize)
+      session.limitJobSize(server.maxJobSize)
       return { ...session, name, address, server }
     })
-    return opened.pipe(
+    return connected.pipe(
       Effect.interruptible,
       Effect.timeoutFail({
         duration: connectTimeout,
@@ -128,16 +128,16 @@ export const connect = (
           timedOut(
             address,
             accepted
-              ? `it accepted the connection, but said nothing, or not enough, for ${connectTimeout / 1000} seconds`
-              : `no connection came about within ${connectTimeout / 1000} seconds`
+              ? `it accepted the connection, but did not complete the handshake within ${connectTimeout / 1000} seconds`
+              : `no connection was established within ${connectTimeout / 1000} seconds`
           )
       }),
-      Effect.annotateLogs(attributes),
+      Effect.annotateLogs({ package: "effect-beanstalk", module: "BeanstalkConnection", ...attributes }),
       Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
     )
   })
 
-/** Which of the three ways it failed in, told from the error of the first round trip. */
+/** The reason of a failed handshake, from the error of its first command that failed. */
 const handshakeFailed = (
   address: string,
   error: BeanstalkError.CommandError | BeanstalkError.NotIgnored
@@ -151,7 +151,7 @@ const handshakeFailed = (
       return new BeanstalkError.ConnectFailed({
         address,
         reason: "Handshake",
-        detail: `it said ${error.reply}`,
+        detail: `it sent ${error.reply}`,
         cause: error
       })
     default:

@@ -1,6 +1,6 @@
 /**
- * A pipeline on a socket: what may be written leaves at the end of the tick, what is read goes in as it comes, and the time
- * is watched. The scope's end is the pipeline's, and the pipeline's end closes the socket.
+ * A {@link Pipeline} on a socket: writes what is queued once a tick, feeds it what arrives, and ends it when the server does not
+ * reply in time. The session ends with its scope; when the pipeline ends, the socket closes.
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
@@ -19,130 +19,121 @@ import { type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import * as SocketFastPath from "./socketFastPath.ts"
 
 export interface Session {
-  /** Sends a command and waits for its answer. */
+  /** Sends a command and waits for its result. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError>
   /**
-   * Sends a command for whoever wants no fiber to wait for it: `settle` is called once, and must not throw. What comes back
-   * takes the command back, if it is not written yet; what is written runs its course unheard.
+   * Sends a command without a fiber that waits for its result. `settle` is called with the result, once, and must not throw. The
+   * returned function cancels the command: it is not sent if it is not written yet, and its result is dropped.
    */
   readonly submit: <A, Failure>(
     command: Command<A, Failure>,
     settle: (exit: Exit.Exit<A, Failure | CommandError>) => void
   ) => () => void
-  /** How many replies have come. */
+  /** How many replies have arrived. */
   readonly replyCount: () => number
-  /** From now on, a `put` whose body is larger fails with `JobTooBig`, and is not sent. */
-  readonly limitBodies: (maxJobSize: number) => void
-  /** Ends it at once: what it had reserved is others' then. */
+  /** From now on, a `put` whose body is larger is not sent, and fails with `JobTooBig`. */
+  readonly limitJobSize: (maxJobSize: number) => void
+  /** Ends the session. The server makes the jobs that it had reserved ready again. */
   readonly close: () => void
-  /** Succeeds when the session is over, with why. */
+  /** Succeeds when the session has ended, with the reason. */
   readonly ended: Effect.Effect<Ending>
 }
 
 export interface SessionOptions
   extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize">
 {
-  /** What wakes it when the server is silent for too long: that of whoever has many sessions, or its own. */
-  readonly heart?: TimerQueue | undefined
-  /** Called when the socket has been opened. */
+  /** Keeps the reply deadline. Default: a timer queue of the session's own, which costs a fiber. */
+  readonly timers?: TimerQueue | undefined
+  /** Called when the socket is open. */
   readonly onOpen: () => void
-  /** Called when the session is over, before anybody can know it from a command that was lost. */
+  /** Called when the session ends, before any command fails because of it. */
   readonly onEnd: (ending: Ending) => void
 }
 
-/** What is to be done later in this tick. `queueMicrotask` makes an async resource of each, which takes longer than the task. */
+/** For tasks at the end of this tick. `queueMicrotask` makes an async resource for each, which takes longer than the task. */
 const microtask = Promise.resolve()
 
-/** So many milliseconds before the deadline it may be looked at in vain: that is cheaper than to move it with each reply. */
-const indifference = 1000
+/** How many milliseconds too early the timer may fire. To reset it for every reply would cost more than to fire in vain. */
+const timerSlack = 1000
 
-/** Starts a session that ends with its scope. The socket is still being opened then; commands may be sent already. */
+/** Starts a session. Commands may be sent at once, although the socket is still being opened. */
 export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...options }: SessionOptions) {
   const connector = yield* Connector
-  const heart = options.heart ?? (yield* makeTimerQueue)
+  const timers = options.timers ?? (yield* makeTimerQueue)
   const ended = yield* Deferred.make<Ending>()
-  let opened = false
-  let flushing = false
+  let isOpen = false
+  let willFlush = false
 
   const pipeline: Pipeline = new Pipeline({
     ...options,
     address: connector.address,
-    now: heart.now,
+    now: timers.now,
     onWritable: () => {
-      if (flushing || !opened) return
-      flushing = true
-      // All that is runnable in this tick has run by then: whatever it sends leaves in one piece.
+      if (willFlush || !isOpen) return
+      willFlush = true
+      // Every fiber that is runnable in this tick has run by then, and what they send leaves in one write.
       void microtask.then(flush)
     },
-    onDeadline: () => watch(),
+    onDeadline: () => setReplyTimer(),
     onEnd: (ending) => {
-      heart.cancel(silence)
+      timers.cancel(replyTimer)
       onEnd(ending)
       Deferred.unsafeDone(ended, Exit.succeed(ending))
     },
-    trace: yield* tracing
+    trace: yield* makeTrace
   })
 
-  // Nothing may be thrown into a callback of the socket, a microtask or a turn: it would be the end of the process.
-  const thrown = (cause: unknown): void =>
-    pipeline.end({ reason: "something was thrown while it was written to or read from", cause })
+  /** An exception in a callback of the socket, of a microtask or of a timer would end the process: it ends the session. */
+  const guarded = <A = void>(run: (input: A) => void) => (input: A): void => {
+    try {
+      run(input)
+    } catch (cause) {
+      pipeline.end({ reason: "an exception was thrown while it was written to or read from", cause })
+    }
+  }
 
-  const silence: Timer = {
+  const setReplyTimer = (): void => {
+    const deadline = pipeline.deadline()
+    const isSet = replyTimer.position >= 0
+    if (isSet && deadline >= replyTimer.deadline && deadline <= replyTimer.deadline + timerSlack) return
+    timers.set(replyTimer, deadline)
+  }
+
+  const onReplyTimer = guarded(() => {
+    pipeline.expire()
+    setReplyTimer()
+  })
+
+  const replyTimer: Timer = {
     deadline: Number.POSITIVE_INFINITY,
     position: -1,
-    fire: () =>
-      onNextMacrotask(() => {
-        try {
-          pipeline.expire()
-          watch()
-        } catch (cause) {
-          thrown(cause)
-        }
-      })
+    // A reply that has arrived, and is unread, is read first.
+    fire: () => onNextMacrotask(onReplyTimer)
   }
 
-  const watch = (): void => {
-    const deadline = pipeline.deadline()
-    const isWatched = silence.position >= 0
-    if (!isWatched || deadline < silence.deadline || deadline > silence.deadline + indifference) {
-      heart.set(silence, deadline)
-    }
-  }
-
-  const receive = (chunk: Uint8Array): void => {
-    try {
-      pipeline.receive(chunk)
-    } catch (cause) {
-      thrown(cause)
-    }
-  }
+  const receive = guarded((chunk: Uint8Array) => pipeline.receive(chunk))
 
   const socket = yield* connector.socket
   const write = yield* SocketFastPath.makeWriter(socket, (error) => pipeline.end(lost(error)))
   yield* SocketFastPath.setReader(socket, receive)
 
-  const flush = (): void => {
-    flushing = false
-    try {
-      const batch = pipeline.takeBatch()
-      if (batch !== undefined) write(batch)
-    } catch (cause) {
-      thrown(cause)
-    }
-  }
+  const flush = guarded(() => {
+    willFlush = false
+    const batch = pipeline.takeBatch()
+    if (batch !== undefined) write(batch)
+  })
 
-  const opening = Effect.sync(() => {
-    opened = true
+  const open = Effect.sync(() => {
+    isOpen = true
     onOpen()
     flush()
   })
 
-  const reading = Effect.andThen(socket.run(receive, { onOpen: opening }), Effect.sync(() => pipeline.closed()))
-
-  yield* reading.pipe(
+  yield* socket.run(receive, { onOpen: open }).pipe(
+    Effect.andThen(Effect.sync(() => pipeline.closed())),
     Effect.raceFirst(Deferred.await(ended)),
-    Effect.onExit((exit) => Effect.sync(() => pipeline.end(ending(exit)))),
-    // Every command that was lost tells of it: there is nobody else to tell.
+    Effect.onExit((exit) => Effect.sync(() => pipeline.end(endingOf(exit)))),
+    // Every lost command fails with the reason.
     Effect.catchAllCause(() => Effect.void),
     Effect.interruptible,
     Effect.forkScoped
@@ -155,7 +146,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
       return () => pipeline.cancel(entry)
     },
     replyCount: () => pipeline.replyCount,
-    limitBodies: (maxJobSize) => {
+    limitJobSize: (maxJobSize) => {
       pipeline.maxJobSize = maxJobSize
     },
     close: () => pipeline.end(closedHere),
@@ -168,7 +159,7 @@ const send = <A, Failure>(
   pipeline: Pipeline,
   command: Command<A, Failure>
 ): Effect.Effect<A, Failure | CommandError> =>
-  // Uninterruptible from the submission on, so that there is no moment in which a fiber can be gone without `cancel`.
+  // An interruption between the submission and `Effect.async` would leave a command that is never cancelled.
   Effect.uninterruptibleMask((restore) => {
     let settled: Exit.Exit<A, Failure | CommandError> | undefined
     let resume: ((exit: Exit.Exit<A, Failure | CommandError>) => void) | undefined
@@ -176,18 +167,18 @@ const send = <A, Failure>(
       settled = exit
       resume?.(exit)
     })
-    const answer = Effect.async<A, Failure | CommandError>((callback) => {
+    const result = Effect.async<A, Failure | CommandError>((callback) => {
       resume = callback
       if (settled !== undefined) callback(settled)
     })
-    return Effect.catchAllCause(restore(answer), (cause) => {
+    return Effect.catchAllCause(restore(result), (cause) => {
       pipeline.cancel(entry)
       return Effect.failCause(cause)
     })
   })
 
-/** Why the session is over, when it was not the pipeline that ended it. */
-const ending = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
+/** Why the session has ended, when it was not the pipeline that ended it. */
+const endingOf = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
   Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
     ? closedHere
     : lost(Cause.squash(exit.cause))
@@ -196,15 +187,15 @@ const closedHere: Ending = { reason: "it was closed on this side" }
 
 const lost = (cause: unknown): Ending => ({ reason: innermostMessage(cause), cause })
 
-/** The innermost of what went wrong: `read ECONNRESET` says more than that there was an error. */
+/** The message of the innermost error: `read ECONNRESET` says more than `An error has occurred`. */
 export const innermostMessage = (cause: unknown): string => {
   if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(innermostMessage).join(", ")
   if (!(cause instanceof Error)) return String(cause)
   return cause.cause === undefined ? cause.message : innermostMessage(cause.cause)
 }
 
-/** At Trace, every line that is sent and received; nothing at all otherwise, decided once for a session. */
-const tracing: Effect.Effect<((line: string) => void) | undefined> = Effect.gen(function*() {
+/** Logs a request or reply at Trace. `undefined` if that level is off, which is decided once for a session. */
+const makeTrace: Effect.Effect<((line: string) => void) | undefined> = Effect.gen(function*() {
   const level = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
   if (LogLevel.greaterThan(level, LogLevel.Trace)) return undefined
   const runFork = Runtime.runFork(yield* Effect.runtime<never>())
@@ -212,7 +203,7 @@ const tracing: Effect.Effect<((line: string) => void) | undefined> = Effect.gen(
     try {
       runFork(Effect.logTrace(line))
     } catch {
-      // A logger that throws is no reason to lose a connection.
+      // A logger that throws must not end the connection.
     }
   }
 })
