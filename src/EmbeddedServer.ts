@@ -1,16 +1,16 @@
 /**
- * A beanstalkd in memory, for tests, demos and development: nothing to install, no port, and time is Effect's `Clock`.
+ * A beanstalkd in memory, for tests, demos and development. It needs no installation and no port, and its time is Effect's
+ * `Clock`.
  *
- * {@link layer} provides the `Connector` that connections and clients need, and beside it {@link EmbeddedServer}: a journal of
- * everything that happened to every job, and the faults that can be made to happen. `NodeEmbeddedServer` in
- * `effect-beanstalk/node` serves the same on a port.
+ * {@link layer} provides the `Connector` for connections and clients, and {@link EmbeddedServer}: a journal of the events of
+ * every job, and faults to inject. `NodeEmbeddedServer` in `effect-beanstalk/node` is the same server on a port.
  *
- * It answers as beanstalkd 1.13 does, byte for byte, or as 1.12: the same script is sent to both by its tests. Under
- * `TestClock`, or the faster clock of `VirtualClock`, hours pass in a moment.
+ * Its replies equal those of beanstalkd 1.13, or of 1.12, byte for byte: the tests send the same commands to both. Under
+ * `TestClock`, or the faster `VirtualClock`, a delay of hours takes no time.
  *
- * It persists nothing: the jobs are gone with the scope.
+ * Jobs are not persisted: they are lost when the scope closes.
  *
- * **Example** (a worker that is tested without a server, and without waiting)
+ * **Example** (test a worker without a server, and without waiting)
  *
  * ```ts
  * it.effect("a job that was released with a delay comes back", () =>
@@ -30,28 +30,30 @@
  *
  * **Gotchas**
  *
- * Where the real server is known to be wrong, this one is not:
+ * These are known defects of the real server, which this one does not have:
  *
- * - A time to run ends at its deadline. The real one judges by `now > deadline`, and when it looks in the very microsecond of
- *   the deadline it forgets the job, which then stays reserved until its holder says something or closes.
- * - A `reserve-with-timeout` that was answered with `DEADLINE_SOON` leaves no timeout behind. In the real one it does, and
- *   the next time to run is lost by it.
- * - A connection that waits in a reserve while its own job runs out is told `DEADLINE_SOON`, and gets nothing else. In the
- *   real one it may be given that very job without being told, and the reply of another may be lost.
- * - Of several connections whose appointments fall together, all are kept. The real one may lose one of them: it removes the
- *   last element of a heap wrongly when that ties with its parent.
- * - `peek` of a job that is still being uploaded is `NOT_FOUND`. The real one shows memory of other jobs.
- * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT` and no more.
- *   The real one also swallows the command behind it.
+ * - The time to run of a job ends at its deadline. The real server compares with `now > deadline`: if it checks in the very
+ *   microsecond of the deadline, the job stays reserved until its holder sends a command or disconnects.
+ * - A `reserve-with-timeout` that was answered with `DEADLINE_SOON` leaves no timeout behind. In the real server it does, and
+ *   the next time to run is not noticed.
+ * - A connection that waits in a reserve while its own job times out receives `DEADLINE_SOON`, and nothing else. In the
+ *   real server it may get that very job without a reply, and the reply for another connection may be lost.
+ * - When the timers of several connections are due at the same time, all of them fire. The real server may lose one: to remove
+ *   the last element of a heap it removes the parent of that element, if the two tie.
+ * - `peek` of a job that is still being uploaded is answered with `NOT_FOUND`. The real server returns uninitialized memory.
+ * - A line whose CR is the last byte of a full buffer (225 bytes with CRLF, 449, …) is answered with `BAD_FORMAT`, and the next
+ *   command is executed. The real server swallows that command.
+ * - A client that half-closes its connection and does not read a large reply makes the real server use a whole CPU.
+ * - There is no binlog. In the real server a job that is buried while the disk is full stays reserved without a holder.
  *
- * And it is another program:
+ * Other differences:
  *
- * - Its time is the Clock's, which nobody sets; the real one follows the wall clock. Time stands still while it does what came
- *   in one piece, so a `time-left` may be told in full there, where the real one has already begun the second.
- * - When several connections have commands to be done at the same time, they are done connection by connection. The real one
- *   takes one command of each in turn.
- * - It has no binlog, and so no job in limbo behind a full disk; and no socket makes it spin.
- * - `rusage` is 0, and `hostname`, `os` and `platform` say what it is. So does `pid`, which is 0 unless it listens.
+ * - Its time is the Clock's, which is monotonic; the real server follows the wall clock. Time stands still while it executes
+ *   commands that were received at once, so a `time-left` may be one second more than that of the real server.
+ * - When several connections have sent commands, it executes all commands of one connection before those of the next. The real
+ *   server executes one command of each in turn.
+ * - In `stats`, `rusage` is 0, `hostname`, `os` and `platform` identify the embedded server, and `pid` is 0 unless it listens on
+ *   a port or a socket.
  *
  * @since 0.1.0
  */
@@ -70,7 +72,7 @@ export type { JournalEntry } from "./internal/embedded/journal.ts"
 export type { OpenConnection, Options, Server, StoredJob } from "./internal/embedded/server.ts"
 
 /**
- * The service of a running {@link Server}.
+ * The service by which a program inspects and controls a running {@link Server}.
  *
  * @category tags
  * @since 0.1.0
@@ -78,8 +80,8 @@ export type { OpenConnection, Options, Server, StoredJob } from "./internal/embe
 export class EmbeddedServer extends Context.Tag("effect-beanstalk/EmbeddedServer")<EmbeddedServer, Server>() {}
 
 /**
- * A running server and the way to it, until the scope closes. Use it where one program needs several; {@link layer} is for
- * one.
+ * Starts a server, and makes a connector to it. All connections are reset when the scope closes. Use it where one program needs
+ * several servers; {@link layer} is for one.
  *
  * @category constructors
  * @since 0.1.0
@@ -91,13 +93,13 @@ export const make = (
   never,
   Scope.Scope
 > =>
-  Effect.map(internal.start(options), ({ host, server }) => ({
+  Effect.map(internal.start(options), ({ server, serverHost }) => ({
     server,
-    connector: { address: "memory", socket: MemorySocket.make(host) }
+    connector: { address: "memory", socket: MemorySocket.make(serverHost) }
   }))
 
 /**
- * A server, and the `Connector` to it.
+ * Starts a server, and provides it together with the `Connector` to it.
  *
  * @category layers
  * @since 0.1.0

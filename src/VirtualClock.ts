@@ -1,16 +1,16 @@
 /**
- * A clock for simulations: time stands still while anything can run, and then jumps to the next sleeper.
+ * A clock for simulations: while a fiber can run, time stands still; then it jumps to the end of the next sleep.
  *
- * A program that would take days runs in a moment, and takes no other course than it would: whoever sleeps wakes at the right
- * time, in the right order, and finds everything done that was to be done before. Nobody has to say when time should pass, as
- * with `TestClock`, whose `adjust` also takes some milliseconds for each sleeper.
+ * A program that would run for days ends in a moment, with the same result. Sleeps end at the right time and in the right order,
+ * after everything that was to be done before. With `TestClock` a test has to call `adjust` whenever time should pass, and
+ * that takes some milliseconds for each sleep.
  *
- * It is for programs that talk to nothing outside: with a server in memory, such as `EmbeddedServer`. What comes from a
- * real socket, a file, another process, a thread (as of `crypto.subtle`) or a timer of JavaScript takes real time, and by then
- * virtual hours may have passed. So does what `Effect.runPromise` and its like do: only fibers that were forked from the program
- * are seen to run.
+ * Use it for programs without outside communication: with a server in memory, such as `EmbeddedServer`. Whatever waits for a
+ * real socket, a file, another process, a thread (`crypto.subtle` uses one) or a timer of JavaScript takes real time, in which
+ * hours of virtual time may pass. The same holds for what is run by `Effect.runPromise` and the like: only fibers that were
+ * forked by the program itself are known to the clock.
  *
- * **Example** (a day in a moment)
+ * **Example** (a job delayed by a day)
  *
  * ```ts
  * const program = Effect.gen(function*() {
@@ -34,35 +34,35 @@ import { Heap, type Positioned } from "./internal/base/heap.ts"
 import { onNextMacrotask } from "./internal/base/macrotask.ts"
 
 /**
- * When virtual time begins.
+ * Options of a virtual clock.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** The time at the beginning, in milliseconds since 1970. Default: 0, as with `TestClock`. */
+  /** The time at which the clock starts, in milliseconds since 1970. Default: 0, as with `TestClock`. */
   readonly startsAt?: number | undefined
 }
 
 /**
- * Replaces the Clock of a program, and watches when it has nothing more to do.
+ * Replaces the Clock and the Scheduler of a program.
  *
- * Provide it to the whole program, outside all other layers: what is built outside of it lives in real time.
+ * Provide it to the whole program, as the outermost layer: layers that are built outside of it use real time.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: Options): Layer.Layer<never> =>
   Layer.suspend(() => {
-    const activity = new Activity()
-    return Layer.merge(Layer.setScheduler(activity), Layer.setClock(new VirtualClock(activity, options?.startsAt ?? 0)))
+    const tasks = new TaskCounter()
+    return Layer.merge(Layer.setScheduler(tasks), Layer.setClock(new VirtualClock(tasks, options?.startsAt ?? 0)))
   })
 
-/** A scheduler that knows whether fibers are running. */
-class Activity implements Scheduler.Scheduler {
-  /** Tasks that have not run yet. */
+/** A scheduler that counts the tasks of fibers. */
+class TaskCounter implements Scheduler.Scheduler {
+  /** How many tasks have been scheduled, and have not run yet. */
   pending = 0
-  /** All tasks so far. */
+  /** How many tasks have been scheduled so far. */
   total = 0
 
   shouldYield(fiber: Parameters<Scheduler.Scheduler["shouldYield"]>[0]): number | false {
@@ -80,33 +80,33 @@ class Activity implements Scheduler.Scheduler {
   }
 }
 
-interface Sleeper extends Positioned {
-  readonly wakesAt: number
+interface Sleep extends Positioned {
+  readonly endsAt: number
   readonly order: number
-  readonly wake: () => void
+  readonly end: () => void
 }
 
-const wakesSooner = (a: Sleeper, b: Sleeper): boolean =>
-  a.wakesAt === b.wakesAt ? a.order < b.order : a.wakesAt < b.wakesAt
+const endsEarlier = (a: Sleep, b: Sleep): boolean => a.endsAt === b.endsAt ? a.order < b.order : a.endsAt < b.endsAt
 
 /**
- * For so many turns of the event loop nothing may have run. What was written to a server in memory is answered in the next;
- * that turn may begin before the answer comes, and the one behind it gives the fibers time to go on.
+ * Time passes after this many turns of the event loop in which no task was scheduled. A server in memory replies in the next
+ * turn: that may be the one after the first, if the first has already begun, and the third is for the fibers that the reply
+ * resumes.
  */
-const quietTurns = 3
+const idleTurns = 3
 
 class VirtualClock implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly currentTimeMillis = Effect.sync(() => this.unsafeCurrentTimeMillis())
   readonly currentTimeNanos = Effect.sync(() => this.unsafeCurrentTimeNanos())
-  private readonly activity: Activity
-  private readonly sleepers = new Heap<Sleeper>(wakesSooner)
+  private readonly tasks: TaskCounter
+  private readonly sleeps = new Heap<Sleep>(endsEarlier)
   private now: number
-  private sleeps = 0
-  private isWatching = false
+  private lastOrder = 0
+  private isAwaitingIdle = false
 
-  constructor(activity: Activity, now: number) {
-    this.activity = activity
+  constructor(tasks: TaskCounter, now: number) {
+    this.tasks = tasks
     this.now = now
   }
 
@@ -120,43 +120,42 @@ class VirtualClock implements Clock.Clock {
 
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.async((resume) => {
-      const sleeper = {
-        wakesAt: this.now + Duration.toMillis(duration),
-        order: this.sleeps += 1,
-        wake: () => resume(Effect.void),
+      const sleep = {
+        endsAt: this.now + Duration.toMillis(duration),
+        order: this.lastOrder += 1,
+        end: () => resume(Effect.void),
         position: -1
       }
-      this.sleepers.insert(sleeper)
-      this.watch()
+      this.sleeps.insert(sleep)
+      this.jumpWhenIdle()
       return Effect.sync(() => {
-        if (sleeper.position >= 0) this.sleepers.remove(sleeper)
+        if (sleep.position >= 0) this.sleeps.remove(sleep)
       })
     })
   }
 
-  /** Waits until nothing runs any more, and then lets time pass. */
-  private watch(): void {
-    if (this.isWatching) return
-    this.isWatching = true
-    this.awaitQuiet(quietTurns)
+  private jumpWhenIdle(): void {
+    if (this.isAwaitingIdle) return
+    this.isAwaitingIdle = true
+    this.awaitIdle(idleTurns)
   }
 
-  private awaitQuiet(turns: number): void {
-    const { total } = this.activity
+  private awaitIdle(turns: number): void {
+    const { total } = this.tasks
     onNextMacrotask(() => {
-      if (this.activity.total !== total || this.activity.pending > 0) return this.awaitQuiet(quietTurns)
-      if (turns > 1) return this.awaitQuiet(turns - 1)
-      this.isWatching = false
+      if (this.tasks.total !== total || this.tasks.pending > 0) return this.awaitIdle(idleTurns)
+      if (turns > 1) return this.awaitIdle(turns - 1)
+      this.isAwaitingIdle = false
       this.jump()
     })
   }
 
-  /** To the next time at which somebody wakes. A sleep without end is no such time. */
+  /** Jumps to the end of the next sleep, unless all sleeps are endless. */
   private jump(): void {
-    const next = this.sleepers.head?.wakesAt
+    const next = this.sleeps.head?.endsAt
     if (next === undefined || next === Number.POSITIVE_INFINITY) return
     this.now = next
-    while (this.sleepers.head?.wakesAt === next) this.sleepers.shift()?.wake()
-    this.watch()
+    while (this.sleeps.head?.endsAt === next) this.sleeps.shift()?.end()
+    this.jumpWhenIdle()
   }
 }

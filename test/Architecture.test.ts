@@ -98,11 +98,6 @@ const knownArrowsUp: ReadonlyArray<string> = [
 ]
 
 const knownCircular: ReadonlyArray<string> = [
-  "internal/broker/broker.ts",
-  "internal/broker/client.ts",
-  "internal/broker/connection.ts",
-  "internal/broker/job.ts",
-  "internal/broker/tube.ts",
   "internal/worker/lane.ts",
   "internal/worker/lease.ts",
   "internal/worker/pool.ts",

@@ -1,5 +1,5 @@
 /**
- * One line each: everything a Node program needs to talk to a beanstalkd.
+ * Layers for Node that provide a connection or a client together with its connector.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import type { Connector } from "../Connector.ts"
 import * as NodeConnector from "./NodeConnector.ts"
 
 /**
- * Where the server is: at a host and port, at a unix socket, behind TLS, or at what a URL names.
+ * Where the server is: at a host and port, at the path of a unix socket, behind a TLS proxy, or at a URL.
  *
  * @category models
  * @since 0.1.0
@@ -27,7 +27,7 @@ export type ServerOptions =
 type NoTcp = { readonly [Option in keyof NodeConnector.TcpOptions]?: undefined }
 
 /**
- * Where the server is, and what the connection is told.
+ * Options of a connection, and where the server is.
  *
  * @category models
  * @since 0.1.0
@@ -41,7 +41,7 @@ const connector = (options: ServerOptions): Layer.Layer<Connector, InvalidArgume
 }
 
 /**
- * One connection.
+ * Provides one connection. It fails with `ConnectFailed` when it cannot connect, and with `InvalidArgument` when the URL is invalid.
  *
  * **Example**
  *
@@ -58,7 +58,7 @@ export const layerConnection = (
   Layer.provide(BeanstalkConnection.layer(options), connector(options))
 
 /**
- * One connection, with options from `Config`.
+ * Provides one connection, with options from `Config`.
  *
  * @category layers
  * @since 0.1.0
@@ -71,7 +71,7 @@ export const layerConnectionConfig = (
 > => Layer.unwrapEffect(Effect.map(Config.unwrap(options), layerConnection))
 
 /**
- * One connection to the server that `BEANSTALKD_URL` names.
+ * Provides one connection to the server whose URL is in the environment variable `BEANSTALKD_URL`.
  *
  * @category layers
  * @since 0.1.0
@@ -82,7 +82,7 @@ export const layerConnectionEnv: Layer.Layer<
 > = Layer.provide(BeanstalkConnection.layer(), NodeConnector.layerEnv)
 
 /**
- * Where the server is, and what the client is told.
+ * Options of a client, and where the server is.
  *
  * @category models
  * @since 0.1.0
@@ -90,7 +90,8 @@ export const layerConnectionEnv: Layer.Layer<
 export type ClientOptions = ServerOptions & BeanstalkClient.Options
 
 /**
- * A client. It opens nothing before it is used, and heals by itself.
+ * Provides a client. It connects when it is first used, and reconnects when a connection is lost. It fails with `InvalidArgument`
+ * when the URL is invalid.
  *
  * **Example**
  *
@@ -107,7 +108,7 @@ export const layerClient = (
   Layer.provide(BeanstalkClient.layer(options), connector(options))
 
 /**
- * A client, with options from `Config`.
+ * Provides a client, with options from `Config`.
  *
  * @category layers
  * @since 0.1.0
@@ -118,7 +119,7 @@ export const layerClientConfig = (
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layerClient))
 
 /**
- * A client of the server that `BEANSTALKD_URL` names.
+ * Provides a client of the server whose URL is in the environment variable `BEANSTALKD_URL`.
  *
  * @category layers
  * @since 0.1.0

@@ -1,8 +1,9 @@
 /**
- * Connectors for Node: TCP, unix sockets, TLS, and the three of them by URL.
+ * Connectors for Node: by TCP, by unix socket, by TLS, and each of them by URL.
  *
- * beanstalkd knows neither passwords nor TLS: whoever reaches its port can do everything. Bind it to loopback, to a unix
- * socket or to a private network, or put a TLS proxy such as stunnel in front of it and use {@link layerTls}.
+ * beanstalkd has neither authentication nor TLS: anyone who can connect can read and delete every job. Let it listen on
+ * loopback, on a unix socket or in a private network, or put a TLS proxy such as stunnel in front of it and use
+ * {@link layerTls}.
  *
  * @since 0.1.0
  */
@@ -30,17 +31,18 @@ import * as SocketFastPath from "../internal/connection/socketFastPath.ts"
 export interface TcpOptions {
   /** A host name or an address. Default: `localhost`. */
   readonly host?: string | undefined
-  /** Default: 11300. */
+  /** The port. Default: 11300. */
   readonly port?: number | undefined
 }
 
 /**
- * Where a beanstalkd listens on a unix socket. It can since 1.12 (`-l unix:/path`).
+ * Where a beanstalkd listens on a unix socket, which it supports since 1.12 (`-l unix:/path`).
  *
  * @category models
  * @since 0.1.0
  */
 export interface UnixOptions {
+  /** The path of the socket. */
   readonly path: string
 }
 
@@ -51,12 +53,12 @@ export interface UnixOptions {
  * @since 0.1.0
  */
 export interface TlsOptions extends TcpOptions {
-  /** What else `tls.connect` of Node takes: `ca`, `cert`, `key`, `servername`, … Certificates are verified by default. */
+  /** Further options of Node's `tls.connect`: `ca`, `cert`, `key`, `servername`, … Certificates are verified by default. */
   readonly tls?: Omit<Tls.ConnectionOptions, "host" | "port" | "path" | "socket"> | undefined
 }
 
 /**
- * A beanstalkd as a URL names it.
+ * The URL of a beanstalkd.
  *
  * @category models
  * @since 0.1.0
@@ -70,49 +72,49 @@ const defaultHost = "localhost"
 
 const defaultPort = 11300
 
-/** How often a silent peer is asked, in milliseconds, whether it is still there: a plain reserve may wait for hours. */
+/** How long a connection is idle, in milliseconds, until the kernel probes whether the server still exists: a reserve may wait for hours. */
 const keepAliveInitialDelay = 30_000
 
-/** As much as Node itself reads at once. Nobody keeps it: it is copied, or shown to a reader that copies. */
-const buffer = Buffer.allocUnsafeSlow(64 * 1024)
+/** All sockets read into this buffer, of the size that Node itself uses. What is read is copied before the next read. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 /**
- * A connection that reads into a buffer that is there already: Node would make one of the full size for every piece, however
- * small, and what that takes is a sixth of all that a worker does for a job.
+ * Connects a socket that reads into the common buffer. By default Node allocates 64 KiB for each chunk, however small, which is a
+ * sixth of the CPU time that a worker takes for a job.
  */
-const connect = (options: Net.NetConnectOpts, shortcuts: SocketFastPath.FastPath): Net.Socket => {
-  const callback = (size: number): boolean => {
-    const piece = buffer.subarray(0, size)
-    // Through the stream, as it would be otherwise, unless there is somebody to be shown it, who has read all before it.
-    if (shortcuts.reader === undefined || socket.readableFlowing !== true || socket.readableLength > 0) {
-      return socket.push(Buffer.from(piece))
+const connect = (options: Net.NetConnectOpts, fastPath: SocketFastPath.FastPath): Net.Socket => {
+  const onRead = (size: number): boolean => {
+    const chunk = readBuffer.subarray(0, size)
+    // The reader may get a chunk only after it has got all earlier ones, which may still be in the stream's own buffer.
+    if (fastPath.reader === undefined || socket.readableFlowing !== true || socket.readableLength > 0) {
+      return socket.push(Buffer.from(chunk))
     }
-    shortcuts.reader(piece)
+    fastPath.reader(chunk)
     return true
   }
-  const socket: Net.Socket = Net.connect({ ...options, onread: { buffer, callback } })
+  const socket: Net.Socket = Net.connect({ ...options, onread: { buffer: readBuffer, callback: onRead } })
   return socket
 }
 
 /**
- * A socket that is destroyed with its scope: what the kernel has taken is still delivered, and nothing of it stays behind
- * when the peer has stopped reading. It keeps a listener for errors as long as it lives, since an error that nobody
- * hears ends the process.
+ * A socket that is destroyed at the end of its scope: what the kernel has accepted is still delivered, and a server that has
+ * stopped reading cannot keep the socket open.
  */
 const openSocket = (
-  begin: (shortcuts: SocketFastPath.FastPath) => Duplex,
+  start: (fastPath: SocketFastPath.FastPath) => Duplex,
   readyEvent: "connect" | "secureConnect"
 ): Effect.Effect<Socket.Socket> =>
   Effect.suspend(() => {
     let current: Duplex | undefined
-    const shortcuts: SocketFastPath.FastPath = { write: (chunk) => current?.write(chunk) }
+    const fastPath: SocketFastPath.FastPath = { write: (chunk) => current?.write(chunk) }
     const open = Effect.acquireRelease(
-      Effect.try({ try: () => current = begin(shortcuts).on("error", constVoid), catch: cannotOpen }),
+      // The listener is never removed: an error event without a listener ends the process.
+      Effect.try({ try: () => current = start(fastPath).on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))
     )
-    return Effect.map(NodeSocket.fromDuplex(open), (socket) => SocketFastPath.withFastPath(socket, shortcuts))
+    return Effect.map(NodeSocket.fromDuplex(open), (socket) => SocketFastPath.withFastPath(socket, fastPath))
   })
 
 const ready = (duplex: Duplex, readyEvent: string) =>
@@ -122,10 +124,13 @@ const ready = (duplex: Duplex, readyEvent: string) =>
     duplex.once(readyEvent, () => resume(Effect.void))
   })
 
-/** To Node an empty host is this host, an empty path a port of it, and a NUL the end of a path: somewhere else than asked. */
-const named = (what: string, name: string): string => {
-  if (name === "" || name.includes("\0")) throw new Error(`the ${what} is empty, or contains a NUL`)
-  return name
+/**
+ * Node would connect to another address than the intended: it takes an empty host for localhost, an empty path for a TCP port, and
+ * ends a path at a NUL.
+ */
+const checked = (option: "host" | "path", value: string): string => {
+  if (value === "" || value.includes("\0")) throw new Error(`the ${option} is empty, or contains a NUL`)
+  return value
 }
 
 const cannotOpen = (cause: unknown) => new Socket.SocketGenericError({ reason: "Open", cause })
@@ -133,7 +138,7 @@ const cannotOpen = (cause: unknown) => new Socket.SocketGenericError({ reason: "
 const address = (host: string, port: number) => host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
 /**
- * A beanstalkd on TCP.
+ * Connects by TCP.
  *
  * @category layers
  * @since 0.1.0
@@ -144,14 +149,14 @@ export const layer = (
   Layer.succeed(Connector, {
     address: address(host, port),
     socket: openSocket(
-      (shortcuts) =>
-        connect({ host: named("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }, shortcuts),
+      (fastPath) =>
+        connect({ host: checked("host", host), port, noDelay: true, keepAlive: true, keepAliveInitialDelay }, fastPath),
       "connect"
     )
   })
 
 /**
- * A beanstalkd on a unix socket.
+ * Connects by a unix socket.
  *
  * @category layers
  * @since 0.1.0
@@ -159,11 +164,11 @@ export const layer = (
 export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
   Layer.succeed(Connector, {
     address: `unix:${path}`,
-    socket: openSocket((shortcuts) => connect({ path: named("path", path) }, shortcuts), "connect")
+    socket: openSocket((fastPath) => connect({ path: checked("path", path) }, fastPath), "connect")
   })
 
 /**
- * A beanstalkd behind a TLS proxy.
+ * Connects by TLS, to a proxy in front of a beanstalkd.
  *
  * @category layers
  * @since 0.1.0
@@ -175,16 +180,16 @@ export const layerTls = (
     address: address(host, port),
     socket: openSocket(() => {
       const servername = Net.isIP(host) === 0 ? { servername: host } : {}
-      const socket = Tls.connect({ ...servername, ...tls, host: named("host", host), port })
+      const socket = Tls.connect({ ...servername, ...tls, host: checked("host", host), port })
       return socket.setNoDelay(true).setKeepAlive(true, keepAliveInitialDelay)
     }, "secureConnect")
   })
 
 /**
- * What a URL names: `beanstalk://host:port`, `beanstalks://host:port` for TLS, or `unix:/path/of/socket` as beanstalkd's own
- * `-l` has it. The port may be left out; it is 11300 then.
+ * Connects to a URL: `beanstalk://host:port`, `beanstalks://host:port` for TLS, or `unix:/path/of/socket`, as in beanstalkd's
+ * own option `-l`. Without a port it is 11300. The options are used for TLS only.
  *
- * Fails with `InvalidArgument` when the URL is nothing of the kind. The options are for TLS; others ignore them.
+ * Fails with `InvalidArgument` when the URL is not of one of these forms.
  *
  * @category layers
  * @since 0.1.0
@@ -211,7 +216,7 @@ export const layerUrl = (
     }
   }))
 
-/** Nothing in a URL is silently left aside: beanstalkd has no users, databases or options. */
+/** `undefined` also for a URL with a user, a query, a fragment or (for TCP) a path: none of them would be used. */
 const parseUrl = (url: string): URL | undefined => {
   if (!URL.canParse(url)) return undefined
   const target = new URL(url)
@@ -222,7 +227,7 @@ const parseUrl = (url: string): URL | undefined => {
   return surplus === "" && needed !== "" ? target : undefined
 }
 
-/** Empty when it cannot be decoded. */
+/** Returns an empty string for malformed percent-encoding. */
 const decode = (encoded: string): string => {
   try {
     return decodeURIComponent(encoded)
@@ -237,7 +242,7 @@ const tcpOptions = ({ hostname, port }: URL): TcpOptions => ({
 })
 
 /**
- * What a URL from `Config` names; {@link layerEnv} reads it from the usual place.
+ * Connects to a URL from `Config`. {@link layerEnv} reads it from the environment variable of the conventional name.
  *
  * @category layers
  * @since 0.1.0
@@ -248,8 +253,8 @@ export const layerConfig = (
   Layer.unwrapEffect(Effect.map(url, (url) => layerUrl(url)))
 
 /**
- * The beanstalkd that `BEANSTALKD_URL` names. There is no default: a program that was deployed without it should say so,
- * and not try its own host.
+ * Connects to the URL in the environment variable `BEANSTALKD_URL`. There is no default: a program that was deployed without the
+ * variable should fail, and not connect to its own host.
  *
  * @category layers
  * @since 0.1.0

@@ -13,17 +13,20 @@ import * as internal from "../internal/embedded/server.ts"
 import type { ServerHost } from "../internal/embedded/serverHost.ts"
 
 /**
- * Where to listen, and what kind of server to be.
+ * Options of a server that listens.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends EmbeddedServer.Options {
-  /** The address to listen on. Default: `127.0.0.1`. There is no authentication: whoever reaches the port can do everything. */
+  /**
+   * The address to listen on. Default: `127.0.0.1`. beanstalkd has no authentication: anyone who can connect can read and delete
+   * every job.
+   */
   readonly host?: string | undefined
-  /** Default: one that is free. */
+  /** The port to listen on. Default: a free one. */
   readonly port?: number | undefined
-  /** Listen on a unix socket at this path instead. A socket that is there already is replaced, as beanstalkd does. */
+  /** Listens on a unix socket at this path instead. A socket file that exists there is replaced, as by beanstalkd. */
   readonly path?: string | undefined
 }
 
@@ -34,19 +37,20 @@ export interface Options extends EmbeddedServer.Options {
  * @since 0.1.0
  */
 export interface Listening extends EmbeddedServer.Server {
-  /** Where it listens, in the words of `NodeBeanstalk.layerConnection({ url })`: `beanstalk://127.0.0.1:40404` or `unix:/path`. */
+  /** Where it listens, as `NodeBeanstalk.layerConnection({ url })` takes it: `beanstalk://127.0.0.1:40404` or `unix:/path`. */
   readonly url: string
 }
 
 /**
- * A server that listens until the scope closes, and cuts all its connections then.
+ * Starts a server that listens until the scope closes. All connections are reset then.
  *
- * Fails with `SocketServerError` when it cannot listen there.
+ * Fails with `SocketServerError` when it cannot listen at that address or path.
  *
  * **Gotchas**
  *
- * A client that closes while it waits in a reserve looks like one that has said all it wants to and still listens. What it has
- * sent behind the reserve is done; the real server does one command more, and then finds the connection broken.
+ * When a client closes its connection while it waits in a reserve, Node does not report whether the client still reads. All
+ * commands that it sent behind the reserve are executed. The real server executes one of them, and then detects the closed
+ * connection.
  *
  * **Example** (a server for a client in another process)
  *
@@ -65,14 +69,14 @@ export const listen = (
   options: Options = {}
 ): Effect.Effect<Listening, SocketServer.SocketServerError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { host, server } = yield* internal.start(options, process.pid)
+    const { server, serverHost } = yield* internal.start(options, process.pid)
     const sockets = new Set<Net.Socket>()
     const listener = Net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       sockets.add(socket)
       socket.on("close", () => sockets.delete(socket))
-      serve(host, socket)
+      serve(serverHost, socket)
     })
-    // An empty address would be all addresses to Node.
+    // Node takes an empty address for all addresses.
     const where = options.path === undefined
       ? { host: options.host || "127.0.0.1", port: options.port ?? 0 }
       : { path: options.path }
@@ -83,7 +87,7 @@ export const listen = (
 
 const cannotOpen = (cause: unknown) => new SocketServer.SocketServerError({ reason: "Open", cause })
 
-/** A server that was killed leaves its socket behind, at which nobody listens. */
+/** A server that was killed leaves its socket file behind. */
 const replaceSocket = (path: string) =>
   Effect.try({
     try: () => {
@@ -94,24 +98,24 @@ const replaceSocket = (path: string) =>
 
 const opened = (listener: Net.Server, where: Net.ListenOptions) =>
   Effect.async<void, SocketServer.SocketServerError>((resume) => {
-    // It stays: an error that nobody hears ends the process, and there may be some when it has long been listening.
+    // Never removed: an error event without a listener ends the process, and there may be errors while it is listening.
     listener.on("error", (cause) => resume(cannotOpen(cause)))
     try {
       listener.listen(where, () => resume(Effect.void))
     } catch (cause) {
-      // A port that cannot be.
+      // Node throws when the port is out of range.
       resume(cannotOpen(cause))
     }
   })
 
-/** Cuts those too that the server has closed, but whose peers have not read its last words. */
+/** Resets also the connections that the server has closed, but whose clients have not read the last replies. */
 const closed = (listener: Net.Server, sockets: Iterable<Net.Socket>) =>
   Effect.sync(() => {
     listener.close()
     for (const socket of sockets) reset(socket)
   })
 
-/** Only TCP knows how to reset. */
+/** Unix sockets cannot be reset. */
 const reset = (socket: Net.Socket) =>
   void (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
 
@@ -122,17 +126,17 @@ const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
     : `beanstalk://${address.address}:${address.port}`
 }
 
-const serve = (host: ServerHost, socket: Net.Socket): void => {
-  const line = host.open({
+const serve = (serverHost: ServerHost, socket: Net.Socket): void => {
+  const transport = serverHost.open({
     deliver: (bytes) => socket.write(bytes),
-    listen: (isListening) => void (isListening ? socket.resume() : socket.pause()),
+    setReading: (isReading) => void (isReading ? socket.resume() : socket.pause()),
     end: () => socket.destroySoon(),
     reset: () => reset(socket)
   })
-  if (line === undefined) return reset(socket)
-  socket.on("data", (chunk) => line.receive(chunk))
-  socket.on("drain", () => line.resume())
-  socket.on("end", () => line.end())
-  socket.on("error", () => line.reset())
-  socket.on("close", () => line.hangUp())
+  if (transport === undefined) return reset(socket)
+  socket.on("data", (chunk) => transport.receive(chunk))
+  socket.on("drain", () => transport.resume())
+  socket.on("end", () => transport.end())
+  socket.on("error", () => transport.reset())
+  socket.on("close", () => transport.hangUp())
 }

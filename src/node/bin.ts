@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The embedded server as a program, with some of beanstalkd's flags: `npm run serve -- -l 127.0.0.1 -p 11300`.
+ * The embedded server as a program, with some of the options of beanstalkd: `npm run serve -- -l 127.0.0.1 -p 11300`.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
@@ -13,17 +13,17 @@ import * as NodeEmbeddedServer from "./NodeEmbeddedServer.ts"
 
 const usage = `Use: embedded-beanstalkd [OPTIONS]
 
-A beanstalkd in memory, for tests and development. It keeps nothing on disk.
+A beanstalkd in memory, for tests and development. Jobs are not stored on disk.
 
 Options:
  -l ADDR  listen on address (default is 127.0.0.1), or on a socket: unix:PATH
  -p PORT  listen on port (default is 11300)
  -z BYTES set the maximum job size in bytes (default is 65535); max allowed is 1073741824 bytes
  -v       show version information
- -V       tell what happens to every job
+ -V       print the events of every job
  -h       show this help
 
-SIGUSR1 puts it into drain mode.`
+SIGUSR1 puts the server into drain mode.`
 
 const options = {
   address: { type: "string", short: "l", default: "127.0.0.1" },
@@ -36,34 +36,34 @@ const options = {
 
 const largestJob = 1024 ** 3
 
-/** What beanstalkd ends with when it does not understand its arguments, and when it cannot listen. */
+/** The exit codes of beanstalkd for invalid arguments, and when it cannot listen. */
 const badUsage = 5
 const cannotListen = 111
 
-const whereTo = ({ address, port }: { readonly address: string; readonly port: string }) => {
+const listenAddress = ({ address, port }: { readonly address: string; readonly port: string }) => {
   const [, path] = /^unix:(.+)$/.exec(address) ?? []
   return path === undefined ? { host: address, port: wholeNumber("-p", port) } : { path }
 }
 
 const wholeNumber = (flag: string, text: string): number => {
-  if (!/^\d+$/.test(text)) throw new Error(`${flag} takes a number`)
+  if (!/^\d+$/.test(text)) throw new Error(`${flag} must be a whole number`)
   return Number(text)
 }
 
-/** What was asked for: a text to print, or a server. */
+/** A text to print, or what is needed to run a server. */
 const readArguments = () => {
   const { values } = parseArgs({ options })
   if (values.help === true) return usage
   if (values.version === true) return "beanstalkd 1.13, embedded in effect-beanstalk"
   return {
     isVerbose: values.verbose === true,
-    listen: { ...whereTo(values), maxJobSize: Math.min(wholeNumber("-z", values.size), largestJob) }
+    listen: { ...listenAddress(values), maxJobSize: Math.min(wholeNumber("-z", values.size), largestJob) }
   }
 }
 
 type Arguments = Exclude<ReturnType<typeof readArguments>, string>
 
-/** Drain mode for the server, each time the process gets the signal. */
+/** Puts the server into drain mode when the process receives SIGUSR1. */
 const drainOnSignal = (server: NodeEmbeddedServer.Listening) =>
   Effect.gen(function*() {
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
@@ -74,7 +74,7 @@ const drainOnSignal = (server: NodeEmbeddedServer.Listening) =>
     )
   })
 
-const tell = ({ at, connection, event, id, state, tube }: EmbeddedServer.JournalEntry) =>
+const printEvent = ({ at, connection, event, id, state, tube }: EmbeddedServer.JournalEntry) =>
   Console.log(
     `${new Date(at).toISOString()} ${tube}: job ${id} ${event}, now ${state}` +
       (connection === undefined ? "" : ` (connection ${connection})`)
@@ -87,8 +87,8 @@ const run = ({ isVerbose, listen }: Arguments) =>
   Effect.gen(function*() {
     const server = yield* NodeEmbeddedServer.listen(listen)
     yield* drainOnSignal(server)
-    yield* Console.log(`Process ${process.pid} listens at ${server.url}. It keeps nothing on disk.`)
-    yield* isVerbose ? Stream.runForEach(server.events, tell) : Effect.never
+    yield* Console.log(`Process ${process.pid} listens at ${server.url}. Jobs are not stored on disk.`)
+    yield* isVerbose ? Stream.runForEach(server.events, printEvent) : Effect.never
   }).pipe(
     Effect.scoped,
     Effect.catchTag("SocketServerError", ({ cause }) => failWith(cannotListen, `cannot listen: ${cause}`))
@@ -96,7 +96,7 @@ const run = ({ isVerbose, listen }: Arguments) =>
 
 const main = Effect.try({ try: readArguments, catch: (error) => error instanceof Error ? error.message : error }).pipe(
   Effect.matchEffect({
-    onSuccess: (asked) => typeof asked === "string" ? Console.log(asked) : run(asked),
+    onSuccess: (args) => typeof args === "string" ? Console.log(args) : run(args),
     onFailure: (message) => failWith(badUsage, `${message}\n\n${usage}`)
   })
 )

@@ -107,7 +107,7 @@ describe("npm run serve", () => {
         assert.include(program.said.err, "Use: embedded-beanstalkd")
         assert.strictEqual(program.said.out, "")
       }
-      assert.include(programs[1].said.err, "-p takes a number")
+      assert.include(programs[1].said.err, "-p must be a whole number")
     }))
 
   it.scopedLive("tells its version and its use, and no size beyond 1 GiB", () =>

@@ -57,7 +57,7 @@ export class TestBroker {
   }
 
   act<A>(what: () => A): A {
-    return this.broker.at(this.now, what)
+    return this.broker.runAt(this.now, what)
   }
 
   drain(): void {

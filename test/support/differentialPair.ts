@@ -247,7 +247,7 @@ export class Pair {
   }
 
   private act(what: () => void): void {
-    this.broker.at(this.milliseconds, what)
+    this.broker.runAt(this.milliseconds, what)
   }
 
   private add(name: string): Peer {
@@ -268,7 +268,7 @@ export class Pair {
     }
     socket.on("end", close)
     socket.on("close", close)
-    const connection = this.broker.at(this.milliseconds, () =>
+    const connection = this.broker.runAt(this.milliseconds, () =>
       this.broker.connect({
         write: (bytes) => {
           expected.push(bytes)

@@ -88,11 +88,11 @@ export class Player implements Scene {
   }
 
   isWaiting(who: number): boolean {
-    return this.peers.get(who)?.connection.isWaiting === true
+    return this.peers.get(who)?.connection.client.isWaiting === true
   }
 
   holds(who: number): ReadonlyArray<number> {
-    return Array.from(this.peers.get(who)?.connection.held ?? [], ({ id }) => id - this.firstId)
+    return Array.from(this.peers.get(who)?.connection.client.held ?? [], ({ id }) => id - this.firstId)
   }
 
   standing(state: "ready" | "delayed" | "buried"): ReadonlyArray<number> {
@@ -136,30 +136,32 @@ export class Player implements Scene {
     await this.letTimePass()
     this.peers.delete(who)
     // How much of what is behind a reserve is still done, before it shows that nobody hears it, is up to the kernel.
-    const isUncertain = peer.connection.isWaiting && peer.connection.backlog > 0
+    const isUncertain = peer.connection.client.isWaiting && peer.connection.backlog > 0
     await this.pair.leave(peer, isUncertain ? "reset" : how)
   }
 
   private async say(peer: Peer, who: number, text: string): Promise<void> {
-    if (peer.hasEnded || (peer.connection.isWaiting && who !== 0)) return
+    if (peer.hasEnded || (peer.connection.client.isWaiting && who !== 0)) return
     if (peer.unanswered >= mostUnanswered) return
     // What a kernel has no room for keeps back even that the connection has been closed.
-    if (who === 0 && text.length > mostUnread && (peer.connection.isWaiting || text.includes("reserve"))) return
+    if (who === 0 && text.length > mostUnread && (peer.connection.client.isWaiting || text.includes("reserve"))) return
     // The real server shows memory of others to one who looks at a job that is being uploaded.
     if (text.includes("peek ") && this.isUploading) return
     const bytes = Buffer.from(text.replace(marked, (mark) => `${this.firstId + mark.charCodeAt(0) - marks}`), "latin1")
     // The real server loses a CRLF that falls on the edge of its buffer, which is where it is said to be only if a line begins.
     if (peer.unanswered > 0 && /[^\r]{200}/.test(text)) return
-    if (peer.connection.backlog > 0 && !peer.connection.isWaiting && hasCROnEdge(bytes, peer.connection.backlog)) return
+    if (
+      peer.connection.backlog > 0 && !peer.connection.client.isWaiting && hasCROnEdge(bytes, peer.connection.backlog)
+    ) return
     await this.letTimePass()
     if (text.includes("reserve-with-timeout")) this.timed.add(peer)
     const somebodyHasMore = [...this.peers.values()].some((other) =>
-      other !== peer && other.connection.isWaiting && other.connection.backlog > 0
+      other !== peer && other.connection.client.isWaiting && other.connection.backlog > 0
     )
     // Of two that have something to do at the same time either may be the first to do it.
     if (somebodyHasMore || (who !== 0 && text.includes("reserve"))) {
       for (const line of linesOf(bytes)) {
-        if (peer.expected.isClosed || (peer.connection.isWaiting && who !== 0)) return
+        if (peer.expected.isClosed || (peer.connection.client.isWaiting && who !== 0)) return
         await this.pair.say(peer, line)
       }
     } else {
@@ -178,7 +180,7 @@ export class Player implements Scene {
   private async advance(to: number): Promise<void> {
     let at = to
     for (const { connection } of this.peers.values()) {
-      const { held, isWaiting } = connection
+      const { held, isWaiting } = connection.client
       // One that waits is to be told of the end of its job before that ends.
       if (isWaiting && held.head !== undefined) at = Math.min(at, held.head.deadline * (second / 1000) - second / 2)
     }
@@ -194,7 +196,9 @@ export class Player implements Scene {
     if (next === Number.POSITIVE_INFINITY) return
     for (const { connection } of this.peers.values()) {
       // The real server forgets a job when it looks in the very moment in which its time is over.
-      for (const { deadline } of connection.held) if (deadline * (second / 1000) === next) return this.advance(next + 1)
+      for (const { deadline } of connection.client.held) {
+        if (deadline * (second / 1000) === next) return this.advance(next + 1)
+      }
     }
     await this.pair.advance(next)
     await this.leaveStale()
@@ -217,7 +221,7 @@ export class Player implements Scene {
     if (!this.isTimed) return
     const times = [...this.peers.values()]
       .filter(({ expected }) => !expected.isClosed)
-      .map(({ connection }) => connection.wakesAt)
+      .map(({ connection }) => connection.client.timerAt)
       .filter((time) => time < Number.POSITIVE_INFINITY)
     if (new Set(times).size < times.length) throw new Incomparable()
   }

@@ -106,7 +106,7 @@ describe("§2 put", () => {
     assert.strictEqual(client!.asks("put 0 0 1 1", "xy"), "EXPECTED_CRLF")
     assert.strictEqual(client!.asks("is behind the LF that is left"), "UNKNOWN_COMMAND")
     assert.strictEqual(client!.asks("put 0 0 1 6", "123456"), "JOB_TOO_BIG")
-    assert.strictEqual(server.broker.store.announce(other!.connection, 0, 0, 1).id, 3)
+    assert.strictEqual(server.broker.store.create(other!.connection.client, 0, 0, 1).id, 3)
     assert.strictEqual(client!.stat("stats", "draining"), "true")
     assert.deepStrictEqual(client!.stats("stats", "total-jobs", "cmd-put"), ["0", "3"])
   })

@@ -416,7 +416,8 @@ describe("§3 in any order", () => {
           } else if (step.do === "pass") {
             server.pass(step.millis)
           } else {
-            const [id] = [...held].find(([, who]) => who === step.who && !workers[who]!.connection.isWaiting) ?? []
+            const [id] = [...held].find(([, who]) => who === step.who && !workers[who]!.connection.client.isWaiting) ??
+              []
             if (id !== undefined) {
               assert.strictEqual(workers[step.who]!.asks(`delete ${id}`).split("|")[0], "DELETED")
               held.delete(id)
@@ -424,7 +425,7 @@ describe("§3 in any order", () => {
           }
           collect()
           for (let tube = 0; tube < 3; tube++) {
-            const waiters = workers.filter(({ connection }, i) => connection.isWaiting && i % 3 === tube)
+            const waiters = workers.filter(({ connection }, i) => connection.client.isWaiting && i % 3 === tube)
             const ready = /current-jobs-ready: (\d+)/.exec(producer.asks(`stats-tube tube-${tube}`))?.[1]
             if (waiters.length > 0) assert.strictEqual(ready, "0")
           }

@@ -34,7 +34,7 @@ class Setup {
         return this.time += this.lookTakes
       },
       onEvent: () => {},
-      onNextTick: (at) => this.ringsAt = Math.min(this.ringsAt, at)
+      setTimer: (at) => this.ringsAt = Math.min(this.ringsAt, at)
     })
   }
 
@@ -44,7 +44,7 @@ class Setup {
         this.heard += chars(chunk)
         return true
       },
-      listen: () => {},
+      setReading: () => {},
       end: () => {},
       reset: () => void (this.resets += 1),
       ...door
@@ -105,10 +105,10 @@ describe("a host", () => {
     holder.receive(bytes("put 0 0 60 1\r\nx\r\nreserve\r\n"))
     setup.host.inject({ _tag: "Silence" })
     holder.hangUp()
-    assert.strictEqual(setup.host.broker.store.defaultTube.reserved, 1)
+    assert.strictEqual(setup.host.broker.store.tubes.default.reserved, 1)
     setup.host.inject({ _tag: "Cut" })
-    assert.strictEqual(setup.host.broker.store.defaultTube.ready.size, 1)
-    assert.deepStrictEqual([...setup.host.broker.connections].map(({ number }) => number), [])
+    assert.strictEqual(setup.host.broker.store.tubes.default.ready.size, 1)
+    assert.deepStrictEqual([...setup.host.broker.connections].map(({ client }) => client.number), [])
     assert.strictEqual(setup.resets, 1)
     other.receive(bytes("stats\r\n"))
     setup.host.heal()
@@ -117,14 +117,14 @@ describe("a host", () => {
 
   it("listens to nobody in a silence: it would have to keep what it does not hear", () => {
     const setup = new Setup()
-    const isHeard: Record<string, boolean> = {}
-    const listener = (name: string) => ({ listen: (isListening: boolean) => void (isHeard[name] = isListening) })
+    const isRead: Record<string, boolean> = {}
+    const listener = (name: string) => ({ setReading: (isReading: boolean) => void (isRead[name] = isReading) })
     setup.open(listener("first"))
     setup.host.inject({ _tag: "Silence" })
     setup.open(listener("second"))
-    assert.deepStrictEqual(isHeard, { first: false, second: false })
+    assert.deepStrictEqual(isRead, { first: false, second: false })
     setup.host.heal()
     setup.host.fire()
-    assert.deepStrictEqual(isHeard, { first: true, second: true })
+    assert.deepStrictEqual(isRead, { first: true, second: true })
   })
 })

@@ -1,89 +1,87 @@
 /**
- * A beanstalkd without sockets, timers or a clock: bytes in, bytes out, and the time is told.
+ * beanstalkd without sockets, timers or a clock: bytes come in, bytes go out, and the caller says what time it is.
  *
- * It answers byte for byte as the real one does, apart from what is listed at `EmbeddedServer`.
+ * Its replies equal those of the real server byte for byte, apart from the differences listed in `EmbeddedServer`.
  */
 import type { CommandName } from "./commandParser.ts"
-import { Connection, type Transport } from "./connection.ts"
+import { Connection, type ConnectionOwner, type Transport } from "./connection.ts"
 import { JobStore, type OnJobEvent } from "./jobStore.ts"
-import type { Counters, Identity } from "./statsDocuments.ts"
+import type { ServerCounters, ServerIdentity } from "./statsDocuments.ts"
 
-export class Broker {
+export class Broker implements ConnectionOwner {
+  readonly identity: ServerIdentity
   readonly store: JobStore
-  readonly identity: Identity
-  /** Those that are not over, in the order of connecting. */
+  /** The open connections, in the order of connecting. */
   readonly connections = new Set<Connection>()
   isDraining = false
-  private readonly commands = new Map<CommandName, number>()
+  private readonly commandCounts = new Map<CommandName, number>()
   private totalConnections = 0
-  /** Those that have something to say, and behind that perhaps something to do. */
+  /** Connections with replies that have not been written. They may have commands to execute that were received behind a reserve. */
   private readonly replied = new Set<Connection>()
 
   /** Times are in milliseconds since 1970. */
-  constructor(identity: Identity, onEvent: OnJobEvent) {
+  constructor(identity: ServerIdentity, onEvent: OnJobEvent) {
     this.identity = identity
     this.store = new JobStore(identity.startedAt, onEvent)
   }
 
-  /** Does something at a time: first all that is due then, and at the end all replies are written. */
-  at<A>(now: number, what: () => A): A {
+  /**
+   * Does something at a point in time. What is due by then happens before, and all replies are written at the end. Whatever is
+   * done to a broker or to its connections is done inside of this.
+   */
+  runAt<A>(now: number, action: () => A): A {
     this.store.now = now
     this.store.tick()
-    const result = what()
-    this.goOn()
+    const result = action()
+    for (const connection of this.replied) {
+      this.replied.delete(connection)
+      connection.proceed()
+    }
     return result
   }
 
-  /** Whoever was given an answer by what another did, or by the time, does what it has been sent meanwhile. */
-  private goOn(): void {
-    for (const connection of this.replied) {
-      this.replied.delete(connection)
-      connection.goOn()
-    }
-  }
-
-  /** When something will happen by itself: `at` is to be called then. */
+  /** When a delay, a pause or a timeout is due: `runAt` is to be called then at the latest. */
   get nextTick(): number {
     return this.store.nextTick
   }
 
-  connect(wire: Transport): Connection {
-    const connection = new Connection(this, this.totalConnections += 1, wire)
+  connect(transport: Transport): Connection {
+    const connection = new Connection(this, this.totalConnections += 1, transport)
     this.connections.add(connection)
     return connection
   }
 
-  /** New jobs are refused from now on, and for ever. */
+  /** Enters drain mode, in which every put is refused. It cannot be left. */
   drain(): void {
     this.isDraining = true
   }
 
-  get counters(): Counters {
-    const connections = [...this.connections]
+  get counters(): ServerCounters {
+    const clients = Array.from(this.connections, ({ client }) => client)
     return {
-      commands: this.commands,
-      connections: connections.length,
+      commands: this.commandCounts,
+      connections: clients.length,
       totalConnections: this.totalConnections,
-      producers: connections.filter(({ isProducer }) => isProducer).length,
-      workers: connections.filter(({ isWorker }) => isWorker).length,
-      waiting: connections.filter(({ isWaiting }) => isWaiting).length,
+      producers: clients.filter(({ isProducer }) => isProducer).length,
+      workers: clients.filter(({ isWorker }) => isWorker).length,
+      waiting: clients.filter(({ isWaiting }) => isWaiting).length,
       isDraining: this.isDraining
     }
   }
 
-  // What connections tell
+  // Called by connections
 
-  count(name: CommandName): void {
-    this.commands.set(name, (this.commands.get(name) ?? 0) + 1)
+  countCommand(name: CommandName): void {
+    this.commandCounts.set(name, (this.commandCounts.get(name) ?? 0) + 1)
   }
 
   onReply(connection: Connection): void {
-    this.store.makeAppointment(connection)
+    this.store.timers.set(connection.client)
     this.replied.add(connection)
   }
 
-  leave(connection: Connection): void {
+  onClose(connection: Connection): void {
     this.connections.delete(connection)
-    this.store.leave(connection)
+    this.store.leave(connection.client)
   }
 }

@@ -1,13 +1,13 @@
 /**
- * A command line to a command, with every quirk of beanstalkd's own reading.
+ * Parses a command line exactly as beanstalkd does.
  *
- * A command is known by its beginning, tried in a fixed order. Most numbers are read strictly; those of `kick` and
- * `reserve-with-timeout` as C's own functions read them.
+ * It tests the line for a prefix of each command, in a fixed order. Most numbers have to be plain digits; those of `kick` and
+ * `reserve-with-timeout` are whatever `strtoul` and `strtol` of C accept.
  */
 import { isTubeName, type TubeName } from "../../Job.ts"
 import type { LineScanner } from "./lineScanner.ts"
 
-/** Which server's grammar and statistics. */
+/** The version of beanstalkd whose grammar and statistics are used. */
 export type Version = "1.12" | "1.13"
 
 type PlainCommand =
@@ -26,7 +26,8 @@ type TubeCommand = "use" | "watch" | "ignore" | "stats-tube"
 
 /** Durations are in seconds. */
 export type Command =
-  | { readonly name: PlainCommand | "quit" }
+  | { readonly name: PlainCommand }
+  | { readonly name: "quit" }
   | { readonly name: JobCommand; readonly id: number }
   | { readonly name: TubeCommand; readonly tube: TubeName }
   | {
@@ -35,14 +36,14 @@ export type Command =
     readonly delay: number
     readonly ttr: number
     readonly size: number
-    /** Whether nothing follows. The size is looked at first. */
+    /** False when anything follows the size. That is answered with BAD_FORMAT only if the size is not too large. */
     readonly isWellFormed: boolean
   }
   | { readonly name: "reserve-with-timeout"; readonly timeout: number }
   | { readonly name: "release"; readonly id: number; readonly priority: number; readonly delay: number }
   | { readonly name: "bury"; readonly id: number; readonly priority: number }
   | { readonly name: "kick"; readonly bound: number }
-  /** The tube is `undefined` when its name is impossible. The command is counted before that is looked at. */
+  /** The tube is `undefined` when its name is invalid. That is answered with BAD_FORMAT, but counted as a pause-tube. */
   | { readonly name: "pause-tube"; readonly tube: TubeName | undefined; readonly duration: number }
   | { readonly name: "bad-format" | "unknown-command" }
 
@@ -51,15 +52,15 @@ export type CommandName = Command["name"]
 const badFormat: Command = { name: "bad-format" }
 const unknownCommand: Command = { name: "unknown-command" }
 
-/** Reads what follows the beginning. `undefined` is a line that goes on wrongly. */
+/** Parses what follows the prefix. `undefined` is answered with BAD_FORMAT. */
 type Parser = (line: LineScanner, version: Version) => Command | undefined
 
 const nul = 0
 
 export const parse = (line: LineScanner, version: Version): Command => {
   if (line.includes(nul)) return badFormat
-  for (const [beginning, parser] of parsersByFirstByte.get(line.next) ?? []) {
-    if (line.skip(beginning)) return parser(line, version) ?? badFormat
+  for (const [prefix, parser] of parsersByFirstByte.get(line.next) ?? []) {
+    if (line.skip(prefix)) return parser(line, version) ?? badFormat
   }
   return unknownCommand
 }
@@ -104,7 +105,7 @@ const bury: Parser = (line) => {
   return id !== undefined && priority !== undefined && line.isAtEnd ? { name: "bury", id, priority } : undefined
 }
 
-/** Read with `strtoul`: blanks and a sign may precede, anything may follow, and of the value 32 bits remain. */
+/** By `strtoul`: white space and a sign may precede, anything may follow, and the value is cut to 32 bits. */
 const kick: Parser = (line) => {
   const [, sign, digits] = /^[ \t-\r]*([+-]?)(\d+)/.exec(line.rest) ?? []
   if (digits === undefined) return undefined
@@ -115,7 +116,7 @@ const kick: Parser = (line) => {
 
 const largestTimeout = 2 ** 31 - 1
 
-/** Anything may follow. */
+/** Anything may follow the number. */
 const reserveWithTimeout: Parser = (line, version) => {
   const timeout = version === "1.12" ? signedTimeout(line.rest) : line.u32()
   return timeout === undefined || (version === "1.13" && timeout > largestTimeout)
@@ -123,7 +124,7 @@ const reserveWithTimeout: Parser = (line, version) => {
     : { name: "reserve-with-timeout", timeout }
 }
 
-/** Read with `strtol`: no number is 0. Of the value 32 bits remain, and if they are negative, there is no timeout. */
+/** By `strtol`: without a number it is 0. The value is cut to 32 bits; a negative one means that there is no timeout. */
 const signedTimeout = (text: string): number | undefined => {
   const [, number = "0"] = /^[ \t-\r]*([+-]?\d+)/.exec(text) ?? []
   const value = BigInt(number.replace("+", ""))
@@ -132,7 +133,7 @@ const signedTimeout = (text: string): number | undefined => {
   return timeout < 0 ? Number.POSITIVE_INFINITY : timeout
 }
 
-/** The name need not be set apart from the command. */
+/** No space is needed between `pause-tube` and the name. */
 const pauseTube: Parser = (line) => {
   const [, tube = "", digits] = /^ *([-A-Za-z0-9+/;.$_()]+) +(\d+)$/.exec(line.rest) ?? []
   const duration = Number(digits)
@@ -142,7 +143,7 @@ const pauseTube: Parser = (line) => {
 }
 
 /** In the order in which beanstalkd tries them. */
-const parsers: ReadonlyArray<readonly [beginning: string, parser: Parser]> = [
+const parsers: ReadonlyArray<readonly [prefix: string, parser: Parser]> = [
   ["put ", put],
   ["peek ", oneJob("peek")],
   ["peek-ready", plain("peek-ready")],
@@ -170,10 +171,10 @@ const parsers: ReadonlyArray<readonly [beginning: string, parser: Parser]> = [
   ["pause-tube", pauseTube]
 ]
 
-/** The same by the first byte: a put should not be compared to everything. */
-const parsersByFirstByte = new Map<number | undefined, Array<readonly [beginning: Uint8Array, parser: Parser]>>()
+/** Without this index a put would be compared with several other prefixes. */
+const parsersByFirstByte = new Map<number | undefined, Array<readonly [prefix: Uint8Array, parser: Parser]>>()
 for (const [text, parser] of parsers) {
-  const beginning = new TextEncoder().encode(text)
-  const others = parsersByFirstByte.get(beginning[0]) ?? []
-  parsersByFirstByte.set(beginning[0], [...others, [beginning, parser]])
+  const prefix = new TextEncoder().encode(text)
+  const others = parsersByFirstByte.get(prefix[0]) ?? []
+  parsersByFirstByte.set(prefix[0], [...others, [prefix, parser]])
 }

@@ -1,12 +1,9 @@
-/**
- * The bytes that a client has sent, cut into lines as beanstalkd cuts them: with a buffer of 224 bytes, of which it looks at
- * the first CR only.
- */
+/** What a client has sent and the broker has not read yet. It is read as command lines and as pieces of job bodies. */
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import { LineScanner } from "./lineScanner.ts"
 
-/** The longest line, with its CRLF. */
-const bufferSize = 224
+/** beanstalkd reads a line into a buffer of this size, in bytes, and of all CRs in it considers the first only. */
+const longestLine = 224
 
 const CR = 13
 const LF = 10
@@ -16,70 +13,70 @@ interface Chunk extends Linked<Chunk> {
 }
 
 export class InputBuffer {
-  /** What has been joined already: a line is read from here. */
+  /** Bytes in one piece, of which those before `offset` have been read. */
   private head: Uint8Array = new Uint8Array(0)
   private offset = 0
-  /** There may be as many as there are bytes. */
-  private readonly more = new LinkedList<Chunk>()
-  private readonly line = new LineScanner()
-  /** Whether a line is being thrown away. */
+  /** What follows `head`. A linked list, because a client may send each byte by itself. */
+  private readonly chunks = new LinkedList<Chunk>()
+  private readonly scanner = new LineScanner()
+  /** Whether the line that is being read is longer than the longest. */
   private isOverlong = false
-  /** Bytes that have not been read. */
+  /** How many bytes have not been read. */
   length = 0
-  /** No more will come. */
+  /** Whether the client will send no more. */
   hasEnded = false
 
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     this.length += chunk.length
-    this.more.push({ bytes: chunk, previous: undefined, next: undefined })
+    this.chunks.push({ bytes: chunk, previous: undefined, next: undefined })
   }
 
   /**
-   * A line without its CRLF, to be read before the next; `overlong` at the end of one that was thrown away; `undefined` when more
-   * must come first.
+   * Reads a line without its CRLF; the scanner is valid until the next line is read. Returns `overlong` for a line that is
+   * too long, when its end has been read, and `undefined` when the line is not complete.
    */
   readLine(): LineScanner | "overlong" | undefined {
     for (;;) {
-      const window = this.fill(bufferSize)
-      const end = this.lineEnd(window)
+      const available = this.join(longestLine)
+      const end = this.findLineEnd(available)
       if (end >= 0) return this.endLine(end)
-      if (window < bufferSize) return undefined
+      if (available < longestLine) return undefined
       this.isOverlong = true
-      // Unlike beanstalkd, which loses a CRLF on the edge of its buffer, and the next command with it.
-      this.skip(this.head[this.offset + window - 1] === CR ? window - 1 : window)
+      // beanstalkd would skip the CR too, miss the end of this line, and swallow the next command.
+      this.skip(this.head[this.offset + available - 1] === CR ? available - 1 : available)
     }
   }
 
-  /** A view on bytes that are here, up to this number. */
+  /** Reads some of the bytes that are available, at most so many, without copying them. */
   read(most: number): Uint8Array {
-    this.fill(1)
+    this.join(1)
     const bytes = this.head.subarray(this.offset, this.offset + Math.min(most, this.head.length - this.offset))
     this.skip(bytes.length)
     return bytes
   }
 
-  /** Joins what is needed for a view on this many bytes; returns how many there are. */
-  private fill(size: number): number {
-    while (this.head.length - this.offset < size && this.more.length > 0) {
-      const next = this.more.shift()!.bytes
-      this.head = this.offset === this.head.length ? next : join(this.head.subarray(this.offset), next)
+  /** Makes `head` contain this many unread bytes, or all there are; returns how many it contains of them. */
+  private join(size: number): number {
+    while (this.head.length - this.offset < size && this.chunks.length > 0) {
+      const next = this.chunks.shift()!.bytes
+      this.head = this.offset === this.head.length ? next : concat(this.head.subarray(this.offset), next)
       this.offset = 0
     }
     return Math.min(size, this.head.length - this.offset)
   }
 
-  /** Where the CR of a CRLF is, if the first CR is one. */
-  private lineEnd(window: number): number {
+  /** The index of the first CR in `head`, or -1 when there is none or no LF follows it. */
+  private findLineEnd(available: number): number {
     const { head, offset } = this
-    for (let i = offset; i < offset + window - 1; i++) {
+    for (let i = offset; i < offset + available - 1; i++) {
       if (head[i] === CR) return head[i + 1] === LF ? i : -1
     }
     return -1
   }
 
   private endLine(end: number): LineScanner | "overlong" {
-    const line = this.line.begin(this.head, this.offset, end)
+    const line = this.scanner.start(this.head, this.offset, end)
     this.skip(end + 2 - this.offset)
     if (!this.isOverlong) return line
     this.isOverlong = false
@@ -92,9 +89,9 @@ export class InputBuffer {
   }
 }
 
-const join = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const joined = new Uint8Array(a.length + b.length)
-  joined.set(a)
-  joined.set(b, a.length)
-  return joined
+const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(a.length + b.length)
+  bytes.set(a)
+  bytes.set(b, a.length)
+  return bytes
 }

@@ -1,4 +1,4 @@
-/** One line of bytes, read from left to right as beanstalkd's own `read_u32` and its kin read it. */
+/** Reads one command line from left to right, as beanstalkd's `read_u32` and its siblings do. */
 
 const space = 32
 const zero = 48
@@ -9,10 +9,10 @@ export class LineScanner {
   private offset = 0
   private end = 0
 
-  /** Begins with another line: one reader serves them all, since an object for each would cost more than its reading. */
-  begin(bytes: Uint8Array, start: number, end: number): this {
+  /** Starts another line. One scanner serves all lines of a client: allocating one for each costs more than reading the line. */
+  start(bytes: Uint8Array, offset: number, end: number): this {
     this.bytes = bytes
-    this.offset = start
+    this.offset = offset
     this.end = end
     return this
   }
@@ -26,7 +26,7 @@ export class LineScanner {
     return text(this.bytes, this.offset, this.end)
   }
 
-  /** The next byte, if there is one. */
+  /** The next byte, which is not read by this. */
   get next(): number | undefined {
     return this.offset < this.end ? this.bytes[this.offset] : undefined
   }
@@ -36,32 +36,32 @@ export class LineScanner {
     return false
   }
 
-  /** Reads this word, if it stands here. */
-  skip(word: Uint8Array): boolean {
-    if (this.end - this.offset < word.length) return false
-    for (let i = 0; i < word.length; i++) if (this.bytes[this.offset + i] !== word[i]) return false
-    this.offset += word.length
+  /** Reads a prefix, or returns false if the rest of the line does not begin with it. */
+  skip(prefix: Uint8Array): boolean {
+    if (this.end - this.offset < prefix.length) return false
+    for (let i = 0; i < prefix.length; i++) if (this.bytes[this.offset + i] !== prefix[i]) return false
+    this.offset += prefix.length
     return true
   }
 
-  /** A number of 32 bits. */
+  /** Reads an integer of 32 bits. */
   u32(): number | undefined {
-    const number = this.number()
+    const number = this.digits()
     return number !== undefined && number < 2 ** 32 ? number : undefined
   }
 
-  /** A number of 64 bits. Beyond 2^53 it is not exact; no job has such an id. */
+  /** Reads an integer of 64 bits. It is inexact above 2^53, which no job id reaches. */
   u64(): number | undefined {
     const start = this.offset
-    const number = this.number()
+    const number = this.digits()
     if (number === undefined || number < 2 ** 63) return number
-    // Now it has to be exact.
+    // Whether it fits into 64 bits cannot be decided by an inexact number.
     const digits = text(this.bytes, start, this.offset)
     return BigInt(digits) < 2n ** 64n ? number : undefined
   }
 
-  /** Digits, behind any number of spaces. */
-  private number(): number | undefined {
+  /** Reads any number of spaces, and digits. */
+  private digits(): number | undefined {
     const { bytes, end } = this
     let i = this.offset
     while (i < end && bytes[i] === space) i++
@@ -73,6 +73,7 @@ export class LineScanner {
   }
 }
 
-/** With a character for each byte. */
-const text = (bytes: Uint8Array, start: number, end: number): string =>
-  Reflect.apply(String.fromCharCode, undefined, bytes.subarray(start, end))
+const latin1 = new TextDecoder("latin1")
+
+/** One character for each byte. Those above 127 may become any character above 127: none of them is valid in a command. */
+const text = (bytes: Uint8Array, start: number, end: number): string => latin1.decode(bytes.subarray(start, end))

@@ -1,13 +1,12 @@
-/** The documents of the `stats` and `list-tubes` families, as beanstalkd words them. */
+/** The YAML documents that answer the `stats` and `list-tubes` commands, formatted as by beanstalkd. */
 import type { CommandName, Version } from "./commandParser.ts"
-import type { Job } from "./job.ts"
 import type { JobStore } from "./jobStore.ts"
-import type { Tube } from "./tube.ts"
+import type { Job, Tube } from "./model.ts"
 
-/** What a server says of itself. */
-export interface Identity {
+/** What distinguishes one server from another. */
+export interface ServerIdentity {
   readonly version: Version
-  /** 16 hexadecimal digits, different for each run of a server. */
+  /** 16 hexadecimal digits, random for each start of a server. */
   readonly id: string
   readonly hostname: string
   readonly os: string
@@ -15,12 +14,12 @@ export interface Identity {
   readonly pid: number
   /** In bytes. */
   readonly maxJobSize: number
-  /** In milliseconds. */
+  /** In milliseconds since 1970. */
   readonly startedAt: number
 }
 
-/** What a server counts besides jobs. */
-export interface Counters {
+/** What a server counts, apart from jobs. */
+export interface ServerCounters {
   readonly commands: ReadonlyMap<CommandName, number>
   readonly connections: number
   readonly totalConnections: number
@@ -37,8 +36,8 @@ const document = (entries: Entries): string => `---\n${entries.map(([key, value]
 export const tubeList = (tubes: ReadonlyArray<Tube>): string =>
   `---\n${tubes.map(({ name }) => `- ${name}\n`).join("")}`
 
-/** Since 1.13 names are in quotes. */
-const name = (text: string, version: Version): string => version === "1.12" ? text : `"${text}"`
+/** beanstalkd puts names into quotes since 1.13. */
+const quoted = (text: string, version: Version): string => version === "1.12" ? text : `"${text}"`
 
 const seconds = (milliseconds: number): number => Math.trunc(milliseconds / 1000)
 
@@ -67,15 +66,15 @@ const countedCommands = [
   "pause-tube"
 ] as const
 
-export const serverStatistics = (store: JobStore, counters: Counters, identity: Identity): string => {
+export const serverStatistics = (store: JobStore, counters: ServerCounters, identity: ServerIdentity): string => {
   const tubes = store.tubes.list
-  const inAll = (count: (tube: Tube) => number) => tubes.reduce((sum, tube) => sum + count(tube), 0)
+  const sum = (count: (tube: Tube) => number) => tubes.reduce((total, tube) => total + count(tube), 0)
   return document([
-    ["current-jobs-urgent", inAll((tube) => tube.urgent)],
-    ["current-jobs-ready", inAll((tube) => tube.ready.size)],
-    ["current-jobs-reserved", inAll((tube) => tube.reserved)],
-    ["current-jobs-delayed", inAll((tube) => tube.delayed.size)],
-    ["current-jobs-buried", inAll((tube) => tube.buried.length)],
+    ["current-jobs-urgent", sum((tube) => tube.urgent)],
+    ["current-jobs-ready", sum((tube) => tube.ready.size)],
+    ["current-jobs-reserved", sum((tube) => tube.reserved)],
+    ["current-jobs-delayed", sum((tube) => tube.delayed.size)],
+    ["current-jobs-buried", sum((tube) => tube.buried.length)],
     ...countedCommands.map((name) => [`cmd-${name}`, counters.commands.get(name) ?? 0] as const),
     ["job-timeouts", store.timeouts],
     ["total-jobs", store.totalJobs],
@@ -98,15 +97,15 @@ export const serverStatistics = (store: JobStore, counters: Counters, identity: 
     ["binlog-max-size", 10 * 1024 * 1024],
     ["draining", String(counters.isDraining)],
     ["id", identity.id],
-    ["hostname", name(identity.hostname, identity.version)],
-    ["os", name(identity.os, identity.version)],
-    ["platform", name(identity.platform, identity.version)]
+    ["hostname", quoted(identity.hostname, identity.version)],
+    ["os", quoted(identity.os, identity.version)],
+    ["platform", quoted(identity.platform, identity.version)]
   ])
 }
 
 export const tubeStatistics = (tube: Tube, now: number, version: Version): string =>
   document([
-    ["name", name(tube.name, version)],
+    ["name", quoted(tube.name, version)],
     ["current-jobs-urgent", tube.urgent],
     ["current-jobs-ready", tube.ready.size],
     ["current-jobs-reserved", tube.reserved],
@@ -126,7 +125,7 @@ export const jobStatistics = (job: Job, now: number, version: Version): string =
   const hasDeadline = job.state === "reserved" || job.state === "delayed"
   return document([
     ["id", job.id],
-    ["tube", name(job.tube.name, version)],
+    ["tube", quoted(job.tube.name, version)],
     ["state", job.state],
     ["pri", job.priority],
     ["age", seconds(now - job.createdAt)],

@@ -1,12 +1,12 @@
 /**
- * The connections that wait for a job of one tube.
+ * The clients that wait for a job of one tube, in the order in which beanstalkd serves them.
  *
- * Who is served first is beanstalkd's own odd order (`ms_take`): a cursor goes round, and the last in the row takes the
- * place of whoever leaves. Of four that wait, the order is first, second, fourth, third.
+ * That is the order of its `ms_take`: a cursor cycles through an array, in which the last element takes the index of one that
+ * is removed. Of four clients that wait, the first, the second, the fourth and the third are served, in this order.
  */
 export class Waiters<A> {
   private readonly items: Array<A> = []
-  private readonly places = new Map<A, number>()
+  private readonly indices = new Map<A, number>()
   private cursor = 0
 
   get size(): number {
@@ -14,21 +14,21 @@ export class Waiters<A> {
   }
 
   add(waiter: A): void {
-    this.places.set(waiter, this.items.length)
+    this.indices.set(waiter, this.items.length)
     this.items.push(waiter)
   }
 
   remove(waiter: A): void {
-    const place = this.places.get(waiter)
-    if (place === undefined) return
-    this.places.delete(waiter)
+    const index = this.indices.get(waiter)
+    if (index === undefined) return
+    this.indices.delete(waiter)
     const last = this.items.pop()!
     if (last === waiter) return
-    this.items[place] = last
-    this.places.set(last, place)
+    this.items[index] = last
+    this.indices.set(last, index)
   }
 
-  /** Removes the one to be served next, and returns it. */
+  /** Removes the one that is served next, and returns it. */
   take(): A | undefined {
     if (this.items.length === 0) return undefined
     this.cursor %= this.items.length

@@ -1,59 +1,42 @@
-/** Calls back when a time has come, by Effect's Clock. */
+/** A timer by Effect's Clock, for code that is not an Effect. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as Runtime from "effect/Runtime"
+import * as FiberHandle from "effect/FiberHandle"
+import type * as Scope from "effect/Scope"
 
 export interface ClockTimer {
-  /** In milliseconds since 1970, as fine as the Clock is. */
+  /** In milliseconds since 1970, with the fractions that the Clock has. */
   readonly now: () => number
-  /** Rings at this time at the latest; later times change nothing. */
+  /** Fires at this time. It may fire earlier: only the earliest of the times that were set counts. */
   readonly set: (at: number) => void
 }
 
-/** The longest time that a timer of JavaScript can be set to. */
+/** The longest time that JavaScript's own timers can be set to, in milliseconds. */
 const longestSleep = 2 ** 31 - 1
 
-export const make = Effect.fnUntraced(function*(onRing: () => void) {
-  const clock = yield* Effect.clock
-  const runFork = Runtime.runFork(yield* Effect.runtime<never>())
-  let ringsAt = Number.POSITIVE_INFINITY
-  let sleeping: Fiber.RuntimeFiber<void> | undefined
-  let isOver = false
+/** A timer that does not fire after the end of its scope, even if it is set then. */
+export const make = (onFire: () => void): Effect.Effect<ClockTimer, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Effect.clock
+    const run = yield* FiberHandle.makeRuntime<never>()
+    let firesAt = Number.POSITIVE_INFINITY
 
-  const beginning = clock.unsafeCurrentTimeMillis()
-  const beginningNanos = clock.unsafeCurrentTimeNanos()
-  // The nanoseconds do not follow a wall clock that is set. Only their difference fits a number.
-  const now = () => beginning + Number(clock.unsafeCurrentTimeNanos() - beginningNanos) / 1e6
+    // The nanoseconds of a Clock do not follow the wall clock when that is set. Only their difference fits into a number.
+    const start = clock.unsafeCurrentTimeMillis()
+    const startNanos = clock.unsafeCurrentTimeNanos()
+    const now = () => start + Number(clock.unsafeCurrentTimeNanos() - startNanos) / 1e6
 
-  const silence = () => {
-    sleeping?.unsafeInterruptAsFork(FiberId.none)
-    sleeping = undefined
-    ringsAt = Number.POSITIVE_INFINITY
-  }
-
-  const ring = Effect.sync(() => {
-    sleeping = undefined
-    ringsAt = Number.POSITIVE_INFINITY
-    onRing()
-  })
-
-  const set = (at: number) => {
-    if (isOver || at >= ringsAt) return
-    silence()
-    ringsAt = at
-    const left = Math.min(Math.max(Math.ceil(at - now()), 0), longestSleep)
-    sleeping = runFork(Effect.andThen(clock.sleep(Duration.millis(left)), ring))
-  }
-
-  // Connections may come to their ends later than this: a timer that is set then would never be cleared.
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      isOver = true
-      silence()
+    const fire = Effect.sync(() => {
+      firesAt = Number.POSITIVE_INFINITY
+      onFire()
     })
-  )
-  const alarm: ClockTimer = { now, set }
-  return alarm
-})
+
+    const set = (at: number) => {
+      if (at >= firesAt) return
+      firesAt = at
+      const left = Math.min(Math.max(Math.ceil(at - now()), 0), longestSleep)
+      run(Effect.andThen(clock.sleep(Duration.millis(left)), fire))
+    }
+
+    return { now, set }
+  })

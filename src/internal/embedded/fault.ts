@@ -2,23 +2,23 @@ import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 
 /**
- * What can go wrong between an embedded server and its clients, and in it.
+ * A fault of an embedded server, or of the connections to it.
  *
- * `Cut` and `Answer` happen once. The others last until `heal`, for connections that are open and for those still to be
- * opened; a later one takes the place of an earlier one of its kind.
+ * `Cut` and `Answer` happen once. The others last until `heal`, for connections that are open and for those that are opened
+ * later; a fault replaces an earlier one of its kind.
  *
- * - `Cut`: connections are reset, now. Their jobs are ready again at once.
- * - `CutAfterRequest`: a connection is reset when this many bytes more have come from its client. The server acts on them,
- *   and the client does not hear of it.
- * - `CutAfterReply`: a connection is reset when this many bytes more have gone to its client.
- * - `Silence`: nothing arrives any more, on either side, not even that the other has closed. When it heals, everything does.
- * - `Delay`: what the server says arrives this much later.
- * - `Chunks`: what the server says arrives in pieces of this many bytes.
- * - `Answer`: the next that a client writes does not reach the server, and is answered with these bytes.
- * - `Refuse`: nobody can connect.
+ * - `Cut`: all connections are reset. The jobs that they hold are ready again at once.
+ * - `CutAfterRequest`: each connection is reset after the next `bytes` from its client. The server executes them, and its
+ *   replies are lost.
+ * - `CutAfterReply`: each connection is reset after the next `bytes` to its client.
+ * - `Silence`: nothing is delivered in either direction, not even that the other side has closed. It is delivered on `heal`.
+ * - `Delay`: what the server sends is delivered so much later.
+ * - `Chunks`: what the server sends is delivered in chunks of so many bytes.
+ * - `Answer`: the next write of a client does not reach the server. The client receives these bytes instead of a reply.
+ * - `Refuse`: new connections are refused.
  * - `NoMemory`: every `put` is answered with `OUT_OF_MEMORY`.
- * - `NoMemoryForQueues`: what should become ready or delayed is buried: `put` is answered with `BURIED <id>`, `release` with
- *   `BURIED`.
+ * - `NoMemoryForQueues`: a job that should become ready or delayed is buried. `put` is answered with `BURIED <id>`, and
+ *   `release` with `BURIED`.
  *
  * @category models
  * @since 0.1.0

@@ -1,130 +1,134 @@
 /**
- * The way between one client and its connection, with all that can go wrong on it.
+ * Carries bytes between one client and its connection in the broker, and applies the faults that are injected.
  *
- * What the server says is not heard before the event loop has had a turn: a client is never called from within its own write.
+ * What the server writes is delivered in the next turn of the event loop at the earliest, so that a client is never called
+ * within its own write.
  */
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
 
-/** The client's end. */
+/** The client's end of the transport: what the transport calls. */
 export interface ClientEnd {
   /** False asks for nothing more until `resume` is called. */
   readonly deliver: (bytes: Uint8Array) => boolean
-  /** Whether what the client says can be read, or would only have to be kept. It may be told the same again. */
-  readonly listen: (isListening: boolean) => void
-  /** The server has closed. */
+  /**
+   * False when what the client sends cannot be processed, and would have to be kept in memory. It may be called again with
+   * the same value.
+   */
+  readonly setReading: (isReading: boolean) => void
+  /** The server has closed the connection. */
   readonly end: () => void
-  /** The connection was cut. */
+  /** The connection is reset. */
   readonly reset: () => void
 }
 
+/** Something on its way to the client. */
 interface Frame extends Linked<Frame> {
-  /** When it is heard. */
-  at: number
-  /** `undefined` says that the server has closed. */
+  arrivesAt: number
+  /** `undefined` when the server closes the connection. */
   readonly bytes: Uint8Array | undefined
 }
 
-/** What is wrong with a line, until it heals. */
 export interface TransportFaults {
   isSilent: boolean
-  /** With the last of these bytes of its client it is cut. */
-  requestsLeft: number
-  /** With the last of these bytes of the server it is cut. */
-  repliesLeft: number
-  /** How much later than it is said something is heard, in milliseconds. */
+  /** The connection is reset after this many bytes from the client. */
+  requestBytesLeft: number
+  /** The connection is reset after this many bytes to the client. */
+  replyBytesLeft: number
+  /** How long the server's bytes are on their way, in milliseconds. */
   delay: number
-  /** Of the pieces in which the server is heard, in bytes. */
-  pieceSize: number
+  /** How many of the server's bytes are delivered at once. */
+  chunkSize: number
 }
 
 export const noFaults: Readonly<TransportFaults> = {
   isSilent: false,
-  requestsLeft: Number.POSITIVE_INFINITY,
-  repliesLeft: Number.POSITIVE_INFINITY,
+  requestBytesLeft: Number.POSITIVE_INFINITY,
+  replyBytesLeft: Number.POSITIVE_INFINITY,
   delay: 0,
-  pieceSize: Number.POSITIVE_INFINITY
+  chunkSize: Number.POSITIVE_INFINITY
 }
 
-/** A server stops talking when this many of its bytes are still to be heard. */
-const mostUnheard = 1024 * 1024
+/** The server stops writing when this many of its bytes have not been delivered. */
+const mostUndelivered = 1024 * 1024
 
-/** A client is not listened to any more when this many of its bytes cannot be read yet, because it waits in a reserve. */
-const mostUnread = 64 * 1024
+/** The client is not read from when this many of its bytes wait behind a reserve. */
+const mostBacklog = 64 * 1024
 
-/** What a line needs of the host it belongs to. */
+/** What a transport needs of its server host. */
 export interface TransportHost {
   readonly broker: Broker
   readonly now: () => number
-  /** Lets something happen to the broker, with all that follows from it. */
-  readonly act: (what: () => void) => void
-  /** Calls `deliver` soon. */
-  readonly deliverSoon: (line: FaultyTransport) => void
-  readonly forget: (line: FaultyTransport) => void
-  /** What is to be said in the server's place, once. */
-  readonly takeAnswer: () => Uint8Array | undefined
+  /** Does something to the broker or its connections at the present time. */
+  run(action: () => void): void
+  /** Has `deliver` called in the next turn of the event loop. */
+  deliverSoon(transport: FaultyTransport): void
+  remove(transport: FaultyTransport): void
+  /** What is to be answered in the server's place, once. */
+  takeAnswer(): Uint8Array | undefined
 }
 
 export class FaultyTransport {
   readonly connection: Connection
   private readonly host: TransportHost
-  private readonly door: ClientEnd
-  private sayings = new LinkedList<Frame>()
-  private unheard = 0
-  private heldBack: Array<() => void> = []
-  /** The client reads too slowly. */
+  private readonly clientEnd: ClientEnd
+  private readonly faults: TransportFaults
+  private frames = new LinkedList<Frame>()
+  private undelivered = 0
+  /** What the client did during silence. */
+  private postponed: Array<() => void> = []
+  /** Whether the client reads more slowly than the server writes. */
   private isBlocked = false
-  private isOver = false
-  private readonly troubles: TransportFaults
+  private isClosed = false
 
-  constructor(host: TransportHost, door: ClientEnd, troubles: Readonly<TransportFaults>) {
+  constructor(host: TransportHost, clientEnd: ClientEnd, faults: Readonly<TransportFaults>) {
     this.host = host
-    this.door = door
-    this.troubles = { ...troubles }
+    this.clientEnd = clientEnd
+    this.faults = { ...faults }
     this.connection = host.broker.connect({
-      write: (bytes) => this.say(bytes),
-      close: () => void this.say(undefined)
+      write: (bytes) => this.send(bytes),
+      close: () => void this.send(undefined)
     })
-    this.listen()
+    this.updateReading()
   }
 
   // What the client does
 
   receive(chunk: Uint8Array): void {
-    if (this.isOver) return
+    if (this.isClosed) return
     this.arrive(() => {
       const answer = this.host.takeAnswer()
-      if (answer !== undefined) return void this.say(answer)
-      const { requestsLeft } = this.troubles
-      const part = chunk.length < requestsLeft ? chunk : chunk.subarray(0, requestsLeft)
-      this.troubles.requestsLeft -= part.length
+      if (answer !== undefined) return void this.send(answer)
+      const { requestBytesLeft } = this.faults
+      const part = chunk.length < requestBytesLeft ? chunk : chunk.subarray(0, requestBytesLeft)
+      this.faults.requestBytesLeft -= part.length
       this.connection.receive(part)
-      if (this.troubles.requestsLeft === 0) this.cut()
-      this.listen()
+      if (this.faults.requestBytesLeft === 0) this.cut()
+      this.updateReading()
     })
   }
 
-  /** The client says no more, but still listens. */
+  /** The client sends nothing more, but still reads. */
   end(): void {
     this.arrive(() => this.connection.end())
   }
 
-  /** The client has closed. */
+  /** The client has closed the connection in an orderly way. */
   hangUp(): void {
-    this.finish()
+    this.close()
     this.arrive(() => {
       this.connection.hangUp()
-      this.host.forget(this)
+      this.host.remove(this)
     })
   }
 
-  /** The client is gone. */
+  /** The client has reset the connection. */
   reset(): void {
-    this.finish()
+    this.close()
     this.arrive(() => {
       this.connection.close()
-      this.host.forget(this)
+      this.host.remove(this)
     })
   }
 
@@ -134,87 +138,90 @@ export class FaultyTransport {
     this.host.deliverSoon(this)
   }
 
-  // What goes wrong
+  private arrive(action: () => void): void {
+    if (this.faults.isSilent) this.postponed.push(action)
+    else this.host.run(action)
+  }
 
-  trouble(troubles: Partial<TransportFaults>): void {
-    Object.assign(this.troubles, troubles)
-    this.listen()
+  // Faults. The host calls `heal` and `cut` within `run`.
+
+  inject(faults: Partial<TransportFaults>): void {
+    Object.assign(this.faults, faults)
+    this.updateReading()
   }
 
   heal(): void {
-    this.trouble(noFaults)
-    for (let saying = this.sayings.head; saying !== undefined; saying = saying.next) saying.at = this.host.now()
-    const heldBack = this.heldBack
-    this.heldBack = []
-    for (const what of heldBack) what()
+    this.inject(noFaults)
+    for (let frame = this.frames.head; frame !== undefined; frame = frame.next) frame.arrivesAt = this.host.now()
+    const { postponed } = this
+    this.postponed = []
+    for (const action of postponed) action()
     this.host.deliverSoon(this)
   }
 
+  /** Resets the connection at both ends. */
   cut(): void {
-    // A client may have closed already, in a silence in which the server has not heard of it.
-    const isClientGone = this.isOver
-    this.finish()
+    // During silence a client may have closed while its connection in the broker is still open.
+    const isClosedByClient = this.isClosed
+    this.close()
     this.connection.close()
-    this.host.forget(this)
-    if (!isClientGone) this.door.reset()
+    this.host.remove(this)
+    if (!isClosedByClient) this.clientEnd.reset()
   }
 
-  private finish(): void {
-    this.isOver = true
-    this.sayings = new LinkedList()
-  }
-
-  private arrive(what: () => void): void {
-    if (this.troubles.isSilent) this.heldBack.push(what)
-    else this.host.act(what)
-  }
-
-  // What the server says
-
-  private say(bytes: Uint8Array | undefined): boolean {
-    if (this.isOver) return true
-    this.sayings.push({ at: this.host.now() + this.troubles.delay, bytes, previous: undefined, next: undefined })
-    this.unheard += bytes?.length ?? 0
-    this.host.deliverSoon(this)
-    return this.unheard < mostUnheard
-  }
-
-  /** When there is something to deliver. */
-  get deliversAt(): number {
-    return this.troubles.isSilent || this.isBlocked
-      ? Number.POSITIVE_INFINITY
-      : this.sayings.head?.at ?? Number.POSITIVE_INFINITY
-  }
-
-  /** Delivers what it is time for, of what has been said so far. */
-  deliver(now: number): void {
-    for (let left = this.sayings.length; left > 0 && this.deliversAt <= now; left--) {
-      const { bytes } = this.sayings.shift()!
-      if (bytes === undefined) return this.close()
-      this.unheard -= bytes.length
-      this.deliverPieces(bytes)
-    }
-    if (this.unheard < mostUnheard) this.connection.resume()
-    this.listen()
-  }
-
-  private listen(): void {
-    if (!this.isOver) this.door.listen(!this.troubles.isSilent && this.connection.backlog < mostUnread)
-  }
-
+  /** From now on nothing is delivered to the client, or received from it. */
   private close(): void {
-    this.finish()
-    this.host.forget(this)
-    this.door.end()
+    this.isClosed = true
+    this.frames = new LinkedList()
   }
 
-  private deliverPieces(bytes: Uint8Array): void {
-    for (let offset = 0; offset < bytes.length && !this.isOver;) {
-      const size = Math.min(this.troubles.pieceSize, this.troubles.repliesLeft, bytes.length - offset)
-      if (!this.door.deliver(bytes.subarray(offset, offset + size))) this.isBlocked = true
-      offset += size
-      this.troubles.repliesLeft -= size
-      if (this.troubles.repliesLeft === 0) this.cut()
+  // What the server does
+
+  private send(bytes: Uint8Array | undefined): boolean {
+    if (this.isClosed) return true
+    const arrivesAt = this.host.now() + this.faults.delay
+    this.frames.push({ arrivesAt, bytes, previous: undefined, next: undefined })
+    this.undelivered += bytes?.length ?? 0
+    this.host.deliverSoon(this)
+    return this.undelivered < mostUndelivered
+  }
+
+  /** When the next frame can be delivered. */
+  get deliversAt(): number {
+    return this.faults.isSilent || this.isBlocked
+      ? Number.POSITIVE_INFINITY
+      : this.frames.head?.arrivesAt ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Delivers the frames that have arrived, but not those that are sent meanwhile. */
+  deliver(now: number): void {
+    for (let left = this.frames.length; left > 0 && this.deliversAt <= now; left--) {
+      const { bytes } = this.frames.shift()!
+      if (bytes === undefined) return this.deliverEnd()
+      this.undelivered -= bytes.length
+      this.deliverBytes(bytes)
     }
+    if (this.undelivered < mostUndelivered) this.connection.resume()
+    this.updateReading()
+  }
+
+  private deliverEnd(): void {
+    this.close()
+    this.host.remove(this)
+    this.clientEnd.end()
+  }
+
+  private deliverBytes(bytes: Uint8Array): void {
+    for (let offset = 0; offset < bytes.length && !this.isClosed;) {
+      const size = Math.min(this.faults.chunkSize, this.faults.replyBytesLeft, bytes.length - offset)
+      if (!this.clientEnd.deliver(bytes.subarray(offset, offset + size))) this.isBlocked = true
+      offset += size
+      this.faults.replyBytesLeft -= size
+      if (this.faults.replyBytesLeft === 0) this.cut()
+    }
+  }
+
+  private updateReading(): void {
+    if (!this.isClosed) this.clientEnd.setReading(!this.faults.isSilent && this.connection.backlog < mostBacklog)
   }
 }

@@ -1,40 +1,43 @@
 import * as Brand from "effect/Brand"
 import type { JobId, TubeName } from "../../Job.ts"
-import type { JobState } from "../broker/job.ts"
 import type { JobEvent } from "../broker/jobStore.ts"
+import type { JobState } from "../broker/model.ts"
 
 /**
- * One thing that happened to one job.
+ * An event of one job.
  *
  * @category models
  * @since 0.1.0
  */
 export interface JournalEntry {
-  /** In milliseconds, by the Clock. */
+  /** When it happened, by the Clock, in milliseconds since 1970. */
   readonly at: number
   readonly event: JobEvent
   readonly id: JobId
   readonly tube: TubeName
-  /** The state it is in then; `deleted` when it is gone. */
+  /** The state of the job after the event. */
   readonly state: "ready" | "reserved" | "delayed" | "buried" | "deleted"
-  /** The connection that did it, or to which it happened, counted from 1; `undefined` when it was the time. */
+  /**
+   * The number of the connection that sent the command, or that held the job; `undefined` for `due`, when a delay was over.
+   * Connections are counted from 1 in the order of connecting.
+   */
   readonly connection: number | undefined
 }
 
 const brand = Brand.nominal<JobId>()
 
-/** A broker has numbers for ids. */
+/** In the broker ids are numbers. */
 export const jobId = (id: number): JobId => brand(String(id))
 
 /**
- * The last that happened, and those who want to hear of what happens next.
+ * The latest events of all jobs, and the listeners for those to come.
  *
- * It is kept in columns: most entries are never looked at, and an object for each would make every command dearer, by a
- * tenth of what the broker takes for it.
+ * Entries are stored in columns. Most of them are never read, and allocating an object for each makes every command of the
+ * broker slower by a tenth.
  */
 export class Journal {
-  private readonly most: number
-  /** Where the next entry is written. */
+  private readonly size: number
+  /** The index of the next entry. When all indices are used, it overwrites the oldest. */
   private next = 0
   private readonly ats: Array<number> = []
   private readonly events: Array<JobEvent> = []
@@ -44,47 +47,47 @@ export class Journal {
   private readonly connections: Array<number | undefined> = []
   private readonly listeners = new Set<(entry: JournalEntry) => void>()
 
-  constructor(most: number) {
-    this.most = most
+  constructor(size: number) {
+    this.size = size
   }
 
   add(at: number, event: JobEvent, id: number, tube: TubeName, state: JobState, connection: number | undefined): void {
-    if (this.most > 0) {
-      const place = this.next
-      this.ats[place] = at
-      this.events[place] = event
-      this.ids[place] = id
-      this.tubes[place] = tube
-      this.states[place] = state
-      this.connections[place] = connection
-      this.next = (place + 1) % this.most
+    if (this.size > 0) {
+      const index = this.next
+      this.ats[index] = at
+      this.events[index] = event
+      this.ids[index] = id
+      this.tubes[index] = tube
+      this.states[index] = state
+      this.connections[index] = connection
+      this.next = (index + 1) % this.size
     }
     for (const listener of this.listeners) listener(entryOf(at, event, id, tube, state, connection))
   }
 
-  /** The oldest first. */
-  get last(): ReadonlyArray<JournalEntry> {
+  /** The latest entries, the oldest first. */
+  get entries(): ReadonlyArray<JournalEntry> {
     const { length } = this.ats
-    const oldest = length < this.most ? 0 : this.next
-    return Array.from({ length }, (_, index) => this.entry((oldest + index) % length))
+    const oldest = length < this.size ? 0 : this.next
+    return Array.from({ length }, (_, index) => this.entryAt((oldest + index) % length))
   }
 
-  listen(listener: (entry: JournalEntry) => void): void {
+  subscribe(listener: (entry: JournalEntry) => void): void {
     this.listeners.add(listener)
   }
 
-  leave(listener: (entry: JournalEntry) => void): void {
+  unsubscribe(listener: (entry: JournalEntry) => void): void {
     this.listeners.delete(listener)
   }
 
-  private entry(place: number): JournalEntry {
+  private entryAt(index: number): JournalEntry {
     return entryOf(
-      this.ats[place]!,
-      this.events[place]!,
-      this.ids[place]!,
-      this.tubes[place]!,
-      this.states[place]!,
-      this.connections[place]
+      this.ats[index]!,
+      this.events[index]!,
+      this.ids[index]!,
+      this.tubes[index]!,
+      this.states[index]!,
+      this.connections[index]
     )
   }
 }

@@ -1,27 +1,30 @@
-/** A host that runs by Effect's Clock, and what its users see of it. */
+/** An embedded server: a server host whose time is that of Effect's Clock, and the service by which users inspect it. */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { type JobId, PeekedJob, type TubeName } from "../../Job.ts"
 import type { Connection } from "../broker/connection.ts"
-import type { Job } from "../broker/job.ts"
+import type { Job } from "../broker/model.ts"
 import * as ClockTimer from "./clockTimer.ts"
 import type { Fault } from "./fault.ts"
 import { jobId, Journal, type JournalEntry } from "./journal.ts"
 import { ServerHost } from "./serverHost.ts"
 
 /**
- * What kind of server.
+ * Options of an embedded server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Which beanstalkd to be. They differ in the quotes of statistics, and in the reading of `reserve-with-timeout`. Default: `1.13`. */
+  /**
+   * The version of beanstalkd to behave as. They differ in the quotes of statistics, and in what `reserve-with-timeout` accepts.
+   * Default: `1.13`.
+   */
   readonly version?: "1.12" | "1.13" | undefined
-  /** The largest body that is taken, in bytes. Default: 65,535, as beanstalkd has it without `-z`. */
+  /** The largest body that `put` accepts, in bytes. Default: 65,535, as of beanstalkd without `-z`. */
   readonly maxJobSize?: number | undefined
-  /** How many entries the journal keeps. Default: 100,000. */
+  /** How many entries the journal keeps; older ones are dropped. Default: 100,000. */
   readonly journalSize?: number | undefined
 }
 
@@ -32,17 +35,18 @@ export interface Options {
  * @since 0.1.0
  */
 export interface OpenConnection {
-  /** Counted from 1 in the order of connecting. */
+  /** Connections are counted from 1 in the order of connecting. */
   readonly number: number
   readonly uses: TubeName
   readonly watches: ReadonlyArray<TubeName>
+  /** Whether it waits in a reserve. */
   readonly isWaiting: boolean
   /** The jobs it has reserved. */
   readonly holds: ReadonlyArray<JobId>
 }
 
 /**
- * A job that is in the server, in whatever tube.
+ * A job of any tube, as the server stores it.
  *
  * @category models
  * @since 0.1.0
@@ -52,27 +56,27 @@ export interface StoredJob {
   readonly tube: TubeName
   readonly state: "ready" | "reserved" | "delayed" | "buried"
   readonly priority: number
-  /** The delay it was put, or last released, with, in seconds. */
+  /** The delay of its put or last release, in seconds. It is kept when the delay is over. */
   readonly delay: number
   /** In seconds. */
   readonly ttr: number
-  /** The job as `peek` would show it, with its body. */
+  /** The job as `peek` returns it, with its body. */
   readonly peeked: PeekedJob
 }
 
 /**
- * A running server, from inside.
+ * Inspects and controls a running server, without a connection to it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Server {
-  /** What happened to jobs so far, the oldest first; of a long story only the last `journalSize` entries. */
+  /** The last `journalSize` events of all jobs, the oldest first. */
   readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
   /**
-   * The journal, and then what happens as it happens. It has no end.
+   * The entries of the journal, and then each event as it happens. The Stream does not end.
    *
-   * **Example** (wait until a job is done, however long ago that was)
+   * **Example** (wait until a job is deleted, or return at once if it has been)
    *
    * ```ts
    * server.events.pipe(
@@ -82,81 +86,81 @@ export interface Server {
    * ```
    */
   readonly events: Stream.Stream<JournalEntry>
-  /** The jobs there are, in the order in which they were put. Nobody is asked over a connection: it works under any fault. */
+  /** All jobs, in the order of their ids. No connection is used, so this works under every fault. */
   readonly jobs: Effect.Effect<ReadonlyArray<StoredJob>>
-  /** The connections that are open. */
+  /** The open connections, in the order of connecting. */
   readonly connections: Effect.Effect<ReadonlyArray<OpenConnection>>
-  /** Refuses new jobs from now on, with `DRAINING`, as beanstalkd does behind SIGUSR1. There is no way back. */
+  /** Enters drain mode, as beanstalkd does on SIGUSR1: every `put` is answered with `DRAINING`. It cannot be left. */
   readonly drain: Effect.Effect<void>
-  /** Makes something go wrong. */
+  /** Injects a fault. */
   readonly inject: (fault: Fault) => Effect.Effect<void>
-  /** Ends every fault. What silence held back arrives. */
+  /** Ends all faults. What was held back by `Silence` is delivered. */
   readonly heal: Effect.Effect<void>
 }
 
-/** A host that lives as long as the scope, in a process if that is known. */
+/** Starts a server that is closed with the scope. `pid` is what `stats` reports. */
 export const start = Effect.fnUntraced(function*(options: Options = {}, pid = 0) {
   const { journalSize = 100_000, maxJobSize = 65_535, version = "1.13" } = options
   const journal = new Journal(journalSize)
-  const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => host.fire())
-  const host: ServerHost = new ServerHost({
+  const timer: ClockTimer.ClockTimer = yield* ClockTimer.make(() => serverHost.fire())
+  const serverHost: ServerHost = new ServerHost({
     identity: {
       version,
       maxJobSize,
-      id: yield* instanceId,
-      startedAt: alarm.now(),
+      id: yield* randomId,
+      startedAt: timer.now(),
       pid,
       hostname: "localhost",
       os: "effect-beanstalk EmbeddedServer",
       platform: "memory"
     },
-    now: alarm.now,
-    onNextTick: alarm.set,
+    now: timer.now,
+    setTimer: timer.set,
     onEvent: (event, { id, state, tube }, client) =>
-      journal.add(host.broker.store.now, event, id, tube.name, state, client?.number)
+      journal.add(serverHost.broker.store.now, event, id, tube.name, state, client?.number)
   })
-  yield* Effect.addFinalizer(() => Effect.sync(() => host.close()))
-  return { host, server: serverOf(host, journal) }
+  yield* Effect.addFinalizer(() => Effect.sync(() => serverHost.close()))
+  return { serverHost, server: makeServer(serverHost, journal) }
 })
 
-/** 16 hexadecimal digits, of the program's own Random: a seeded program has the same each time. */
-const instanceId = Effect.map(
+/** 16 hexadecimal digits from Effect's Random, so that a seeded program has the same id in every run. */
+const randomId = Effect.map(
   Effect.all(Array.from({ length: 16 }, () => Random.nextIntBetween(0, 16))),
   (digits) => digits.map((digit) => digit.toString(16)).join("")
 )
 
-const openConnection = ({ held, isWaiting, number, used, watched }: Connection): OpenConnection => ({
-  number,
-  uses: used.name,
-  watches: watched.map(({ name }) => name),
-  isWaiting,
-  holds: Array.from(held, ({ id }) => jobId(id))
+const makeServer = (serverHost: ServerHost, journal: Journal): Server => ({
+  journal: Effect.sync(() => journal.entries),
+  events: Stream.asyncPush<JournalEntry>((emit) => {
+    const listener = (entry: JournalEntry) => emit.single(entry)
+    return Effect.acquireRelease(
+      Effect.sync(() => {
+        for (const entry of journal.entries) listener(entry)
+        journal.subscribe(listener)
+      }),
+      () => Effect.sync(() => journal.unsubscribe(listener))
+    )
+  }, { bufferSize: "unbounded" }),
+  jobs: Effect.sync(() => Array.from(storedJobs(serverHost.broker.store.jobs.values()))),
+  connections: Effect.sync(() => Array.from(serverHost.broker.connections, openConnection)),
+  drain: Effect.sync(() => serverHost.broker.drain()),
+  inject: (fault) => Effect.sync(() => serverHost.inject(fault)),
+  heal: Effect.sync(() => serverHost.heal())
 })
 
-/** A job that is still being uploaded is none yet. */
+const openConnection = ({ client }: Connection): OpenConnection => ({
+  number: client.number,
+  uses: client.used.name,
+  watches: client.watched.map(({ name }) => name),
+  isWaiting: client.isWaiting,
+  holds: Array.from(client.held, ({ id }) => jobId(id))
+})
+
 const storedJobs = function*(jobs: Iterable<Job>): Generator<StoredJob> {
   for (const { body, delay, id, priority, state, tube, ttr } of jobs) {
+    // Its body is still being uploaded.
     if (state === "invalid") continue
     const peeked = new PeekedJob(jobId(id), body.slice(0, -2))
     yield { id: peeked.id, tube: tube.name, state, priority, delay, ttr, peeked }
   }
 }
-
-const serverOf = (host: ServerHost, journal: Journal): Server => ({
-  journal: Effect.sync(() => journal.last),
-  events: Stream.asyncPush<JournalEntry>((emit) => {
-    const listener = (entry: JournalEntry) => emit.single(entry)
-    return Effect.acquireRelease(
-      Effect.sync(() => {
-        for (const entry of journal.last) listener(entry)
-        journal.listen(listener)
-      }),
-      () => Effect.sync(() => journal.leave(listener))
-    )
-  }, { bufferSize: "unbounded" }),
-  jobs: Effect.sync(() => Array.from(storedJobs(host.broker.store.jobs.values()))),
-  connections: Effect.sync(() => Array.from(host.broker.connections, openConnection)),
-  drain: Effect.sync(() => host.broker.drain()),
-  inject: (fault) => Effect.sync(() => host.inject(fault)),
-  heal: Effect.sync(() => host.heal())
-})

@@ -1,12 +1,12 @@
 /**
- * A broker and its clients, with the time and the faults. Whatever comes to the broker comes through here, and at the end of
- * each call the alarm is set for what will happen next by itself.
+ * A broker with its transports, the present time, and the faults. Everything that is done to the broker goes through `run`, which
+ * also sets the timer for what is due next.
  */
 import * as Duration from "effect/Duration"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { Broker } from "../broker/broker.ts"
 import type { OnJobEvent } from "../broker/jobStore.ts"
-import type { Identity } from "../broker/statsDocuments.ts"
+import type { ServerIdentity } from "../broker/statsDocuments.ts"
 import type { Fault } from "./fault.ts"
 import {
   type ClientEnd,
@@ -17,82 +17,85 @@ import {
 } from "./faultyTransport.ts"
 
 export interface ServerHostOptions {
-  readonly identity: Identity
+  readonly identity: ServerIdentity
   readonly now: () => number
   readonly onEvent: OnJobEvent
-  /** Asks for a call of `ring` at this time. */
-  readonly onNextTick: (at: number) => void
+  /** Has `fire` called at this time, or earlier. */
+  readonly setTimer: (at: number) => void
 }
 
 export class ServerHost implements TransportHost {
   readonly broker: Broker
   readonly now: () => number
-  private readonly onNextTick: (at: number) => void
-  private readonly lines = new Set<FaultyTransport>()
-  /** Those that have something to deliver, perhaps later. */
+  private readonly setTimer: (at: number) => void
+  private readonly transports = new Set<FaultyTransport>()
+  /** The transports with frames to deliver, now or later. */
   private delivering = new Set<FaultyTransport>()
-  /** When the first of those is to be looked at that are not waiting for a turn. */
+  /** When the first of the frames arrives that are not delivered in the next turn of the event loop. */
   private nextDelivery = Number.POSITIVE_INFINITY
-  private isTurnAwaited = false
-  /** Of the lines that are opened now. */
-  private troubles: Readonly<TransportFaults> = noFaults
+  private isDeliveryScheduled = false
+  /** For transports that are still to be opened. */
+  private faults: Readonly<TransportFaults> = noFaults
   private answers: Array<Uint8Array> = []
   private isRefusing = false
   private isClosed = false
 
-  constructor({ identity, now, onEvent, onNextTick }: ServerHostOptions) {
+  constructor({ identity, now, onEvent, setTimer }: ServerHostOptions) {
     this.now = now
-    this.onNextTick = onNextTick
+    this.setTimer = setTimer
     this.broker = new Broker(identity, onEvent)
   }
 
-  /** `undefined` when nobody can connect. */
-  open(door: ClientEnd): FaultyTransport | undefined {
+  /** `undefined` when the connection is refused. */
+  open(clientEnd: ClientEnd): FaultyTransport | undefined {
     if (this.isRefusing || this.isClosed) return undefined
-    const line = new FaultyTransport(this, door, this.troubles)
-    this.lines.add(line)
-    return line
+    const transport = new FaultyTransport(this, clientEnd, this.faults)
+    this.transports.add(transport)
+    return transport
   }
 
-  /** Cuts all connections, and lets nobody connect any more. */
+  /** Resets all connections, and refuses new ones from now on. */
   close(): void {
     this.isClosed = true
     this.inject({ _tag: "Cut" })
   }
 
+  /** Does what is due. */
   fire(): void {
-    this.act(() => this.deliver())
+    this.run(() => this.deliver())
   }
 
+  // Faults
+
   inject(fault: Fault): void {
-    this.act(() => this.injectNow(fault))
+    this.run(() => this.injectNow(fault))
   }
 
   heal(): void {
-    this.act(() => {
-      this.troubles = noFaults
+    this.run(() => {
+      this.faults = noFaults
       this.answers = []
       this.isRefusing = false
       this.broker.store.memory = "enough"
-      for (const line of this.lines) line.heal()
+      for (const transport of this.transports) transport.heal()
     })
   }
 
   private injectNow(fault: Fault): void {
     switch (fault._tag) {
       case "Cut":
-        for (const line of this.lines) line.cut()
+        for (const transport of this.transports) transport.cut()
         return
       case "CutAfterRequest":
-        return this.trouble({ requestsLeft: fault.bytes })
+        return this.injectIntoTransports({ requestBytesLeft: fault.bytes })
       case "CutAfterReply":
-        return this.trouble({ repliesLeft: fault.bytes })
+        return this.injectIntoTransports({ replyBytesLeft: fault.bytes })
       case "Silence":
-        return this.trouble({ isSilent: true })
+        return this.injectIntoTransports({ isSilent: true })
       case "Delay":
-        return this.trouble({ delay: Duration.toMillis(fault.duration) })
+        return this.injectIntoTransports({ delay: Duration.toMillis(fault.duration) })
       case "Chunks":
-        return this.trouble({ pieceSize: Math.max(1, fault.bytes) })
+        return this.injectIntoTransports({ chunkSize: Math.max(1, fault.bytes) })
       case "Answer":
         this.answers.push(fault.bytes)
         return
@@ -108,31 +111,32 @@ export class ServerHost implements TransportHost {
     }
   }
 
-  private trouble(troubles: Partial<TransportFaults>): void {
-    this.troubles = { ...this.troubles, ...troubles }
-    for (const line of this.lines) line.trouble(troubles)
+  private injectIntoTransports(faults: Partial<TransportFaults>): void {
+    this.faults = { ...this.faults, ...faults }
+    for (const transport of this.transports) transport.inject(faults)
   }
 
-  // What lines need
+  // Called by transports
 
-  act(what: () => void): void {
-    this.broker.at(this.now(), what)
-    this.askForNextTick()
+  run(action: () => void): void {
+    this.broker.runAt(this.now(), action)
+    const next = Math.min(this.broker.nextTick, this.nextDelivery)
+    if (next < Number.POSITIVE_INFINITY) this.setTimer(next)
   }
 
-  deliverSoon(line: FaultyTransport): void {
-    this.delivering.add(line)
-    if (this.isTurnAwaited) return
-    this.isTurnAwaited = true
+  deliverSoon(transport: FaultyTransport): void {
+    this.delivering.add(transport)
+    if (this.isDeliveryScheduled) return
+    this.isDeliveryScheduled = true
     onNextMacrotask(() => {
-      this.isTurnAwaited = false
+      this.isDeliveryScheduled = false
       this.fire()
     })
   }
 
-  forget(line: FaultyTransport): void {
-    this.lines.delete(line)
-    this.delivering.delete(line)
+  remove(transport: FaultyTransport): void {
+    this.transports.delete(transport)
+    this.delivering.delete(transport)
   }
 
   takeAnswer(): Uint8Array | undefined {
@@ -140,24 +144,20 @@ export class ServerHost implements TransportHost {
   }
 
   private deliver(): void {
-    // Looked at once: what becomes due meanwhile would be neither delivered nor waited for.
+    // Read once: a frame that arrives between two readings would be neither delivered nor waited for.
     const now = this.now()
-    // What clients say meanwhile is answered in the next turn: two that talk without end would let nothing else happen.
-    const lines = this.delivering
+    // Replies to what clients send meanwhile are left to the next turn: two clients that answer each other without end would
+    // block the event loop.
+    const transports = this.delivering
     this.delivering = new Set()
     this.nextDelivery = Number.POSITIVE_INFINITY
-    for (const line of lines) {
-      line.deliver(now)
-      const { deliversAt } = line
-      // One that was spoken to meanwhile is waiting for the event loop's turn, and not for a time.
-      if (deliversAt === Number.POSITIVE_INFINITY || this.delivering.has(line)) continue
-      this.delivering.add(line)
+    for (const transport of transports) {
+      transport.deliver(now)
+      const { deliversAt } = transport
+      // A transport that was added to `delivering` meanwhile has the next turn, and needs no timer.
+      if (deliversAt === Number.POSITIVE_INFINITY || this.delivering.has(transport)) continue
+      this.delivering.add(transport)
       this.nextDelivery = Math.min(this.nextDelivery, deliversAt)
     }
-  }
-
-  private askForNextTick(): void {
-    const next = Math.min(this.broker.nextTick, this.nextDelivery)
-    if (next < Number.POSITIVE_INFINITY) this.onNextTick(next)
   }
 }

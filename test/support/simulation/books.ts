@@ -2,8 +2,8 @@
  * What is known of every job of a simulation: from its server, which tells each change when it happens, and from the
  * handlers, which write down how they end. Whatever contradicts a promise is kept.
  */
-import type { Job } from "../../../src/internal/broker/job.ts"
 import type { JobEvent } from "../../../src/internal/broker/jobStore.ts"
+import type { Job } from "../../../src/internal/broker/model.ts"
 
 /** What may become of a job whose handler has just ended. */
 export interface Verdict {

@@ -91,20 +91,20 @@ export class Faults {
       case "Cut":
         return stage.harm(() => struck.forEach((line) => line.cut()))
       case "CutAfterRequest":
-        return struck.forEach((line) => line.trouble({ requestsLeft: random.between(1, 120) }))
+        return struck.forEach((line) => line.inject({ requestBytesLeft: random.between(1, 120) }))
       case "CutAfterReply":
-        return struck.forEach((line) => line.trouble({ repliesLeft: random.between(1, 120) }))
+        return struck.forEach((line) => line.inject({ replyBytesLeft: random.between(1, 120) }))
       case "Answer":
         this.answers += 1
         return
       case "Silence":
-        struck.forEach((line) => line.trouble({ isSilent: true }))
+        struck.forEach((line) => line.inject({ isSilent: true }))
         return this.healLater()
       case "Delay":
-        struck.forEach((line) => line.trouble({ delay: random.between(1, 40) * 100 }))
+        struck.forEach((line) => line.inject({ delay: random.between(1, 40) * 100 }))
         return this.healLater()
       case "Chunks":
-        struck.forEach((line) => line.trouble({ pieceSize: random.between(1, 20) }))
+        struck.forEach((line) => line.inject({ chunkSize: random.between(1, 20) }))
         return this.healLater()
       case "Refuse":
         stage.inject({ _tag: "Refuse" })

@@ -40,7 +40,7 @@ class WatchedHost extends ServerHost {
     const line = super.open({
       ...door,
       deliver: (bytes) => {
-        this.speaking = line?.connection.number ?? 0
+        this.speaking = line?.connection.client.number ?? 0
         return door.deliver(bytes)
       }
     })
@@ -48,9 +48,9 @@ class WatchedHost extends ServerHost {
     return line
   }
 
-  override forget(line: FaultyTransport): void {
+  override remove(line: FaultyTransport): void {
     this.openLines.delete(line)
-    super.forget(line)
+    super.remove(line)
   }
 }
 
@@ -59,11 +59,11 @@ export class Stage {
   private host: WatchedHost
   private readonly random: Random
   private readonly audience: Audience
-  private readonly onNextTick: (at: number) => void
+  private readonly setTimer: (at: number) => void
 
   constructor(alarm: ClockTimer.ClockTimer, random: Random, audience: Audience) {
     this.now = alarm.now
-    this.onNextTick = alarm.set
+    this.setTimer = alarm.set
     this.random = random
     this.audience = audience
     this.host = this.begin()
@@ -83,7 +83,7 @@ export class Stage {
         platform: "memory"
       },
       now: this.now,
-      onNextTick: this.onNextTick,
+      setTimer: this.setTimer,
       onEvent: (...event) => {
         if (this.host === host) this.audience.onJobEvent(...event)
       }
@@ -117,7 +117,7 @@ export class Stage {
 
   /** Does something to lines. */
   harm(what: () => void): void {
-    this.host.act(what)
+    this.host.run(what)
   }
 
   connections() {

@@ -85,7 +85,7 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
     yield* untilDone(world)
     yield* Deferred.succeed(world.theEnd, undefined)
     yield* Fiber.join(working)
-    for (const { isWaiting, held } of stage.connections()) {
+    for (const { client: { held, isWaiting } } of stage.connections()) {
       if (isWaiting || held.size > 0) books.accuse("a worker is gone, but not its connection")
     }
     return {
