@@ -1,8 +1,8 @@
 /**
- * Everything that can go wrong, one class for each thing a program may want to treat differently.
+ * Every error of this library, one class for each that a program may want to handle on its own.
  *
- * Tags are the protocol's own words where the server speaks, and plain ones where this client does. No error ever
- * contains the body of a job.
+ * An error that the server answers with has the protocol's word as its tag: `JOB_TOO_BIG` is `JobTooBig`. No error contains
+ * the body of a job.
  *
  * @since 0.1.0
  */
@@ -21,19 +21,23 @@ export {
 }
 
 /**
+ * The property that marks every error of this library.
+ *
  * @category type ids
  * @since 0.1.0
  */
 export const TypeId: TypeId = errorTypeId
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @category type ids
  * @since 0.1.0
  */
 export type TypeId = ErrorTypeId
 
 /**
- * Where an error comes from: the command as the protocol spells it, and the server it was sent to.
+ * The command that failed, and the server it was sent to.
  *
  * @category models
  * @since 0.1.0
@@ -46,13 +50,13 @@ export interface Origin {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what the server says to any command
+// what the server answers to any command
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * `OUT_OF_MEMORY`: the server has no memory, or no room in its binlog, for what was asked.
+ * `OUT_OF_MEMORY`: the server has no memory, or no room in its binlog, for the command.
  *
- * Nothing was stored. The same command can succeed later: `isRetryable` is true.
+ * Nothing was stored. The same command can succeed later: {@link isRetryable} is true.
  *
  * @category errors
  * @since 0.1.0
@@ -62,13 +66,13 @@ export class OutOfMemory extends Data.TaggedError("OutOfMemory")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} is out of memory or of disk space for its binlog. ` +
-      `Nothing was stored; send it again later, or give the server room.`
+    return `${this.command}: beanstalkd at ${this.address} is out of memory, or of disk space for its binlog. ` +
+      `Nothing was stored. Retry later, or give the server more memory or disk space.`
   }
 }
 
 /**
- * `INTERNAL_ERROR`: the server found a bug in itself.
+ * `INTERNAL_ERROR`: the server detected a bug in itself.
  *
  * @category errors
  * @since 0.1.0
@@ -78,16 +82,16 @@ export class InternalError extends Data.TaggedError("InternalError")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} reports an internal error. ` +
-      `This is a bug of the server, or a full disk under its binlog; its log may tell more.`
+    return `${this.command}: beanstalkd at ${this.address} reports an internal error: ` +
+      `a bug of the server, or a full disk under its binlog. See the log of the server.`
   }
 }
 
 /**
- * `BAD_FORMAT`: the server could not read the command.
+ * `BAD_FORMAT`: the server could not parse the command.
  *
- * This client's encoder cannot cause it against a server that knows the command. In answer to a `put` it also closes
- * the connection, because the server may go on to read the body as commands.
+ * A server that supports the command parses every request that this client encodes. In answer to a `put` the connection is
+ * closed too, because the server may read the body as commands.
  *
  * @category errors
  * @since 0.1.0
@@ -97,13 +101,14 @@ export class BadFormat extends Data.TaggedError("BadFormat")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} could not read the command${since(this.command)}. ` +
-      `If the server knows the command, this is a bug in effect-beanstalk: please report it.`
+    return `${this.command}: beanstalkd at ${this.address} could not parse the command${since(this.command)}. ` +
+      `If the server supports the command, this is a bug in effect-beanstalk: please report it.`
   }
 }
 
 /**
- * `UNKNOWN_COMMAND`: the server is older than the command. In answer to a `put` it also closes the connection.
+ * `UNKNOWN_COMMAND`: the server is older than the command. In answer to a `put` the connection is closed too, because the
+ * server may read the body as commands.
  *
  * @category errors
  * @since 0.1.0
@@ -114,7 +119,7 @@ export class UnknownCommand extends Data.TaggedError("UnknownCommand")<Origin> {
   }
   override get message() {
     return `${this.command}: beanstalkd at ${this.address} is older than this command` +
-      `${since(this.command)}. Upgrade the server, or do without it.`
+      `${since(this.command)}. Upgrade the server, or do without the command.`
   }
 }
 
@@ -132,13 +137,14 @@ const since = (command: string) => {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what the server says to particular commands
+// what the server answers to particular commands
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * `EXPECTED_CRLF`: the body that was sent did not have the length that was announced.
+ * `EXPECTED_CRLF`: the body of a `put` did not have the length that its request line announced.
  *
- * This client's encoder cannot cause it. The connection is closed, since what follows on it has no meaning any more.
+ * This client's encoder cannot cause it. The connection is closed, because the server may read the rest of the body as
+ * commands.
  *
  * @category errors
  * @since 0.1.0
@@ -148,14 +154,14 @@ export class ExpectedCRLF extends Data.TaggedError("ExpectedCRLF")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} did not find the end of the body where it was announced. ` +
-      `The job was not stored and the connection is closed. This is a bug in effect-beanstalk: please report it.`
+    return `${this.command}: beanstalkd at ${this.address} did not find the end of the body at its announced length. ` +
+      `The job was not stored, and the connection is closed. This is a bug in effect-beanstalk: please report it.`
   }
 }
 
 /**
- * `JOB_TOO_BIG`: the body is larger than the server accepts (its `-z` option, 65,535 bytes by default). Also raised before
- * anything is sent, when the server's limit is known.
+ * `JOB_TOO_BIG`: the body is larger than the server accepts (its `-z` option, 65,535 bytes by default). A connection knows
+ * the limit of its server, and refuses a larger body without sending it.
  *
  * @category errors
  * @since 0.1.0
@@ -164,7 +170,7 @@ export class JobTooBig extends Data.TaggedError("JobTooBig")<
   Origin & {
     /** The size of the body, in bytes. */
     readonly size: number
-    /** The largest body the server accepts, in bytes; `undefined` when only the server's answer is known. */
+    /** The largest body the server accepts, in bytes; `undefined` if the server refused the body, whose answer does not include it. */
     readonly limit?: number | undefined
   }
 > {
@@ -173,13 +179,13 @@ export class JobTooBig extends Data.TaggedError("JobTooBig")<
   }
   override get message() {
     const limit = this.limit === undefined ? "accepts" : `accepts (${this.limit})`
-    return `${this.command}: a body of ${this.size} bytes is more than beanstalkd at ${this.address} ${limit}. ` +
+    return `${this.command}: a body of ${this.size} bytes is larger than beanstalkd at ${this.address} ${limit}. ` +
       `Put a reference to the data instead, or start the server with a larger -z.`
   }
 }
 
 /**
- * `DRAINING`: the server takes no new jobs until it is restarted (it was sent SIGUSR1).
+ * `DRAINING`: the server received SIGUSR1, and accepts no new jobs until it is restarted.
  *
  * @category errors
  * @since 0.1.0
@@ -189,15 +195,15 @@ export class Draining extends Data.TaggedError("Draining")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} is in drain mode and takes no new jobs. ` +
-      `Put it to another server, or again once this one has been restarted.`
+    return `${this.command}: beanstalkd at ${this.address} is in drain mode and accepts no new jobs. ` +
+      `Put the job on another server, or retry after a restart of this one.`
   }
 }
 
 /**
- * `BURIED`: the server ran out of memory while it made the job ready, and buried it instead. The job exists.
+ * `BURIED`: the server had no memory to make the job ready, and buried it instead. The job exists.
  *
- * **Example** (carry on with the id, and have the job kicked later)
+ * **Example** (use the id, and kick the job later)
  *
  * ```ts
  * beanstalk.put("hello").pipe(
@@ -214,12 +220,13 @@ export class Buried extends Data.TaggedError("Buried")<Origin & { readonly id: J
   }
   override get message() {
     return `${this.command}: beanstalkd at ${this.address} ran out of memory and buried job ${this.id}. ` +
-      `The job is stored, but nobody will be given it until it is kicked.`
+      `The job is stored, but cannot be reserved until it is kicked.`
   }
 }
 
 /**
- * `NOT_FOUND` for a job: it does not exist, or is not in a state, or not in the hands, that the command needs.
+ * `NOT_FOUND` for a job: it does not exist, is not in the state that the command needs, or is reserved by another
+ * connection.
  *
  * @category errors
  * @since 0.1.0
@@ -229,7 +236,7 @@ export class JobNotFound extends Data.TaggedError("JobNotFound")<Origin & { read
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} has no job ${this.id} for this. ${hint(this.command)}`
+    return `${this.command}: job ${this.id} was not found on beanstalkd at ${this.address}. ${hint(this.command)}`
   }
 }
 
@@ -238,20 +245,20 @@ const hint = (command: string) => {
     case "touch":
     case "release":
     case "bury":
-      return "It does not exist, or this connection does not hold it (any more): its time to run may be over."
+      return "It does not exist, or this connection does not hold it: its time to run may be over."
     case "delete":
       return "It does not exist, or another connection has reserved it."
     case "reserve-job":
-      return "It does not exist, or it is reserved already."
+      return "It does not exist, or it is already reserved."
     case "kick-job":
       return "It does not exist, or it is neither buried nor delayed."
     default:
-      return "It does not exist (any more)."
+      return "It was deleted, or never existed."
   }
 }
 
 /**
- * `NOT_FOUND` for a tube: nobody uses it, watches it or has a job in it, so it does not exist.
+ * `NOT_FOUND` for a tube: a tube exists only while a connection uses or watches it, or a job is in it.
  *
  * @category errors
  * @since 0.1.0
@@ -261,13 +268,13 @@ export class TubeNotFound extends Data.TaggedError("TubeNotFound")<Origin & { re
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} has no tube ${this.tube}. ` +
-      `A tube exists while somebody uses it, watches it, or a job is in it.`
+    return `${this.command}: tube ${this.tube} was not found on beanstalkd at ${this.address}. ` +
+      `A tube exists only while a connection uses or watches it, or a job is in it.`
   }
 }
 
 /**
- * `NOT_IGNORED`: the last watched tube cannot be ignored. Watch another one first.
+ * `NOT_IGNORED`: the last watched tube cannot be ignored. Watch another tube first.
  *
  * @category errors
  * @since 0.1.0
@@ -277,13 +284,13 @@ export class NotIgnored extends Data.TaggedError("NotIgnored")<Origin & { readon
     return TypeId
   }
   override get message() {
-    return `${this.command}: ${this.tube} is the only tube this connection to ${this.address} watches. ` +
-      `Watch another tube before ignoring it.`
+    return `${this.command}: tube ${this.tube} is the only one that this connection to ${this.address} watches. ` +
+      `Watch another tube before you ignore it.`
   }
 }
 
 /**
- * `TIMED_OUT`: no job came within the time the reserve was given.
+ * `TIMED_OUT`: no job could be reserved within the timeout.
  *
  * @category errors
  * @since 0.1.0
@@ -293,15 +300,15 @@ export class TimedOut extends Data.TaggedError("TimedOut")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: no job came from beanstalkd at ${this.address} within the time given. Reserve again.`
+    return `${this.command}: no job of beanstalkd at ${this.address} became available within the timeout. Reserve again.`
   }
 }
 
 /**
- * `DEADLINE_SOON`: a job that this connection holds has less than a second left, and no other job is ready.
+ * `DEADLINE_SOON`: the time to run of a job that this connection holds ends in less than a second, and no other job is ready.
  *
- * Neither an error nor a time-out: finish or `touch` what is held. Reserving again at once is answered the same at
- * once, tens of thousands of times a second. With a time to run of one second it is permanent.
+ * Touch or finish the held job before the next reserve: until then the server answers every reserve with `DEADLINE_SOON`, at
+ * once. A job with a time to run of one second causes it as long as it is held.
  *
  * @category errors
  * @since 0.1.0
@@ -311,26 +318,27 @@ export class DeadlineSoon extends Data.TaggedError("DeadlineSoon")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: a job reserved on this connection to ${this.address} has less than a second left. ` +
-      `Touch it or finish it before reserving again.`
+    return `${this.command}: a job reserved on this connection to ${this.address} has less than a second left to run. ` +
+      `Touch or finish it before the next reserve.`
   }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what this client says
+// what this client reports
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * An argument that beanstalkd could not take. Raised before a byte is written.
+ * An argument that the protocol does not allow. Nothing was sent.
  *
  * @category errors
  * @since 0.1.0
  */
 export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
+  /** The command, or the constructor, that the argument was passed to: `put`, `connect`, `work`, … */
   readonly command: string
   /** The name of the argument: `tube`, `priority`, `ttr`, … */
   readonly argument: string
-  /** What it must be, and what it was. */
+  /** What the argument must be, and what it is. */
   readonly reason: string
 }> {
   get [TypeId](): TypeId {
@@ -342,11 +350,12 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
 }
 
 /**
- * No connection could be made.
+ * No connection could be made. `reason` says at which step it failed:
  *
- * `reason` tells where it ended: `Unreachable` (no socket to the address could be opened), `TimedOut` (nothing came back in time, be
- * it the connection or the first reply: a connection that is accepted proves nothing) or `Handshake` (something
- * answered, but not as beanstalkd does); of a client also `Closed` (its scope is closed: it makes no more connections).
+ * - `Unreachable`: no socket to the address could be opened.
+ * - `TimedOut`: the socket was not opened in time, or was, and the first reply did not arrive in time.
+ * - `Handshake`: the first reply is not what beanstalkd answers, or is an error.
+ * - `Closed`: the scope of the client is closed, so it makes no more connections.
  *
  * @category errors
  * @since 0.1.0
@@ -354,9 +363,9 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly address: string
   readonly reason: "Unreachable" | "TimedOut" | "Handshake" | "Closed"
-  /** What happened, in words. */
+  /** What happened, as text. */
   readonly detail: string
-  /** The error of the socket, or the one that ended the first round trip. */
+  /** The error of the socket, or of the first round trip. */
   readonly cause?: unknown
 }> {
   get [TypeId](): TypeId {
@@ -365,24 +374,25 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   override get message() {
     switch (this.reason) {
       case "Unreachable":
-        return `Cannot reach beanstalkd at ${this.address}: ${this.detail}. Is it running, and is the address right?`
+        return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
+          `Check that it is running, and that the address is right.`
       case "TimedOut":
         return `beanstalkd at ${this.address} did not answer: ${this.detail}. ` +
-          `It may be overloaded or out of file descriptors, or something else listens there.`
+          `It may be overloaded or out of file descriptors, or another program listens there.`
       case "Handshake":
-        return `What answers at ${this.address} is not a healthy beanstalkd: ${this.detail}.`
+        return `The server at ${this.address} did not answer as a healthy beanstalkd does: ${this.detail}.`
       case "Closed":
-        return `No more connections are made to beanstalkd at ${this.address}: ${this.detail}. ` +
+        return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
           `Use the client inside the scope, or under the Layer, that it was made in.`
     }
   }
 }
 
 /**
- * The connection was lost before the command was answered. A connection does not come back: open another.
+ * The connection was lost before the reply to the command arrived. A connection does not reconnect: open another.
  *
- * `outcome` is `NotSent` when no byte of the command left this process, so it certainly did nothing, and `Unknown`
- * when it may or may not have been carried out.
+ * `outcome` is `NotSent` if no byte of the command left this process, so that the server did not execute it, and `Unknown`
+ * if the server may have executed it.
  *
  * @category errors
  * @since 0.1.0
@@ -390,7 +400,7 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
 export class ConnectionLost extends Data.TaggedError("ConnectionLost")<
   Origin & {
     readonly outcome: "NotSent" | "Unknown"
-    /** Why the connection ended, in words. */
+    /** Why the connection ended, as text. */
     readonly reason: string
     readonly cause?: unknown
   }
@@ -401,20 +411,21 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<
   override get message() {
     const outcome = this.outcome === "NotSent"
       ? "The command was not sent: it is safe to send it again on another connection."
-      : "The command was sent; whether the server carried it out is unknown."
-    return `${this.command}: the connection to beanstalkd at ${this.address} is gone: ${this.reason}. ${outcome}`
+      : "The command was sent; whether the server executed it is unknown."
+    return `${this.command}: the connection to beanstalkd at ${this.address} was lost: ${this.reason}. ${outcome}`
   }
 }
 
 /**
- * The server said something that has no meaning here. The connection is closed: nothing after it can be trusted.
+ * The server sent a reply that the command cannot have, or bytes that are no reply. The connection is closed, because later
+ * replies can no longer be matched to their commands.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
   Origin & {
-    /** The reply line, or what is wrong with the reply; never the content of a job. */
+    /** The reply line, or what is wrong with the reply; never the body of a job. */
     readonly reply: string
   }
 > {
@@ -422,18 +433,17 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} gave a reply that makes no sense: ${this.reply}. ` +
-      `The connection is closed. This is a bug of the server or of effect-beanstalk, please report it; ` +
-      `or something else than beanstalkd is in between.`
+    return `${this.command}: beanstalkd at ${this.address} sent an unexpected reply: ${this.reply}. ` +
+      `The connection is closed. This is a bug in the server or in effect-beanstalk (please report it), ` +
+      `or a program other than beanstalkd answered.`
   }
 }
 
 /**
- * `putAll` did not put everything. Nothing more was sent behind the first body that failed, and everything that had been
- * sent by then was waited for.
+ * `putAll` stopped at the first body that failed. It sent no more bodies, and waited for the replies to those already sent.
  *
- * Together the fields tell what has become of each body: those from `sent` on were never sent, those of `failures` ended
- * with an error each, and all others were acknowledged, their ids having come out of the stream in their order.
+ * The fields account for every body: those from index `sent` on were not sent, those in `failures` failed, and all others were
+ * acknowledged and their ids emitted, in order.
  *
  * @category errors
  * @since 0.1.0
@@ -441,11 +451,11 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
 export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
   readonly tube: TubeName
   readonly address: string
-  /** How many bodies were put. */
+  /** How many bodies the server acknowledged. */
   readonly acknowledged: number
-  /** How many bodies were sent: the index of the first that was not, counted from 0. */
+  /** How many bodies were sent, which is the index, from 0, of the first that was not. */
   readonly sent: number
-  /** What was sent and not acknowledged, by its index in the stream. An error may mean that the job exists: see each. */
+  /** The bodies that failed, with their index in the stream. After `Buried` or a `ConnectionLost` the job may exist. */
   readonly failures: Arr.NonEmptyReadonlyArray<{
     readonly index: number
     readonly error: PutError | ConnectFailed | PayloadError
@@ -456,14 +466,15 @@ export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
   }
   override get message() {
     const [{ error, index }, ...others] = this.failures
-    const more = others.length === 0 ? "" : ` So did ${others.length} that had been sent behind it.`
+    const more = others.length === 0 ? "" : ` Of the bodies sent after it, ${others.length} failed too.`
     return `putAll: body ${index} for tube ${this.tube} of beanstalkd at ${this.address} failed: ${error.message}${more} ` +
-      `${this.acknowledged} bodies were acknowledged, and none from index ${this.sent} on was sent.`
+      `${this.acknowledged} bodies were acknowledged; none from index ${this.sent} on was sent.`
   }
 }
 
 /**
- * `purge` or `move` ended before its time. What is `done` stays done; what it had reserved was given back.
+ * `purge` or `move` stopped at an error. The jobs counted in `done` stay purged or moved; reserved jobs were given back to the
+ * server.
  *
  * @category errors
  * @since 0.1.0
@@ -472,9 +483,9 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
   readonly command: "purge" | "move"
   readonly address: string
   readonly tube: TubeName
-  /** How many jobs had been dealt with, by the state they were in. */
+  /** How many jobs were purged or moved, by the state they were in. */
   readonly done: { readonly ready: number; readonly delayed: number; readonly buried: number }
-  /** What ended it. */
+  /** The error it stopped at. */
   readonly cause: PutError
 }> {
   get [TypeId](): TypeId {
@@ -488,19 +499,19 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
 }
 
 /**
- * A payload is not what the Schema of its tube says: the one that was to be put, or the body of a job.
+ * A payload, or the body of a job, does not match the Schema of its tube.
  *
- * It tells where, and what was expected there. What was found is not told, nor any name that comes from the data and not
- * from the Schema.
+ * Each issue has a path and what the Schema expects there. The values found are not included, nor key names that come from
+ * the data and not from the Schema.
  *
  * @category errors
  * @since 0.1.0
  */
 export class PayloadError extends Data.TaggedError("PayloadError")<{
   readonly tube: TubeName
-  /** Whether a payload could not become a body, or a body no payload. */
+  /** Whether a payload could not be encoded, or a body not be decoded. */
   readonly direction: "encode" | "decode"
-  /** The job whose body does not decode. */
+  /** The job whose body could not be decoded. */
   readonly id?: JobId | undefined
   readonly issues: Arr.NonEmptyReadonlyArray<PayloadIssue>
 }> {
@@ -508,15 +519,15 @@ export class PayloadError extends Data.TaggedError("PayloadError")<{
     return TypeId
   }
   override get message() {
-    const what = this.direction === "encode" ? "A payload" : `The body of job ${this.id}`
+    const what = this.direction === "encode" ? "The payload" : `The body of job ${this.id}`
     const issues = this.issues.map(({ expected, path }) => path === "" ? expected : `${expected} at ${path}`)
-    return `${what} is not what tube ${this.tube} holds: expected ${issues.join("; ")}.`
+    return `${what} does not match the Schema of tube ${this.tube}: expected ${issues.join("; ")}.`
   }
 }
 
 /**
- * A job is not a worker's any more while, or when, it was to be dealt with: it ran out of time, somebody else has it, or the
- * connection that held it is gone. Whoever gets it runs it again.
+ * A worker lost the reservation of a job before the job was finished: its time to run ended, another connection has it, or the
+ * connection that held it was lost. The job is run again by the next worker that reserves it.
  *
  * @category errors
  * @since 0.1.0
@@ -525,30 +536,31 @@ export class LeaseLost extends Data.TaggedError("LeaseLost")<{
   readonly id: JobId
   readonly tube: TubeName
   readonly address: string
-  /** How it was lost, in words. */
+  /** Why it was lost, as text. */
   readonly reason: string
-  /** The error that told of it, if it was one. */
+  /** The error that ended the reservation, if there is one. */
   readonly cause?: unknown
 }> {
   get [TypeId](): TypeId {
     return TypeId
   }
   override get message() {
-    return `Job ${this.id} of tube ${this.tube} at ${this.address} is not ours any more: ${this.reason}. ` +
-      `It may be run again, by whoever has it now.`
+    return `The reservation of job ${this.id} of tube ${this.tube} at ${this.address} was lost: ${this.reason}. ` +
+      `The job may be run again by another worker.`
   }
 }
 
 /**
- * A worker cannot work as it was told to.
+ * A worker cannot start with its options, its tube or its server.
  *
  * @category errors
  * @since 0.1.0
  */
 export class WorkerStartError extends Data.TaggedError("WorkerStartError")<{
   readonly tube: TubeName
-  /** What is in the way: an option, the tube's `ttr`, or the server. */
+  /** The option, the tube's `ttr` or the server that the worker cannot start with. */
   readonly subject: string
+  /** What is wrong with it, as text. */
   readonly reason: string
   readonly cause?: unknown
 }> {
@@ -561,15 +573,15 @@ export class WorkerStartError extends Data.TaggedError("WorkerStartError")<{
 }
 
 /**
- * One thing that is wrong with a payload.
+ * One mismatch between a payload and its Schema.
  *
  * @category models
  * @since 0.1.0
  */
 export interface PayloadIssue {
-  /** Where: `.user.email`, `.lines[3]`; empty for the payload itself. `[*]` stands for a key that is data. */
+  /** The path: `.user.email`, `.lines[3]`; empty for the payload itself. `[*]` stands for a key that comes from the data. */
   readonly path: string
-  /** What should be there, in the words of the Schema. */
+  /** What the Schema expects there. */
   readonly expected: string
 }
 
@@ -578,7 +590,7 @@ export interface PayloadIssue {
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What the server may answer to any command at all.
+ * What the server may answer to any command.
  *
  * @category unions
  * @since 0.1.0
@@ -586,7 +598,7 @@ export interface PayloadIssue {
 export type ServerError = OutOfMemory | InternalError | BadFormat | UnknownCommand
 
 /**
- * What is about the connection and not about what was asked.
+ * The errors of the connection, not of a command.
  *
  * @category unions
  * @since 0.1.0
@@ -594,7 +606,7 @@ export type ServerError = OutOfMemory | InternalError | BadFormat | UnknownComma
 export type ConnectionError = ConnectFailed | ConnectionLost | ProtocolViolation
 
 /**
- * What every command can fail with, whatever it is.
+ * What every command can fail with.
  *
  * @category unions
  * @since 0.1.0
@@ -642,7 +654,7 @@ export type JobError = CommandError | InvalidArgument | JobNotFound
 export type ReleaseError = JobError | Buried
 
 /**
- * What a command about a tube can fail with that needs no such tube to exist: `use`, `watch`, `kick`, `peekReady`, …
+ * What a command about a tube that need not exist can fail with: `use`, `watch`, `kick`, `peekReady`, …
  *
  * @category unions
  * @since 0.1.0
@@ -658,7 +670,7 @@ export type TubeError = CommandError | InvalidArgument
 export type IgnoreError = TubeError | NotIgnored
 
 /**
- * What a command about a tube can fail with that must exist: `statsTube`, `pauseTube`.
+ * What a command about a tube that must exist can fail with: `statsTube`, `pauseTube`.
  *
  * @category unions
  * @since 0.1.0
@@ -696,7 +708,7 @@ export type BeanstalkError =
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * Whether something is an error of this library.
+ * Whether a value is an error of this library.
  *
  * @category guards
  * @since 0.1.0
@@ -707,7 +719,7 @@ const hasTag = (u: unknown, ...tags: ReadonlyArray<BeanstalkError["_tag"]>) =>
   isBeanstalkError(u) && tags.includes(u._tag)
 
 /**
- * Whether something is one of the answers the server may give to any command.
+ * Whether a value is a {@link ServerError}: an answer that the server may give to any command.
  *
  * @category guards
  * @since 0.1.0
@@ -716,7 +728,7 @@ export const isServerError = (u: unknown): u is ServerError =>
   hasTag(u, "OutOfMemory", "InternalError", "BadFormat", "UnknownCommand")
 
 /**
- * Whether something is about the connection: it was not made, it was lost, or it made no sense.
+ * Whether a value is a {@link ConnectionError}: no connection could be made, it was lost, or the server violated the protocol.
  *
  * @category guards
  * @since 0.1.0
@@ -725,17 +737,18 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
   hasTag(u, "ConnectFailed", "ConnectionLost", "ProtocolViolation")
 
 /**
- * Whether sending the same again later can succeed and cannot do harm.
+ * Whether the same command can succeed if it is sent again later, and cannot do harm.
  *
  * **Details**
  *
  * True for `OutOfMemory`, `Draining`, `TimedOut`, `ConnectFailed` (unless the client is closed), and a `ConnectionLost` whose
- * command was not sent. A connection does not come back, so after a `ConnectionLost` it is what opens the connection that
- * must be retried. False for a `ConnectionLost` with an unknown outcome, since the command may have been carried out; for
- * one of a command that names a job (`delete`, `kick-job`, …), since another server may answer next, in which the id denotes
- * another job; and for `DeadlineSoon`, which needs the held job to be touched first.
+ * command was not sent. A connection does not reconnect: after a `ConnectionLost`, retry the Effect that opens the connection.
  *
- * **Example** (try again while it makes sense)
+ * False for a `ConnectionLost` with an unknown outcome, because the server may have executed the command; for the
+ * `ConnectionLost` of a command that names a job (`delete`, `kick-job`, …), because another server process may answer next, on
+ * which the id is that of another job; and for `DeadlineSoon`, because the held job must be touched or finished first.
+ *
+ * **Example** (retry what is retryable)
  *
  * ```ts
  * beanstalk.put("hello").pipe(
@@ -751,5 +764,5 @@ export const isRetryable = (u: unknown): boolean =>
   (isBeanstalkError(u) && u._tag === "ConnectFailed" && u.reason !== "Closed") ||
   (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent" && !namesJob.has(u.command))
 
-/** The commands that do something to a job by its id. */
+/** The commands that change the job whose id they name. */
 const namesJob: ReadonlySet<string> = new Set(["delete", "touch", "release", "bury", "kick-job", "reserve-job"])

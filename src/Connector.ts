@@ -1,8 +1,8 @@
 /**
- * The one seam to the outside: how a socket to one beanstalkd is opened.
+ * How a socket to one beanstalkd is opened: the only part of this library that depends on the runtime.
  *
- * `NodeConnector` in `effect-beanstalk/node` provides it for TCP, unix sockets and TLS. Any other runtime needs a
- * `Socket` of `@effect/platform` and these few lines.
+ * `NodeConnector` in `effect-beanstalk/node` provides it for TCP, unix sockets and TLS. On any other runtime, provide it with
+ * a `Socket` of `@effect/platform`.
  *
  * @since 0.1.0
  */
@@ -11,12 +11,14 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 
 /**
- * How a socket to one beanstalkd is opened, and what to call that beanstalkd in messages.
+ * How a socket to one beanstalkd is opened, and the address of that server for errors, logs and spans.
+ *
+ * **Gotchas**
  *
  * A socket should be destroyed when its `run` ends. `NodeSocket.makeNet` waits until everything is written instead, and so
- * keeps the socket of a peer that has stopped reading: `NodeConnector` does not.
+ * leaks the socket of a peer that has stopped reading. `NodeConnector` destroys it.
  *
- * **Example** (a connector of one's own)
+ * **Example** (a custom connector)
  *
  * ```ts
  * const layer = Layer.succeed(Connector.Connector, {
@@ -29,10 +31,10 @@ import type * as Effect from "effect/Effect"
  * @since 0.1.0
  */
 export class Connector extends Context.Tag("effect-beanstalk/Connector")<Connector, {
-  /** The server as people know it. It appears in errors, logs and spans. */
+  /** The address of the server, for people: `localhost:11300`. It appears in errors, logs and spans. */
   readonly address: string
   /**
-   * A new socket each time it is run. Opening it may be left to the socket's own `run`; Nagle's algorithm should be off.
+   * A new socket each time it is run. The socket may open only in its own `run`. Nagle's algorithm should be off.
    */
   readonly socket: Effect.Effect<Socket.Socket, Socket.SocketError>
 }>() {}

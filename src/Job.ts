@@ -1,5 +1,5 @@
 /**
- * Jobs, and the two names everything else is addressed by: a job's id and a tube's name.
+ * Reserved and peeked jobs, the ids of jobs and the names of tubes.
  *
  * @since 0.1.0
  */
@@ -13,17 +13,17 @@ import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
 const largestU64 = "18446744073709551615"
 
 /**
- * The number beanstalkd gives a job, as decimal text.
+ * The id of a job, as decimal text.
  *
  * **Details**
  *
- * An id is an unsigned 64-bit integer. A JavaScript number cannot hold all of them, and a rounded id would delete
- * somebody else's job, so it stays text from the wire to the wire.
+ * An id is an unsigned 64-bit integer. A JavaScript number cannot represent all of them exactly, and a rounded id would be
+ * that of another job, so an id is always text.
  *
  * **Gotchas**
  *
- * Ids start again at 1 when a server starts without a binlog, and may be reused after a restart with one: an id
- * means something only to the server that gave it, and only while that server lives.
+ * Ids start again at 1 when a server starts without a binlog, and may be reused after a restart with one. An id is valid
+ * only on the server process that assigned it.
  *
  * @category models
  * @since 0.1.0
@@ -31,7 +31,7 @@ const largestU64 = "18446744073709551615"
 export type JobId = string & Brand.Brand<"effect-beanstalk/JobId">
 
 /**
- * Whether a text is the id of a possible job: one to twenty digits, at most 2^64 - 1.
+ * Whether a text is a {@link JobId}: one to twenty digits, at most 2^64 - 1.
  *
  * @category guards
  * @since 0.1.0
@@ -40,7 +40,7 @@ export const isJobId = (text: string): text is JobId =>
   /^\d{1,20}$/.test(text) && (text.length < largestU64.length || text <= largestU64)
 
 /**
- * The {@link JobId} as a Schema, to decode ids that were stored or sent somewhere.
+ * The {@link JobId} as a Schema, to decode ids that a program has stored or received.
  *
  * @category schemas
  * @since 0.1.0
@@ -58,7 +58,7 @@ export const JobId: Schema.Schema<JobId, string> = Schema.String.pipe(
 export type TubeName = string & Brand.Brand<"effect-beanstalk/TubeName">
 
 /**
- * Whether a text can be the name of a tube.
+ * Whether a text is a {@link TubeName}.
  *
  * @category guards
  * @since 0.1.0
@@ -67,7 +67,7 @@ export const isTubeName = (text: string): text is TubeName =>
   /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/.test(text)
 
 /**
- * The {@link TubeName} as a Schema.
+ * The {@link TubeName} as a Schema, to decode names that a program has stored or received.
  *
  * @category schemas
  * @since 0.1.0
@@ -77,7 +77,7 @@ export const TubeName: Schema.Schema<TubeName, string> = Schema.String.pipe(
 )
 
 /**
- * The tube every connection uses and watches until it is told otherwise. It always exists.
+ * The tube `default`, which every new connection uses and watches. It always exists.
  *
  * @category constants
  * @since 0.1.0
@@ -85,7 +85,8 @@ export const TubeName: Schema.Schema<TubeName, string> = Schema.String.pipe(
 export const defaultTube: TubeName = Schema.decodeSync(TubeName)("default")
 
 /**
- * The body of a job is not text in the encoding it was read with. The bytes themselves are never part of the error.
+ * The body of a job is not text in the encoding asked for (`NotText`), or `TextDecoder` does not support that encoding
+ * (`UnknownEncoding`). The bytes are never part of the error.
  *
  * @category errors
  * @since 0.1.0
@@ -102,19 +103,22 @@ export class InvalidText extends Data.TaggedError("InvalidText")<{
     return this.reason === "NotText"
       ? `The body of job ${this.id} is not ${this.encoding} text. Read its bytes from \`job.body\`, ` +
         `or pass { invalid: "replace" } to read it with replacement characters.`
-      : `The body of job ${this.id} cannot be read as ${JSON.stringify(this.encoding)}: ` +
-        `no such encoding is known to TextDecoder.`
+      : `The body of job ${this.id} cannot be decoded as ${JSON.stringify(this.encoding)}: ` +
+        `TextDecoder does not support that encoding.`
   }
 }
 
 /**
- * How {@link ReservedJob.text} and {@link PeekedJob.text} treat a body that is not text in the encoding asked for.
+ * Options of {@link ReservedJob.text} and {@link PeekedJob.text}.
  *
  * @category models
  * @since 0.1.0
  */
 export interface TextOptions {
-  /** `"fail"` (the default) fails with {@link InvalidText}; `"replace"` puts U+FFFD where bytes make no character. */
+  /**
+   * What happens to a body that is not text in the encoding asked for: `"fail"` (the default) fails with
+   * {@link InvalidText}; `"replace"` decodes each invalid sequence to U+FFFD.
+   */
   readonly invalid?: "fail" | "replace" | undefined
 }
 
@@ -138,11 +142,11 @@ const decodeText = (
     }
   })
 
-/** What a reserved and a peeked job have in common. Printing one shows the size of its body, never the body. */
+/** What reserved and peeked jobs have in common. Printing one shows the size of its body, never the body. */
 abstract class JobWithBody extends Inspectable.Class {
-  /** The number the server gave the job. */
+  /** The id the server assigned to the job. */
   readonly id: JobId
-  /** The body, byte for byte as it was put. */
+  /** The body, as it was put. */
   readonly body: Uint8Array
 
   constructor(id: JobId, body: Uint8Array) {
@@ -152,11 +156,11 @@ abstract class JobWithBody extends Inspectable.Class {
   }
 
   /**
-   * The body as text: UTF-8, or any other label that `TextDecoder` knows (`"shift_jis"`, `"latin1"`, which to it and to
-   * every browser is windows-1252, …).
+   * Decodes the body as text: UTF-8 by default, or any encoding that `TextDecoder` supports (`"shift_jis"`, `"latin1"`,
+   * which the encoding standard defines as windows-1252, …). A byte order mark is kept.
    *
-   * Fails with {@link InvalidText} when the body is not text in that encoding, unless `{ invalid: "replace" }` is given,
-   * and when the encoding is unknown.
+   * Fails with {@link InvalidText} if the body is not text in that encoding, unless `{ invalid: "replace" }` is given, and if
+   * the encoding is not supported.
    */
   text(encoding = "utf-8", options?: TextOptions): Effect.Effect<string, InvalidText> {
     return decodeText(this.id, this.body, encoding, options)
@@ -170,8 +174,8 @@ abstract class JobWithBody extends Inspectable.Class {
 }
 
 /**
- * A job handed to this connection. It is ours until it is deleted, released or buried **on the connection that
- * reserved it**, until its time to run is over, or until that connection closes.
+ * A job that a connection has reserved. The reservation ends when the job is deleted, released or buried **on the same
+ * connection**, when its time to run is over, or when that connection closes.
  *
  * @category models
  * @since 0.1.0
@@ -181,7 +185,7 @@ export class ReservedJob extends JobWithBody {
 }
 
 /**
- * A copy of a job that somebody looked at. Peeking reserves nothing: by the time it is read the job may be gone.
+ * A copy of a job that was peeked. Peeking does not reserve the job, which may have changed or been deleted since.
  *
  * @category models
  * @since 0.1.0

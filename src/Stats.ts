@@ -1,9 +1,9 @@
 /**
- * The server's statistics, typed key by key.
+ * The statistics of a server, a tube and a job, with a type for each key.
  *
- * beanstalkd calls them YAML. They are not: 1.12 leaves `os: #1 SMP …` bare, which YAML reads as a comment, and a tube
- * called `123` or an id like `12e4567890123456` turns into a number. They are read here line by line instead, each
- * key with its own type.
+ * beanstalkd documents them as YAML, which a YAML parser would misread: 1.12 writes `os: #1 SMP …` without quotes, where `#`
+ * starts a comment, and a tube named `123` or a server id like `12e4567890123456` would become a number. This library reads
+ * them line by line.
  *
  * @since 0.1.0
  */
@@ -27,17 +27,16 @@ const Flag = Schema.transformLiterals(["true", true], ["false", false])
 const from = <A, I, R>(key: string, schema: Schema.Schema<A, I, R>) =>
   Schema.propertySignature(schema).pipe(Schema.fromKey(key))
 
-/** Keys this edition does not know yet, as the server wrote them. */
+/** The keys that this version of the library does not have, as the server wrote them. */
 const unknownKeys = Schema.Record({ key: Schema.String, value: Schema.String })
 
 /**
- * What `stats` tells of the whole server: gauges (`current…`) of this moment, and counters (`cmd…`, `total…`) since the
- * server started.
+ * The reply to `stats`: the current gauges of the server (`current…`), and its counters since it started (`cmd…`, `total…`).
  *
  * **Details**
  *
- * Every key of beanstalkd 1.12 and 1.13 is here; a key of a later server is kept in `unknown`. There are no counters for
- * `kick-job`, `reserve-job` and `quit`. "Urgent" means a priority below 1024.
+ * Has every key of beanstalkd 1.12 and 1.13; keys of later servers are in `unknown`. The server does not count `kick-job`,
+ * `reserve-job` and `quit`.
  *
  * @category models
  * @since 0.1.0
@@ -71,7 +70,7 @@ export class ServerStats extends Schema.Class<ServerStats>("effect-beanstalk/Ser
   cmdListTubeUsed: from("cmd-list-tube-used", Integer),
   cmdListTubesWatched: from("cmd-list-tubes-watched", Integer),
   cmdPauseTube: from("cmd-pause-tube", Integer),
-  /** How often a job was taken back because its time to run was over. */
+  /** How often a reservation ended because the time to run of its job was over. */
   jobTimeouts: from("job-timeouts", Integer),
   /** Jobs accepted since the server started. */
   totalJobs: from("total-jobs", Integer),
@@ -81,7 +80,7 @@ export class ServerStats extends Schema.Class<ServerStats>("effect-beanstalk/Ser
   currentConnections: from("current-connections", Integer),
   /** Open connections that have put a job. */
   currentProducers: from("current-producers", Integer),
-  /** Open connections that have asked for a job. */
+  /** Open connections that have sent a reserve. */
   currentWorkers: from("current-workers", Integer),
   /** Open connections waiting in a reserve. */
   currentWaiting: from("current-waiting", Integer),
@@ -100,38 +99,38 @@ export class ServerStats extends Schema.Class<ServerStats>("effect-beanstalk/Ser
   binlogRecordsWritten: from("binlog-records-written", Integer),
   /** The size of one binlog file, in bytes. */
   binlogMaxSize: from("binlog-max-size", Integer),
-  /** Whether the server refuses new jobs (drain mode). Absent before 1.12, which does not tell. */
+  /** Whether the server refuses new jobs (drain mode). Absent before 1.12. */
   draining: Schema.optionalWith(Flag, { exact: true }),
-  /** Sixteen hexadecimal digits drawn when the server started: another id is another process, with ids of its own. */
+  /** Sixteen random hexadecimal digits, new for each process: job ids of one process are not valid on another. */
   id: Schema.String,
   hostname: Schema.String,
   /** Absent before 1.12. */
   os: Schema.optionalWith(Schema.String, { exact: true }),
   /** Absent before 1.12. */
   platform: Schema.optionalWith(Schema.String, { exact: true }),
-  /** Keys of a later server, as it wrote them. */
+  /** Keys of later servers, as the server wrote them. */
   unknown: unknownKeys
 }) {}
 
 /**
- * What a connection needs to know of its server, and reads from its statistics in the first round trip. Other keys may be
- * there or not: an old server, or another that speaks the protocol, will do.
+ * The part of `stats` that a connection needs, and reads in its first round trip. It requires no other keys, so that old
+ * servers, and other servers that implement the protocol, are accepted.
  *
  * @category models
  * @since 0.1.0
  */
 export class ServerInfo extends Schema.Class<ServerInfo>("effect-beanstalk/ServerInfo")({
-  /** As the server spells it: `1.13`. */
+  /** As the server writes it: `1.13`. */
   version: Schema.String,
-  /** Another id at the same address is another process, whose job ids have nothing to do with the ones before. */
+  /** The id of the server process: if it changes, job ids from before are not valid any more. */
   id: Schema.String,
   /** The largest body the server accepts, in bytes. */
   maxJobSize: from("max-job-size", Schema.compose(Integer, Schema.NonNegative))
 }) {}
 
 /**
- * What `stats-tube` tells of one tube, since the tube came into being: a tube that nobody uses, watches or has a job in
- * disappears, and its counters with it.
+ * The reply to `stats-tube`. Its counters start when the tube is created: the server deletes a tube, and its counters, when no
+ * connection uses or watches it and no job is in it.
  *
  * @category models
  * @since 0.1.0
@@ -144,7 +143,7 @@ export class TubeStats extends Schema.Class<TubeStats>("effect-beanstalk/TubeSta
   currentJobsReserved: from("current-jobs-reserved", Integer),
   currentJobsDelayed: from("current-jobs-delayed", Integer),
   currentJobsBuried: from("current-jobs-buried", Integer),
-  /** Jobs accepted into this tube. */
+  /** Jobs put into this tube. */
   totalJobs: from("total-jobs", Integer),
   /** Connections that use the tube. */
   currentUsing: from("current-using", Integer),
@@ -155,21 +154,21 @@ export class TubeStats extends Schema.Class<TubeStats>("effect-beanstalk/TubeSta
   /** Jobs of this tube that were deleted. */
   cmdDelete: from("cmd-delete", Integer),
   cmdPauseTube: from("cmd-pause-tube", Integer),
-  /** How long the tube was told to pause, in seconds; 0 when it is not paused. */
+  /** The duration of the pause, in seconds; 0 when the tube is not paused. */
   pause: Integer,
   /** Seconds until the pause is over. */
   pauseTimeLeft: from("pause-time-left", Integer),
-  /** Keys of a later server, as it wrote them. */
+  /** Keys of later servers, as the server wrote them. */
   unknown: unknownKeys
 }) {}
 
 /**
- * What `stats-job` tells of one job. Times are whole seconds.
+ * The reply to `stats-job`. Times are whole seconds.
  *
  * **Gotchas**
  *
- * `age` and `timeLeft` can be negative (a clock that was set, a time to run that beanstalkd forgot to end). `delay` keeps
- * its last value after the job has become ready. A job that is still being uploaded has the state `invalid`.
+ * `age` and `timeLeft` can be negative: after the server's clock was set, or when beanstalkd missed the end of a time to run.
+ * `delay` keeps its last value after the job has become ready. A job whose body is still being sent has the state `invalid`.
  *
  * @category models
  * @since 0.1.0
@@ -182,11 +181,11 @@ export class JobStats extends Schema.Class<JobStats>("effect-beanstalk/JobStats"
   pri: Integer,
   /** Seconds since the job was put. */
   age: Integer,
-  /** The delay it was put, or last released, with, in seconds. */
+  /** The delay of the put, or of the last release, in seconds. */
   delay: Integer,
   /** The time to run, in seconds. */
   ttr: Integer,
-  /** Seconds until a reserved job is taken back, or a delayed one becomes ready; 0 in other states. */
+  /** Seconds until the reservation of a reserved job ends, or a delayed job becomes ready; 0 in other states. */
   timeLeft: from("time-left", Integer),
   /** The number of the binlog file that holds the job; 0 without a binlog. */
   file: Integer,
@@ -195,6 +194,6 @@ export class JobStats extends Schema.Class<JobStats>("effect-beanstalk/JobStats"
   releases: Integer,
   buries: Integer,
   kicks: Integer,
-  /** Keys of a later server, as it wrote them. */
+  /** Keys of later servers, as the server wrote them. */
   unknown: unknownKeys
 }) {}

@@ -227,7 +227,7 @@ describeContract("putAll", (kind) => {
           stopped.message,
           `putAll: body 5 for tube ${tube} of beanstalkd at ${client.address} failed: ` +
             `${stopped.failures[0].error.message} ` +
-            `19 bodies were acknowledged, and none from index 20 on was sent.`
+            `19 bodies were acknowledged; none from index 20 on was sent.`
         )
       }))
 

@@ -265,7 +265,7 @@ describeContract("the commands of a connection", (kind) => {
           failsWith(beanstalk.reserve, "DeadlineSoon")
         ], { concurrency: "unbounded" })
         assert.strictEqual(job.id, id)
-        assert.include(error.message, "less than a second left")
+        assert.include(error.message, "less than a second left to run")
       }))
 
     it.scoped("touch starts the time to run anew", () =>

@@ -281,7 +281,7 @@ describeContract("a typed tube", (kind) => {
           assert.deepStrictEqual([acknowledged, sent], [200, 201])
           assert.deepStrictEqual(failures.map(({ error, index }) => [index, error.message]), [[
             200,
-            `A payload is not what tube ${tube.name} holds: expected Positive.`
+            `The payload does not match the Schema of tube ${tube.name}: expected Positive.`
           ]])
           assert.strictEqual(yield* seen(tube), 200)
         }

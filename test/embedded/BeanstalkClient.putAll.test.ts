@@ -83,8 +83,8 @@ describe("putAll", () => {
       assert.strictEqual(
         stopped.message,
         "putAll: body 3 for tube tube of beanstalkd at memory:11300 failed: put: beanstalkd at memory:11300 is in drain mode " +
-          "and takes no new jobs. Put it to another server, or again once this one has been restarted. So did 1 that had been sent behind it. " +
-          "4 bodies were acknowledged, and none from index 6 on was sent."
+          "and accepts no new jobs. Put the job on another server, or retry after a restart of this one. " +
+          "Of the bodies sent after it, 1 failed too. 4 bodies were acknowledged; none from index 6 on was sent."
       )
       assert.strictEqual(yield* peer.rest, "")
     }))

@@ -225,7 +225,7 @@ describe("a payload", () => {
       const expected = ["string at .to", "string at .to", "string (missing) at .to", "JSON", "{ readonly to: string }"]
       assert.deepStrictEqual(
         told.map(({ message }) => message),
-        expected.map((expected) => `The body of job 7 is not what tube emails holds: expected ${expected}.`)
+        expected.map((expected) => `The body of job 7 does not match the Schema of tube emails: expected ${expected}.`)
       )
       const { direction, issues } = yield* Effect.flip(Anything.encode(() => 1))
       assert.deepStrictEqual([direction, issues], ["encode", [{ path: "", expected: "JSON" }]])

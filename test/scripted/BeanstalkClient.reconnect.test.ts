@@ -159,8 +159,8 @@ describe("changes", () => {
       yield* Scripted.turn
       yield* Scope.close(scope, Exit.void)
       yield* Fiber.join(fiber)
-      const refused = "Lost (ConnectFailed): Cannot reach beanstalkd at memory:11300: connect ECONNREFUSED. " +
-        "Is it running, and is the address right?"
+      const refused = "Lost (ConnectFailed): Cannot connect to beanstalkd at memory:11300: connect ECONNREFUSED. " +
+        "Check that it is running, and that the address is right."
       assert.deepStrictEqual(states.map(inWords), [
         "Idle",
         "Connecting 1",
@@ -679,8 +679,8 @@ describe("the log", () => {
       }).pipe(Effect.provide(logged))
       const outage = [
         /^WARN: .*memory:11300 is lost/,
-        /^DEBUG: Cannot reach/,
-        /^DEBUG: Cannot reach/,
+        /^DEBUG: Cannot connect/,
+        /^DEBUG: Cannot connect/,
         /^INFO: Connected/
       ]
       const expected = [/^DEBUG: Connected to beanstalkd .* at memory:11300 \(instance/, ...outage, /^WARN/]

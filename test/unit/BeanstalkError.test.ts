@@ -50,7 +50,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new BeanstalkError.TubeNotFound({ command: "stats-tube", address, tube }),
-    tells: ["stats-tube", address, tube, "exists while"]
+    tells: ["stats-tube", address, tube, "exists only while"]
   },
   {
     error: new BeanstalkError.NotIgnored({ command: "ignore", address, tube }),
@@ -58,7 +58,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new BeanstalkError.TimedOut({ command: "reserve-with-timeout", address }),
-    tells: ["reserve-with-timeout", address, "no job came", "Reserve again"],
+    tells: ["reserve-with-timeout", address, "no job", "timeout", "Reserve again"],
     retryable: true
   },
   {
@@ -71,7 +71,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: "connection refused" }),
-    tells: [address, "Cannot reach", "connection refused", "Is it running"],
+    tells: [address, "Cannot connect", "connection refused", "Check that it is running"],
     connection: true,
     retryable: true
   },
@@ -83,7 +83,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new BeanstalkError.ConnectFailed({ address, reason: "Handshake", detail: "HTTP/1.1 400 Bad Request" }),
-    tells: [address, "not a healthy beanstalkd", "HTTP/1.1 400 Bad Request"],
+    tells: [address, "did not answer as a healthy beanstalkd", "HTTP/1.1 400 Bad Request"],
     connection: true,
     retryable: true
   },
@@ -132,7 +132,7 @@ const cases: ReadonlyArray<Case> = [
         { index: 13, error: new BeanstalkError.Draining(origin) }
       ]
     }),
-    tells: [address, tube, "body 12", "drain mode", "1 that had been sent behind it", "index 15"]
+    tells: [address, tube, "body 12", "drain mode", "bodies sent after it, 1 failed too", "index 15"]
   },
   {
     error: new BeanstalkError.BulkStopped({
@@ -151,7 +151,7 @@ const cases: ReadonlyArray<Case> = [
       id,
       issues: [{ path: ".url", expected: "string" }, { path: "[*]", expected: "number" }]
     }),
-    tells: [tube, id, "string at .url; number at [*]"]
+    tells: [tube, id, "Schema", "string at .url; number at [*]"]
   },
   {
     error: new BeanstalkError.PayloadError({ tube, direction: "encode", issues: [{ path: "", expected: "string" }] }),
@@ -268,10 +268,10 @@ describe("errors", () => {
       release: "time to run",
       bury: "time to run",
       delete: "another connection has reserved it",
-      "reserve-job": "reserved already",
+      "reserve-job": "already reserved",
       "kick-job": "neither buried nor delayed",
-      peek: "does not exist (any more)",
-      "stats-job": "does not exist (any more)"
+      peek: "deleted, or never existed",
+      "stats-job": "deleted, or never existed"
     }
     for (const [command, hint] of Object.entries(hints)) {
       assert.include(new BeanstalkError.JobNotFound({ command, address, id }).message, hint)

@@ -94,7 +94,7 @@ describe("a PayloadError", () => {
   for (const [schema, body, says] of bodies) {
     it.effect(`says of ${typeof body === "string" ? JSON.stringify(body) : "bytes"}: expected ${says}`, () =>
       Effect.map(ofBody(schema, body), ({ direction, id, message }) => {
-        assert.strictEqual(message, `The body of job 7 is not what tube emails holds: expected ${says}.`)
+        assert.strictEqual(message, `The body of job 7 does not match the Schema of tube emails: expected ${says}.`)
         assert.deepStrictEqual([direction, String(id)], ["decode", "7"])
       }))
   }
@@ -104,7 +104,7 @@ describe("a PayloadError", () => {
       payloads,
       ([schema, payload, says]) =>
         Effect.map(ofPayload(schema, payload), ({ direction, id, message }) => {
-          assert.strictEqual(message, `A payload is not what tube emails holds: expected ${says}.`)
+          assert.strictEqual(message, `The payload does not match the Schema of tube emails: expected ${says}.`)
           assert.deepStrictEqual([direction, id], ["encode", undefined])
         })
     ))
@@ -114,11 +114,14 @@ describe("a PayloadError", () => {
       const surrogate = yield* Effect.flip(Tube.text("text").encode("\ud800"))
       assert.strictEqual(
         surrogate.message,
-        "A payload is not what tube text holds: expected text that UTF-8 can express."
+        "The payload does not match the Schema of tube text: expected text that UTF-8 can express."
       )
       const number = Tube.text("text", { payload: Schema.NumberFromString })
       const { message } = yield* Effect.flip(number.decode(jobOf("x")))
-      assert.strictEqual(message, "The body of job 7 is not what tube text holds: expected NumberFromString.")
+      assert.strictEqual(
+        message,
+        "The body of job 7 does not match the Schema of tube text: expected NumberFromString."
+      )
     }))
 })
 

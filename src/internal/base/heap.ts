@@ -1,15 +1,15 @@
-/** What can stand in a {@link Heap}: where it stands is kept in the element itself. */
+/** An element of a {@link Heap}. It stores its own position, so that it can be removed from the middle. */
 export interface Positioned {
-  /** Its index in the heap it is in; -1 when it is in none. */
+  /** The index of the element in its heap; -1 while it is in none. */
   position: number
 }
 
-/** A priority queue with removal from the middle. It allocates nothing but its one array. */
+/** A binary heap, with removal from the middle. It allocates nothing but its array. */
 export class Heap<A extends Positioned> {
   private readonly items: Array<A> = []
   private readonly before: (a: A, b: A) => boolean
 
-  /** Of elements of which neither is before the other, any may be first. */
+  /** Elements of which neither is before the other have no defined order. */
   constructor(before: (a: A, b: A) => boolean) {
     this.before = before
   }
@@ -18,7 +18,7 @@ export class Heap<A extends Positioned> {
     return this.items.length
   }
 
-  /** The element before all others. */
+  /** The first element. */
   get head(): A | undefined {
     return this.items[0]
   }
@@ -37,19 +37,19 @@ export class Heap<A extends Positioned> {
     else this.sink(last, hole)
   }
 
-  /** Removes the element before all others, and returns it. */
+  /** Removes and returns the first element. */
   shift(): A | undefined {
     const element = this.items[0]
     if (element !== undefined) this.remove(element)
     return element
   }
 
-  /** In no particular order. */
+  /** All elements, in no defined order. */
   [Symbol.iterator](): Iterator<A> {
     return this.items[Symbol.iterator]()
   }
 
-  /** Puts an element into a hole, or above it. */
+  /** Places an element at `hole` or at one of its ancestors. */
   private rise(element: A, hole: number): void {
     const { before, items } = this
     while (hole > 0) {
@@ -64,7 +64,7 @@ export class Heap<A extends Positioned> {
     element.position = hole
   }
 
-  /** Puts an element into a hole, or below it. */
+  /** Places an element at `hole` or at one of its descendants. */
   private sink(element: A, hole: number): void {
     const { before, items } = this
     for (;;) {

@@ -1,10 +1,10 @@
-/** What can stand in a {@link LinkedList}: its neighbours are kept in the element itself. */
+/** An element of a {@link LinkedList}. It stores its own links. */
 export interface Linked<A> {
   previous: A | undefined
   next: A | undefined
 }
 
-/** First in, first out, with removal from the middle; every operation takes constant time and allocates nothing. */
+/** A doubly linked list. Every operation takes constant time and allocates nothing. */
 export class LinkedList<A extends Linked<A>> {
   head: A | undefined = undefined
   private tail: A | undefined = undefined

@@ -1,4 +1,4 @@
-/** What OpenTelemetry calls things in messaging. */
+/** The attribute names of OpenTelemetry for messaging: https://opentelemetry.io/docs/specs/semconv/messaging. */
 import type { TubeName } from "../../Job.ts"
 
 interface Operation {
@@ -6,7 +6,7 @@ interface Operation {
   readonly type: string
 }
 
-/** What is known of an operation on a tube before it begins. */
+/** The attributes that an operation on a tube has from the start. */
 export const attributes = (operation: Operation, tube: TubeName, address: string): Record<string, unknown> => ({
   "messaging.system": system,
   "messaging.operation.name": operation.name,
@@ -17,7 +17,7 @@ export const attributes = (operation: Operation, tube: TubeName, address: string
 
 export const system = "beanstalkd"
 
-/** The address as the connectors write it, in its parts. */
+/** Splits an address, as the connectors of this library write it, into its parts. */
 const serverOf = (address: string): Record<string, unknown> => {
   const [, path, host, port] = /^(?:unix:(.+)|\[?(.+?)\]?:(\d+))$/.exec(address) ?? []
   return {

@@ -1,7 +1,8 @@
 /**
- * Small pieces of bytes, cut from larger ones. An array buffer for each would be the dearest part of many a command.
+ * Allocates small byte arrays as views of larger buffers: an array buffer of its own for each would take longer than all other
+ * work for a small command.
  *
- * A piece keeps the whole slab that it was cut from, so slabs of what lives long should be small.
+ * A view keeps its whole buffer alive, so use a small `size` for arrays that live long.
  */
 export class Slab {
   private readonly size: number
@@ -12,7 +13,7 @@ export class Slab {
     this.size = size
   }
 
-  /** Bytes that nobody else has. */
+  /** An array of its own. Its bytes are zero. */
   allocate(size: number): Uint8Array {
     if (size > this.size / 4) return new Uint8Array(size)
     if (this.used + size > this.bytes.length) {

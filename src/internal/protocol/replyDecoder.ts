@@ -1,9 +1,9 @@
 /**
- * Bytes to replies, whatever the pieces they arrive in.
+ * Decodes replies from bytes that arrive in pieces of any size.
  *
- * A reply is a line, and for three words a body of announced length with a CRLF of its own. Nothing is allocated because
- * a header says so: a body's buffer grows, by doubling, with the bytes that really come, which also keeps the work
- * linear in them. The first thing that is no reply ends the decoder for good.
+ * A reply is a line; behind three of the words a body of the announced length follows, with a CRLF of its own. The buffer of a
+ * body grows with the bytes that arrive, not with the announced length, which a hostile server could make huge; it doubles, so
+ * that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
  */
 import { isJobId, isTubeName } from "../../Job.ts"
 import type { Reply } from "./reply.ts"
@@ -28,24 +28,24 @@ const words: ReadonlyMap<string, Reply> = new Map([
   ["UNKNOWN_COMMAND", { _tag: "UnknownCommand" }]
 ])
 
-/** A word of the protocol with numbers that do not belong to it. */
-const harmless = new RegExp(
+/** A word of the protocol, with up to three numbers that do not belong to it. */
+const quotable = new RegExp(
   `^(${[...words.keys(), "INSERTED", "RESERVED", "FOUND", "OK", "USING", "WATCHING"].join("|")})( \\d{1,20}){0,3}$`
 )
 
-/** The longest reply line that is believed, CRLF included. beanstalkd's longest, `USING` and a name, has 208 bytes. */
+/** The longest reply line that is accepted, with its CRLF. The longest of beanstalkd, `USING` and a name, has 208 bytes. */
 const longestLine = 256
 
-/** The longest statistics and lists: a hundred thousand tubes with short names, or eighty thousand with the longest. */
+/** The largest document that is accepted, in bytes: room for a list of eighty thousand tubes with the longest names. */
 const longestDocument = 16 * 1024 * 1024
 
 const CR = 13
 const LF = 10
 
-/** A body on its way: what it belongs to, and the part that has arrived. */
-interface Incoming {
+/** A body of which a part has arrived. */
+interface PartialBody {
   readonly size: number
-  readonly complete: (body: Uint8Array) => Reply
+  readonly toReply: (body: Uint8Array) => Reply
   buffer: Uint8Array | undefined
   filled: number
 }
@@ -56,34 +56,34 @@ export class ReplyDecoder {
   private readonly maxBodySize: number
   private readonly line = new Uint8Array(longestLine)
   private lineLength = 0
-  private incoming: Incoming | undefined = undefined
-  /** How many bytes of the CRLF behind a body have been seen. */
+  private incoming: PartialBody | undefined = undefined
+  /** How many bytes of the CRLF behind a body have arrived. */
   private trailer = 0
   private ended = false
-  /** Whether nothing has been decoded yet, so that what arrives cannot be a piece of a job's body. */
-  private fresh = true
+  /** Whether no reply was decoded yet: a malformed first line cannot be part of the body of a job. */
+  private isFirst = true
 
   constructor(maxBodySize: number) {
     this.maxBodySize = maxBodySize
   }
 
-  /** Whether part of a reply has arrived, but not all of it. */
+  /** Whether a part of a reply has arrived, but not all of it. */
   get midway(): boolean {
     return this.lineLength > 0 || this.incoming !== undefined
   }
 
-  /** Whether it is a body that has arrived in part. */
+  /** Whether a part of a body has arrived, but not all of it. */
   get insideBody(): boolean {
     return this.incoming !== undefined
   }
 
-  /** Stops decoding: whatever else arrives is ignored. */
+  /** Stops decoding: all further bytes are ignored. */
   end(): void {
     this.ended = true
     this.incoming = undefined
   }
 
-  /** Takes the next piece, and gives each reply that is complete with it to `onReply`, in order. */
+  /** Decodes the next piece, and passes each reply that it completes to `onReply`, in order. It copies what it keeps. */
   push(chunk: Uint8Array, onReply: (reply: Reply) => void): void {
     let offset = 0
     while (offset < chunk.length && !this.ended) {
@@ -100,7 +100,7 @@ export class ReplyDecoder {
       return this.fail(`a line of more than ${longestLine} bytes`, chunk, onReply)
     }
     if (lineFeed !== -1 && this.lineLength === 0) {
-      this.accept(chunk, offset, end, onReply)
+      this.decodeLine(chunk, offset, end, onReply)
       return end
     }
     this.line.set(chunk.subarray(offset, end), this.lineLength)
@@ -108,13 +108,13 @@ export class ReplyDecoder {
     if (lineFeed !== -1) {
       const length = this.lineLength
       this.lineLength = 0
-      this.accept(this.line, 0, length, onReply)
+      this.decodeLine(this.line, 0, length, onReply)
     }
     return end
   }
 
-  /** A whole line, its line feed included, from `start` to `end` in `bytes`. */
-  private accept(bytes: Uint8Array, start: number, end: number, onReply: (reply: Reply) => void): void {
+  /** Decodes a whole line, its line feed included, from `start` to `end` in `bytes`. */
+  private decodeLine(bytes: Uint8Array, start: number, end: number, onReply: (reply: Reply) => void): void {
     if (end - start < 2 || bytes[end - 2] !== CR) {
       this.fail("a line that does not end with CRLF", bytes, onReply)
       return
@@ -122,63 +122,63 @@ export class ReplyDecoder {
     const line = latin1(bytes, start, end - 2)
     const space = line.indexOf(" ")
     const reply = space === -1
-      ? words.get(line) ?? this.meaningless(line)
+      ? words.get(line) ?? this.malformedLine(line)
       : this.parse(line, line.slice(0, space), line.slice(space + 1))
     if (reply === undefined) return
     if (reply._tag === "Malformed") this.end()
-    this.give(reply, onReply)
+    this.emit(reply, onReply)
   }
 
-  private give(reply: Reply, onReply: (reply: Reply) => void): void {
-    this.fresh = false
+  private emit(reply: Reply, onReply: (reply: Reply) => void): void {
+    this.isFirst = false
     onReply(reply)
   }
 
-  /** A line that is more than a word: the reply it is, or `undefined` where a body follows first. */
+  /** Parses a line of a word and arguments. Returns `undefined` if a body follows. */
   private parse(line: string, word: string, rest: string): Reply | undefined {
     switch (word) {
       case "INSERTED":
-        return isJobId(rest) ? { _tag: "Inserted", id: rest } : this.meaningless(line)
+        return isJobId(rest) ? { _tag: "Inserted", id: rest } : this.malformedLine(line)
       case "RESERVED":
       case "FOUND": {
         const space = rest.indexOf(" ")
         const id = rest.slice(0, space)
         const _tag = word === "RESERVED" ? "Reserved" : "Found"
         return space !== -1 && isJobId(id)
-          ? this.expect(line, rest.slice(space + 1), this.maxBodySize, (body) => ({ _tag, id, body }))
-          : this.meaningless(line)
+          ? this.expectBody(line, rest.slice(space + 1), this.maxBodySize, (body) => ({ _tag, id, body }))
+          : this.malformedLine(line)
       }
       case "OK":
-        return this.expect(line, rest, longestDocument, (body) => ({ _tag: "Ok", body }))
+        return this.expectBody(line, rest, longestDocument, (body) => ({ _tag: "Ok", body }))
       case "USING":
-        return isTubeName(rest) ? { _tag: "Using", tube: rest } : this.meaningless(line)
+        return isTubeName(rest) ? { _tag: "Using", tube: rest } : this.malformedLine(line)
       case "WATCHING":
-        return isCount(rest) ? { _tag: "Watching", count: Number(rest) } : this.meaningless(line)
+        return isCount(rest) ? { _tag: "Watching", count: Number(rest) } : this.malformedLine(line)
       case "KICKED":
-        return isCount(rest) ? { _tag: "KickedJobs", count: Number(rest) } : this.meaningless(line)
+        return isCount(rest) ? { _tag: "KickedJobs", count: Number(rest) } : this.malformedLine(line)
       case "BURIED":
-        return isJobId(rest) ? { _tag: "BuriedJob", id: rest } : this.meaningless(line)
+        return isJobId(rest) ? { _tag: "BuriedJob", id: rest } : this.malformedLine(line)
       default:
-        return this.meaningless(line)
+        return this.malformedLine(line)
     }
   }
 
-  private expect(
+  private expectBody(
     line: string,
     announced: string,
     limit: number,
-    complete: (body: Uint8Array) => Reply
+    toReply: (body: Uint8Array) => Reply
   ): Reply | undefined {
-    if (!isCount(announced)) return this.meaningless(line)
+    if (!isCount(announced)) return this.malformedLine(line)
     const size = Number(announced)
     if (size > limit) return malformed(`${line} (more than the ${limit} bytes accepted)`)
-    this.incoming = { size, complete, buffer: undefined, filled: 0 }
+    this.incoming = { size, toReply, buffer: undefined, filled: 0 }
     this.trailer = 0
     return undefined
   }
 
   private readBody(
-    incoming: Incoming,
+    incoming: PartialBody,
     chunk: Uint8Array,
     offset: number,
     onReply: (reply: Reply) => void
@@ -195,15 +195,15 @@ export class ReplyDecoder {
     this.trailer += 1
     if (this.trailer === 2) {
       this.incoming = undefined
-      this.give(incoming.complete(incoming.buffer ?? new Uint8Array(0)), onReply)
+      this.emit(incoming.toReply(incoming.buffer ?? new Uint8Array(0)), onReply)
     }
     return offset + 1
   }
 
-  /** A line that is no reply is quoted only where it cannot be a piece of somebody's job. */
-  private meaningless(line: string): Reply {
+  /** The description quotes the line only if it cannot be part of the body of a job. */
+  private malformedLine(line: string): Reply {
     return malformed(
-      this.fresh || harmless.test(line)
+      this.isFirst || quotable.test(line)
         ? JSON.stringify(line.slice(0, 80))
         : `a line of ${line.length} bytes that is no reply of beanstalkd`
     )
@@ -211,13 +211,13 @@ export class ReplyDecoder {
 
   private fail(description: string, chunk: Uint8Array, onReply: (reply: Reply) => void): number {
     this.end()
-    this.give(malformed(description), onReply)
+    this.emit(malformed(description), onReply)
     return chunk.length
   }
 }
 
-/** Makes room for what has arrived: twice as much as before, or all of the body, whichever is less. */
-const roomFor = (incoming: Incoming, arrived: number): Uint8Array => {
+/** A buffer with room for the bytes that have arrived. It doubles, up to the size of the body. */
+const roomFor = (incoming: PartialBody, arrived: number): Uint8Array => {
   const { buffer, filled, size } = incoming
   if (buffer !== undefined && filled + arrived <= buffer.length) return buffer
   const larger = new Uint8Array(Math.min(size, Math.max(filled + arrived, 2 * filled)))
@@ -226,13 +226,13 @@ const roomFor = (incoming: Incoming, arrived: number): Uint8Array => {
   return larger
 }
 
-/** A view where one is needed: for a body in thousands of small pieces, views would be most of the work. */
+/** A view only if one is needed: for a body in thousands of small pieces, creating views would be most of the work. */
 const part = (chunk: Uint8Array, start: number, end: number): Uint8Array =>
   start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end)
 
 const isCount = (text: string): boolean => /^\d{1,10}$/.test(text)
 
-/** Lines are short: one call with all of their codes, in an array that is used again, is the quickest way to text. */
+/** Decodes a line. For short lines, one call with all character codes in a reused array is the fastest way. */
 const latin1 = (bytes: Uint8Array, start: number, end: number): string => {
   codes.length = end - start
   for (let i = start; i < end; i++) codes[i - start] = bytes[i]!

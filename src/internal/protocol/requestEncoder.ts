@@ -1,6 +1,4 @@
-/**
- * Requests to bytes: the last room a command passes through before it leaves, and the last that can stop it.
- */
+/** Encodes requests to bytes. */
 import { Slab } from "../base/slab.ts"
 
 /**
@@ -23,11 +21,11 @@ export interface Request {
 export const describeRequest = ({ body, line }: Request): string =>
   body === undefined ? line : `${line} (${body.length} bytes)`
 
-/** How many bytes a request has on the wire. */
+/** The size of a request on the wire, in bytes. */
 export const encodedSize = ({ body, line }: Request): number =>
   line.length + 2 + (body === undefined ? 0 : body.length + 2)
 
-/** Requests live until they are written. */
+/** Encoded requests live only until they are written. */
 const slab = new Slab(64 * 1024)
 
 /**
@@ -51,21 +49,24 @@ export const encode = (requests: ReadonlyArray<Request>): Uint8Array => {
   return bytes
 }
 
-/** The most that the server reads as one line, without its CRLF. */
+/** The longest line that the server accepts, without its CRLF. */
 const longestLine = 222
 
-/** The last line of defence: whatever came around the checks before, nothing but printable ASCII leaves as a command. */
+/**
+ * A second check after `validate`: a line with anything but printable ASCII would inject commands or block the connection, and
+ * untyped code can build one.
+ */
 const encodeLine = (line: string, bytes: Uint8Array, offset: number): number => {
-  if (line.length > longestLine) throw impossible()
+  if (line.length > longestLine) throw invalidLine()
   for (let i = 0; i < line.length; i++) {
     const code = line.charCodeAt(i)
-    if (code < 0x20 || code > 0x7e) throw impossible()
+    if (code < 0x20 || code > 0x7e) throw invalidLine()
     bytes[offset + i] = code
   }
   return offset + line.length
 }
 
-const impossible = () => new Error("effect-beanstalk made an impossible command: please report it")
+const invalidLine = () => new Error("effect-beanstalk built an invalid request line: please report this bug")
 
 const endLine = (bytes: Uint8Array, offset: number): number => {
   bytes[offset] = 13

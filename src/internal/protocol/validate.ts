@@ -1,18 +1,20 @@
 /**
- * Arguments are checked before a byte is written: after a malformed `put` header the server would execute the body as
- * commands, and a stray CR would stall the connection for good.
+ * Checks arguments before anything is written: after a malformed request line of a `put` the server would execute the body as
+ * commands, and a stray CR would block the connection for ever.
+ *
+ * Each check returns the checked value, or throws `InvalidArgument`.
  */
 import * as Duration from "effect/Duration"
 import { InvalidArgument } from "../../BeanstalkError.ts"
 import { isJobId, isTubeName, type JobId, type TubeName } from "../../Job.ts"
 
-/** The largest number of the protocol's 32-bit fields: priorities, delays, times to run, bounds. */
+/** The largest value of the protocol's 32-bit fields: priorities, delays, times to run, bounds. */
 const largestU32 = 2 ** 32 - 1
 
-/** Beyond this, 1.12 waits for ever (or not at all), and 1.13 refuses. */
+/** Beyond this, beanstalkd 1.12 waits for ever or not at all, and 1.13 answers `BAD_FORMAT`. */
 const longestTimeout = 2 ** 31 - 1
 
-/** Runs what checks its arguments by throwing, and hands the first objection over as a value. */
+/** Runs `make`, and returns its result, or the `InvalidArgument` that it throws. */
 export const attempt = <A>(make: () => A): A | InvalidArgument => {
   try {
     return make()
@@ -26,7 +28,7 @@ const refuse = (command: string, argument: string, reason: string): never => {
   throw new InvalidArgument({ command, argument, reason })
 }
 
-/** A value as a person would recognise it, however long or strange it is. */
+/** A value for an error message, shortened. */
 const show = (value: unknown): string => {
   if (typeof value === "string") {
     return value.length > 40 ? `${quote(value.slice(0, 40))}… (${value.length} characters)` : quote(value)
@@ -35,7 +37,7 @@ const show = (value: unknown): string => {
   return typeof value === "object" && value !== null ? "an object" : String(value)
 }
 
-/** On one line, and without anything that a terminal would obey. */
+/** Quotes a text on one line, with control and formatting characters escaped. */
 const quote = (text: string): string =>
   JSON.stringify(text).replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
@@ -54,13 +56,13 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
 export const optionalTubeName = (command: string, value: string | undefined): TubeName | undefined =>
   value === undefined ? undefined : tubeName(command, value)
 
-/** Where what is moved must not come from: it would be moved again, for ever. */
+/** The target of a `move`. Jobs moved into their own tube would be moved again, without end. */
 export const otherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
   value === than
-    ? refuse(command, "to", `must be another tube than ${show(than)}`)
+    ? refuse(command, "to", `must be a tube other than ${show(than)}`)
     : tubeName(command, value, "to")
 
-/** As the server will print it: leading zeros are allowed, but mean nothing. */
+/** Without leading zeros, which the server ignores: replies repeat the id without them. */
 export const jobId = (command: string, value: string): JobId => {
   if (typeof value === "string" && isJobId(value)) {
     if (!value.startsWith("0")) return value
@@ -79,7 +81,7 @@ export const u32 = (command: string, argument: string, value: number): number =>
     ? value
     : refuse(command, argument, `must be an integer from 0 to ${largestU32}, but is ${show(value)}`)
 
-/** Whole seconds, rounded up: half a second of delay is a second, never none. */
+/** Whole seconds, rounded up, so that a short delay does not become none. */
 const seconds = (command: string, argument: string, value: Duration.DurationInput, most: number): number => {
   const rounded = Math.ceil(millis(value) / 1000)
   return rounded <= most
@@ -87,7 +89,7 @@ const seconds = (command: string, argument: string, value: Duration.DurationInpu
     : refuse(command, argument, `must be a duration from 0 to ${most} seconds, but is ${show(value)}`)
 }
 
-/** NaN for what is no duration. */
+/** Milliseconds; NaN if the value is no duration. */
 const millis = (value: Duration.DurationInput): number => {
   if (isNegative(value)) return Number.NaN
   try {
@@ -97,7 +99,7 @@ const millis = (value: Duration.DurationInput): number => {
   }
 }
 
-/** Duration itself turns what is negative, or no number, into zero. */
+/** Whether the value is negative or not a number. `Duration` would turn it into zero. */
 const isNegative = (value: Duration.DurationInput): boolean => {
   if (typeof value === "number") return !(value >= 0)
   if (typeof value === "bigint") return value < 0n
@@ -117,13 +119,13 @@ export const pauseDuration = (command: string, value: Duration.DurationInput): n
 export const reserveTimeout = (command: string, value: Duration.DurationInput): number =>
   seconds(command, "timeout", value, longestTimeout)
 
-/** Milliseconds to wait for something: more than none, and possibly without end. */
+/** Milliseconds, above zero; `Infinity` is allowed. */
 export const positiveDuration = (command: string, argument: string, value: Duration.DurationInput): number => {
   const patience = millis(value)
   return patience > 0 ? patience : refuse(command, argument, `must be a duration above zero, but is ${show(value)}`)
 }
 
-/** Milliseconds that may be none, and without end. */
+/** Milliseconds, zero or more; `Infinity` is allowed. */
 export const duration = (command: string, argument: string, value: Duration.DurationInput): number => {
   const span = millis(value)
   return span >= 0 ? span : refuse(command, argument, `must be a duration, but is ${show(value)}`)
@@ -144,6 +146,6 @@ export const body = (command: string, value: string | Uint8Array): Uint8Array =>
     : refuse(command, "body", `must have at most ${largestU32} bytes, but has ${value.length}`)
 }
 
-/** Bytes of another realm, such as a test runner's, are no `instanceof` ours. */
+/** Unlike `instanceof`, also true for the `Uint8Array` of another realm, such as that of a test runner. */
 const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]"
