@@ -1,6 +1,6 @@
 /**
  * `purge` and `move` beside loops of one round trip at a time, on the real server, fresh for each: jobs per second by state.
- * A worker reserves from the tube meanwhile; nothing may be lost, and nothing handed to it that was not ready.
+ * A worker reserves from the tube meanwhile; no job may be lost, and the worker may reserve only ready jobs.
  */
 import { type Context, Effect, Option } from "effect"
 import { BeanstalkClient, BeanstalkConnection } from "../dist/index.js"
@@ -42,25 +42,26 @@ const firstOf = (connection: Connection, state: State) => {
   }
 }
 
-/** Does something to the first job until there is none, or there were enough to tell how fast it is. */
+/** Handles the first job until there is none, or until there were enough to measure the speed. */
 const oneByOne = (
   connection: Connection,
   state: State,
-  deed: (id: string, body: Uint8Array) => Effect.Effect<unknown, unknown>
+  handle: (id: string, body: Uint8Array) => Effect.Effect<unknown, unknown>
 ) =>
   Effect.gen(function*() {
     let done = 0
     while (done < 4_000) {
       const job = yield* firstOf(connection, state)
       if (Option.isNone(job)) break
-      yield* Effect.ignore(deed(job.value.id, job.value.body))
+      yield* Effect.ignore(handle(job.value.id, job.value.body))
       done += 1
     }
     return done
   })
 
-interface Entrant {
-  readonly works: "all" | "some"
+interface Way {
+  /** Whether it handles every job, or only enough of them to measure its speed. */
+  readonly handles: "all" | "some"
   readonly run: (
     client: Client,
     connection: Connection,
@@ -68,21 +69,21 @@ interface Entrant {
   ) => Effect.Effect<number, unknown>
 }
 
-const entrants: Readonly<Record<string, Entrant>> = {
+const ways: Readonly<Record<string, Way>> = {
   "purge": {
-    works: "all",
+    handles: "all",
     run: (client, _, state) => Effect.map(client.purge(tube, { states: [state] }), (tally) => tally[state])
   },
   "peek, delete": {
-    works: "some",
+    handles: "some",
     run: (_, connection, state) => oneByOne(connection, state, connection.delete)
   },
   "move": {
-    works: "all",
+    handles: "all",
     run: (client, _, state) => Effect.map(client.move(tube, target, { states: [state] }), (tally) => tally[state])
   },
   "peek, stats-job, put, delete": {
-    works: "some",
+    handles: "some",
     run: (_, connection, state) =>
       oneByOne(connection, state, (id, body) =>
         Effect.gen(function*() {
@@ -98,8 +99,8 @@ const entrants: Readonly<Record<string, Entrant>> = {
   }
 }
 
-/** Takes a job now and then, and finishes it. */
-const working = (worker: Connection, taken: { count: number; unready: number }, state: State) =>
+/** A worker that reserves a job every millisecond, and deletes it. */
+const reserving = (worker: Connection, taken: { count: number; unready: number }, state: State) =>
   Effect.gen(function*() {
     const job = yield* worker.reserve
     taken.count += 1
@@ -107,7 +108,7 @@ const working = (worker: Connection, taken: { count: number; unready: number }, 
     yield* worker.delete(job.id)
   }).pipe(Effect.zipLeft(Effect.sleep("1 millis")), Effect.forever)
 
-const measure = ({ run, works }: Entrant, state: State, port: number) =>
+const measure = ({ handles, run }: Way, state: State, port: number) =>
   Effect.gen(function*() {
     const connection = yield* BeanstalkConnection.BeanstalkConnection
     const client = yield* BeanstalkClient.BeanstalkClient
@@ -115,15 +116,15 @@ const measure = ({ run, works }: Entrant, state: State, port: number) =>
     const worker = yield* client.leaseWith({ watch: [tube] })
     const taken = { count: 0, unready: 0 }
     const before = performance.now()
-    const done = yield* Effect.raceFirst(run(client, connection, state), working(worker, taken, state))
+    const done = yield* Effect.raceFirst(run(client, connection, state), reserving(worker, taken, state))
     const jobsPerSecond = done * 1000 / (performance.now() - before)
-    if (taken.unready > 0) console.log(`  ${taken.unready} JOBS WERE HANDED OUT THAT WERE NOT READY`)
-    if (works === "all") {
+    if (taken.unready > 0) console.log(`  ${taken.unready} JOBS WERE RESERVED THAT WERE NOT READY`)
+    if (handles === "all") {
       const { currentJobsBuried, currentJobsDelayed, currentJobsReady, currentJobsReserved } = yield* connection.stats
       const there = currentJobsBuried + currentJobsDelayed + currentJobsReady + currentJobsReserved
       const { cmdDelete } = yield* Effect.orElseSucceed(connection.statsTube(tube), () => ({ cmdDelete: 0 }))
       const missing = counts[state] - done - taken.count
-      // The worker may have been told of one job more than it counted.
+      // The server may have sent the worker one job more than it counted.
       if (missing < 0 || missing > 1) {
         console.log(`  ${missing} JOBS ARE MISSING (${there} there, ${cmdDelete} deleted)`)
       }
@@ -136,16 +137,14 @@ const measure = ({ run, works }: Entrant, state: State, port: number) =>
     Effect.runPromise
   )
 
-const contests = Object.entries(entrants).flatMap(([name, entrant]) =>
-  states.map((state) => ({ name, entrant, state }))
-)
+const cells = Object.entries(ways).flatMap(([name, way]) => states.map((state) => ({ name, way, state })))
 
 const results = new Map<string, Array<number>>()
 for (let round = 0; round < rounds; round++) {
-  for (const { entrant, name, state } of shuffled(contests, random)) {
+  for (const { name, state, way } of shuffled(cells, random)) {
     const server = await startServer()
     const key = `${name} ${state}`
-    results.set(key, [...results.get(key) ?? [], await measure(entrant, state, server.port)])
+    results.set(key, [...results.get(key) ?? [], await measure(way, state, server.port)])
     await server.stop()
   }
 }

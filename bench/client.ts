@@ -1,6 +1,6 @@
 /**
- * The client and the typed tube beside 256 fibers that put on a bare connection: one run, interleaved, the real server
- * fresh for each.
+ * The client and the typed tube beside 256 fibers that put on a bare connection, in interleaved rounds, each with a fresh
+ * beanstalkd.
  */
 import { Effect, Schema, Stream } from "effect"
 import { BeanstalkClient, BeanstalkConnection, Tube } from "../dist/index.js"
@@ -33,7 +33,7 @@ const onConnection =
 const onClient = (program: Effect.Effect<unknown, unknown, BeanstalkClient.BeanstalkClient>) => (port: number) =>
   Effect.provide(program, NodeBeanstalk.layerClient({ port }))
 
-const entrants = {
+const ways = {
   "connection.put, 256 fibers": onConnection(
     Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (it) => inFibers(count, () => it.put(putBytes, inTube)))
   ),
@@ -72,7 +72,7 @@ const speed = async (run: (port: number) => Effect.Effect<unknown, unknown>) => 
 
 const results = new Map<string, Array<Awaited<ReturnType<typeof speed>>>>()
 for (let round = 0; round <= rounds; round++) {
-  for (const [name, run] of shuffled(Object.entries(entrants), random)) {
+  for (const [name, run] of shuffled(Object.entries(ways), random)) {
     const result = await speed(run)
     // The first round warms up.
     if (round > 0) results.set(name, [...results.get(name) ?? [], result])
@@ -80,7 +80,7 @@ for (let round = 0; round <= rounds; round++) {
 }
 
 console.log(`\nput of ${count.toLocaleString("en")} bodies, ${rounds} rounds`)
-for (const name of Object.keys(entrants)) {
+for (const name of Object.keys(ways)) {
   const all = results.get(name) ?? []
   const ratio = spread(
     all.map(({ opsPerSecond }, round) => opsPerSecond / results.get(reference)![round]!.opsPerSecond)

@@ -1,30 +1,40 @@
 import type { Ledger } from "./ledger.ts"
 
-/** One connection of one client, ready to work on the bench's tube. */
+/** One connection of one client, which uses and watches the bench's tube. */
 export interface Session {
-  /** Puts until the ledger deals no more, keeping `depth` puts in flight. */
+  /** Puts until the ledger grants no more, with `depth` puts in flight. */
   readonly put: (ledger: Ledger, depth: number) => Promise<void>
-  /** Reserves and deletes until the ledger deals no more, keeping `depth` such pairs in flight. */
+  /** Reserves and deletes until the ledger grants no more, with `depth` such pairs in flight. */
   readonly reserveDelete: (ledger: Ledger, depth: number) => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/**
- * A client in the race. It owns its loops, so that each is driven in its own idiom: callbacks, promises or Effects.
- */
+/** A client. The loops are its own, so that each client is driven in its own idiom: callbacks, promises or Effects. */
 export type Connect = (port: number) => Promise<Session>
 
-/** A worker that works on the bench's tube. */
-export interface Employed {
-  /** Rejects when the worker breaks. It may resolve when every operation of the ledger is answered, and not before. */
+/** A worker that reserves from the bench's tube. */
+export interface RunningWorker {
+  /** Rejects when the worker breaks. It resolves, if at all, only after every operation of the ledger is answered. */
   readonly working: Promise<unknown>
   readonly close: () => Promise<void>
 }
 
-/** Starts a worker that tells the ledger of its jobs, with as many connections as it does jobs at a time. */
-export type Employ = (port: number, concurrency: number, ledger: Ledger) => Promise<Employed>
+export interface WorkerRun {
+  readonly port: number
+  /** How many jobs run at a time, each on a connection of its own. */
+  readonly concurrency: number
+  /** Whether the handler waits once for the event loop, by `setImmediate`, before the job is done. */
+  readonly waits: boolean
+  /** Every job is reported to it. */
+  readonly ledger: Ledger
+}
 
-/** Runs `depth` loops side by side: the promise idiom. */
+export type StartWorker = (run: WorkerRun) => Promise<RunningWorker>
+
+/** One turn of the event loop: how long a handler that waits takes. */
+export const turnOfEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Runs `depth` loops side by side, in the idiom of promises. */
 export const sideBySide = async (depth: number, loop: () => Promise<void>): Promise<void> => {
   await Promise.all(Array.from({ length: depth }, loop))
 }

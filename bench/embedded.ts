@@ -1,6 +1,6 @@
 /**
- * The embedded server beside the real one: how fast it is with the same client, what a million jobs cost it, and how fast
- * virtual time passes.
+ * The embedded server beside the real one: its throughput with the same client, the memory and time of a million jobs, and the
+ * real time that a virtual day takes.
  */
 import { Clock, type Context, Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "../dist/index.js"
@@ -78,7 +78,7 @@ const throughput = async () => {
 const few = 1_000
 const many = 1_000_000
 
-/** A connection to a server of its own, with so many ready jobs. */
+/** A connection to a server of its own that holds `count` ready jobs. */
 const filled = async (count: number) => {
   const runtime = ManagedRuntime.make(
     Layer.provide(BeanstalkConnection.layer(), EmbeddedServer.layer({ journalSize: 0 }))

@@ -1,9 +1,9 @@
 import { Effect } from "effect"
 
-/** As many as wait for their answers at a time. */
+/** How many fibers run at a time. */
 export const depth = 256
 
-/** Runs an operation so often, in fibers side by side. */
+/** Runs an operation `count` times, in `depth` fibers. */
 export const inFibers = <E, R>(count: number, operation: () => Effect.Effect<unknown, E, R>) =>
   Effect.suspend(() => {
     let left = count

@@ -1,4 +1,4 @@
-/** What the bench itself says to beanstalkd, before and after the timed part. */
+/** The commands that the bench itself sends to beanstalkd, before and after the timed part. */
 import { once } from "node:events"
 import { connect } from "node:net"
 import type { Socket } from "node:net"
@@ -58,7 +58,7 @@ export const preload = (port: number, count: number, format: Format): Promise<vo
 
 const body = (answer: string): string => answer.slice(answer.indexOf("\r\n") + 2, -2)
 
-/** An answer with a body is complete when its first line's size has arrived; any other, with its line. */
+/** An answer with a body is complete when as many bytes as its first line says have arrived; any other, with its line. */
 const wholeBody = (answer: string): boolean => {
   const [, size] = /^(?:OK|FOUND \d+) (\d+)\r\n/.exec(answer) ?? []
   if (size === undefined) return answer.endsWith("\r\n")
@@ -85,15 +85,15 @@ const countersDiffer = async (
   const stats = await ask(socket, "stats\r\n", wholeBody)
   for (const [key, value] of Object.entries(counters)) {
     const counted = Number(new RegExp(`^${key}: (\\d+)`, "m").exec(stats)?.[1])
-    if (counted !== value) return `beanstalkd counts ${key} ${counted}, and ${value} were answered for`
+    if (counted !== value) return `beanstalkd counts ${key} ${counted}, and the client ${value}`
   }
   return undefined
 }
 
-/** The last word of a client that has closed may still be under way. */
+/** The last command of a client that has closed may not have reached the server yet. */
 const settlesWithinMillis = 2000
 
-/** Compares what beanstalkd counted and holds with what the client claims to have done. Says what differs, if anything. */
+/** Compares the counters and jobs of beanstalkd with what the client reported. Resolves with the difference, if there is one. */
 export const audit = (port: number, workload: Workload, operations: number): Promise<string | undefined> =>
   withConnection(port, async (socket) => {
     const counters = expected(workload, operations)
@@ -105,5 +105,5 @@ export const audit = (port: number, workload: Workload, operations: number): Pro
     }
     if (difference !== undefined || workload !== "put") return difference
     const last = await ask(socket, `peek ${operations}\r\n`, wholeBody)
-    return body(last) === putText ? undefined : "beanstalkd holds another body than the one that was put"
+    return body(last) === putText ? undefined : "the body in beanstalkd is not the one that was put"
   })

@@ -1,6 +1,6 @@
 /**
- * What it costs to keep a thousand running jobs, and how punctual it is: a worker beside as many raw sockets that touch at the
- * same intervals, each in a process of its own. The server is the embedded one, whose journal tells when a touch arrived.
+ * The cost of the touches of a thousand running jobs, and their lateness: a worker beside as many raw sockets that touch at the
+ * same intervals, each in a process of its own. The server is the embedded one, whose journal records when a touch arrived.
  */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
@@ -53,13 +53,13 @@ const ended = (child: ChildProcess) =>
 const processorTime = (child: ChildProcess) =>
   Effect.promise(async () => {
     const answer = once(child, "message")
-    child.send("how much?")
+    child.send("cpuUsage")
     const [micros] = await answer
     return Number(micros)
   })
 
-/** The jobs come evenly over the time between two touches, so that the touches do too. */
-const give = Effect.flatMap(
+/** Puts the jobs evenly over the time between two touches, so that the touches are spread evenly too. */
+const putAll = Effect.flatMap(
   BeanstalkConnection.BeanstalkConnection,
   (connection) =>
     connection.put(putBytes, { tube, ttr: `${ttr} seconds` }).pipe(
@@ -77,7 +77,7 @@ const allReserved = (server: EmbeddedServer.Server) =>
     Effect.repeat({ until: (all) => all })
   )
 
-/** A touch is due so long after the last one, or after the job was reserved. */
+/** A touch is due one interval after the last one, or after the job was reserved. */
 const latenessIn = (journal: ReadonlyArray<EmbeddedServer.JournalEntry>) => {
   const last = new Map<string, number>()
   const lateness: Array<number> = []
@@ -91,9 +91,9 @@ const latenessIn = (journal: ReadonlyArray<EmbeddedServer.JournalEntry>) => {
 
 const observe = (child: ChildProcess, server: NodeEmbeddedServer.Listening) =>
   Effect.gen(function*() {
-    yield* Effect.provide(give, NodeBeanstalk.layerConnection({ url: server.url }))
+    yield* Effect.provide(putAll, NodeBeanstalk.layerConnection({ url: server.url }))
     yield* allReserved(server)
-    // Whatever is asked about a job when it is new is not what is measured.
+    // The commands that a worker sends when it has reserved a job are not measured.
     yield* Effect.sleep("2 seconds")
     const touchesBefore = countOf(yield* server.journal, "touched")
     const before = yield* processorTime(child)

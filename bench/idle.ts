@@ -1,6 +1,6 @@
 /**
- * What a worker with many lanes holds and says when there is nothing to do: the sockets it keeps after a burst, and the commands
- * it sends, by the real server's own counters.
+ * What an idle worker with many lanes costs: the sockets it keeps after a burst of jobs, and the commands it sends, by the
+ * counters of the real server.
  */
 import { Effect } from "effect"
 import { BeanstalkConnection, type Stats, Tube, Worker } from "../dist/index.js"
@@ -13,7 +13,7 @@ const minutes = Number(process.argv[2] ?? 2)
 const concurrency = Number(process.argv[3] ?? 100)
 const burst = concurrency * 20
 
-/** By then a worker has closed the lanes that it no longer needs. */
+/** Seconds after which a worker has closed the lanes that it no longer needs. */
 const settling = 60
 const sampleSeconds = 30
 
@@ -22,16 +22,16 @@ const bodies = Tube.bytes(tube)
 const commandsIn = (stats: Stats.ServerStats): number =>
   Object.entries(stats).reduce((sum, [key, value]) => key.startsWith("cmd") ? sum + Number(value) : sum, 0)
 
-/** The sockets there are, and the commands sent so far, without those of the one who asks. */
-const sample = (asked: { count: number }) =>
+/** The open sockets, and the commands sent so far, without those of the connection that sends `stats`. */
+const sample = (sent: { count: number }) =>
   Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (own) =>
     Effect.map(own.stats, (stats) => {
-      asked.count += 1
+      sent.count += 1
       return {
         sockets: stats.currentConnections - 1,
         lanes: stats.currentWorkers,
         deleted: stats.cmdDelete,
-        commands: commandsIn(stats) - asked.count
+        commands: commandsIn(stats) - sent.count
       }
     }))
 
@@ -39,7 +39,7 @@ const program = Effect.gen(function*() {
   const own = yield* BeanstalkConnection.BeanstalkConnection
   const counted = sample({ count: 0 })
   yield* Worker.make(bodies, () => Effect.sleep("20 millis"), { concurrency })
-  // Not by the worker's client, which is to hold nothing but what the worker needs.
+  // Not by the worker's client, which is to open only the sockets that the worker needs.
   yield* inFibers(burst, () => own.put(putBytes, { tube }))
   const most = yield* counted.pipe(
     Effect.zipLeft(Effect.sleep("10 millis")),

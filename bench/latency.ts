@@ -1,6 +1,6 @@
 /**
- * How many times faster 1,000 puts are at once than one at a time, when each way takes a millisecond. The way is a process
- * of its own, since it is no part of what is measured.
+ * How many times faster 1,000 puts are at once than one at a time, over a line with a latency of one millisecond each way. The
+ * line is a process of its own, so that its CPU time is not that of the client.
  */
 import { Effect, Stream } from "effect"
 import { spawn } from "node:child_process"
@@ -24,7 +24,7 @@ const line = spawn(process.execPath, ["--import", "tsx", "bench/slowLine.ts", St
 killOnExit(line)
 const [port] = await once(line.stdout, "data")
 
-/** Milliseconds that each of so many takes. */
+/** Milliseconds per operation, of `count` operations. */
 const timeOf = <E, R>(all: Effect.Effect<unknown, E, R>, count: number) =>
   Effect.suspend(() => {
     const before = performance.now()
@@ -35,7 +35,7 @@ const results = await Effect.gen(function*() {
   const client = yield* BeanstalkClient.BeanstalkClient
   const put = Effect.suspend(() => client.put(tube, putBytes))
   const bodies = Stream.map(Stream.range(1, together), () => putBytes)
-  // What it costs to have a thousand things going on depends on what they are.
+  // The cost of a thousand concurrent puts depends on how they are started.
   const ways: Record<string, Effect.Effect<unknown, unknown>> = {
     "putAll": Stream.runDrain(client.putAll(tube, bodies)),
     "1,000 programs": Effect.promise(() => Promise.all(Array.from({ length: together }, () => Effect.runPromise(put)))),

@@ -1,8 +1,8 @@
 import { bodyFault, payloadFault } from "./workload.ts"
 
 /**
- * Deals out the operations of one run and checks every answer: each id must be one that this run can give, and come once;
- * each reserved body must belong to its id. The first fault ends the run.
+ * Grants the operations of one run and checks every answer: each id must be one of this run, and occur once; each reserved
+ * body must be that of its id. The first fault ends the run.
  */
 export class Ledger {
   /** Operations answered so far. */
@@ -47,7 +47,7 @@ export class Ledger {
     this.answeredMany(1)
   }
 
-  /** `reserve` was answered with this job; or with a body of which only the payload is told. */
+  /** `reserve` was answered with this job. Of a JSON body, a worker passes on only the payload. */
   readonly reserved = (id: string | number, body: Uint8Array | string): void => {
     const number = Number(id)
     this.see(number)
@@ -59,19 +59,19 @@ export class Ledger {
   /** The job reserved before was deleted. */
   readonly deleted = (): void => this.answeredMany(1)
 
-  /** For a worker that hands over a job and does not tell when it has deleted it. */
+  /** For a worker that does not report when it has deleted a job. */
   readonly handled = (id: string | number, body: Uint8Array | string): void => {
     this.reserved(id, body)
     this.answeredMany(1)
   }
 
-  /** For the floor, which does not look at its answers: the server's own counters are its check. */
+  /** For the floor, which does not decode its answers: it is checked by the counters of the server. */
   readonly answeredMany = (count: number): void => {
     this.answered += count
     if (this.answered >= this.milestone) this.onMilestone()
   }
 
-  /** Resolves when so many operations are answered. One may wait for it at a time. */
+  /** Resolves when this many operations are answered. One caller may wait at a time. */
   readonly reached = (count: number): Promise<void> =>
     new Promise((resolve) => {
       if (this.answered >= count) return resolve()
@@ -84,7 +84,7 @@ export class Ledger {
 
   private see(id: number): void {
     const index = id - this.firstId
-    if (!(index >= 0 && index < this.operations)) this.fail(`an answer carries the id ${id}, which nobody was given`)
+    if (!(index >= 0 && index < this.operations)) this.fail(`an answer has the id ${id}, which is none of this run`)
     else if (this.seen[index] !== 0) this.fail(`job ${id} was answered twice`)
     else this.seen[index] = 1
   }

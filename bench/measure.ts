@@ -1,56 +1,54 @@
-/** All rounds of one cell, that is of one workload at one depth. */
-import { floor } from "./contenders.ts"
+/** One cell, that is one workload at one depth: every contender beside the floor and the fastest peer. */
+import { floor, isPeer } from "./contenders.ts"
 import type { ContenderName } from "./contenders.ts"
-import { enter } from "./contestant.ts"
-import type { Cell } from "./contestant.ts"
-import type { Faulty } from "./outcome.ts"
-import { shuffled } from "./random.ts"
+import { interleaved, isExcluded } from "./rounds.ts"
+import type { Excluded, Metric, Round } from "./rounds.ts"
+import { startRunner } from "./runner.ts"
+import type { Cell } from "./runner.ts"
 import { spread } from "./statistics.ts"
 import type { Spread } from "./statistics.ts"
 import type { Workload } from "./workload.ts"
 
-export interface Round {
-  readonly round: number
-  readonly opsPerSecond: number
-  readonly cpuMicrosPerOp: number
-}
-
-export interface Ranked {
+export interface Measured {
   readonly name: ContenderName
   readonly rounds: ReadonlyArray<Round>
-  readonly opsPerSecond: Spread
-  readonly cpuMicrosPerOp: Spread
-  /** Ratios are taken within a round, against the floor of that round, and only then summed up. */
-  readonly opsToFloor: Spread
-  readonly cpuToFloor: Spread
 }
 
-export interface Disqualified extends Faulty {
-  readonly name: ContenderName
-  readonly round: number
+/** Ratios to another contender: each is taken within a round, before anything is summed up. */
+export type Ratios = Readonly<Record<Metric, Spread>>
+
+export interface Ranked extends Measured {
+  readonly values: Readonly<Record<Metric, Spread>>
+  readonly toFloor: Ratios
+  readonly toBestPeer: Ratios | undefined
 }
 
 export interface CellResult {
   readonly cell: Cell
-  readonly contenders: ReadonlyArray<Ranked | Disqualified>
+  /** The peer with the highest throughput. */
+  readonly bestPeer: ContenderName | undefined
+  readonly ranked: ReadonlyArray<Ranked>
+  readonly excluded: ReadonlyArray<Excluded & { readonly name: ContenderName }>
 }
 
-const summary = (name: ContenderName, rounds: ReadonlyArray<Round>, floors: ReadonlyMap<number, Round>): Ranked => {
-  const toFloor = (key: "opsPerSecond" | "cpuMicrosPerOp"): Spread =>
-    spread(rounds.map((round) => round[key] / (floors.get(round.round)?.[key] ?? NaN)))
-  return {
-    name,
-    rounds,
-    opsPerSecond: spread(rounds.map((round) => round.opsPerSecond)),
-    cpuMicrosPerOp: spread(rounds.map((round) => round.cpuMicrosPerOp)),
-    opsToFloor: toFloor("opsPerSecond"),
-    cpuToFloor: toFloor("cpuMicrosPerOp")
-  }
+const valuesOf = ({ rounds }: Measured): Record<Metric, Spread> => ({
+  opsPerSecond: spread(rounds.map((round) => round.opsPerSecond)),
+  cpuMicrosPerOp: spread(rounds.map((round) => round.cpuMicrosPerOp))
+})
+
+const ratiosTo = (reference: Measured, { rounds }: Measured): Ratios => {
+  const references = new Map(reference.rounds.map((round) => [round.round, round]))
+  const ratios = (metric: Metric): Spread =>
+    spread(rounds.map((round) => round[metric] / (references.get(round.round)?.[metric] ?? NaN)))
+  return { opsPerSecond: ratios("opsPerSecond"), cpuMicrosPerOp: ratios("cpuMicrosPerOp") }
 }
+
+const bestOf = (measured: ReadonlyArray<Measured>): Measured | undefined =>
+  measured.toSorted((a, b) => valuesOf(b).opsPerSecond.median - valuesOf(a).opsPerSecond.median)[0]
 
 /**
  * Every contender keeps its process for all rounds, as a service keeps its own; every run has a beanstalkd and a
- * connection of its own. A contender found at fault is out of this cell, and the reason stands in its place.
+ * connection of its own.
  */
 export const measure = async (
   cell: Cell,
@@ -58,39 +56,24 @@ export const measure = async (
   rounds: number,
   random: () => number
 ): Promise<CellResult> => {
-  const entrants = names.map((name) => ({ contestant: enter(name, cell), rounds: new Array<Round>() }))
-  const out = new Map<ContenderName, Disqualified>()
+  const runners = names.map((name) => startRunner(name, cell))
   try {
-    for (let round = 1; round <= rounds; round++) {
-      for (const entrant of shuffled(entrants, random)) {
-        const { name, run, stop } = entrant.contestant
-        if (out.has(name)) continue
-        const outcome = await run()
-        if (outcome.kind === "measured") {
-          entrant.rounds.push({
-            round,
-            opsPerSecond: cell.operations / outcome.seconds,
-            cpuMicrosPerOp: outcome.cpuMicros / cell.operations
-          })
-        } else {
-          if (name === floor) throw new Error(`the floor ${outcome.kind}: ${outcome.detail}`)
-          out.set(name, { name, round, ...outcome })
-          stop()
-        }
-      }
-    }
+    const results = [...await interleaved(cell, runners, rounds, random)]
+    const measured = results.flatMap(([{ name }, result]) => isExcluded(result) ? [] : [{ name, rounds: result }])
+    const excluded = results.flatMap(([{ name }, result]) => isExcluded(result) ? [{ name, ...result }] : [])
+    const atFloor = measured.find(({ name }) => name === floor)
+    if (atFloor === undefined) throw new Error(`the floor ${excluded.find(({ name }) => name === floor)?.detail}`)
+    const bestPeer = bestOf(measured.filter(({ name }) => isPeer(name)))
+    const ranked = measured.map((it): Ranked => ({
+      name: it.name,
+      rounds: it.rounds,
+      values: valuesOf(it),
+      toFloor: ratiosTo(atFloor, it),
+      toBestPeer: bestPeer && ratiosTo(bestPeer, it)
+    }))
+    return { cell, bestPeer: bestPeer?.name, ranked, excluded }
   } finally {
-    for (const { contestant } of entrants) contestant.stop()
-  }
-  const floors = new Map(
-    entrants.filter((entrant) => entrant.contestant.name === floor)
-      .flatMap((entrant) => entrant.rounds.map((round) => [round.round, round]))
-  )
-  return {
-    cell,
-    contenders: entrants.map(({ contestant, rounds }) =>
-      out.get(contestant.name) ?? summary(contestant.name, rounds, floors)
-    )
+    for (const { stop } of runners) stop()
   }
 }
 
@@ -102,7 +85,7 @@ const rounded = (operations: number): number => {
   return Math.max(1, Math.round(operations / step) * step)
 }
 
-export const cellOf = (workload: Workload, depth: number, operations: number): Cell => ({
+const cellOf = (workload: Workload, depth: number, operations: number): Cell => ({
   workload,
   depth,
   operations,
@@ -110,13 +93,22 @@ export const cellOf = (workload: Workload, depth: number, operations: number): C
 })
 
 /** As many operations as the floor does in the given time. */
-export const calibrate = async (workload: Workload, depth: number, seconds: number): Promise<Cell> => {
-  const contestant = enter(floor, cellOf(workload, depth, calibrationOperations))
+const calibrated = async (workload: Workload, depth: number, seconds: number): Promise<Cell> => {
+  const runner = startRunner(floor, cellOf(workload, depth, calibrationOperations))
   try {
-    const outcome = await contestant.run()
+    const outcome = await runner.run()
     if (outcome.kind !== "measured") throw new Error(`the floor ${outcome.kind}: ${outcome.detail}`)
     return cellOf(workload, depth, rounded(calibrationOperations / outcome.seconds * seconds))
   } finally {
-    contestant.stop()
+    runner.stop()
   }
 }
+
+/** How long a round is: a fixed count of operations, or the time that the floor takes for them. */
+export interface Length {
+  readonly operations: number | undefined
+  readonly seconds: number
+}
+
+export const cellFor = async (workload: Workload, depth: number, { operations, seconds }: Length): Promise<Cell> =>
+  operations === undefined ? calibrated(workload, depth, seconds) : cellOf(workload, depth, operations)

@@ -1,4 +1,4 @@
-/** What one run of one contender came to. A contender that is at fault is reported, and never ends the bench. */
+/** The outcome of one run of one contender. A faulty run is reported, and does not end the bench. */
 export type Outcome = Measured | Faulty
 
 export interface Measured {
@@ -10,8 +10,8 @@ export interface Measured {
 
 export interface Faulty {
   /**
-   * `hangs`: commands stay unanswered though the server has answered them. `corrupts`: an answer is not the one to that
-   * command. `fails`: a command is refused, or the client throws.
+   * `hangs`: the client does not return an answer that the server has sent. `corrupts`: an answer belongs to another command.
+   * `fails`: a command is rejected, or the client throws.
    */
   readonly kind: "hangs" | "corrupts" | "fails"
   readonly detail: string

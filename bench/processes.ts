@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process"
 
 const children = new Set<ChildProcess>()
 
-/** However the bench ends, what it started ends with it. */
+/** Kills a child process when this process exits, for whatever reason. */
 export const killOnExit = (child: ChildProcess): void => {
   children.add(child)
   child.once("exit", () => children.delete(child))

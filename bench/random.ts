@@ -1,4 +1,4 @@
-/** A small seeded generator (mulberry32), so that the order of a bench can be had again. */
+/** A small seeded generator (mulberry32), so that the order of a bench can be repeated. */
 export const seeded = (seed: number): () => number => {
   let state = seed >>> 0
   return () => {
@@ -9,7 +9,7 @@ export const seeded = (seed: number): () => number => {
   }
 }
 
-/** A copy in random order (Fisher-Yates, drawing from what is left). */
+/** A copy in random order (Fisher-Yates, drawing from the remaining items). */
 export const shuffled = <A>(items: ReadonlyArray<A>, random: () => number): Array<A> => {
   const left = items.slice()
   const order: Array<A> = []

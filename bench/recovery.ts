@@ -1,6 +1,6 @@
 /**
- * How soon a client is back: the real server is killed, and gone for so many milliseconds; a put is waiting meanwhile. What is
- * measured is the time from the moment the port takes connections again to the moment the put is acknowledged.
+ * How soon a client reconnects: the real server is killed and started again after a pause, during which a put waits. Measured is
+ * the time from when the port accepts connections again to when the put is acknowledged.
  */
 import { Effect } from "effect"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -11,9 +11,9 @@ import { spread } from "./statistics.ts"
 import { putBytes, tube } from "./workload.ts"
 
 const outages = Number(process.argv[2] ?? 20)
-const gone = Number(process.argv[3] ?? 200)
+const pauseMillis = Number(process.argv[3] ?? 200)
 
-/** When the port took a connection, by a clock that nobody sets. */
+/** When the port accepted a connection, by the monotonic clock. */
 const whenOpen = async (port: number): Promise<number> => {
   while (!await accepts(port)) await sleep(1)
   return performance.now()
@@ -22,7 +22,7 @@ const whenOpen = async (port: number): Promise<number> => {
 const outage = async (client: BeanstalkClient.Client, port: number) => {
   const stopped = performance.now()
   const putting = Effect.runPromise(client.put(tube, putBytes)).then(() => performance.now())
-  await sleep(gone)
+  await sleep(pauseMillis)
   const starting = startServer({ port })
   const opened = await whenOpen(port)
   const put = await putting

@@ -1,43 +1,49 @@
-import type { CellResult, Disqualified, Ranked } from "./measure.ts"
+import type { CellResult, Ranked, Ratios } from "./measure.ts"
+import type { Metric } from "./rounds.ts"
+import type { Cell } from "./runner.ts"
 import type { Spread } from "./statistics.ts"
+import { isWorkerWorkload } from "./workload.ts"
 
-const columns = ["", "ops/s", "min–max", "to floor", "CPU µs/op", "min–max", "to floor"] as const
+export const whole = (value: number): string => Math.round(value).toLocaleString("en-US")
+export const fixed = (digits: number) => (value: number): string => value.toFixed(digits)
 
-const whole = (value: number): string => Math.round(value).toLocaleString("en-US")
-const fixed = (digits: number) => (value: number): string => value.toFixed(digits)
 const range = ({ min, max }: Spread, format: (value: number) => string): string => `${format(min)}–${format(max)}`
 
-const cells = (ranked: Ranked): Array<string> => [
-  ranked.name,
-  whole(ranked.opsPerSecond.median),
-  range(ranked.opsPerSecond, whole),
-  fixed(2)(ranked.opsToFloor.median),
-  fixed(1)(ranked.cpuMicrosPerOp.median),
-  range(ranked.cpuMicrosPerOp, fixed(1)),
-  fixed(2)(ranked.cpuToFloor.median)
+/** Columns of text, the first aligned to the left and the others to the right. */
+export const aligned = (rows: ReadonlyArray<ReadonlyArray<string>>): Array<string> => {
+  const widths: Array<number> = []
+  for (const row of rows) row.forEach((text, column) => widths[column] = Math.max(widths[column] ?? 0, text.length))
+  const cell = (text: string, column: number): string =>
+    column === 0 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)
+  return rows.map((row) => row.map(cell).join("  ").trimEnd())
+}
+
+export const titleOf = ({ depth, operations, workload }: Cell): string => {
+  const atOnce = isWorkerWorkload(workload) ? `concurrency ${depth}` : `${depth} in flight`
+  return `${workload}, ${atOnce} (${whole(operations)} operations a round)`
+}
+
+const columns = ["", "ops/s", "min–max", "to floor", "to peer", "CPU µs/op", "min–max", "to floor", "to peer"]
+
+const ratio = (ratios: Ratios | undefined, metric: Metric): string =>
+  ratios === undefined ? "" : fixed(2)(ratios[metric].median)
+
+const rowOf = ({ name, toBestPeer, toFloor, values: { cpuMicrosPerOp, opsPerSecond } }: Ranked): Array<string> => [
+  name,
+  whole(opsPerSecond.median),
+  range(opsPerSecond, whole),
+  ratio(toFloor, "opsPerSecond"),
+  ratio(toBestPeer, "opsPerSecond"),
+  fixed(1)(cpuMicrosPerOp.median),
+  range(cpuMicrosPerOp, fixed(1)),
+  ratio(toFloor, "cpuMicrosPerOp"),
+  ratio(toBestPeer, "cpuMicrosPerOp")
 ]
 
-const isRanked = (contender: Ranked | Disqualified): contender is Ranked => "rounds" in contender
-
-/** One cell as a table, fastest first; whoever was at fault stands below it with the reason. */
-export const table = ({ cell, contenders }: CellResult): string => {
-  const ranked = contenders.filter(isRanked).toSorted((a, b) => b.opsToFloor.median - a.opsToFloor.median)
-  const rows = [columns.slice(), ...ranked.map(cells)]
-  const names = contenders.map((contender) => contender.name.length)
-  const widths = columns.map((_, column) =>
-    Math.max(...(column === 0 ? names : []), ...rows.map((row) => row[column]?.length ?? 0))
-  )
-  const line = (row: ReadonlyArray<string>): string =>
-    row.map((text, column) => {
-      const width = widths[column] ?? 0
-      return column === 0 ? text.padEnd(width) : text.padStart(width)
-    }).join("  ")
-  const faults = contenders.flatMap((contender) =>
-    isRanked(contender)
-      ? []
-      : [`${contender.name.padEnd(widths[0] ?? 0)}  ${contender.kind} (round ${contender.round}): ${contender.detail}`]
-  )
-  const depth = cell.workload === "worker" ? `concurrency ${cell.depth}` : `${cell.depth} in flight`
-  const title = `${cell.workload}, ${depth} (${whole(cell.operations)} operations a round)`
-  return [title, ...rows.map(line), ...faults].map((text) => text.trimEnd()).join("\n")
+/** One cell as a table, fastest first; below it the excluded contenders, each with the reason. */
+export const table = ({ bestPeer, cell, excluded, ranked }: CellResult): string => {
+  const rows = ranked.toSorted((a, b) => b.toFloor.opsPerSecond.median - a.toFloor.opsPerSecond.median).map(rowOf)
+  const reasons = excluded.map(({ detail, kind, name, round }) => `${name}: ${kind} (round ${round}), ${detail}`)
+  const peer = bestPeer === undefined ? [] : [`peer: ${bestPeer}, the fastest of the other clients`]
+  return [titleOf(cell), ...aligned([columns, ...rows]), ...reasons, ...peer].join("\n")
 }

@@ -1,8 +1,8 @@
 /** One run of one contender, inside its own process: connect, warm up, then the timed part. */
-import type { Connect, Employ, Session } from "./contender.ts"
+import type { Connect, Session, StartWorker } from "./contender.ts"
 import { Ledger } from "./ledger.ts"
 import type { Faulty, Outcome } from "./outcome.ts"
-import type { Workload } from "./workload.ts"
+import type { ClientWorkload, WorkerWorkload } from "./workload.ts"
 
 export interface Run {
   readonly port: number
@@ -11,9 +11,9 @@ export interface Run {
   readonly operations: number
 }
 
-/** The server answers in microseconds: no answer for this long means that none will come. */
+/** The server answers in microseconds. If no answer came for this long, none will. */
 const hangsAfterMillis = 4000
-const watchEveryMillis = 500
+const checkEveryMillis = 500
 
 class Fault extends Error {
   readonly fault: Faulty
@@ -23,7 +23,7 @@ class Fault extends Error {
   }
 }
 
-const connectedWithin = <A>(connecting: Promise<A>): Promise<A> =>
+const connectedInTime = <A>(connecting: Promise<A>): Promise<A> =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Fault("hangs", `not connected after ${hangsAfterMillis / 1000} s`)),
@@ -39,32 +39,32 @@ interface Part {
   readonly thorough: number
 }
 
-/** Lets a contender work through a ledger, and ends the wait at the first fault or when answers stop coming. */
-const work = <A>(part: Part, through: (ledger: Ledger) => Promise<A>): Promise<A> => {
-  let watch: NodeJS.Timeout | undefined
+/** Runs a contender with a ledger. Rejects at the first fault, or when no more answers arrive. */
+const checked = <A>(part: Part, body: (ledger: Ledger) => Promise<A>): Promise<A> => {
+  let timer: NodeJS.Timeout | undefined
   return new Promise<A>((resolve, reject) => {
     const { firstId, operations, thorough } = part
     const onFault = (fault: string): void => reject(new Fault("corrupts", fault))
     const ledger = new Ledger({ operations, firstId, thoroughTo: firstId + thorough - 1, onFault })
     let answered = 0
     let silentMillis = 0
-    watch = setInterval(() => {
-      silentMillis = ledger.answered === answered ? silentMillis + watchEveryMillis : 0
+    timer = setInterval(() => {
+      silentMillis = ledger.answered === answered ? silentMillis + checkEveryMillis : 0
       answered = ledger.answered
       if (silentMillis < hangsAfterMillis) return
       const count = `${answered} of ${operations} operations answered`
       reject(new Fault("hangs", `${count}, then none for ${hangsAfterMillis / 1000} s`))
-    }, watchEveryMillis)
-    const complete = (value: A): void => {
+    }, checkEveryMillis)
+    const onEnd = (value: A): void => {
       if (ledger.answered === operations) return resolve(value)
       reject(new Fault("fails", `it ended after ${ledger.answered} of ${operations} operations`))
     }
-    through(ledger).then(complete, reject)
-  }).finally(() => clearInterval(watch))
+    body(ledger).then(onEnd, reject)
+  }).finally(() => clearInterval(timer))
 }
 
-/** Starts the clocks, and gives what stops them. */
-const timed = (): () => Outcome => {
+/** Starts the clocks. The returned function stops them. */
+const startClocks = (): () => Outcome => {
   const cpuBefore = process.cpuUsage()
   const before = process.hrtime.bigint()
   return () => {
@@ -79,19 +79,19 @@ const faultOf = (error: unknown): Faulty => {
   return { kind: "fails", detail: error instanceof Error ? error.message : String(error) }
 }
 
-/** A client on one connection: it works through the warm-up, then through the timed part. */
-export const perform = async (
+/** A client on one connection: first the operations of the warm-up, then those of the timed part. */
+export const runClient = async (
   connect: Connect,
-  workload: Exclude<Workload, "worker">,
+  workload: ClientWorkload,
   { depth, operations, port, warmup }: Run
 ): Promise<Outcome> => {
   try {
-    const session: Session = await connectedWithin(connect(port))
-    const through = (ledger: Ledger): Promise<void> =>
+    const session: Session = await connectedInTime(connect(port))
+    const body = (ledger: Ledger): Promise<void> =>
       workload === "put" ? session.put(ledger, depth) : session.reserveDelete(ledger, depth)
-    await work({ operations: warmup, firstId: 1, thorough: warmup }, through)
-    const stop = timed()
-    await work({ operations, firstId: warmup + 1, thorough: 0 }, through)
+    await checked({ operations: warmup, firstId: 1, thorough: warmup }, body)
+    const stop = startClocks()
+    await checked({ operations, firstId: warmup + 1, thorough: 0 }, body)
     const outcome = stop()
     await session.close()
     return outcome
@@ -101,21 +101,26 @@ export const perform = async (
 }
 
 /**
- * A worker that nobody stops between the warm-up and the timed part: its clock runs from one answered job to another, with
- * as many on the way at either end.
+ * A worker runs on between the warm-up and the timed part: its clock runs from one answered job to another, with as many jobs
+ * in progress at either end.
  */
-export const performWorker = async (employ: Employ, { depth, operations, port, warmup }: Run): Promise<Outcome> => {
+export const runWorker = async (
+  startWorker: StartWorker,
+  workload: WorkerWorkload,
+  { depth, operations, port, warmup }: Run
+): Promise<Outcome> => {
   try {
-    return await work({ operations: warmup + operations, firstId: 1, thorough: warmup }, async (ledger) => {
-      const employed = await connectedWithin(employ(port, depth, ledger))
+    return await checked({ operations: warmup + operations, firstId: 1, thorough: warmup }, async (ledger) => {
+      const waits = workload === "worker+wait"
+      const worker = await connectedInTime(startWorker({ port, concurrency: depth, waits, ledger }))
       const until = async (count: number): Promise<void> => {
-        await Promise.race([ledger.reached(count), employed.working])
+        await Promise.race([ledger.reached(count), worker.working])
       }
       await until(warmup)
-      const stop = timed()
+      const stop = startClocks()
       await until(warmup + operations)
       const outcome = stop()
-      await employed.close()
+      await worker.close()
       return outcome
     })
   } catch (error) {

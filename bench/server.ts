@@ -1,4 +1,4 @@
-/** A beanstalkd of the bench's own, on a free loopback port. */
+/** A beanstalkd started by the bench, on a free loopback port. */
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
@@ -14,7 +14,7 @@ export interface Server {
 export class NoBeanstalkd extends Error {
   constructor() {
     super(
-      "beanstalkd was not found. Install it (apt-get install beanstalkd, brew install beanstalkd), or say where it is: "
+      "beanstalkd was not found. Install it (apt-get install beanstalkd, brew install beanstalkd), or give its path: "
         + "BEANSTALKD_PATH=/path/to/beanstalkd npm run bench"
     )
   }
@@ -24,7 +24,7 @@ const binary = process.env["BEANSTALKD_PATH"] ?? "beanstalkd"
 const startAttempts = 5
 const answersWithinMillis = 5000
 
-/** What the binary calls itself, such as "beanstalkd 1.12". */
+/** The version that the binary prints, such as "beanstalkd 1.12". */
 export const serverVersion = async (): Promise<string> => {
   try {
     return (await promisify(execFile)(binary, ["-v"])).stdout.trim()
@@ -43,7 +43,7 @@ const freePort = async (): Promise<number> => {
   return address.port
 }
 
-/** Whether somebody takes connections at a port of this machine. */
+/** Whether a port of this machine accepts connections. */
 export const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host: "127.0.0.1", port })
@@ -74,7 +74,7 @@ const attempt = async (port: number): Promise<Server | undefined> => {
   return undefined
 }
 
-/** On any port, unless one is named. Somebody else may take it between finding it and using it, hence the attempts. */
+/** On a free port, unless one is given. Another process may take it before beanstalkd does, hence the attempts. */
 export const startServer = async ({ port }: { readonly port?: number } = {}): Promise<Server> => {
   for (let i = 0; i < startAttempts; i++) {
     const server = await attempt(port ?? await freePort())

@@ -1,6 +1,6 @@
 /**
- * A process of its own that stands between a client and the server at a port, and takes a millisecond each way. Whatever is
- * due leaves in one piece, as on a real line, so that it costs little besides the time.
+ * A proxy between a client and the server at a port, with a latency of one millisecond each way. All bytes that are due leave in
+ * one write, so that the proxy costs little besides the latency.
  */
 import { connect, createServer, type Socket } from "node:net"
 
@@ -8,18 +8,18 @@ const port = Number(process.argv[2])
 const latency = 1
 
 const delay = (from: Socket, to: Socket): void => {
-  const underway: Array<{ readonly due: number; readonly bytes: Buffer }> = []
+  const inTransit: Array<{ readonly due: number; readonly bytes: Buffer }> = []
   const arrive = (): void => {
     const now = performance.now()
-    const arrived = underway.findIndex(({ due }) => due > now)
-    const due = underway.splice(0, arrived === -1 ? underway.length : arrived)
+    const arrived = inTransit.findIndex(({ due }) => due > now)
+    const due = inTransit.splice(0, arrived === -1 ? inTransit.length : arrived)
     if (due.length > 0) to.write(Buffer.concat(due.map(({ bytes }) => bytes)))
-    if (underway.length > 0) setTimeout(arrive, latency)
+    if (inTransit.length > 0) setTimeout(arrive, latency)
   }
   from.setNoDelay(true)
   from.on("data", (bytes) => {
-    if (underway.length === 0) setTimeout(arrive, latency)
-    underway.push({ due: performance.now() + latency, bytes })
+    if (inTransit.length === 0) setTimeout(arrive, latency)
+    inTransit.push({ due: performance.now() + latency, bytes })
   })
   from.on("close", () => to.destroy())
 }

@@ -1,21 +1,28 @@
 /**
- * What is measured. An operation is one `put`; or one `reserve` together with the `delete` of the job it gave; or, for a
- * worker, one job reserved, handed to a handler that does nothing, and deleted.
+ * What is measured. An operation is one `put`; or one `reserve` together with the `delete` of the reserved job; or, for a
+ * worker, one job reserved, handed to a handler, and deleted. The handler of `worker` returns at once, that of
+ * `worker+wait` waits once for the event loop.
  */
-export type Workload = "put" | "reserve+delete" | "worker"
+export type ClientWorkload = "put" | "reserve+delete"
+export type WorkerWorkload = "worker" | "worker+wait"
+export type Workload = ClientWorkload | WorkerWorkload
 
 /**
- * How many operations are in flight at a time: of the commands on one connection; of a worker, which has a connection for
- * each of them.
+ * How many operations are in flight at a time: commands on one connection; or a worker's jobs, each on a connection of its
+ * own.
  */
 const depths: Readonly<Record<Workload, ReadonlyArray<number>>> = {
   "put": [1, 16, 256],
   "reserve+delete": [1, 16, 256],
-  "worker": [1, 16]
+  "worker": [1, 16],
+  "worker+wait": [1, 16]
 }
 
 export const isWorkload = (value: string | undefined): value is Workload =>
   value !== undefined && Object.hasOwn(depths, value)
+
+export const isWorkerWorkload = (workload: Workload): workload is WorkerWorkload =>
+  workload === "worker" || workload === "worker+wait"
 
 export const workloads: ReadonlyArray<Workload> = Object.keys(depths).filter(isWorkload)
 
@@ -31,28 +38,28 @@ const filler = "x".repeat(bodySize - serialDigits)
 const envelope = { type: tube, payload: "" }
 const payloadSize = bodySize - JSON.stringify(envelope).length
 
-/** Some workers know no bodies but a JSON object with a type and a payload. It is as long as the body of the others. */
+/** Some workers accept only a JSON object with a type and a payload. It is as long as the body of the others. */
 export type Format = "bytes" | "json"
 
 const serialOf = (id: number): string => String(id).padStart(serialDigits, "0")
 
-/** What a worker that takes JSON hands to its handler. */
+/** What a worker that takes JSON passes to its handler. */
 const payloadOf = (id: number): string => serialOf(id).padEnd(payloadSize, "x")
 
 /**
- * The body of the job with this id, different for every job, so that an answer handed to the wrong caller is seen. A
- * fresh beanstalkd counts its ids from 1.
+ * The body of the job with this id. It is different for every job, so that a reply matched to the wrong command is noticed.
+ * The ids of a fresh beanstalkd start at 1.
  */
 export const bodyOf = (id: number, format: Format = "bytes"): string =>
   format === "bytes" ? serialOf(id) + filler : JSON.stringify({ ...envelope, payload: payloadOf(id) })
 
-/** What every `put` of the `put` workload carries. */
+/** The body of every `put` in the `put` workload. */
 export const putText = bodyOf(0)
 export const putBytes: Uint8Array = Buffer.from(putText, "latin1")
 
 /**
- * Says what is wrong with a reserved body, or nothing. All of it is compared only outside the timed part; inside, its
- * length, the id it starts with and its last byte, which costs nanoseconds.
+ * The fault of a reserved body, if it has one. A thorough comparison is of the whole body; during the timed part only the
+ * length, the serial number and the last byte are compared, which costs nanoseconds.
  */
 export const bodyFault = (id: number, body: Uint8Array, thorough: boolean): string | undefined => {
   if (body.length !== bodySize) return `job ${id} came with a body of ${body.length} bytes, not ${bodySize}`
@@ -66,7 +73,7 @@ export const bodyFault = (id: number, body: Uint8Array, thorough: boolean): stri
   return serial === id && body[bodySize - 1] === 120 ? undefined : `job ${id} came with the body of job ${serial}`
 }
 
-/** The same for a payload that came out of a JSON body. */
+/** The same for the payload of a JSON body. */
 export const payloadFault = (id: number, payload: string, thorough: boolean): string | undefined => {
   if (payload.length !== payloadSize) return `job ${id} came with ${payload.length} characters, not ${payloadSize}`
   if (thorough) return payload === payloadOf(id) ? undefined : `job ${id} came with a payload that was never put`

@@ -1,4 +1,4 @@
-/** This project as it is published. From source, tsx would name every closure it makes, at the cost of each command. */
+/** This project, from its build: tsx adds a function name to every closure of a source, which costs time per command. */
 import { Duration, Effect, ManagedRuntime } from "effect"
 import { BeanstalkConnection } from "../../dist/index.js"
 import { NodeBeanstalk } from "../../dist/node/index.js"

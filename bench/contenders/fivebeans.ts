@@ -6,7 +6,7 @@ import type { Connect, Session } from "../contender.ts"
 import type { Ledger } from "../ledger.ts"
 import { priority, putBytes, ttr, tube } from "../workload.ts"
 
-// Made once: given anything but a Buffer, fivebeans copies it for every put.
+// Made once: fivebeans copies any other body into a Buffer for every put.
 const body = Buffer.from(putBytes)
 
 const answer = (command: (callback: (error: unknown) => void) => void): Promise<void> =>

@@ -1,6 +1,6 @@
 /**
- * The floor: what Node and beanstalkd can do at all when nobody parses, matches, validates or reports. It knows no
- * errors and is no client. Whatever arrives in one chunk is answered by one write.
+ * The floor: what Node and beanstalkd can do without parsing, matching, validating or reporting. It handles no errors and is
+ * no client. All replies of one chunk are answered by one write.
  */
 import { once } from "node:events"
 import { connect as connectSocket } from "node:net"
@@ -30,7 +30,7 @@ const countReplies = (chunk: Buffer): number => {
   return replies
 }
 
-/** Replaces what the socket does with data until `done` is called. */
+/** Handles the data of the socket until `done` is called. */
 const listen = (socket: Socket, start: (done: () => void) => (chunk: Buffer) => void): Promise<void> =>
   new Promise((resolve) => {
     const onData = start(() => {
@@ -97,7 +97,7 @@ const reserveDelete = (socket: Socket, ledger: Ledger, depth: number): Promise<v
   return done
 }
 
-/** A socket that works on the bench's tube. */
+/** A socket that uses and watches the bench's tube. */
 export const open = async (port: number): Promise<Socket> => {
   const socket = connectSocket({ host: "127.0.0.1", port, noDelay: true })
   await once(socket, "connect")

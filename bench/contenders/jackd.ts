@@ -1,4 +1,4 @@
-/** jackd: promises, pipelined. Its text form of `put` is used, for it turns bytes into JSON. */
+/** jackd: promises, pipelined. It is given text, because it turns bytes into JSON. */
 import JackdClient from "jackd"
 import { sideBySide } from "../contender.ts"
 import type { Connect, Session } from "../contender.ts"
@@ -6,7 +6,7 @@ import { priority, putText, ttr, tube } from "../workload.ts"
 
 const options = { priority, ttr }
 
-/** A connection that works on the bench's tube. */
+/** A connection that uses and watches the bench's tube. */
 export const open = async (port: number): Promise<JackdClient> => {
   const client = new JackdClient()
   await client.connect({ host: "127.0.0.1", port })

@@ -1,6 +1,6 @@
 /**
  * node-beanstalk: promises; one command at a time, the others wait in a queue inside the client. Bodies pass as bytes
- * through a serializer that does nothing, the only way to spare the JSON.
+ * through a serializer that does nothing, the only way to avoid JSON.
  */
 import { Client } from "node-beanstalk"
 import { sideBySide } from "../contender.ts"
@@ -10,7 +10,7 @@ import { priority, putBytes, ttr, tube } from "../workload.ts"
 const body = Buffer.from(putBytes)
 const serializer = { serialize: (data: Buffer): Buffer => data, deserialize: (data: Buffer): Buffer => data }
 
-/** A connection that works on the bench's tube. */
+/** A connection that uses and watches the bench's tube. */
 export const open = async (port: number) => {
   const client = new Client({ host: "127.0.0.1", port, serializer })
   await client.connect()

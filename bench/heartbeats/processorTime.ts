@@ -1,4 +1,4 @@
-/** A process that tells how much processor time it has used, whenever it is asked. */
+/** Answers every message of the parent process with the CPU time of this process, in microseconds. */
 process.on("message", () => {
   const { system, user } = process.cpuUsage()
   process.send?.(user + system)

@@ -1,4 +1,4 @@
-/** The floor of the heartbeats: a process with so many raw sockets, each of which reserves a job and touches it. */
+/** The floor of the heartbeats: a process with `count` raw sockets, each of which reserves a job and touches it. */
 import { connect } from "node:net"
 import { tube } from "../workload.ts"
 import "./processorTime.ts"

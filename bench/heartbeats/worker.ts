@@ -1,4 +1,4 @@
-/** A process with one worker, whose jobs run until it ends. */
+/** A process with one worker, whose jobs run until the process ends. */
 import { Effect } from "effect"
 import { Tube, Worker } from "../../dist/index.js"
 import { NodeBeanstalk } from "../../dist/node/index.js"

@@ -1,22 +1,24 @@
-/** The npm package beanstalkd-worker, on the npm package beanstalkd. It asks for `stats-job` before it runs a job. */
+/** The npm package beanstalkd-worker, on the npm package beanstalkd. It sends `stats-job` before it runs a job. */
 import BeanstalkdWorker from "beanstalkd-worker"
 import type { Job } from "beanstalkd-worker"
-import type { Employ } from "../contender.ts"
+import { turnOfEventLoop } from "../contender.ts"
+import type { StartWorker } from "../contender.ts"
 import { tube } from "../workload.ts"
 
-export const employ: Employ = async (port, concurrency, ledger) => {
+export const startWorker: StartWorker = async ({ concurrency, ledger, port, waits }) => {
   const worker = new BeanstalkdWorker("127.0.0.1", port)
   worker.handle(
     tube,
-    // Its `this` is the job.
+    // It calls the handler with the job as `this`.
     async function(this: Job, payload: string) {
+      if (waits) await turnOfEventLoop()
       ledger.handled(this.id, payload)
     },
     { width: concurrency }
   )
   worker.start()
   return {
-    // It tells nobody of its errors.
+    // It does not report its errors.
     working: new Promise(() => {}),
     close: async () => {
       await worker.stop()

@@ -1,15 +1,15 @@
-/** fivebeans' own worker, which has one connection and one job at a time: as many of them. Its bodies are JSON. */
+/** The worker of fivebeans has one connection and one job at a time, so several are started. Its bodies are JSON. */
 import fivebeans from "fivebeans"
 import type { Worker } from "fivebeans"
-import type { Employ } from "../contender.ts"
-import type { Ledger } from "../ledger.ts"
+import type { StartWorker, WorkerRun } from "../contender.ts"
 import { tube } from "../workload.ts"
 
-const workerTo = (port: number, number: number, ledger: Ledger): Worker => {
-  // With three parameters, fivebeans hands the id over too.
+const makeWorker = ({ ledger, port, waits }: WorkerRun, number: number): Worker => {
+  // To a handler with three parameters, fivebeans also passes the id.
   const work = (id: string, payload: string, done: (action: "success") => void): void => {
     ledger.reserved(id, payload)
-    done("success")
+    if (waits) setImmediate(done, "success")
+    else done("success")
   }
   const worker = new fivebeans.worker({
     id: `worker-${number}`,
@@ -33,13 +33,13 @@ const started = (worker: Worker): Promise<void> =>
     worker.start([tube])
   })
 
-export const employ: Employ = async (port, concurrency, ledger) => {
-  const workers = Array.from({ length: concurrency }, (_, number) => workerTo(port, number, ledger))
+export const startWorker: StartWorker = async (run) => {
+  const workers = Array.from({ length: run.concurrency }, (_, number) => makeWorker(run, number))
   const working = Promise.race(workers.map(failureOf))
   await Promise.race([working, Promise.all(workers.map(started))])
   return {
     working,
-    // Told to stop, it would first wait until its reserve times out.
+    // Its own `stop` waits until the pending reserve times out.
     close: async () => {
       for (const worker of workers) worker.client.end()
     }

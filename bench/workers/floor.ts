@@ -1,25 +1,24 @@
 /**
  * The floor: as many raw sockets, each of which answers a job with its `delete` and the next reserve, in one write. It copies
- * the id, and counts the jobs that are gone.
+ * the id, and counts the deleted jobs.
  */
 import type { Socket } from "node:net"
-import type { Employ } from "../contender.ts"
+import type { StartWorker, WorkerRun } from "../contender.ts"
 import { afterReserved, afterSize, deletedLength, deletePrefix, letterR, open, space } from "../contenders/floor.ts"
-import type { Ledger } from "../ledger.ts"
 
 const reserveCommand = Buffer.from("reserve-with-timeout 30\r\n", "latin1")
-const turnSuffix = Buffer.concat([Buffer.from("\r\n", "latin1"), reserveCommand])
+const commandSuffix = Buffer.concat([Buffer.from("\r\n", "latin1"), reserveCommand])
 
-/** Deletes the job whose id stands there, and reserves the next. */
-const turn = (socket: Socket, data: Buffer, start: number, end: number): void => {
-  const command = Buffer.allocUnsafe(deletePrefix.length + end - start + turnSuffix.length)
+/** Deletes the job whose id stands at this place of the data, and reserves the next. */
+const deleteAndReserve = (socket: Socket, data: Buffer, start: number, end: number): void => {
+  const command = Buffer.allocUnsafe(deletePrefix.length + end - start + commandSuffix.length)
   deletePrefix.copy(command)
   data.copy(command, deletePrefix.length, start, end)
-  turnSuffix.copy(command, deletePrefix.length + end - start)
+  commandSuffix.copy(command, deletePrefix.length + end - start)
   socket.write(command)
 }
 
-const lane = (socket: Socket, ledger: Ledger): void => {
+const lane = (socket: Socket, { ledger, waits }: WorkerRun): void => {
   let rest: Buffer | undefined
   socket.on("data", (chunk) => {
     const data = rest === undefined ? chunk : Buffer.concat([rest, chunk])
@@ -28,7 +27,8 @@ const lane = (socket: Socket, ledger: Ledger): void => {
       if (data[at] === letterR) {
         const endOfId = data.indexOf(space, at + afterReserved)
         if (endOfId === -1 || endOfId + afterSize > data.length) break
-        turn(socket, data, at + afterReserved, endOfId)
+        if (waits) setImmediate(deleteAndReserve, socket, data, at + afterReserved, endOfId)
+        else deleteAndReserve(socket, data, at + afterReserved, endOfId)
         at = endOfId + afterSize
       } else {
         if (at + deletedLength > data.length) break
@@ -41,9 +41,9 @@ const lane = (socket: Socket, ledger: Ledger): void => {
   socket.write(reserveCommand)
 }
 
-export const employ: Employ = async (port, concurrency, ledger) => {
-  const sockets = await Promise.all(Array.from({ length: concurrency }, () => open(port)))
-  for (const socket of sockets) lane(socket, ledger)
+export const startWorker: StartWorker = async (run) => {
+  const sockets = await Promise.all(Array.from({ length: run.concurrency }, () => open(run.port)))
+  for (const socket of sockets) lane(socket, run)
   const working = Promise.all(sockets.map((socket) => new Promise((_, reject) => socket.once("error", reject))))
   return {
     working,

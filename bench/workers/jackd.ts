@@ -1,14 +1,16 @@
-/** jackd has no worker: a loop on each connection, as its README has it. */
-import type { Employ } from "../contender.ts"
+/** jackd has no worker: a loop on each connection, as in its README. */
+import { turnOfEventLoop } from "../contender.ts"
+import type { StartWorker } from "../contender.ts"
 import { open } from "../contenders/jackd.ts"
 
-export const employ: Employ = async (port, concurrency, ledger) => {
+export const startWorker: StartWorker = async ({ concurrency, ledger, port, waits }) => {
   const clients = await Promise.all(Array.from({ length: concurrency }, () => open(port)))
   return {
     working: Promise.all(clients.map(async (client) => {
       while (ledger.take()) {
         const job = await client.reserve()
         ledger.reserved(job.id, job.payload)
+        if (waits) await turnOfEventLoop()
         await client.delete(job.id)
         ledger.deleted()
       }

@@ -1,4 +1,4 @@
-/** A contender as the bench sees it: a process that can be asked for one run after the other. */
+/** A contender from outside: a process that makes one run after another. */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { formatFor } from "./contenders.ts"
@@ -10,6 +10,7 @@ import { killOnExit } from "./processes.ts"
 import { startServer } from "./server.ts"
 import type { Workload } from "./workload.ts"
 
+/** What every round of a table runs. */
 export interface Cell {
   readonly workload: Workload
   readonly depth: number
@@ -17,26 +18,29 @@ export interface Cell {
   readonly operations: number
 }
 
-export interface Contestant {
+export interface Runner {
   readonly name: ContenderName
-  /** One run against a beanstalkd started for it. */
+  /** Makes one run, against a beanstalkd started for it. */
   readonly run: () => Promise<Outcome>
   readonly stop: () => void
 }
 
-/** The same for every contender: TypeScript through tsx, nothing else. */
+/** The same for every contender: TypeScript through tsx, no other flags. */
 const execArgv = ["--import", import.meta.resolve("tsx")]
-const processPath = fileURLToPath(new URL("./contestantProcess.ts", import.meta.url))
 
-/** The process has its own, shorter watch; this one is for a process that is stuck in a loop. */
+/** The process reports a client that hangs by itself, and sooner. This limit is for a process that is stuck in a loop. */
 const silentAfterMillis = 180_000
 
-export const enter = (name: ContenderName, cell: Cell): Contestant => {
+const thisBench = new URL(".", import.meta.url)
+
+/** Starts the process of a contender. `bench` is the folder of the code it runs, where it is not this one. */
+export const startRunner = (name: ContenderName, cell: Cell, bench: URL = thisBench): Runner => {
   const { workload, depth, warmup, operations } = cell
-  const child = fork(processPath, [name, workload, depth, warmup, operations].map(String), { execArgv, stdio: "pipe" })
+  const path = fileURLToPath(new URL("contenderProcess.ts", bench))
+  const child = fork(path, [name, workload, depth, warmup, operations].map(String), { execArgv, stdio: "pipe" })
   killOnExit(child)
-  let complaints = ""
-  child.stderr?.on("data", (chunk: Buffer) => complaints = (complaints + chunk.toString("utf8")).slice(-2000))
+  let stderr = ""
+  child.stderr?.on("data", (chunk: Buffer) => stderr = (stderr + chunk.toString("utf8")).slice(-2000))
   child.stdout?.resume()
 
   const outcome = (port: number): Promise<Outcome> =>
@@ -51,11 +55,11 @@ export const enter = (name: ContenderName, cell: Cell): Contestant => {
         if (isOutcome(message)) settle(message)
       }
       const onExit = (): void => {
-        const reason = complaints.split("\n").find((line) => line.includes("Error"))
+        const reason = stderr.split("\n").find((line) => line.includes("Error"))
         settle({ kind: "fails", detail: `its process ended${reason === undefined ? "" : `: ${reason.trim()}`}` })
       }
       const timer = setTimeout(
-        () => settle({ kind: "hangs", detail: `no word from its process for ${silentAfterMillis / 1000} s` }),
+        () => settle({ kind: "hangs", detail: `its process sent nothing for ${silentAfterMillis / 1000} s` }),
         silentAfterMillis
       )
       child.on("message", onMessage)
