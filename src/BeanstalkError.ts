@@ -14,6 +14,8 @@ import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
 export {
   /**
+   * The body of a job cannot be decoded as text. See `Job.InvalidText`.
+   *
    * @category errors
    * @since 0.1.0
    */
@@ -170,7 +172,7 @@ export class JobTooBig extends Data.TaggedError("JobTooBig")<
   Origin & {
     /** The size of the body, in bytes. */
     readonly size: number
-    /** The largest body the server accepts, in bytes; `undefined` if the server refused the body, whose answer does not include it. */
+    /** The largest body the server accepts, in bytes. `undefined` if the server refused the body: its answer has no limit. */
     readonly limit?: number | undefined
   }
 > {
@@ -307,8 +309,8 @@ export class TimedOut extends Data.TaggedError("TimedOut")<Origin> {
 /**
  * `DEADLINE_SOON`: the time to run of a job that this connection holds ends in less than a second, and no other job is ready.
  *
- * Touch or finish the held job before the next reserve: until then the server answers every reserve with `DEADLINE_SOON`, at
- * once. A job with a time to run of one second causes it as long as it is held.
+ * Touch or finish the held job before the next reserve: until then, and while no other job is ready, the server answers every
+ * reserve at once with `DEADLINE_SOON`. A job with a time to run of one second causes it as long as it is held.
  *
  * @category errors
  * @since 0.1.0

@@ -35,7 +35,8 @@ const unquoted = (value: string) =>
 /** `current-jobs-ready` for `currentJobsReady`. */
 const wireName = (field: string) => field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
-const reader = <A, I>(stats: Schema.Schema<A, I> & { readonly fields: object }) => {
+/** Reads a document of `key: value` lines. */
+const readerOf = <A, I>(stats: Schema.Schema<A, I> & { readonly fields: object }) => {
   const known = new Set(Object.keys(stats.fields).filter((field) => field !== "unknown").map(wireName))
   const decode = Schema.decodeUnknownEither(stats)
   return (document: Uint8Array): A | Unreadable => {
@@ -58,20 +59,14 @@ const reader = <A, I>(stats: Schema.Schema<A, I> & { readonly fields: object }) 
   }
 }
 
-/**
- * Reads the reply to `stats`.
- */
-export const readServerStats: (document: Uint8Array) => ServerStats | Unreadable = reader(ServerStats)
+/** Reads the reply to `stats`. */
+export const readServerStats: (document: Uint8Array) => ServerStats | Unreadable = readerOf(ServerStats)
 
-/**
- * Reads what a connection needs to know from the reply to `stats`.
- */
-export const readServerInfo: (document: Uint8Array) => ServerInfo | Unreadable = reader(ServerInfo)
+/** Reads the keys that a connection needs from the reply to `stats`. */
+export const readServerInfo: (document: Uint8Array) => ServerInfo | Unreadable = readerOf(ServerInfo)
 
-/**
- * Reads the reply to `stats-tube`.
- */
-export const readTubeStats: (document: Uint8Array) => TubeStats | Unreadable = reader(TubeStats)
+/** Reads the reply to `stats-tube`. */
+export const readTubeStats: (document: Uint8Array) => TubeStats | Unreadable = readerOf(TubeStats)
 
 const jobNumbers = [
   "pri",
@@ -107,17 +102,13 @@ const readPlainJobStats = (document: Uint8Array): JobStats | undefined => {
   return new JobStats({ id, tube, state, pri, ...times, file, ...counts, unknown: {} }, true)
 }
 
-const readAnyJobStats = reader(JobStats)
+const readAnyJobStats = readerOf(JobStats)
 
-/**
- * Reads the reply to `stats-job`.
- */
+/** Reads the reply to `stats-job`. */
 export const readJobStats = (document: Uint8Array): JobStats | Unreadable =>
   readPlainJobStats(document) ?? readAnyJobStats(document)
 
-/**
- * Reads the reply to `list-tubes` and `list-tubes-watched`.
- */
+/** Reads the reply to `list-tubes` and `list-tubes-watched`. */
 export const readTubeNames = (document: Uint8Array): ReadonlyArray<TubeName> | Unreadable => {
   const entries = lines(document)
   if (entries instanceof Unreadable) return entries

@@ -121,14 +121,16 @@ export const reserveTimeout = (command: string, value: Duration.DurationInput): 
 
 /** Milliseconds, above zero; `Infinity` is allowed. */
 export const positiveDuration = (command: string, argument: string, value: Duration.DurationInput): number => {
-  const patience = millis(value)
-  return patience > 0 ? patience : refuse(command, argument, `must be a duration above zero, but is ${show(value)}`)
+  const milliseconds = millis(value)
+  return milliseconds > 0
+    ? milliseconds
+    : refuse(command, argument, `must be a duration above zero, but is ${show(value)}`)
 }
 
 /** Milliseconds, zero or more; `Infinity` is allowed. */
 export const duration = (command: string, argument: string, value: Duration.DurationInput): number => {
-  const span = millis(value)
-  return span >= 0 ? span : refuse(command, argument, `must be a duration, but is ${show(value)}`)
+  const milliseconds = millis(value)
+  return milliseconds >= 0 ? milliseconds : refuse(command, argument, `must be a duration, but is ${show(value)}`)
 }
 
 export const positiveInteger = (command: string, argument: string, value: number): number =>
