@@ -34,9 +34,8 @@ import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Bulk from "./internal/client/bulk.ts"
 import * as ConnectionState from "./internal/client/connectionState.ts"
-import type { Dedicated as DedicatedConnections } from "./internal/client/dedicated.ts"
+import * as DedicatedConnections from "./internal/client/dedicated.ts"
 import * as PutAll from "./internal/client/putAll.ts"
-import { asConnectFailed } from "./internal/client/reconnect.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Connect from "./internal/connection/connect.ts"
 import * as Validate from "./internal/protocol/validate.ts"
@@ -166,7 +165,7 @@ export interface BulkOptions extends Bulk.BulkOptions {}
  * @category models
  * @since 0.1.0
  */
-export interface Dedicated extends DedicatedConnections {}
+export interface Dedicated extends DedicatedConnections.Dedicated {}
 
 /**
  * A beanstalkd.
@@ -348,19 +347,7 @@ export const make = (
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
     const connector = yield* Connector
     const shared = yield* SharedConnection.make(settings)
-    const dedicated: Dedicated = {
-      address: connector.address,
-      reconnect: settings.reconnect,
-      open: (watch, timers, onEnd) => {
-        const handshake = Connect.handshake({ watch: [watch] })
-        return shared.unlessClosed(
-          Connect.connect({ ...settings, handshake, session: { ...settings.session, timers } }, onEnd)
-        ).pipe(
-          Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address))),
-          Effect.provideService(Connector, connector)
-        )
-      }
-    }
+    const dedicated = DedicatedConnections.make(settings, connector, shared.unlessClosed)
     return client({ options, connector, shared, dedicated })
   })
 
@@ -408,7 +395,7 @@ const client = ({ connector, dedicated, options, shared }: {
     command._tag === "Command" ? send(command) : command
   /** What opens a connection of its own. */
   const apart = <A, E, R>(self: Effect.Effect<A, E, R | Connector>) =>
-    unlessClosed(Effect.provideService(self, Connector, connector))
+    Effect.zipRight(unlessClosed, Effect.provideService(self, Connector, connector))
   const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
     apart(BeanstalkConnection.make({ ...options, ...own, name: own.name ?? options.name }))
 

@@ -161,7 +161,7 @@ describe("a command that was never written", () => {
         const peer = yield* welcome(server, "another instance")
         assert.deepStrictEqual(yield* Scripted.endings([fiber]), ["ConnectionLost NotSent"])
         const error = yield* Effect.flip(Fiber.join(fiber))
-        assert.include(error.message, "another process answers there now")
+        assert.include(error.message, "another instance of beanstalkd")
         yield* saysNothingElse(client, peer)
       })
   )

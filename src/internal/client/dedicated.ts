@@ -1,13 +1,15 @@
 /** The connections that a client opens for a worker, each to itself. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
+import { Connector } from "../../Connector.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
-import type { ServerSession } from "../connection/connect.ts"
+import { connect, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./connectionState.ts"
+import { asConnectFailed } from "./reconnect.ts"
 
 /**
  * A worker uses sessions, not `Connection`s: with a `Connection` each command takes a fiber, and two commands of one fiber
@@ -27,3 +29,23 @@ export interface Dedicated {
     onEnd: SessionOptions["onEnd"]
   ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }
+
+export const make = (
+  { reconnect, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect">,
+  connector: typeof Connector.Service,
+  unlessClosed: Effect.Effect<void, ConnectFailed>
+): Dedicated => ({
+  address: connector.address,
+  reconnect,
+  open: (watch, timers, onEnd) =>
+    Effect.suspend(() =>
+      connect(
+        { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, timers } },
+        onEnd
+      )
+    ).pipe(
+      Effect.provideService(Connector, connector),
+      Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address))),
+      (opened) => Effect.zipRight(unlessClosed, opened)
+    )
+})

@@ -1,0 +1,82 @@
+/** Which commands are sent again when the session is lost under them, and until when. */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
+import type { Command } from "../../BeanstalkProtocol.ts"
+import type { ServerInfo } from "../../Stats.ts"
+import type { ServerSession } from "../connection/connect.ts"
+import type { CurrentSession } from "./currentSession.ts"
+
+/**
+ * Sends a command, on the next session if none is open. A command that was lost with its session is sent again on the next
+ * one if it was not written, or is read-only.
+ *
+ * `settle` is called with the result, once, and must not throw. The returned function cancels the command: it is not sent if
+ * it is not written yet, and its result is dropped.
+ */
+export type Submit = <A, Failure>(
+  command: Command<A, Failure>,
+  settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
+) => () => void
+
+interface Submission<A, Failure> {
+  readonly command: Command<A, Failure>
+  readonly settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
+  /** The server instance that the caller may know the job from. */
+  readonly instance: string | undefined
+  /** Until when it waits for a session: `Infinity` until it has to. */
+  readonly deadline: number
+}
+
+export const submitWithResend = (current: CurrentSession, now: () => number): Submit => {
+  const submitOn = <A, Failure>(session: ServerSession, submission: Submission<A, Failure>): () => void => {
+    const { command, settle } = submission
+    let cancelResend: (() => void) | undefined
+    const cancel = session.submit(command, (exit) => {
+      if (Exit.isFailure(exit) && mayResend(command, exit.cause) && now() < submission.deadline) {
+        cancelResend = submitOnNext(submission)
+      } else settle(exit)
+    })
+    return () => (cancelResend ?? cancel)()
+  }
+
+  const submitOnNext = <A, Failure>(submission: Submission<A, Failure>): () => void => {
+    const { command, instance, settle } = submission
+    const waiting = { ...submission, deadline: Math.min(submission.deadline, current.deadline()) }
+    let cancel: (() => void) | undefined
+    const stopWaiting = current.awaitNext(waiting.deadline, (next) => {
+      if (Exit.isFailure(next)) settle(Exit.failCause(next.cause))
+      else if (isForAnother(command, instance, next.value.server)) {
+        settle(Exit.fail(instanceChanged(command, next.value)))
+      } else cancel = submitOn(next.value, waiting)
+    })
+    return () => (cancel ?? stopWaiting)()
+  }
+
+  return (command, settle) => {
+    const { instance, session } = current
+    const submission = { command, settle, instance, deadline: Number.POSITIVE_INFINITY }
+    return session === undefined ? submitOnNext(submission) : submitOn(session, submission)
+  }
+}
+
+/** Sent again, a command that was not written, or only reads, cannot do anything twice. */
+const mayResend = (command: Command<unknown, unknown>, cause: Cause.Cause<unknown>): boolean => {
+  const error = Cause.squash(cause)
+  return error instanceof ConnectionLost && (error.outcome === "NotSent" || command.readOnly)
+}
+
+/** A server that restarts issues the same ids again: in another instance, the id of a job may be the id of another job. */
+const isForAnother = (
+  { job, readOnly }: Command<unknown, unknown>,
+  instance: string | undefined,
+  { id }: ServerInfo
+): boolean => job !== undefined && !readOnly && instance !== undefined && instance !== id
+
+const instanceChanged = ({ name }: Command<unknown, unknown>, { address }: ServerSession) =>
+  new ConnectionLost({
+    command: name,
+    address,
+    outcome: "NotSent",
+    reason: "the server there now is another instance of beanstalkd, in which this id may be the id of another job"
+  })
