@@ -130,7 +130,7 @@ describe("Silence", () => {
       assert.isNull(fiber.unsafePoll())
       yield* TestClock.adjust("1 millis")
       const error = yield* Fiber.join(fiber)
-      assert.include(error.message, "unanswered")
+      assert.include(error.message, "has not answered")
       assert.deepStrictEqual(yield* events, [])
       // Not even that the other has closed.
       yield* turns

@@ -161,7 +161,7 @@ describe("a peer that is gone without a farewell", () => {
       const next = yield* welcome(server)
       const error = yield* failsWith(Fiber.join(putting), "ConnectionLost")
       assert.strictEqual(error.outcome, "Unknown")
-      assert.include(error.message, "has not answered put for 3 seconds")
+      assert.include(error.message, "has not answered use for 3 seconds")
       yield* next.expect("list-tubes\r\n")
       yield* next.say("OK 14\r\n---\n- default\n\r\n")
       assert.deepStrictEqual(yield* Scripted.endings([looking]), ["Success"])
