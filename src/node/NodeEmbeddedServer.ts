@@ -49,7 +49,7 @@ export interface Listening extends EmbeddedServer.Server {
  * **Gotchas**
  *
  * When a client closes its connection while it waits in a reserve, Node does not report whether the client still reads. All
- * commands that it sent behind the reserve are executed. The real server executes one of them, and then detects the closed
+ * commands that it sent after the reserve are executed. The real server executes one of them, and then detects the closed
  * connection.
  *
  * **Example** (a server for a client in another process)

@@ -16,7 +16,7 @@ export class Broker implements ConnectionOwner {
   isDraining = false
   private readonly commandCounts = new Map<CommandName, number>()
   private totalConnections = 0
-  /** Connections with replies that have not been written. They may have commands to execute that were received behind a reserve. */
+  /** Connections with replies that have not been written. They may have commands to execute that were received after a reserve. */
   private readonly replied = new Set<Connection>()
 
   /** Times are in milliseconds since 1970. */

@@ -17,10 +17,11 @@ export class ByteBuilder {
     this.length += text.length
   }
 
-  /** Appends text in ASCII, and CRLF. */
-  line(text: string): void {
-    this.text(text)
-    this.text("\r\n")
+  crlf(): void {
+    this.ensureRoom(2)
+    this.bytes[this.length] = 13
+    this.bytes[this.length + 1] = 10
+    this.length += 2
   }
 
   /** Appends a space and a non-negative integer in decimal. */

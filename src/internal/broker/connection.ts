@@ -11,7 +11,7 @@ import { ReplyWriter } from "./replyWriter.ts"
 export interface Transport {
   /** False asks for nothing more until `resume` of the connection is called. */
   readonly write: (bytes: Uint8Array) => boolean
-  /** The connection writes nothing more, and ignores what it receives. */
+  /** Called when the connection is closed: nothing more is written. */
   readonly close: () => void
 }
 
@@ -37,7 +37,7 @@ interface Upload {
   missing: number
   /** The job that the body is for, or the reply once the body has been skipped. */
   readonly result: Job | "JOB_TOO_BIG" | "OUT_OF_MEMORY"
-  /** What was received so far, if the body was not received at once. It grows with what is received, not to what was announced. */
+  /** What was received so far, unless the body was received at once. Not allocated in the announced size, which may be large. */
   body: ByteBuilder | undefined
 }
 
@@ -85,8 +85,8 @@ export class Connection {
   /**
    * The peer has closed the connection in an orderly way, and does not read.
    *
-   * A server does not notice that before it writes, and the kernel accepts what it writes first. So the commands that were
-   * received are executed until the second reply.
+   * beanstalkd does not notice that before a write fails, and its first write succeeds. So the commands that were received are
+   * executed until the second reply.
    */
   hangUp(): void {
     if (this.isClosed) return
@@ -114,7 +114,7 @@ export class Connection {
     this.run()
   }
 
-  /** Executes what was received behind a reserve that is answered now, and writes the replies so far. */
+  /** Executes what was received after a reserve that is answered now, and writes the replies so far. */
   proceed(): void {
     this.run()
     this.flush()
@@ -139,7 +139,7 @@ export class Connection {
     if (this.upload !== undefined) return this.readBody(this.upload)
     const line = this.input.readLine()
     if (line === undefined) return this.needMore()
-    this.execute(line === "overlong" ? { name: "bad-format" } : parse(line, this.owner.identity.version))
+    this.dispatch(line === "overlong" ? { name: "bad-format" } : parse(line, this.owner.identity.version))
     return true
   }
 
@@ -157,7 +157,7 @@ export class Connection {
 
   // Commands
 
-  private execute(command: Command): void {
+  private dispatch(command: Command): void {
     this.owner.countCommand(command.name)
     switch (command.name) {
       case "put":

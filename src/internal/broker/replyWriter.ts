@@ -16,7 +16,8 @@ export class ReplyWriter {
 
   line(text: string): void {
     this.onReply()
-    this.output.line(text)
+    this.output.text(text)
+    this.output.crlf()
   }
 
   /** A word and a number, such as `KICKED 3`. */
@@ -24,7 +25,7 @@ export class ReplyWriter {
     this.onReply()
     this.output.text(word)
     this.output.argument(value)
-    this.output.line("")
+    this.output.crlf()
   }
 
   /** A job with its body, as `RESERVED` or `FOUND`. */
@@ -33,12 +34,13 @@ export class ReplyWriter {
     this.output.text(word)
     this.output.argument(id)
     this.output.argument(body.length - crlfLength)
-    this.output.line("")
+    this.output.crlf()
     this.output.append(body)
   }
 
   document(text: string): void {
     this.number("OK", text.length)
-    this.output.line(text)
+    this.output.text(text)
+    this.output.crlf()
   }
 }

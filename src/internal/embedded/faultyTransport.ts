@@ -53,7 +53,7 @@ export const noFaults: Readonly<TransportFaults> = {
 /** The server stops writing when this many of its bytes have not been delivered. */
 const mostUndelivered = 1024 * 1024
 
-/** The client is not read from when this many of its bytes wait behind a reserve. */
+/** The client is not read from when this many of its bytes wait for a reserve to end. */
 const mostBacklog = 64 * 1024
 
 /** What a transport needs of its server host. */
@@ -76,7 +76,7 @@ export class FaultyTransport {
   private readonly faults: TransportFaults
   private frames = new LinkedList<Frame>()
   private undelivered = 0
-  /** What the client did during silence. */
+  /** What the client did during `Silence`. */
   private postponed: Array<() => void> = []
   /** Whether the client reads more slowly than the server writes. */
   private isBlocked = false
@@ -161,7 +161,7 @@ export class FaultyTransport {
 
   /** Resets the connection at both ends. */
   cut(): void {
-    // During silence a client may have closed while its connection in the broker is still open.
+    // During `Silence` a client may have closed while its connection in the broker is still open.
     const isClosedByClient = this.isClosed
     this.close()
     this.connection.close()
