@@ -447,7 +447,7 @@ const fails = (_tag: string, fields: object = {}): Failure => (command) => ({
   fatal: false
 })
 
-const failsUnsafe = (_tag: string, fields: object = {}): Failure => (command) => ({
+const failsFatally = (_tag: string, fields: object = {}): Failure => (command) => ({
   error: { _tag, command, address: "queue:11300", ...fields },
   fatal: true
 })
@@ -463,18 +463,18 @@ const toAny: Readonly<Record<string, Failure>> = {
 const reserved = succeeds({ reserved: "7", body: "secret" })
 const jobNotFound = { "NOT_FOUND\r\n": fails("JobNotFound", { id: "7" }) }
 const tubeNotFound = { "NOT_FOUND\r\n": fails("TubeNotFound", { tube: "mail" }) }
-const unreadable = (line: string) => failsUnsafe("ProtocolViolation", { reply: `cannot read ${JSON.stringify(line)}` })
+const unreadable = (line: string) => failsFatally("ProtocolViolation", { reply: `cannot read ${JSON.stringify(line)}` })
 
-/** What particular commands may be answered, with the documents they cannot read. All else makes no sense. */
+/** What particular commands may be answered, with the documents they cannot read. Every other reply is a violation. */
 const answers: ReadonlyArray<readonly [AnyCommand, Readonly<Record<string, Meaning | Failure>>]> = [
   [valid(Protocol.put("secret")), {
     "INSERTED 7\r\n": succeeds("7"),
     "BURIED 7\r\n": fails("Buried", { id: "7" }),
     "JOB_TOO_BIG\r\n": fails("JobTooBig", { size: 6, limit: undefined }),
     "DRAINING\r\n": fails("Draining"),
-    "EXPECTED_CRLF\r\n": failsUnsafe("ExpectedCRLF"),
-    "BAD_FORMAT\r\n": failsUnsafe("BadFormat"),
-    "UNKNOWN_COMMAND\r\n": failsUnsafe("UnknownCommand")
+    "EXPECTED_CRLF\r\n": failsFatally("ExpectedCRLF"),
+    "BAD_FORMAT\r\n": failsFatally("BadFormat"),
+    "UNKNOWN_COMMAND\r\n": failsFatally("UnknownCommand")
   }],
   [valid(Protocol.use("mail")), { "USING mail\r\n": succeeds("mail") }],
   [Protocol.reserve, {
@@ -551,7 +551,7 @@ describe("replies", () => {
   for (const [made, own] of answers) {
     it(`${made.name} takes each reply for what it means to it, and any other for a fatal violation`, () => {
       for (const [reply, description] of everyReply) {
-        const expected = own[reply] ?? toAny[reply] ?? failsUnsafe("ProtocolViolation", { reply: description })
+        const expected = own[reply] ?? toAny[reply] ?? failsFatally("ProtocolViolation", { reply: description })
         assert.deepStrictEqual(
           meaning(made, replyIn(reply)),
           typeof expected === "function" ? expected(made.name) : expected,
@@ -560,7 +560,7 @@ describe("replies", () => {
       }
       assert.deepStrictEqual(
         meaning(made, { _tag: "Closed" }),
-        failsUnsafe("ProtocolViolation", { reply: "CLOSED" })(made.name)
+        failsFatally("ProtocolViolation", { reply: "CLOSED" })(made.name)
       )
     })
   }
@@ -570,7 +570,7 @@ describe("replies", () => {
     for (const [reply, description] of everyReply) {
       assert.deepStrictEqual(
         meaning(Protocol.quit, replyIn(reply)),
-        failsUnsafe("ProtocolViolation", { reply: description })("quit"),
+        failsFatally("ProtocolViolation", { reply: description })("quit"),
         description
       )
     }
@@ -709,7 +709,7 @@ describe("recorded sessions", () => {
       }
     })
 
-    it(`no recorded reply of ${version} is nonsense`, () => {
+    it(`no recorded reply of ${version} is malformed`, () => {
       for (const [request, reply] of exchanges) {
         const tags = decodeAll(cut(bytes(reply), [1, 2, 3])).map(({ _tag }) => _tag)
         assert.isAtLeast(tags.length, 1, request)

@@ -120,7 +120,7 @@ describe("the text of a job", () => {
       }
     }))
 
-  it.effect("fails with InvalidText where nobody knows the encoding, however it is asked for", () =>
+  it.effect("fails with InvalidText for an unknown encoding, whatever the options", () =>
     Effect.gen(function*() {
       for (const job of jobs(bytes("secret"))) {
         for (const encoding of ["utf-9", "", "utf-8\r\n\0"]) {

@@ -238,7 +238,7 @@ describe("chunking", () => {
   for (const [name, stream] of streams) {
     const whole = plain(decodeAll([stream]))
 
-    it(`${name} has fifty-eight replies and no nonsense`, () => {
+    it(`${name} has fifty-eight replies, none malformed`, () => {
       assert.strictEqual(whole.length, 58)
       assert.isFalse(decodeAll([stream]).some(isMalformed))
     })
@@ -272,7 +272,7 @@ describe("chunking", () => {
     }))
   })
 
-  it("any bytes, in any pieces, are the same replies and the same nonsense", () => {
+  it("any bytes, in any pieces, are decoded to the same replies", () => {
     fc.assert(
       fc.property(hostile, places, (stream, places) => {
         const whole = plain(decodeAll([stream]))
@@ -285,7 +285,7 @@ describe("chunking", () => {
 })
 
 describe("hostile bytes", () => {
-  const nonsense: ReadonlyArray<readonly [what: string, stream: string]> = [
+  const malformed: ReadonlyArray<readonly [what: string, stream: string]> = [
     ["an empty line", "\r\n"],
     ["a bare line feed", "\n"],
     ["a line that ends with LF only", "DELETED\n"],
@@ -296,7 +296,7 @@ describe("hostile bytes", () => {
     ["a word with a space before it", " DELETED\r\n"],
     ["a word with a space behind it", "DELETED \r\n"],
     ["a word with an argument it does not have", "DELETED 1\r\n"],
-    ["a word nobody knows", "HELLO\r\n"],
+    ["an unknown word", "HELLO\r\n"],
     ["another protocol", "HTTP/1.1 400 Bad Request\r\n"],
     ["INSERTED without an id", "INSERTED\r\n"],
     ["INSERTED with an empty id", "INSERTED \r\n"],
@@ -348,8 +348,8 @@ describe("hostile bytes", () => {
     ["257 bytes without a line feed", "x".repeat(257)]
   ]
 
-  for (const [what, stream] of nonsense) {
-    it(`${what} is nonsense, and the end: ${JSON.stringify(stream.slice(0, 40))}`, () => {
+  for (const [what, stream] of malformed) {
+    it(`${what} is malformed, and ends the decoder: ${JSON.stringify(stream.slice(0, 40))}`, () => {
       for (const pieces of [[bytes(`${stream}DELETED\r\n`)], oneByOne(bytes(`${stream}DELETED\r\n`))]) {
         assert.deepStrictEqual(decodeAll(pieces).map(({ _tag }) => _tag), ["Malformed"])
       }
@@ -390,7 +390,7 @@ describe("hostile bytes", () => {
     })
   })
 
-  it("hostile input 6: whatever arrives, nothing is thrown, and at most one nonsense comes, last", () => {
+  it("hostile input 6: no bytes make it throw, and at most one malformed reply comes, last", () => {
     fc.assert(
       fc.property(hostile, places, (stream, places) => {
         const decoder = new ReplyDecoder(gibibyte)
@@ -399,8 +399,8 @@ describe("hostile bytes", () => {
         const first = replies.findIndex(isMalformed)
         assert.isTrue(first === -1 || first === replies.length - 1)
         if (first === -1) return
-        decoder.push(bytes("DELETED\r\n"), () => assert.fail("a reply behind nonsense"))
-        decoder.push(stream, () => assert.fail("a reply behind nonsense"))
+        decoder.push(bytes("DELETED\r\n"), () => assert.fail("a reply after a malformed one"))
+        decoder.push(stream, () => assert.fail("a reply after a malformed one"))
       }),
       { numRuns: 1000 }
     )
@@ -471,7 +471,7 @@ describe("hostile bytes", () => {
 })
 
 describe("an empty body", () => {
-  it("is nobody else's: transferring its buffer harms no other reply", () => {
+  it("has a buffer of its own: transferring it changes no other reply", () => {
     const decoder = new ReplyDecoder(gibibyte)
     const bodies: Array<Uint8Array> = []
     const keep = (reply: Reply) => {

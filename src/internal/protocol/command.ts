@@ -139,7 +139,7 @@ class ProtocolCommand<A, E> implements Command<A, E> {
 
 const noOptions: CommandOptions = {}
 
-export const make = <A, E = never>(
+export const makeCommand = <A, E = never>(
   name: string,
   args: string,
   interpret: Interpret<A, E>,

@@ -14,7 +14,7 @@ import {
   failure,
   fatal,
   type Interpret,
-  make,
+  makeCommand,
   success,
   type TubeRelation,
   violation
@@ -23,10 +23,10 @@ import type { JobSettings } from "./jobOptions.ts"
 import { describe, type Reply } from "./reply.ts"
 import * as StatsReader from "./statsReader.ts"
 
-const done = success<void>(undefined)
+const succeeded = success<void>(undefined)
 
 /** Succeeds on a reply that is one word. */
-const expect = (tag: Reply["_tag"]): Interpret<void, never> => (reply) => reply._tag === tag ? done : undefined
+const expectWord = (tag: Reply["_tag"]): Interpret<void, never> => (reply) => reply._tag === tag ? succeeded : undefined
 
 const inUse: TubeRelation = { _tag: "InUse" }
 
@@ -43,7 +43,7 @@ const onJob = <A, E = never>(
   options?: Pick<CommandOptions, "reserves" | "readOnly">,
   args: string = job
 ): Command<A, E | BeanstalkError.JobNotFound> =>
-  make<A, E | BeanstalkError.JobNotFound>(
+  makeCommand<A, E | BeanstalkError.JobNotFound>(
     name,
     args,
     (reply, origin) =>
@@ -61,7 +61,7 @@ const onExistingTube = <A>(
   options?: CommandOptions,
   args: string = tube
 ): Command<A, BeanstalkError.TubeNotFound> =>
-  make<A, BeanstalkError.TubeNotFound>(
+  makeCommand<A, BeanstalkError.TubeNotFound>(
     name,
     args,
     (reply, origin) =>
@@ -77,7 +77,7 @@ const onExistingTube = <A>(
 
 export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSettings, tube?: TubeName) => {
   const size = body.length
-  return make<
+  return makeCommand<
     JobId,
     BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
   >(
@@ -109,7 +109,12 @@ export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSett
 }
 
 const useTube = (name: TubeName, options?: CommandOptions): Command<TubeName, never> =>
-  make("use", name, (reply) => reply._tag === "Using" && reply.tube === name ? success(name) : undefined, options)
+  makeCommand(
+    "use",
+    name,
+    (reply) => reply._tag === "Using" && reply.tube === name ? success(name) : undefined,
+    options
+  )
 
 export const use = (name: TubeName) => useTube(name, { tube: { _tag: "Selects", name } })
 
@@ -131,10 +136,13 @@ const interpretReserve: Interpret<ReservedJob, BeanstalkError.DeadlineSoon> = (r
   }
 }
 
-export const reserve = make("reserve", "", interpretReserve, { blocksFor: Number.POSITIVE_INFINITY, reserves: true })
+export const reserve = makeCommand("reserve", "", interpretReserve, {
+  blocksFor: Number.POSITIVE_INFINITY,
+  reserves: true
+})
 
 export const reserveWithTimeout = (seconds: number) =>
-  make<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
+  makeCommand<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
     "reserve-with-timeout",
     `${seconds}`,
     (reply, origin) =>
@@ -150,11 +158,11 @@ export const reserveJob = (id: JobId) =>
     { reserves: true }
   )
 
-const expectDeleted = expect("Deleted")
+const expectDeleted = expectWord("Deleted")
 
 export const deleteJob = (id: JobId) => onJob("delete", id, expectDeleted)
 
-const expectTouched = expect("Touched")
+const expectTouched = expectWord("Touched")
 
 export const touch = (id: JobId) => onJob("touch", id, expectTouched)
 
@@ -165,7 +173,7 @@ export const release = (id: JobId, priority: number, delaySeconds: number) =>
     (reply, origin) => {
       switch (reply._tag) {
         case "Released":
-          return done
+          return succeeded
         case "Buried":
           return failure(new BeanstalkError.Buried({ ...origin, id }))
         default:
@@ -176,15 +184,15 @@ export const release = (id: JobId, priority: number, delaySeconds: number) =>
     `${id} ${priority} ${delaySeconds}`
   )
 
-const expectBuried = expect("Buried")
+const expectBuried = expectWord("Buried")
 
 export const bury = (id: JobId, priority: number) => onJob("bury", id, expectBuried, undefined, `${id} ${priority}`)
 
 export const watch = (tube: TubeName) =>
-  make("watch", tube, (reply) => reply._tag === "Watching" ? success(reply.count) : undefined)
+  makeCommand("watch", tube, (reply) => reply._tag === "Watching" ? success(reply.count) : undefined)
 
 export const ignore = (tube: TubeName) =>
-  make<number, BeanstalkError.NotIgnored>("ignore", tube, (reply, origin) => {
+  makeCommand<number, BeanstalkError.NotIgnored>("ignore", tube, (reply, origin) => {
     switch (reply._tag) {
       case "Watching":
         return success(reply.count)
@@ -208,7 +216,7 @@ export const peek = (id: JobId) =>
   )
 
 const peekFirst = (name: string) => (tube?: TubeName) =>
-  make<Option.Option<PeekedJob>>(name, "", (reply) => {
+  makeCommand<Option.Option<PeekedJob>>(name, "", (reply) => {
     switch (reply._tag) {
       case "Found":
         return success(Option.some(new PeekedJob(reply.id, reply.body)))
@@ -243,17 +251,17 @@ const expectTubeStats = expectDocument<TubeStats>(StatsReader.readTubeStats)
 
 export const statsTube = (tube: TubeName) => onExistingTube("stats-tube", tube, expectTubeStats, readOnly)
 
-export const stats = make("stats", "", expectDocument<ServerStats>(StatsReader.readServerStats), readOnly)
+export const stats = makeCommand("stats", "", expectDocument<ServerStats>(StatsReader.readServerStats), readOnly)
 
-export const serverInfo = make("stats", "", expectDocument<ServerInfo>(StatsReader.readServerInfo), readOnly)
+export const serverInfo = makeCommand("stats", "", expectDocument<ServerInfo>(StatsReader.readServerInfo), readOnly)
 
 const expectTubeNames = expectDocument(StatsReader.readTubeNames)
 
-export const listTubes = make("list-tubes", "", expectTubeNames, readOnly)
+export const listTubes = makeCommand("list-tubes", "", expectTubeNames, readOnly)
 
-export const listTubesWatched = make("list-tubes-watched", "", expectTubeNames, readOnly)
+export const listTubesWatched = makeCommand("list-tubes-watched", "", expectTubeNames, readOnly)
 
-export const listTubeUsed = make(
+export const listTubeUsed = makeCommand(
   "list-tube-used",
   "",
   (reply) => reply._tag === "Using" ? success(reply.tube) : undefined,
@@ -265,22 +273,22 @@ export const listTubeUsed = make(
 // ---------------------------------------------------------------------------------------------------------------------
 
 export const kick = (bound: number, tube?: TubeName) =>
-  make("kick", `${bound}`, (reply) => reply._tag === "KickedJobs" ? success(reply.count) : undefined, {
+  makeCommand("kick", `${bound}`, (reply) => reply._tag === "KickedJobs" ? success(reply.count) : undefined, {
     tube: onTube(tube)
   })
 
-const expectKicked = expect("Kicked")
+const expectKicked = expectWord("Kicked")
 
 export const kickJob = (id: JobId) => onJob("kick-job", id, expectKicked)
 
-const expectPaused = expect("Paused")
+const expectPaused = expectWord("Paused")
 
 export const pauseTube = (tube: TubeName, seconds: number) =>
   onExistingTube("pause-tube", tube, expectPaused, undefined, `${tube} ${seconds}`)
 
 /** Any reply to `quit` but the end of the connection is a violation, also one that any other command can get. */
-export const quit = make<void>(
+export const quit = makeCommand<void>(
   "quit",
   "",
-  (reply, origin) => reply._tag === "Closed" ? done : violation(describe(reply), origin)
+  (reply, origin) => reply._tag === "Closed" ? succeeded : violation(describe(reply), origin)
 )
