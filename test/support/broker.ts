@@ -1,6 +1,6 @@
 /**
- * A broker whose time is told by the test, and clients without sockets. Lines are said without their CRLF, and what is heard
- * has a bar in the place of each CRLF: `RESERVED 1 5|hello`.
+ * A broker whose time is set by the test, and clients without sockets. Lines are sent without their CRLF; in replies each CRLF
+ * but the last is replaced by a bar: `RESERVED 1 5|hello`.
  */
 import { Broker } from "../../src/internal/broker/broker.ts"
 import type { Version } from "../../src/internal/broker/commandParser.ts"
@@ -18,7 +18,7 @@ interface Options {
 export class TestBroker {
   now = startsAt
   readonly broker: Broker
-  /** What happened to jobs: the event, the id, and the number of the client. */
+  /** Of each event the kind, the id of the job and the number of the client. */
   readonly events: Array<string> = []
 
   constructor({ maxJobSize = 65_535, version = "1.13" }: Options = {}) {
@@ -38,26 +38,26 @@ export class TestBroker {
     return new TestClient(this)
   }
 
-  /** Some clients that are connected one behind the other. */
+  /** Connects several clients, one after the other. */
   clients(count: number): ReadonlyArray<TestClient> {
     return Array.from({ length: count }, () => this.connect())
   }
 
-  /** Lets milliseconds go by, all at once, and everything happen that is due then. */
-  pass(millis: number): void {
+  /** Advances the time by so many milliseconds at once, and does everything that is due then. */
+  advance(millis: number): void {
     this.now += millis
-    this.act(() => {})
+    this.run(() => {})
   }
 
-  /** Lets time go by from one thing that is due to the next, as an alarm does. */
-  passStepwise(millis: number): void {
+  /** Advances the time from one tick to the next, as a timer does. */
+  advanceStepwise(millis: number): void {
     const end = this.now + millis
-    while (this.broker.nextTick <= end) this.pass(Math.max(0, this.broker.nextTick - this.now))
-    this.pass(end - this.now)
+    while (this.broker.nextTick <= end) this.advance(Math.max(0, this.broker.nextTick - this.now))
+    this.advance(end - this.now)
   }
 
-  act<A>(what: () => A): A {
-    return this.broker.runAt(this.now, what)
+  run<A>(action: () => A): A {
+    return this.broker.runAt(this.now, action)
   }
 
   drain(): void {
@@ -72,80 +72,76 @@ export class TestBroker {
 export class TestClient {
   /** Whether the server has closed the connection. */
   isClosed = false
-  /** Whether what the server says is taken in. */
+  /** Whether the client reads. */
   isReading = true
   readonly connection: Connection
   private readonly server: TestBroker
-  private heard = ""
+  private received = ""
 
   constructor(server: TestBroker) {
     this.server = server
     this.connection = server.broker.connect({
       write: (chunk) => {
-        this.heard += chars(chunk)
+        this.received += chars(chunk)
         return this.isReading
       },
       close: () => void (this.isClosed = true)
     })
   }
 
-  /** Says bytes as they are. */
-  says(text: string): void {
-    this.server.act(() => this.connection.receive(bytes(text)))
+  /** Sends bytes as they are. */
+  send(text: string): void {
+    this.server.run(() => this.connection.receive(bytes(text)))
   }
 
-  /** What was heard since the last time. */
-  hears(): string {
-    const heard = this.heard
-    this.heard = ""
-    return heard.endsWith("\r\n") ? heard.slice(0, -2).replaceAll("\r\n", "|") : heard
+  /** The replies since the last call. */
+  takeReplies(): string {
+    const { received } = this
+    this.received = ""
+    return received.endsWith("\r\n") ? received.slice(0, -2).replaceAll("\r\n", "|") : received
   }
 
-  /** Says lines, and hears. */
-  asks(...lines: ReadonlyArray<string>): string {
-    this.says(`${lines.join("\r\n")}\r\n`)
-    return this.hears()
+  /** Sends lines, and returns the replies. */
+  request(...lines: ReadonlyArray<string>): string {
+    this.send(`${lines.join("\r\n")}\r\n`)
+    return this.takeReplies()
   }
 
   /** Puts a job of one byte. */
-  puts(priority = 0, delay = 0, ttr = 60): string {
-    return this.asks(`put ${priority} ${delay} ${ttr} 1`, "x")
+  put(priority = 0, delay = 0, ttr = 60): string {
+    return this.request(`put ${priority} ${delay} ${ttr} 1`, "x")
   }
 
-  /** One entry of a document that is asked for. */
+  /** Requests a document, and returns one of its values. */
   stat(command: string, key: string): string {
-    const document = this.asks(command)
+    const document = this.request(command)
     const value = new RegExp(`^${key}: (.*)$`, "m").exec(document)?.[1]
-    if (value === undefined) throw new Error(`${command} says nothing of ${key}: ${document}`)
+    if (value === undefined) throw new Error(`the reply to ${command} has no ${key}: ${document}`)
     return value
   }
 
-  /** Some entries of a document that is asked for. */
+  /** Requests a document for each key, and returns the values. */
   stats(command: string, ...keys: ReadonlyArray<string>): ReadonlyArray<string> {
     return keys.map((key) => this.stat(command, key))
   }
 
-  /** Says no more, but still listens. */
-  halfCloses(): string {
-    this.server.act(() => this.connection.end())
-    return this.hears()
+  halfClose(): string {
+    this.server.run(() => this.connection.end())
+    return this.takeReplies()
   }
 
-  /** Closes in an orderly way. */
-  closes(): string {
-    this.server.act(() => this.connection.hangUp())
-    return this.hears()
+  close(): string {
+    this.server.run(() => this.connection.hangUp())
+    return this.takeReplies()
   }
 
-  /** Is gone without a word. */
-  vanishes(): void {
-    this.server.act(() => this.connection.close())
+  reset(): void {
+    this.server.run(() => this.connection.close())
   }
 
-  /** Reads again. */
-  readsAgain(): string {
+  resumeReading(): string {
     this.isReading = true
-    this.server.act(() => this.connection.resume())
-    return this.hears()
+    this.server.run(() => this.connection.resume())
+    return this.takeReplies()
   }
 }

@@ -1,9 +1,9 @@
-/** What many tubes cost, in looks at them. */
+/** How often tubes are inspected when there are many. */
 import { assert, describe, it } from "@effect/vitest"
 import { TestBroker } from "../support/broker.ts"
 
-/** Counts how often something is looked at. */
-class Looks {
+/** Counts how often properties are read. */
+class Reads {
   count = 0
 
   at<A>(object: object, key: string, value: A): void {
@@ -17,26 +17,26 @@ class Looks {
 
 const tubes = Array.from({ length: 300 }, (_, i) => `t${i}`)
 
-describe("many tubes", () => {
-  it("whose pause ends when their jobs are due are not all looked at for each of the jobs", () => {
+describe("with many tubes", () => {
+  it("not all tubes are inspected for each job that is due at the end of a pause", () => {
     const server = new TestBroker()
     const client = server.connect()
-    for (const tube of tubes) client.asks(`use ${tube}`, "put 0 5 60 1", "x", `pause-tube ${tube} 5`)
-    const looks = new Looks()
-    for (const { waiters } of server.broker.store.tubes.list) looks.at(waiters, "size", 0)
-    server.pass(5000)
+    for (const tube of tubes) client.request(`use ${tube}`, "put 0 5 60 1", "x", `pause-tube ${tube} 5`)
+    const reads = new Reads()
+    for (const { waiters } of server.broker.store.tubes.list) reads.at(waiters, "size", 0)
+    server.advance(5000)
     assert.strictEqual(client.stat("stats", "current-jobs-ready"), String(tubes.length))
-    assert.isBelow(looks.count, 5 * tubes.length)
+    assert.isBelow(reads.count, 5 * tubes.length)
   })
 
-  it("are not told apart by their names when one is ignored", () => {
+  it("ignore does not compare the names of all tubes", () => {
     const server = new TestBroker()
     const client = server.connect()
-    for (const tube of tubes) client.asks(`watch ${tube}`)
-    const looks = new Looks()
-    for (const tube of server.broker.store.tubes.list) looks.at(tube, "name", tube.name)
-    for (const tube of tubes.toReversed()) client.asks(`ignore ${tube}`)
-    assert.strictEqual(client.asks("ignore default"), "NOT_IGNORED")
-    assert.isBelow(looks.count, 5 * tubes.length)
+    for (const tube of tubes) client.request(`watch ${tube}`)
+    const reads = new Reads()
+    for (const tube of server.broker.store.tubes.list) reads.at(tube, "name", tube.name)
+    for (const tube of tubes.toReversed()) client.request(`ignore ${tube}`)
+    assert.strictEqual(client.request("ignore default"), "NOT_IGNORED")
+    assert.isBelow(reads.count, 5 * tubes.length)
   })
 })

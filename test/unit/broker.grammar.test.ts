@@ -1,4 +1,4 @@
-/** How a broker reads lines, by the sections of the notes on what beanstalkd really does on the wire. */
+/** How the broker parses command lines: exactly as beanstalkd 1.12 and 1.13 do, unless a title says otherwise. */
 import { assert, describe, it } from "@effect/vitest"
 import { TestBroker } from "../support/broker.ts"
 
@@ -10,31 +10,31 @@ const fresh = (version: "1.12" | "1.13" = "1.13") => new TestBroker({ version })
 
 const afterwards = "list-tube-used\r\n"
 
-describe("§1.1 framing", () => {
-  it("a line of 224 bytes with its CRLF is read", () => {
+describe("framing", () => {
+  it("a line of 224 bytes, with its CRLF, is not too long", () => {
     const tube = text(200)
     const client = fresh()
-    assert.strictEqual(client.asks(`use ${tube}`), `USING ${tube}`)
-    assert.strictEqual(client.asks(`${" ".repeat(222)}`), "UNKNOWN_COMMAND")
-    assert.strictEqual(client.asks(`delete ${"0".repeat(214)}1`), "NOT_FOUND")
+    assert.strictEqual(client.request(`use ${tube}`), `USING ${tube}`)
+    assert.strictEqual(client.request(`${" ".repeat(222)}`), "UNKNOWN_COMMAND")
+    assert.strictEqual(client.request(`delete ${"0".repeat(214)}1`), "NOT_FOUND")
   })
 
   it.each(["foo\rbar\r\n", "list-tube-used\r\r\n"])("a stray CR stalls the connection: %j", (line) => {
     const client = fresh()
-    client.says(line)
-    client.says(afterwards)
-    assert.strictEqual(client.hears(), "")
-    for (let said = line.length + afterwards.length; said <= 224; said += afterwards.length) client.says(afterwards)
-    assert.strictEqual(client.hears(), "BAD_FORMAT")
-    assert.strictEqual(client.asks("list-tube-used"), "USING default")
+    client.send(line)
+    client.send(afterwards)
+    assert.strictEqual(client.takeReplies(), "")
+    for (let sent = line.length + afterwards.length; sent <= 224; sent += afterwards.length) client.send(afterwards)
+    assert.strictEqual(client.takeReplies(), "BAD_FORMAT")
+    assert.strictEqual(client.request("list-tube-used"), "USING default")
   })
 
-  it("LF alone ends no line, and the next command is glued to it", () => {
+  it("an LF without CR does not end a line: the next command becomes part of it", () => {
     const client = fresh()
-    client.says("list-tube-used\n")
-    assert.strictEqual(client.hears(), "")
-    assert.strictEqual(client.asks("list-tube-used"), "BAD_FORMAT")
-    assert.strictEqual(client.asks("list-tube-used"), "USING default")
+    client.send("list-tube-used\n")
+    assert.strictEqual(client.takeReplies(), "")
+    assert.strictEqual(client.request("list-tube-used"), "BAD_FORMAT")
+    assert.strictEqual(client.request("list-tube-used"), "USING default")
   })
 
   it.each([
@@ -45,39 +45,42 @@ describe("§1.1 framing", () => {
     ["nothing", "", "UNKNOWN_COMMAND"],
     ["upper case", "RESERVE", "UNKNOWN_COMMAND"],
     ["a leading space", " list-tubes", "UNKNOWN_COMMAND"]
-  ])("a line with %s is answered, and the next is read", (_, line, reply) => {
+  ])("a line with %s is answered, and the next command is executed", (_, line, reply) => {
     const client = fresh()
-    assert.strictEqual(client.asks(line, "list-tube-used"), `${reply}|USING default`)
+    assert.strictEqual(client.request(line, "list-tube-used"), `${reply}|USING default`)
   })
 })
 
-describe("§1.2 a line that is too long", () => {
+describe("a line that is too long", () => {
   it.each([223, 224, 225, 400, 446, 447, 448, 449, 671, 5000])(
-    "of %i bytes and a CRLF gets one BAD_FORMAT, and swallows nothing behind it (§7: unlike beanstalkd at 225, 449, …)",
+    "of %i bytes and a CRLF is answered with one BAD_FORMAT, and the next command is executed (unlike beanstalkd at 225, 449, …)",
     (size) => {
       const client = fresh()
       assert.strictEqual(
-        client.asks(text(size), "list-tube-used", "foo"),
+        client.request(text(size), "list-tube-used", "foo"),
         "BAD_FORMAT|USING default|UNKNOWN_COMMAND"
       )
     }
   )
 
-  it("gets its answer at the CRLF, and not before", () => {
+  it("is answered when its CRLF is received, and not before", () => {
     const client = fresh()
-    client.says(text(10_000))
-    assert.strictEqual(client.hears(), "")
-    client.says("\r\n")
-    assert.strictEqual(client.hears(), "BAD_FORMAT")
+    client.send(text(10_000))
+    assert.strictEqual(client.takeReplies(), "")
+    client.send("\r\n")
+    assert.strictEqual(client.takeReplies(), "BAD_FORMAT")
   })
 })
 
-describe("§1.3 a command is known by its beginning", () => {
+describe("the name of a command", () => {
   const without = ["delete", "put", "use", "watch", "ignore", "touch", "bury", "release", "kick", "kick-job", "peek"]
 
-  it.each(without)("%s without a space is unknown, and with one it lacks its argument", (name) => {
-    assert.strictEqual(fresh().asks(name, `${name} `), "UNKNOWN_COMMAND|BAD_FORMAT")
-  })
+  it.each(without)(
+    "%s without a space is UNKNOWN_COMMAND; with a space but without an argument it is BAD_FORMAT",
+    (name) => {
+      assert.strictEqual(fresh().request(name, `${name} `), "UNKNOWN_COMMAND|BAD_FORMAT")
+    }
+  )
 
   it.each([
     "reserve ",
@@ -102,30 +105,30 @@ describe("§1.3 a command is known by its beginning", () => {
     "pause-tube default",
     "pause-tube default x"
   ])("%j is BAD_FORMAT", (line) => {
-    assert.strictEqual(fresh().asks(line, "list-tube-used"), "BAD_FORMAT|USING default")
+    assert.strictEqual(fresh().request(line, "list-tube-used"), "BAD_FORMAT|USING default")
   })
 
   it.each(["list-tube", "peek-foo", "delete\t1", "foo", "q", "qui", "pause"])("%j is UNKNOWN_COMMAND", (line) => {
-    assert.strictEqual(fresh().asks(line, "list-tube-used"), "UNKNOWN_COMMAND|USING default")
+    assert.strictEqual(fresh().request(line, "list-tube-used"), "UNKNOWN_COMMAND|USING default")
   })
 
   it.each(["quit", "quitx", "quit foo"])("%j closes the connection", (line) => {
     const client = fresh()
-    assert.strictEqual(client.asks(line, "list-tube-used"), "")
+    assert.strictEqual(client.request(line, "list-tube-used"), "")
     assert.isTrue(client.isClosed)
   })
 
-  it("pause-tube needs no space behind it", () => {
-    assert.strictEqual(fresh().asks("pause-tubedefault 0"), "PAUSED")
+  it("pause-tube needs no space before the name of the tube", () => {
+    assert.strictEqual(fresh().request("pause-tubedefault 0"), "PAUSED")
   })
 })
 
-describe("§1.4 numbers", () => {
+describe("numbers", () => {
   const byId = ["delete", "touch", "peek", "kick-job", "reserve-job", "stats-job"]
 
-  it.each(byId)("of %s: 0 to 2^64-1, digits behind spaces, and nothing behind them", (name) => {
+  it.each(byId)("%s accepts ids from 0 to 2^64-1, after any number of spaces, and nothing after them", (name) => {
     const client = fresh()
-    const ask = (argument: string) => client.asks(`${name} ${argument}`)
+    const ask = (argument: string) => client.request(`${name} ${argument}`)
     for (const argument of ["0", "1", "007", "   1", "18446744073709551615", "9007199254740993"]) {
       assert.strictEqual(ask(argument), "NOT_FOUND", argument)
     }
@@ -136,12 +139,12 @@ describe("§1.4 numbers", () => {
   it.each([
     ["release", (numbers: string) => `release 1 ${numbers}`, "NOT_FOUND"],
     ["pause-tube", (numbers: string) => `pause-tube default ${numbers.split(" ")[0]}`, "PAUSED"]
-  ])("of %s: 0 to 2^32-1", (_, line, reply) => {
+  ])("%s accepts numbers from 0 to 2^32-1", (_, line, reply) => {
     const client = fresh()
-    assert.strictEqual(client.asks(line("0 0")), reply)
-    assert.strictEqual(client.asks(line("4294967295 4294967295")), reply)
-    assert.strictEqual(client.asks(line("4294967296 0")), "BAD_FORMAT")
-    assert.strictEqual(client.asks(line("-1 0")), "BAD_FORMAT")
+    assert.strictEqual(client.request(line("0 0")), reply)
+    assert.strictEqual(client.request(line("4294967295 4294967295")), reply)
+    assert.strictEqual(client.request(line("4294967296 0")), "BAD_FORMAT")
+    assert.strictEqual(client.request(line("-1 0")), "BAD_FORMAT")
   })
 
   it.each([
@@ -170,7 +173,7 @@ describe("§1.4 numbers", () => {
     ["put 0 0 1 4294967296", "BAD_FORMAT"],
     ["put -1 0 1 1", "BAD_FORMAT"]
   ])("%j is answered with %s", (line, reply) => {
-    assert.strictEqual(fresh().asks(line, "list-tube-used"), `${reply}|USING default`)
+    assert.strictEqual(fresh().request(line, "list-tube-used"), `${reply}|USING default`)
   })
 
   it.each([
@@ -185,18 +188,18 @@ describe("§1.4 numbers", () => {
     ["kick -1", 3],
     ["kick -4294967295", 1],
     ["kick 18446744073709551615", 3]
-  ])("%j is read as by strtoul, and kicks %i of three", (line, kicked) => {
+  ])("%j is parsed as by strtoul, and kicks %i of three jobs", (line, kicked) => {
     const client = fresh()
-    for (let i = 0; i < 3; i++) client.puts(0, 100)
-    assert.strictEqual(client.asks(line), `KICKED ${kicked}`)
+    for (let i = 0; i < 3; i++) client.put(0, 100)
+    assert.strictEqual(client.request(line), `KICKED ${kicked}`)
   })
 
   it.each(["kick x", "kick  ", "kick -", "kick 18446744073709551616"])("%j is BAD_FORMAT", (line) => {
-    assert.strictEqual(fresh().asks(line), "BAD_FORMAT")
+    assert.strictEqual(fresh().request(line), "BAD_FORMAT")
   })
 })
 
-describe("§1.5 reserve-with-timeout", () => {
+describe("reserve-with-timeout", () => {
   const immediate = "immediate"
   const forEver = "for ever"
 
@@ -204,7 +207,7 @@ describe("§1.5 reserve-with-timeout", () => {
   const outcome = (version: "1.12" | "1.13", argument: string) => {
     const server = new TestBroker({ version })
     const client = server.connect()
-    const reply = client.asks(`reserve-with-timeout ${argument}`)
+    const reply = client.request(`reserve-with-timeout ${argument}`)
     if (reply === "TIMED_OUT") return immediate
     if (reply !== "") return reply
     if (server.broker.nextTick === Number.POSITIVE_INFINITY) return forEver
@@ -240,39 +243,39 @@ describe("§1.5 reserve-with-timeout", () => {
   })
 })
 
-describe("§1.6 names of tubes", () => {
+describe("names of tubes", () => {
   const right = ["a", "A-z", "a-", "0", "+", "/", ";", ".", "$", "_", "(", ")", "azAZ09-+/;.$_()", text(200)]
   const wrong = ["-a", "-", "", text(201), " a", "a ", "a b", "a\t", "ä", "a:b", "a*", "a,b", "a\n"]
 
-  it.each(versions)("are the same to every command of %s", (version) => {
+  it.each(versions)("are checked in the same way by every command of %s", (version) => {
     const client = fresh(version)
     for (const name of right) {
-      assert.strictEqual(client.asks(`use ${name}`), `USING ${name}`)
-      assert.match(client.asks(`watch ${name}`), /^WATCHING \d+$/)
-      assert.match(client.asks(`stats-tube ${name}`), /^OK /)
-      assert.strictEqual(client.asks(`pause-tube ${name} 0`), "PAUSED")
-      assert.match(client.asks(`ignore ${name}`), /^WATCHING 1$/)
+      assert.strictEqual(client.request(`use ${name}`), `USING ${name}`)
+      assert.match(client.request(`watch ${name}`), /^WATCHING \d+$/)
+      assert.match(client.request(`stats-tube ${name}`), /^OK /)
+      assert.strictEqual(client.request(`pause-tube ${name} 0`), "PAUSED")
+      assert.match(client.request(`ignore ${name}`), /^WATCHING 1$/)
     }
     for (const name of wrong) {
       for (const command of ["use", "watch", "ignore", "stats-tube"]) {
-        assert.strictEqual(client.asks(`${command} ${name}`), "BAD_FORMAT", `${command} ${name}`)
+        assert.strictEqual(client.request(`${command} ${name}`), "BAD_FORMAT", `${command} ${name}`)
       }
     }
     for (const name of wrong.filter((name) => name !== " a" && name !== "a ")) {
-      assert.strictEqual(client.asks(`pause-tube ${name} 0`), "BAD_FORMAT", name)
+      assert.strictEqual(client.request(`pause-tube ${name} 0`), "BAD_FORMAT", name)
     }
-    assert.strictEqual(client.asks("list-tubes"), `OK ${4 + 10 + 203}|---\n- default\n- ${text(200)}\n`)
+    assert.strictEqual(client.request("list-tubes"), `OK ${4 + 10 + 203}|---\n- default\n- ${text(200)}\n`)
   })
 
-  it("pause-tube takes more spaces before the name", () => {
-    assert.strictEqual(fresh().asks("pause-tube   default 0"), "PAUSED")
+  it("pause-tube accepts several spaces before the name", () => {
+    assert.strictEqual(fresh().request("pause-tube   default 0"), "PAUSED")
   })
 })
 
-describe("§1.7 what is counted", () => {
+describe("the cmd- counters of stats count", () => {
   const counted = (name: string, ...lines: ReadonlyArray<string>) => {
     const client = fresh()
-    client.asks(...lines)
+    client.request(...lines)
     return client.stat("stats", `cmd-${name}`)
   }
 
@@ -284,21 +287,21 @@ describe("§1.7 what is counted", () => {
     ["kick", "kick x"],
     ["pause-tube", "pause-tube default x"],
     ["stats-tube", "stats-tube -a"]
-  ])("no %s that is BAD_FORMAT", (name, line) => {
+  ])("no %s that is answered with BAD_FORMAT", (name, line) => {
     assert.strictEqual(counted(name, line), "0")
   })
 
-  it("a put with something behind it, and one that is too big", () => {
+  it("a put with something after the size, and a put that is too big", () => {
     assert.strictEqual(counted("put", "put 0 0 1 1 junk"), "1")
     assert.strictEqual(counted("put", "put 0 0 1 65536", text(65_536)), "1")
   })
 
-  it("a pause of a tube whose name is readable, but not possible", () => {
+  it("a pause-tube with an invalid name", () => {
     assert.strictEqual(counted("pause-tube", "pause-tube -a 0"), "1")
     assert.strictEqual(counted("pause-tube", `pause-tube ${text(201)} 0`), "1")
   })
 
-  it("each command that is understood, whatever comes of it", () => {
+  it("each well-formed command, whatever the reply", () => {
     const client = fresh()
     const lines = [
       ["peek", "peek 1"],
@@ -322,15 +325,15 @@ describe("§1.7 what is counted", () => {
       ["pause-tube", "pause-tube x 0"]
     ] as const
     for (const [name, line] of lines) {
-      client.asks(line)
+      client.request(line)
       assert.strictEqual(client.stat("stats", `cmd-${name}`), "1", name)
     }
     assert.strictEqual(client.stat("stats", "cmd-stats"), String(lines.length + 1))
-    client.asks("kick-job 1", "reserve-job 1", "foo")
+    client.request("kick-job 1", "reserve-job 1", "foo")
     assert.strictEqual(client.stat("stats", "cmd-kick"), "1")
     assert.strictEqual(client.stat("stats", "cmd-reserve"), "0")
-    client.puts()
-    client.asks("reserve")
+    client.put()
+    client.request("reserve")
     assert.deepStrictEqual(client.stats("stats", "cmd-put", "cmd-reserve"), ["1", "1"])
   })
 })

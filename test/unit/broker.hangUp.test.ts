@@ -1,74 +1,74 @@
-/** What is done of that which was said behind a reserve, and by those who go: §3.6 and §3.7 of the notes on what beanstalkd does. */
+/** Which commands are executed after a reserve that waits, and after the client has half-closed, closed or reset the connection. */
 import { assert, describe, it } from "@effect/vitest"
 import { TestBroker } from "../support/broker.ts"
 
 const withJob = () => {
   const server = new TestBroker()
   const [client, other] = server.clients(2)
-  other!.asks("use elsewhere")
-  other!.puts()
+  other!.request("use elsewhere")
+  other!.put()
   return { server, client: client!, other: other! }
 }
 
-describe("§3.6 behind a reserve that waits", () => {
-  it("nothing is done until it is answered, and then everything", () => {
+describe("commands sent after a reserve that waits", () => {
+  it("are executed when the reserve is answered, and not before", () => {
     const { client, other } = withJob()
-    assert.strictEqual(client.asks("reserve", "delete 1", "list-tube-used"), "")
+    assert.strictEqual(client.request("reserve", "delete 1", "list-tube-used"), "")
     assert.strictEqual(other.stat("stats-job 1", "state"), "ready")
-    other.asks("use default")
-    other.puts()
-    assert.strictEqual(client.hears(), "RESERVED 2 1|x|DELETED|USING default")
+    other.request("use default")
+    other.put()
+    assert.strictEqual(client.takeReplies(), "RESERVED 2 1|x|DELETED|USING default")
   })
 
-  it("what is done then may be an answer to others, and so on", () => {
+  it("may end the reserves of other clients, whose commands are executed then", () => {
     const server = new TestBroker()
     const [producer, ...chain] = server.clients(4)
-    chain.forEach((client, i) => client.says(`watch t${i}\r\nignore default\r\nuse t${(i + 1) % 3}\r\nreserve\r\n`))
-    chain.forEach((client) => client.says("put 0 0 60 1\r\nx\r\nreserve\r\n"))
-    chain.forEach((client) => client.hears())
-    producer!.asks("use t1")
-    producer!.puts()
-    assert.deepStrictEqual(chain.map((client) => client.hears()), [
+    chain.forEach((client, i) => client.send(`watch t${i}\r\nignore default\r\nuse t${(i + 1) % 3}\r\nreserve\r\n`))
+    chain.forEach((client) => client.send("put 0 0 60 1\r\nx\r\nreserve\r\n"))
+    chain.forEach((client) => client.takeReplies())
+    producer!.request("use t1")
+    producer!.put()
+    assert.deepStrictEqual(chain.map((client) => client.takeReplies()), [
       "RESERVED 3 1|x|INSERTED 4",
       "RESERVED 1 1|x|INSERTED 2|RESERVED 4 1|x",
       "RESERVED 2 1|x|INSERTED 3"
     ])
   })
 
-  it("TIMED_OUT and DEADLINE_SOON are answers too", () => {
+  it("are executed after TIMED_OUT and DEADLINE_SOON, too", () => {
     const { client, server } = withJob()
-    client.asks("reserve-with-timeout 1", "reserve-job 1", "reserve", "list-tube-used")
-    server.pass(1000)
-    assert.strictEqual(client.hears(), "TIMED_OUT|RESERVED 1 1|x")
-    server.pass(59_000)
-    assert.strictEqual(client.hears(), "DEADLINE_SOON|USING default")
+    client.request("reserve-with-timeout 1", "reserve-job 1", "reserve", "list-tube-used")
+    server.advance(1000)
+    assert.strictEqual(client.takeReplies(), "TIMED_OUT|RESERVED 1 1|x")
+    server.advance(59_000)
+    assert.strictEqual(client.takeReplies(), "DEADLINE_SOON|USING default")
   })
 })
 
-describe("§3.7 half-close", () => {
-  it("everything that was said is done and answered, and then the connection is closed", () => {
+describe("half-close", () => {
+  it("all commands are executed and answered, and then the connection is closed", () => {
     const { client, server } = withJob()
     client.isReading = false
-    client.says("list-tube-used\r\n".repeat(3))
-    client.halfCloses()
+    client.send("list-tube-used\r\n".repeat(3))
+    client.halfClose()
     assert.isFalse(client.isClosed)
-    client.readsAgain()
+    client.resumeReading()
     assert.isTrue(client.isClosed)
     assert.strictEqual(server.connect().stat("stats", "current-connections"), "2")
   })
 
-  it("ends a wait with TIMED_OUT, and does what was said behind it", () => {
+  it("answers a waiting reserve with TIMED_OUT, and executes the commands after it", () => {
     const { client, other } = withJob()
-    client.says("reserve\r\ndelete 1\r\n")
-    assert.strictEqual(client.halfCloses(), "TIMED_OUT|DELETED")
+    client.send("reserve\r\ndelete 1\r\n")
+    assert.strictEqual(client.halfClose(), "TIMED_OUT|DELETED")
     assert.isTrue(client.isClosed)
     assert.strictEqual(other.stat("stats", "current-waiting"), "0")
   })
 
-  it("a reserve behind it is TIMED_OUT at once, but a job that is ready is reserved, and then given back", () => {
+  it("a later reserve is answered with TIMED_OUT at once; a job that it reserves is given back", () => {
     const { client, other } = withJob()
-    client.says("reserve\r\nwatch elsewhere\r\nreserve\r\nreserve\r\n")
-    assert.strictEqual(client.halfCloses(), "TIMED_OUT|WATCHING 2|RESERVED 1 1|x|TIMED_OUT")
+    client.send("reserve\r\nwatch elsewhere\r\nreserve\r\nreserve\r\n")
+    assert.strictEqual(client.halfClose(), "TIMED_OUT|WATCHING 2|RESERVED 1 1|x|TIMED_OUT")
     assert.deepStrictEqual(other.stats("stats-job 1", "state", "reserves", "releases", "timeouts"), [
       "ready",
       "1",
@@ -77,65 +77,65 @@ describe("§3.7 half-close", () => {
     ])
   })
 
-  it("in the middle of a line or a body closes the connection", () => {
+  it("within a line or a body closes the connection", () => {
     const { client, other, server } = withJob()
-    client.says("list-tube-u")
-    assert.strictEqual(client.halfCloses(), "")
+    client.send("list-tube-u")
+    assert.strictEqual(client.halfClose(), "")
     assert.isTrue(client.isClosed)
     const uploading = server.connect()
-    uploading.says("put 0 0 1 10\r\n123")
-    uploading.halfCloses()
+    uploading.send("put 0 0 1 10\r\n123")
+    uploading.halfClose()
     assert.isTrue(uploading.isClosed)
-    assert.strictEqual(other.asks("stats-job 2"), "NOT_FOUND")
+    assert.strictEqual(other.request("stats-job 2"), "NOT_FOUND")
     const refused = server.connect()
-    refused.says("put 0 0 1 99999999\r\n123")
-    assert.strictEqual(refused.halfCloses(), "")
+    refused.send("put 0 0 1 99999999\r\n123")
+    assert.strictEqual(refused.halfClose(), "")
     assert.isTrue(refused.isClosed)
   })
 })
 
-describe("§3.7 full close", () => {
-  it("does of what was behind the reserve the first, whose reply finds the connection broken, and no more", () => {
+describe("close", () => {
+  it("executes one command after a waiting reserve: writing its reply fails", () => {
     const server = new TestBroker()
     const [client, other] = server.clients(2)
-    for (let i = 0; i < 3; i++) other!.puts(0, 1000)
-    client!.says("reserve\r\ndelete 1\r\ndelete 2\r\ndelete 3\r\n")
-    assert.match(client!.closes(), /^TIMED_OUT/)
+    for (let i = 0; i < 3; i++) other!.put(0, 1000)
+    client!.send("reserve\r\ndelete 1\r\ndelete 2\r\ndelete 3\r\n")
+    assert.match(client!.close(), /^TIMED_OUT/)
     assert.strictEqual(other!.stat("stats", "current-jobs-delayed"), "2")
     assert.isTrue(client!.isClosed)
   })
 
-  it("does not matter when that came", () => {
+  it("executes that command also when it was received later than the reserve", () => {
     const { client, other } = withJob()
-    client.says("reserve\r\n")
-    client.says("delete 1\r\n")
-    assert.match(client.closes(), /^TIMED_OUT/)
-    assert.strictEqual(other.asks("stats-job 1"), "NOT_FOUND")
+    client.send("reserve\r\n")
+    client.send("delete 1\r\n")
+    assert.match(client.close(), /^TIMED_OUT/)
+    assert.strictEqual(other.request("stats-job 1"), "NOT_FOUND")
   })
 
-  it("a second one changes nothing", () => {
+  it("has no effect when it is repeated", () => {
     const { client, other } = withJob()
-    client.closes()
-    client.closes()
-    client.vanishes()
-    client.says("list-tube-used\r\n")
-    assert.strictEqual(client.hears(), "")
+    client.close()
+    client.close()
+    client.reset()
+    client.send("list-tube-used\r\n")
+    assert.strictEqual(client.takeReplies(), "")
     assert.strictEqual(other.stat("stats", "current-connections"), "1")
   })
 })
 
-describe("§3.7 gone without a word, or by quit", () => {
-  it("nothing more is done", () => {
+describe("reset and quit", () => {
+  it("reset executes no further command", () => {
     const { client, other } = withJob()
-    client.says("reserve\r\ndelete 1\r\n")
-    client.vanishes()
-    assert.strictEqual(client.hears(), "")
+    client.send("reserve\r\ndelete 1\r\n")
+    client.reset()
+    assert.strictEqual(client.takeReplies(), "")
     assert.strictEqual(other.stat("stats-job 1", "state"), "ready")
   })
 
-  it("quit drops what was said behind it, and gives back what was held", () => {
+  it("quit discards the commands after it, and gives back reserved jobs", () => {
     const { client, other } = withJob()
-    assert.strictEqual(client.asks("reserve-job 1", "quit", "delete 1"), "RESERVED 1 1|x")
+    assert.strictEqual(client.request("reserve-job 1", "quit", "delete 1"), "RESERVED 1 1|x")
     assert.isTrue(client.isClosed)
     assert.deepStrictEqual(other.stats("stats-job 1", "state", "releases", "timeouts", "reserves"), [
       "ready",
@@ -150,34 +150,34 @@ describe("§3.7 gone without a word, or by quit", () => {
     ])
   })
 
-  it("one who waits with jobs does not get them back", () => {
+  it("a client that waits in a reserve does not get the jobs that it gives back", () => {
     const { client, server } = withJob()
-    client.says("watch elsewhere\r\nreserve\r\nreserve\r\n")
+    client.send("watch elsewhere\r\nreserve\r\nreserve\r\n")
     server.events.length = 0
-    client.vanishes()
+    client.reset()
     assert.deepStrictEqual(server.events, ["given-back 1 1"])
   })
 })
 
-describe("one who does not read", () => {
-  it("is not answered further until it reads again", () => {
+describe("a client that does not read", () => {
+  it("gets no further replies until it reads again", () => {
     const server = new TestBroker()
     const client = server.connect()
     client.isReading = false
-    client.asks("list-tube-used")
-    assert.strictEqual(client.asks("list-tube-used"), "")
+    client.request("list-tube-used")
+    assert.strictEqual(client.request("list-tube-used"), "")
     assert.strictEqual(client.connection.backlog, 16)
-    assert.strictEqual(client.readsAgain(), "USING default")
+    assert.strictEqual(client.resumeReading(), "USING default")
     assert.strictEqual(client.connection.backlog, 0)
   })
 
-  it("gets at most some 64 KiB in a row", () => {
+  it("gets some 64 KiB at most", () => {
     const server = new TestBroker()
     const client = server.connect()
-    client.asks("put 0 0 1 20000", "x".repeat(20_000))
+    client.request("put 0 0 1 20000", "x".repeat(20_000))
     client.isReading = false
-    client.says("peek 1\r\n".repeat(100))
-    assert.isBelow(client.hears().length, 100_000)
+    client.send("peek 1\r\n".repeat(100))
+    assert.isBelow(client.takeReplies().length, 100_000)
     assert.strictEqual(client.connection.backlog, 8 * 96)
   })
 })

@@ -1,63 +1,63 @@
-/** How a broker takes new jobs, by §2 of the notes on what beanstalkd really does on the wire, and what it does without memory. */
+/** How the broker accepts new jobs, and what it does when it has no memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { TestBroker } from "../support/broker.ts"
 
 const fresh = () => new TestBroker().connect()
 
-describe("§2 put", () => {
-  it("takes an empty body, and one with a CRLF in it", () => {
+describe("put", () => {
+  it("accepts an empty body, and one that contains a CRLF", () => {
     const client = fresh()
-    assert.strictEqual(client.asks("put 0 0 1 0", ""), "INSERTED 1")
-    assert.strictEqual(client.asks("put 0 0 1 4", "a\r\nb"), "INSERTED 2")
-    assert.strictEqual(client.asks("peek 1"), "FOUND 1 0|")
-    assert.strictEqual(client.asks("peek 2"), "FOUND 2 4|a|b")
+    assert.strictEqual(client.request("put 0 0 1 0", ""), "INSERTED 1")
+    assert.strictEqual(client.request("put 0 0 1 4", "a\r\nb"), "INSERTED 2")
+    assert.strictEqual(client.request("peek 1"), "FOUND 1 0|")
+    assert.strictEqual(client.request("peek 2"), "FOUND 2 4|a|b")
   })
 
-  it("takes a body of the limit, and refuses one of a byte more when it has been read", () => {
+  it("accepts a body of the maximum size, and refuses a larger one after it has been received", () => {
     const client = new TestBroker({ maxJobSize: 5 }).connect()
-    assert.strictEqual(client.asks("put 0 0 1 5", "12345"), "INSERTED 1")
-    assert.strictEqual(client.asks("put 0 0 1 6"), "")
-    client.says("123456\r")
-    assert.strictEqual(client.hears(), "")
-    client.says("\n")
-    assert.strictEqual(client.hears(), "JOB_TOO_BIG")
-    assert.strictEqual(client.asks("list-tube-used"), "USING default")
+    assert.strictEqual(client.request("put 0 0 1 5", "12345"), "INSERTED 1")
+    assert.strictEqual(client.request("put 0 0 1 6"), "")
+    client.send("123456\r")
+    assert.strictEqual(client.takeReplies(), "")
+    client.send("\n")
+    assert.strictEqual(client.takeReplies(), "JOB_TOO_BIG")
+    assert.strictEqual(client.request("list-tube-used"), "USING default")
   })
 
-  it("has a limit of 65,535 bytes by itself", () => {
+  it("has a maximum of 65,535 bytes by default", () => {
     const client = fresh()
-    assert.strictEqual(client.asks("put 0 0 1 65535", "x".repeat(65_535)), "INSERTED 1")
-    assert.strictEqual(client.asks("put 0 0 1 65536", "x".repeat(65_536)), "JOB_TOO_BIG")
+    assert.strictEqual(client.request("put 0 0 1 65535", "x".repeat(65_535)), "INSERTED 1")
+    assert.strictEqual(client.request("put 0 0 1 65536", "x".repeat(65_536)), "JOB_TOO_BIG")
   })
 
-  it("of a body that is too big: exactly size+2 bytes go, no id does, and nobody becomes a producer", () => {
+  it("of a body that is too big skips exactly size+2 bytes, and does not consume an id or count a producer", () => {
     const client = new TestBroker({ maxJobSize: 1 }).connect()
-    assert.strictEqual(client.asks("put 0 0 1 2", "abXYlist-tube-used"), "JOB_TOO_BIG|USING default")
+    assert.strictEqual(client.request("put 0 0 1 2", "abXYlist-tube-used"), "JOB_TOO_BIG|USING default")
     assert.strictEqual(client.stat("stats", "current-producers"), "0")
-    assert.strictEqual(client.asks("put 0 0 1 1", "a"), "INSERTED 1")
+    assert.strictEqual(client.request("put 0 0 1 1", "a"), "INSERTED 1")
     assert.strictEqual(client.stat("stats", "current-producers"), "1")
   })
 
-  it("looks at the size before it looks at what follows", () => {
+  it("checks the size before it checks what follows the size", () => {
     const client = new TestBroker({ maxJobSize: 1 }).connect()
-    assert.strictEqual(client.asks("put 0 0 1 2 junk", "ab"), "JOB_TOO_BIG")
-    assert.strictEqual(client.asks("put 0 0 1 1 junk", "list-tube-used"), "BAD_FORMAT|USING default")
+    assert.strictEqual(client.request("put 0 0 1 2 junk", "ab"), "JOB_TOO_BIG")
+    assert.strictEqual(client.request("put 0 0 1 1 junk", "list-tube-used"), "BAD_FORMAT|USING default")
   })
 
-  it("swallows 4 GiB and a byte when that is announced, and holds nothing of it", () => {
+  it("skips a body of 4 GiB and a byte, without keeping it in memory", () => {
     const client = fresh()
-    client.says("put 0 0 1 4294967295\r\n")
+    client.send("put 0 0 1 4294967295\r\n")
     const chunk = "x".repeat(2 ** 20)
-    for (let i = 0; i < 16; i++) client.says(chunk)
-    assert.strictEqual(client.hears(), "")
+    for (let i = 0; i < 16; i++) client.send(chunk)
+    assert.strictEqual(client.takeReplies(), "")
     assert.strictEqual(client.connection.backlog, 0)
   })
 
-  it("BAD_FORMAT consumes no body: it is read as commands", () => {
+  it("that is answered with BAD_FORMAT has no body: what follows is executed as commands", () => {
     const client = fresh()
-    client.puts()
+    client.put()
     assert.strictEqual(
-      client.asks("put 0 0 1 x", "foo", "delete 1", "delete 1"),
+      client.request("put 0 0 1 x", "foo", "delete 1", "delete 1"),
       [
         "BAD_FORMAT",
         "UNKNOWN_COMMAND",
@@ -65,23 +65,23 @@ describe("§2 put", () => {
         "NOT_FOUND"
       ].join("|")
     )
-    assert.strictEqual(client.asks("put 0 0 1 4294967296", "foo"), "BAD_FORMAT|UNKNOWN_COMMAND")
+    assert.strictEqual(client.request("put 0 0 1 4294967296", "foo"), "BAD_FORMAT|UNKNOWN_COMMAND")
   })
 
   it.each([
     ["a byte too long", "abc", "EXPECTED_CRLF|UNKNOWN_COMMAND"],
     ["two bytes too long", "abcd", "EXPECTED_CRLF|UNKNOWN_COMMAND|USING default"]
-  ])("a body that is %s is EXPECTED_CRLF, and the rest is read as commands", (_, body, replies) => {
+  ])("a body that is %s is answered with EXPECTED_CRLF, and the rest is executed as commands", (_, body, replies) => {
     const client = fresh()
-    assert.strictEqual(client.asks("put 0 0 1 2", body, "list-tube-used"), replies)
-    assert.strictEqual(client.asks("put 0 0 1 1", "x"), "INSERTED 2")
-    assert.strictEqual(client.asks("stats-job 1"), "NOT_FOUND")
+    assert.strictEqual(client.request("put 0 0 1 2", body, "list-tube-used"), replies)
+    assert.strictEqual(client.request("put 0 0 1 1", "x"), "INSERTED 2")
+    assert.strictEqual(client.request("stats-job 1"), "NOT_FOUND")
   })
 
-  it("a body that is too short takes from the command behind it", () => {
+  it("a body that is too short consumes the beginning of the next command", () => {
     const client = fresh()
     assert.strictEqual(
-      client.asks("put 0 0 1 2", "a", "delete 1", "list-tube-used"),
+      client.request("put 0 0 1 2", "a", "delete 1", "list-tube-used"),
       [
         "EXPECTED_CRLF",
         "UNKNOWN_COMMAND",
@@ -90,35 +90,35 @@ describe("§2 put", () => {
     )
   })
 
-  it("stores the commands behind it when the length ends on a CRLF of theirs", () => {
+  it("stores the next commands as a body if its size ends at one of their CRLFs", () => {
     const client = fresh()
-    assert.strictEqual(client.asks("put 0 0 1 11", "a", "delete 1", "list-tube-used"), "INSERTED 1|USING default")
-    assert.strictEqual(client.asks("peek 1"), "FOUND 1 11|a|delete 1")
+    assert.strictEqual(client.request("put 0 0 1 11", "a", "delete 1", "list-tube-used"), "INSERTED 1|USING default")
+    assert.strictEqual(client.request("peek 1"), "FOUND 1 11|a|delete 1")
   })
 
-  it("while draining is refused when it has been read; a bad end and a bad size win; ids are consumed", () => {
+  it("in drain mode is refused after the body; EXPECTED_CRLF and JOB_TOO_BIG have precedence; ids are consumed", () => {
     const server = new TestBroker({ maxJobSize: 5 })
     const [client, other] = server.clients(2)
-    client!.says("put 0 0 1 1\r\n")
+    client!.send("put 0 0 1 1\r\n")
     server.drain()
-    client!.says("x\r\n")
-    assert.strictEqual(client!.hears(), "DRAINING")
-    assert.strictEqual(client!.asks("put 0 0 1 1", "xy"), "EXPECTED_CRLF")
-    assert.strictEqual(client!.asks("is behind the LF that is left"), "UNKNOWN_COMMAND")
-    assert.strictEqual(client!.asks("put 0 0 1 6", "123456"), "JOB_TOO_BIG")
+    client!.send("x\r\n")
+    assert.strictEqual(client!.takeReplies(), "DRAINING")
+    assert.strictEqual(client!.request("put 0 0 1 1", "xy"), "EXPECTED_CRLF")
+    assert.strictEqual(client!.request("is behind the LF that is left"), "UNKNOWN_COMMAND")
+    assert.strictEqual(client!.request("put 0 0 1 6", "123456"), "JOB_TOO_BIG")
     assert.strictEqual(server.broker.store.create(other!.connection.client, 0, 0, 1).id, 3)
     assert.strictEqual(client!.stat("stats", "draining"), "true")
     assert.deepStrictEqual(client!.stats("stats", "total-jobs", "cmd-put"), ["0", "3"])
   })
 
-  it("while draining, everything else works, release included", () => {
+  it("in drain mode, all other commands work, even release", () => {
     const server = new TestBroker()
     const client = server.connect()
-    client.puts()
-    client.asks("reserve")
+    client.put()
+    client.request("reserve")
     server.drain()
     assert.strictEqual(
-      client.asks("release 1 0 0", "reserve", "bury 1 0", "kick 1", "delete 1"),
+      client.request("release 1 0 0", "reserve", "bury 1 0", "kick 1", "delete 1"),
       [
         "RELEASED",
         "RESERVED 1 1|x",
@@ -129,9 +129,9 @@ describe("§2 put", () => {
     )
   })
 
-  it("gives a time to run of 0 a second, and takes the largest numbers", () => {
+  it("makes a time to run of 0 one second, and accepts the largest numbers", () => {
     const client = fresh()
-    client.asks("put 4294967295 4294967295 4294967295 1", "x", "put 0 0 0 1", "x")
+    client.request("put 4294967295 4294967295 4294967295 1", "x", "put 0 0 0 1", "x")
     assert.deepStrictEqual(client.stats("stats-job 1", "pri", "delay", "ttr", "time-left", "state"), [
       "4294967295",
       "4294967295",
@@ -142,29 +142,29 @@ describe("§2 put", () => {
     assert.strictEqual(client.stat("stats-job 2", "ttr"), "1")
   })
 
-  it("ids are taken when the header is read, and go with a body that is not finished", () => {
+  it("consumes an id when the command line is received, even if the body never is", () => {
     const [first, second, third] = new TestBroker().clients(3)
-    first!.says("put 0 0 1 1\r\n")
-    second!.says("put 0 0 1 1\r\n")
-    third!.says("put 0 0 1 1\r\n")
-    second!.says("b\r\n")
-    first!.says("a\r\n")
-    assert.deepStrictEqual([first!.hears(), second!.hears()], ["INSERTED 1", "INSERTED 2"])
-    third!.vanishes()
-    assert.strictEqual(first!.puts(), "INSERTED 4")
-    assert.strictEqual(first!.asks("stats-job 3"), "NOT_FOUND")
+    first!.send("put 0 0 1 1\r\n")
+    second!.send("put 0 0 1 1\r\n")
+    third!.send("put 0 0 1 1\r\n")
+    second!.send("b\r\n")
+    first!.send("a\r\n")
+    assert.deepStrictEqual([first!.takeReplies(), second!.takeReplies()], ["INSERTED 1", "INSERTED 2"])
+    third!.reset()
+    assert.strictEqual(first!.put(), "INSERTED 4")
+    assert.strictEqual(first!.request("stats-job 3"), "NOT_FOUND")
   })
 
-  it("goes into the tube that was used when the header was read", () => {
+  it("puts the job into the tube that was used when the command line was received", () => {
     const client = fresh()
-    assert.strictEqual(client.asks("use a", "put 0 0 1 1", "x", "use b"), "USING a|INSERTED 1|USING b")
+    assert.strictEqual(client.request("use a", "put 0 0 1 1", "x", "use b"), "USING a|INSERTED 1|USING b")
     assert.strictEqual(client.stat("stats-job 1", "tube"), "\"a\"")
   })
 
-  it("of which half has come is `invalid`, holds its tube, and can be neither had nor deleted (§7: nor peeked at)", () => {
+  it("of which half is received makes an `invalid` job, which no command finds (unlike beanstalkd, whose peek does)", () => {
     const [client, other] = new TestBroker().clients(2)
-    client!.asks("use a")
-    client!.says("put 5 6 7 10\r\nhalf")
+    client!.request("use a")
+    client!.send("put 5 6 7 10\r\nhalf")
     assert.deepStrictEqual(other!.stats("stats-job 1", "state", "pri", "delay", "ttr", "time-left"), [
       "invalid",
       "5",
@@ -173,63 +173,63 @@ describe("§2 put", () => {
       "0"
     ])
     const commands = ["delete", "kick-job", "reserve-job", "touch", "peek"]
-    for (const command of commands) assert.strictEqual(other!.asks(`${command} 1`), "NOT_FOUND", command)
+    for (const command of commands) assert.strictEqual(other!.request(`${command} 1`), "NOT_FOUND", command)
     assert.deepStrictEqual(
       other!.stats("stats", "current-jobs-ready", "current-jobs-delayed", "total-jobs", "current-producers"),
       ["0", "0", "0", "1"]
     )
-    client!.vanishes()
-    assert.strictEqual(other!.asks("stats-job 1"), "NOT_FOUND")
-    assert.strictEqual(other!.asks("stats-tube a"), "NOT_FOUND")
+    client!.reset()
+    assert.strictEqual(other!.request("stats-job 1"), "NOT_FOUND")
+    assert.strictEqual(other!.request("stats-tube a"), "NOT_FOUND")
     assert.deepStrictEqual(other!.stats("stats", "current-producers", "current-connections"), ["0", "1"])
   })
 
-  it("makes a producer of a connection once, at the header", () => {
+  it("counts a connection as a producer once, when the command line is received", () => {
     const [client, other] = new TestBroker().clients(2)
-    client!.puts()
-    client!.says("put 0 0 1 1\r\n")
+    client!.put()
+    client!.send("put 0 0 1 1\r\n")
     assert.strictEqual(other!.stat("stats", "current-producers"), "1")
   })
 
-  it.each([1, 2, 3, 7])("reads a body that comes in pieces of %i bytes", (size) => {
+  it.each([1, 2, 3, 7])("accepts a body that is received in chunks of %i bytes", (size) => {
     const client = fresh()
     const whole = "put 0 0 1 20\r\n01234567890123456789\r\nlist-tube-used\r\n"
-    for (let at = 0; at < whole.length; at += size) client.says(whole.slice(at, at + size))
-    assert.strictEqual(client.hears(), "INSERTED 1|USING default")
-    assert.strictEqual(client.asks("peek 1"), "FOUND 1 20|01234567890123456789")
+    for (let at = 0; at < whole.length; at += size) client.send(whole.slice(at, at + size))
+    assert.strictEqual(client.takeReplies(), "INSERTED 1|USING default")
+    assert.strictEqual(client.request("peek 1"), "FOUND 1 20|01234567890123456789")
   })
 })
 
-describe("§2 without memory", () => {
-  it("for jobs, a put is OUT_OF_MEMORY when its body was read; no id is consumed, the producer counts", () => {
+describe("without memory", () => {
+  it("for jobs, put is answered with OUT_OF_MEMORY after the body; no id is consumed, and the producer is counted", () => {
     const server = new TestBroker()
     const client = server.connect()
     server.memory = "none"
-    assert.strictEqual(client.asks("put 0 0 1 2"), "")
-    assert.strictEqual(client.asks("ab", "list-tube-used"), "OUT_OF_MEMORY|USING default")
+    assert.strictEqual(client.request("put 0 0 1 2"), "")
+    assert.strictEqual(client.request("ab", "list-tube-used"), "OUT_OF_MEMORY|USING default")
     assert.strictEqual(client.stat("stats", "current-producers"), "1")
     server.memory = "enough"
-    assert.strictEqual(client.puts(), "INSERTED 1")
+    assert.strictEqual(client.put(), "INSERTED 1")
   })
 
-  it("for queues, what is put is buried, and counts as put", () => {
+  it("for queues, put buries the job, and is counted", () => {
     const server = new TestBroker()
     const client = server.connect()
     server.memory = "none-for-queues"
-    assert.strictEqual(client.puts(), "BURIED 1")
-    assert.strictEqual(client.puts(0, 5), "BURIED 2")
+    assert.strictEqual(client.put(), "BURIED 1")
+    assert.strictEqual(client.put(0, 5), "BURIED 2")
     assert.deepStrictEqual(client.stats("stats-job 2", "state", "buries"), ["buried", "1"])
     assert.deepStrictEqual(client.stats("stats", "total-jobs", "current-jobs-buried"), ["2", "2"])
     assert.deepStrictEqual(server.events, ["buried 1 1", "buried 2 1"])
   })
 
-  it("for queues, what is released is buried: BURIED", () => {
+  it("for queues, release buries the job and is answered with BURIED", () => {
     const server = new TestBroker()
     const client = server.connect()
-    client.puts()
-    client.asks("reserve")
+    client.put()
+    client.request("reserve")
     server.memory = "none-for-queues"
-    assert.strictEqual(client.asks("release 1 9 5"), "BURIED")
+    assert.strictEqual(client.request("release 1 9 5"), "BURIED")
     assert.deepStrictEqual(client.stats("stats-job 1", "state", "pri", "delay", "releases", "buries"), [
       "buried",
       "9",
@@ -237,36 +237,36 @@ describe("§2 without memory", () => {
       "1",
       "1"
     ])
-    assert.strictEqual(client.asks("release 1 0 0"), "NOT_FOUND")
+    assert.strictEqual(client.request("release 1 0 0"), "NOT_FOUND")
   })
 
-  it("for queues, what is kicked is buried again, and kick-job finds nothing", () => {
+  it("for queues, kick buries the jobs again, and kick-job is answered with NOT_FOUND", () => {
     const server = new TestBroker()
     const client = server.connect()
-    client.puts()
-    client.asks("reserve", "bury 1 0")
-    client.puts(0, 100)
+    client.put()
+    client.request("reserve", "bury 1 0")
+    client.put(0, 100)
     server.memory = "none-for-queues"
-    assert.strictEqual(client.asks("kick 1"), "KICKED 1")
-    assert.strictEqual(client.asks("kick-job 1"), "NOT_FOUND")
-    assert.strictEqual(client.asks("kick-job 2"), "NOT_FOUND")
+    assert.strictEqual(client.request("kick 1"), "KICKED 1")
+    assert.strictEqual(client.request("kick-job 1"), "NOT_FOUND")
+    assert.strictEqual(client.request("kick-job 2"), "NOT_FOUND")
     assert.deepStrictEqual(client.stats("stats-job 1", "state", "kicks", "buries"), ["buried", "2", "3"])
     assert.deepStrictEqual(client.stats("stats-job 2", "state", "kicks"), ["buried", "1"])
     server.memory = "enough"
-    assert.strictEqual(client.asks("kick 9"), "KICKED 2")
+    assert.strictEqual(client.request("kick 9"), "KICKED 2")
   })
 
-  it("for queues, what is given back or times out is buried, and so is what becomes due", () => {
+  it("for queues, jobs that are given back, time out or become due are buried", () => {
     const server = new TestBroker()
     const [client, other] = server.clients(2)
-    client!.puts(0, 0, 5)
-    client!.puts(0, 0, 5)
-    client!.puts(0, 3)
-    client!.asks("reserve")
-    other!.asks("reserve")
+    client!.put(0, 0, 5)
+    client!.put(0, 0, 5)
+    client!.put(0, 3)
+    client!.request("reserve")
+    other!.request("reserve")
     server.memory = "none-for-queues"
-    client!.closes()
-    server.passStepwise(5000)
+    client!.close()
+    server.advanceStepwise(5000)
     const states = ["1", "2", "3"].map((id) => other!.stat(`stats-job ${id}`, "state"))
     assert.deepStrictEqual(states, ["buried", "buried", "buried"])
     assert.strictEqual(other!.stat("stats-tube default", "current-jobs-buried"), "3")

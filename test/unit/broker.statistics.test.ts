@@ -1,9 +1,9 @@
-/** The documents of statistics, whole and in their order, in both versions: §6 of the notes on what beanstalkd does. */
+/** The documents of the stats and list commands, with all keys in order, in both versions. */
 import { assert, describe, it } from "@effect/vitest"
 import { startsAt, TestBroker, type TestClient } from "../support/broker.ts"
 
 const document = (client: TestClient, command: string) => {
-  const [, length, text = ""] = /^OK (\d+)\|([^]*)$/.exec(client.asks(command)) ?? []
+  const [, length, text = ""] = /^OK (\d+)\|([^]*)$/.exec(client.request(command)) ?? []
   assert.strictEqual(text.length, Number(length))
   return text
 }
@@ -12,18 +12,18 @@ const document = (client: TestClient, command: string) => {
 const busy = (version: "1.12" | "1.13") => {
   const server = new TestBroker({ version, maxJobSize: 1234 })
   const [client, waiter, uploading] = server.clients(3)
-  client!.asks("use a")
-  for (const delay of [0, 0, 0, 100, 0]) client!.puts(10, delay, 30)
-  client!.asks("watch a", "reserve-job 1", "reserve-job 2", "bury 2 11")
-  client!.asks("reserve-job 5", "release 5 12 0", "reserve-job 5", "bury 5 13", "kick 1", "kick 1")
-  waiter!.says("watch b\r\nignore default\r\nreserve\r\n")
-  uploading!.says("put 1 2 3 4\r\nx")
-  client!.asks("pause-tube a 9")
-  server.pass(2500)
+  client!.request("use a")
+  for (const delay of [0, 0, 0, 100, 0]) client!.put(10, delay, 30)
+  client!.request("watch a", "reserve-job 1", "reserve-job 2", "bury 2 11")
+  client!.request("reserve-job 5", "release 5 12 0", "reserve-job 5", "bury 5 13", "kick 1", "kick 1")
+  waiter!.send("watch b\r\nignore default\r\nreserve\r\n")
+  uploading!.send("put 1 2 3 4\r\nx")
+  client!.request("pause-tube a 9")
+  server.advance(2500)
   return { server, client: client! }
 }
 
-describe.each(["1.12", "1.13"] as const)("§6 statistics of %s", (version) => {
+describe.each(["1.12", "1.13"] as const)("statistics of %s", (version) => {
   const q = version === "1.12" ? "" : "\""
 
   it("of the server", () => {
@@ -136,47 +136,47 @@ kicks: ${kicks}
     assert.strictEqual(document(client, "stats-job 3"), job(3, ["ready", 10, 2, 0, 30, 0, 0, 0, 0, 0, 0]))
     assert.strictEqual(document(client, "stats-job 4"), job(4, ["delayed", 10, 2, 100, 30, 97, 0, 0, 0, 0, 0]))
     assert.strictEqual(document(client, "stats-job 5"), job(5, ["ready", 13, 2, 0, 30, 0, 2, 0, 1, 1, 1]))
-    server.pass(30_000)
+    server.advance(30_000)
     assert.strictEqual(document(client, "stats-job 1"), job(1, ["ready", 10, 32, 0, 30, 0, 1, 1, 0, 0, 0]))
   })
 
-  it("of a job that is uploaded: its age runs from its header", () => {
+  it("of a job that is being uploaded: its age begins with the command line", () => {
     const { client, server } = busy(version)
     assert.deepStrictEqual(client.stats("stats-job 6", "state", "age", "time-left"), ["invalid", "2", "0"])
-    server.pass(500)
+    server.advance(500)
     assert.strictEqual(client.stat("stats-job 6", "age"), "3")
   })
 
-  it("lists are never in quotes", () => {
+  it("names in lists are not quoted", () => {
     const { client } = busy(version)
     assert.strictEqual(document(client, "list-tubes"), "---\n- default\n- a\n- b\n")
     assert.strictEqual(document(client, "list-tubes-watched"), "---\n- default\n- a\n")
   })
 })
 
-describe("§6 a clock that is set back", () => {
+describe("a clock that is set back", () => {
   it("makes an age negative", () => {
     const server = new TestBroker()
     const client = server.connect()
-    client.puts()
+    client.put()
     server.now = startsAt - 3_600_000
     assert.strictEqual(client.stat("stats-job 1", "age"), "-3600")
   })
 })
 
-describe("§6 connections", () => {
-  it("are counted as producers, workers, and those that wait, as long as they are open", () => {
+describe("connections", () => {
+  it("are counted as producers, workers and waiting, as long as they are open", () => {
     const server = new TestBroker()
     const [client, worker] = server.clients(2)
     const keys = ["current-connections", "current-producers", "current-workers", "current-waiting", "total-connections"]
-    worker!.says("reserve\r\n")
+    worker!.send("reserve\r\n")
     assert.deepStrictEqual(client!.stats("stats", ...keys), ["2", "0", "1", "1", "2"])
-    client!.puts()
+    client!.put()
     assert.deepStrictEqual(client!.stats("stats", ...keys), ["2", "1", "1", "0", "2"])
-    worker!.asks("reserve-with-timeout 0")
-    worker!.puts()
+    worker!.request("reserve-with-timeout 0")
+    worker!.put()
     assert.deepStrictEqual(client!.stats("stats", ...keys), ["2", "2", "1", "0", "2"])
-    worker!.vanishes()
+    worker!.reset()
     assert.deepStrictEqual(client!.stats("stats", ...keys), ["1", "1", "0", "0", "2"])
   })
 })

@@ -1,23 +1,23 @@
-/** A broker with its clients and the time, without Effect. */
+/** A server host, without Effect. */
 import { assert, describe, it } from "vitest"
 import { onNextMacrotask } from "../../src/internal/base/macrotask.ts"
 import type { ClientEnd } from "../../src/internal/embedded/faultyTransport.ts"
 import { ServerHost } from "../../src/internal/embedded/serverHost.ts"
 import { bytes, chars } from "../support/replies.ts"
 
-/** A host whose clock goes on by so many milliseconds each time that somebody looks at it. */
+/** A server host whose clock advances by so many milliseconds whenever it is read. */
 class Setup {
   time = 0
-  looks = 0
-  /** When the host wants to be rung, at the latest. */
-  ringsAt = Number.POSITIVE_INFINITY
-  heard = ""
+  reads = 0
+  /** When the timer fires. */
+  firesAt = Number.POSITIVE_INFINITY
+  received = ""
   resets = 0
   readonly host: ServerHost
-  private readonly lookTakes: number
+  private readonly readTakes: number
 
-  constructor(lookTakes = 0) {
-    this.lookTakes = lookTakes
+  constructor(readTakes = 0) {
+    this.readTakes = readTakes
     this.host = new ServerHost({
       identity: {
         version: "1.13",
@@ -30,64 +30,64 @@ class Setup {
         platform: "platform"
       },
       now: () => {
-        this.looks += 1
-        return this.time += this.lookTakes
+        this.reads += 1
+        return this.time += this.readTakes
       },
       onEvent: () => {},
-      setTimer: (at) => this.ringsAt = Math.min(this.ringsAt, at)
+      setTimer: (at) => this.firesAt = Math.min(this.firesAt, at)
     })
   }
 
-  open(door?: Partial<ClientEnd>) {
+  open(clientEnd?: Partial<ClientEnd>) {
     const line = this.host.open({
       deliver: (chunk) => {
-        this.heard += chars(chunk)
+        this.received += chars(chunk)
         return true
       },
       setReading: () => {},
       end: () => {},
       reset: () => void (this.resets += 1),
-      ...door
+      ...clientEnd
     })
     assert.isDefined(line)
     return line
   }
 
-  /** Lets time pass until the host wants to be rung, and rings. */
-  ring(): void {
-    this.time = Math.max(this.time, this.ringsAt)
-    this.ringsAt = Number.POSITIVE_INFINITY
+  /** Lets time pass until the timer fires. */
+  fire(): void {
+    this.time = Math.max(this.time, this.firesAt)
+    this.firesAt = Number.POSITIVE_INFINITY
     this.host.fire()
   }
 }
 
-const turned = () => new Promise<void>((resolve) => onNextMacrotask(resolve))
+const nextTurn = () => new Promise<void>((resolve) => onNextMacrotask(resolve))
 
-describe("a host", () => {
-  it("looks at the clock equally often for each of many that speak in one turn", () => {
-    const looks = (clients: number) => {
+describe("a server host", () => {
+  it("reads the clock as often per client when many send in one turn of the event loop", () => {
+    const reads = (clients: number) => {
       const setup = new Setup()
       const lines = Array.from({ length: clients }, () => setup.open())
       for (const line of lines) line.receive(bytes("list-tube-used\r\n"))
       setup.host.fire()
-      assert.strictEqual(setup.heard, "USING default\r\n".repeat(clients))
-      return setup.looks / clients
+      assert.strictEqual(setup.received, "USING default\r\n".repeat(clients))
+      return setup.reads / clients
     }
-    assert.isBelow(looks(1000), 2 * looks(10))
+    assert.isBelow(reads(1000), 2 * reads(10))
   })
 
-  it("forgets nothing that becomes due while it looks at what is due", async () => {
+  it("delivers frames that arrive while it delivers others", async () => {
     const setup = new Setup(1)
     const line = setup.open()
     setup.host.inject({ _tag: "Delay", duration: 100 })
     const count = 50
     for (let i = 0; i < count; i++) line.receive(bytes("list-tube-used\r\n"))
-    await turned()
-    while (setup.ringsAt < Number.POSITIVE_INFINITY) setup.ring()
-    assert.strictEqual(setup.heard, "USING default\r\n".repeat(count))
+    await nextTurn()
+    while (setup.firesAt < Number.POSITIVE_INFINITY) setup.fire()
+    assert.strictEqual(setup.received, "USING default\r\n".repeat(count))
   })
 
-  it("does not give the answer that is meant for a client to one whose connection is over", () => {
+  it("does not use up an injected answer for a client whose connection is closed", () => {
     const setup = new Setup()
     const [gone, other] = [setup.open(), setup.open()]
     gone.receive(bytes("quit\r\n"))
@@ -96,10 +96,10 @@ describe("a host", () => {
     gone.receive(bytes("stats\r\n"))
     other.receive(bytes("stats\r\n"))
     setup.host.fire()
-    assert.strictEqual(setup.heard, "OUT_OF_MEMORY\r\n")
+    assert.strictEqual(setup.received, "OUT_OF_MEMORY\r\n")
   })
 
-  it("cuts a connection too that its client has closed in a silence", () => {
+  it("resets also a connection that its client has closed during Silence", () => {
     const setup = new Setup()
     const [holder, other] = [setup.open(), setup.open()]
     holder.receive(bytes("put 0 0 60 1\r\nx\r\nreserve\r\n"))
@@ -112,10 +112,10 @@ describe("a host", () => {
     assert.strictEqual(setup.resets, 1)
     other.receive(bytes("stats\r\n"))
     setup.host.heal()
-    assert.strictEqual(setup.heard, "")
+    assert.strictEqual(setup.received, "")
   })
 
-  it("listens to nobody in a silence: it would have to keep what it does not hear", () => {
+  it("reads from no client during Silence: it would have to keep the bytes in memory", () => {
     const setup = new Setup()
     const isRead: Record<string, boolean> = {}
     const listener = (name: string) => ({ setReading: (isReading: boolean) => void (isRead[name] = isReading) })

@@ -1,4 +1,4 @@
-/** Who is served first, by the very algorithm of beanstalkd's `ms.c`. */
+/** The order in which waiting clients are served, compared with the algorithm of beanstalkd's `ms.c`. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { Waiters } from "../../src/internal/broker/waiters.ts"
@@ -45,11 +45,11 @@ describe("Waiters", () => {
     [4, [1, 2, 4, 3]],
     [6, [1, 2, 3, 6, 5, 4]],
     [7, [1, 2, 3, 4, 6, 7, 5]]
-  ])("%i of them are served in the order that was observed (§3.2)", (count, order) => {
+  ])("%i of them are served in the order that was observed with beanstalkd", (count, order) => {
     assert.deepStrictEqual(taken(count), order)
   })
 
-  it("one who comes later may be served earlier (§3.2)", () => {
+  it("one that was added later may be served earlier", () => {
     const waiters = new Waiters<string>()
     waiters.add("A")
     waiters.add("B")
@@ -58,7 +58,7 @@ describe("Waiters", () => {
     assert.deepStrictEqual([waiters.take(), waiters.take(), waiters.take()], ["C", "B", undefined])
   })
 
-  it("are those of ms.c, whoever comes and goes", () => {
+  it("are served in the order of ms.c, whatever is added and removed", () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.constant("add" as const) },
       { weight: 2, arbitrary: fc.constant("take" as const) },

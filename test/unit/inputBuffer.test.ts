@@ -1,10 +1,10 @@
-/** How bytes are cut into lines and bodies: it must not depend on the pieces in which they come. */
+/** How received bytes are cut into lines and bodies, independently of the chunks in which they are received. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { InputBuffer } from "../../src/internal/broker/inputBuffer.ts"
 import { bytes, chars, cut } from "../support/replies.ts"
 
-/** Reads everything that can be read: lines, and behind a line `bN` a body of N bytes. */
+/** Reads everything that can be read: lines, and after a line `bN` a body of N bytes. */
 class Reader {
   readonly input = new InputBuffer()
   readonly read: Array<string> = []
@@ -49,7 +49,7 @@ const part = fc.oneof(
 const stream = fc.array(part, { maxLength: 30, size: "max" }).map((parts) => bytes(parts.join("")))
 
 describe("InputBuffer", () => {
-  it("reads the same in whatever pieces bytes come", () => {
+  it("reads the same in whatever chunks the bytes are pushed", () => {
     fc.assert(
       fc.property(stream, fc.array(fc.nat(2000)), (whole, places) => {
         const expected = readAll([whole])
@@ -65,7 +65,7 @@ describe("InputBuffer", () => {
   })
 
   it.each([223, 224, 225, 446, 447, 448, 670, 671])(
-    "a line of %i bytes is too long, and the next is read (§1.2, §7)",
+    "a line of %i bytes is too long, and the next line is read",
     (size) => {
       const whole = bytes(`${text(size)}\r\nnext\r\nlast\r\n`)
       const expected = { read: ["(overlong)", "next", "last"], left: 0 }
@@ -74,18 +74,18 @@ describe("InputBuffer", () => {
     }
   )
 
-  it("reads what came byte by byte while nothing was read, in about the time it takes to read it at once", () => {
+  it("reads bytes that were pushed one by one in linear time", () => {
     const line = bytes("touch 1\r\n")
     const lines = 20_000
     const input = new InputBuffer()
     for (let i = 0; i < lines; i++) for (const byte of line) input.push(Uint8Array.of(byte))
     let read = 0
     while (input.readLine() !== undefined) read += 1
-    // Were the work quadratic, the test's time would be over long before.
+    // In quadratic time the test would time out.
     assert.strictEqual(read, lines)
   })
 
-  it("looks at the first CR only (§1.1)", () => {
+  it("ends a line only at the first CR of the buffer", () => {
     const reader = new Reader()
     reader.push(bytes("foo\rbar\r\nnext\r\n"))
     assert.deepStrictEqual(reader.read, [])
@@ -93,7 +93,7 @@ describe("InputBuffer", () => {
     assert.deepStrictEqual(reader.read, ["(overlong)", "next"])
   })
 
-  it("counts what it holds", () => {
+  it("counts the bytes that have not been read", () => {
     const input = new InputBuffer()
     input.push(bytes("abc\r\ndefgh"))
     input.push(new Uint8Array(0))
