@@ -1,5 +1,5 @@
 /**
- * The ways to a server: TCP, unix socket, TLS, URLs and configuration.
+ * Connectors: TCP, unix socket, TLS, URLs and configuration.
  */
 import { assert, layer } from "@effect/vitest"
 import { BeanstalkConnection } from "effect-beanstalk"
@@ -32,7 +32,7 @@ const certificate = fixture("cert.pem")
 
 const key = fixture("key.pem")
 
-/** What stunnel would be: TLS outside, the real server inside. Tells the name each client asked for. */
+/** A TLS proxy in front of a server, and the server names that clients have requested. */
 const tlsProxy = (server: Listening) =>
   Effect.gen(function*() {
     const names: Array<unknown> = []
@@ -46,15 +46,15 @@ const tlsProxy = (server: Listening) =>
     return { port, names }
   })
 
-/** The id of the server at the other end, asked over a connection that is opened for it. */
-const whoAnswers = BeanstalkConnection.make().pipe(
+/** The id of the server to which a new connection leads. */
+const serverId = BeanstalkConnection.make().pipe(
   Effect.flatMap((beanstalk) => beanstalk.stats),
   Effect.map((stats) => stats.id),
   Effect.scoped
 )
 
 /** The same for a Layer that is a connection. */
-const whoAnswersOn = <E>(connection: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>) =>
+const serverIdOn = <E>(connection: Layer.Layer<BeanstalkConnection.BeanstalkConnection, E>) =>
   BeanstalkConnection.BeanstalkConnection.pipe(
     Effect.flatMap((beanstalk) => beanstalk.stats),
     Effect.map((stats) => stats.id),
@@ -71,39 +71,39 @@ const withEnvironment = (variables: Readonly<Record<string, string>>) =>
 
 describeListening("connectors", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TCP", (it) => {
-    it.scoped("reaches a server by host and port", () =>
+    it.scoped("connects to a host and port", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layer({ host: "127.0.0.1", port: portOf(server) })
-        assert.strictEqual(yield* Effect.provide(whoAnswers, connector), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, connector), yield* idOf(server))
       }))
 
-    it.scoped("reaches a server by the name of its host", () =>
+    it.scoped("connects to a host name", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "localhost", port: portOf(server) })
-        assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
+        assert.strictEqual(yield* serverIdOn(connection), yield* idOf(server))
       }))
 
-    it.scoped("reaches a server by an IPv6 address", () =>
+    it.scoped("connects to an IPv6 address", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const connection = NodeBeanstalk.layerConnection({ host: "::ffff:127.0.0.1", port: portOf(server) })
-        assert.strictEqual(yield* whoAnswersOn(connection), yield* idOf(server))
+        assert.strictEqual(yield* serverIdOn(connection), yield* idOf(server))
       }))
   })
 
   layer(ListeningBeanstalkd.layer(kind, { unix: true }), { excludeTestServices: true })("unix sockets", (it) => {
-    it.scoped("reach a server by path", () =>
+    it.scoped("connect to a path", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         assert("path" in server.target)
         const { path } = server.target
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUnix({ path })), yield* idOf(server))
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ path })), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerUnix({ path })), yield* idOf(server))
+        assert.strictEqual(yield* serverIdOn(NodeBeanstalk.layerConnection({ path })), yield* idOf(server))
       }))
 
-    it.scoped("carry jobs of every size like TCP does", () =>
+    it.scoped("carry jobs of every size", () =>
       Effect.gen(function*() {
         const tube = yield* newTube
         const beanstalk = yield* open({ tube, watch: [tube] })
@@ -115,16 +115,16 @@ describeListening("connectors", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("TLS", (it) => {
-    it.scoped("reaches a server behind a proxy whose certificate is trusted", () =>
+    it.scoped("connects through a proxy with a trusted certificate", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const { port } = yield* tlsProxy(server)
         const options = { host: "localhost", port, tls: { ca: certificate } }
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerTls(options)), yield* idOf(server))
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection(options)), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerTls(options)), yield* idOf(server))
+        assert.strictEqual(yield* serverIdOn(NodeBeanstalk.layerConnection(options)), yield* idOf(server))
       }))
 
-    it.scoped("carries jobs of every size like TCP does", () =>
+    it.scoped("carries jobs of every size", () =>
       Effect.gen(function*() {
         const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tube = yield* newTube
@@ -137,24 +137,24 @@ describeListening("connectors", (kind) => {
         assert.deepStrictEqual(jobs.map((job) => Buffer.from(job.body)), bodies.map((body) => Buffer.from(body)))
       }))
 
-    it.scoped("asks for the host by name, and for another name when told so", () =>
+    it.scoped("requests the certificate of the host, or of `servername`", () =>
       Effect.gen(function*() {
         const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const tls = { ca: certificate, checkServerIdentity: () => undefined }
-        yield* Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port, tls }))
+        yield* Effect.provide(serverId, NodeConnector.layerTls({ host: "localhost", port, tls }))
         yield* Effect.provide(
-          whoAnswers,
+          serverId,
           NodeConnector.layerTls({ host: "localhost", port, tls: { ...tls, servername: "queue.example.org" } })
         )
-        yield* Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "127.0.0.1", port, tls }))
+        yield* Effect.provide(serverId, NodeConnector.layerTls({ host: "127.0.0.1", port, tls }))
         assert.deepStrictEqual(names, ["localhost", "queue.example.org", false])
       }))
 
-    it.scoped("refuses a certificate that nobody vouches for", () =>
+    it.scoped("refuses a certificate that is not signed by a trusted authority", () =>
       Effect.gen(function*() {
         const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
-          Effect.provide(whoAnswers, NodeConnector.layerTls({ host: "localhost", port })),
+          Effect.provide(serverId, NodeConnector.layerTls({ host: "localhost", port })),
           "ConnectFailed"
         )
         assert.strictEqual(error.reason, "Unreachable")
@@ -165,20 +165,20 @@ describeListening("connectors", (kind) => {
       Effect.gen(function*() {
         const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { ca: certificate, servername: "queue.example.org" } }
-        const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
+        const error = yield* failsWith(Effect.provide(serverId, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
         assert.include(error.message, "queue.example.org")
       }))
 
-    it.scoped("fails as Unreachable with a certificate of our own that is none: nothing has answered", () =>
+    it.scoped("fails as Unreachable with an invalid client certificate", () =>
       Effect.gen(function*() {
         const { port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const options = { host: "localhost", port, tls: { cert: "none", key } }
-        const error = yield* failsWith(Effect.provide(whoAnswers, NodeConnector.layerTls(options)), "ConnectFailed")
+        const error = yield* failsWith(Effect.provide(serverId, NodeConnector.layerTls(options)), "ConnectFailed")
         assert.strictEqual(error.reason, "Unreachable")
       }))
 
-    it.scoped("fails where the server speaks no TLS", () =>
+    it.scoped("fails if the server does not use TLS", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const options = { host: "127.0.0.1", port: portOf(server), tls: { ca: certificate } }
@@ -191,7 +191,7 @@ describeListening("connectors", (kind) => {
         assert.include(["Unreachable", "TimedOut"], error.reason)
       }))
 
-    it.scoped("gives jobs back when the proxy cuts the connection", () =>
+    it.scoped("gives jobs back when the proxy resets the connection", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const tube = yield* newTube
@@ -213,32 +213,32 @@ describeListening("connectors", (kind) => {
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const url = `beanstalk://127.0.0.1:${portOf(server)}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
-        assert.strictEqual(yield* whoAnswersOn(NodeBeanstalk.layerConnection({ url: `${url}/` })), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerUrl(url)), yield* idOf(server))
+        assert.strictEqual(yield* serverIdOn(NodeBeanstalk.layerConnection({ url: `${url}/` })), yield* idOf(server))
       }))
 
     it.scoped("beanstalk://[address]:port is an IPv6 address", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const url = `beanstalk://[::ffff:127.0.0.1]:${portOf(server)}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerUrl(url)), yield* idOf(server))
       }))
 
-    it.scoped("unix:/path is a unix socket, whatever the path has in it", () =>
+    it.scoped("unix:/path is a unix socket, with any characters in the path", () =>
       Effect.gen(function*() {
         const server = yield* kind.start({ unix: true })
         assert("path" in server.target)
         const url = `unix:${server.target.path}`
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(url)), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerUrl(url)), yield* idOf(server))
         const escaped = url.replace("beanstalkd.sock", "%62eanstalkd.sock")
-        assert.strictEqual(yield* Effect.provide(whoAnswers, NodeConnector.layerUrl(escaped)), yield* idOf(server))
+        assert.strictEqual(yield* Effect.provide(serverId, NodeConnector.layerUrl(escaped)), yield* idOf(server))
       }))
 
     it.scoped("beanstalks://host:port is TLS, with the certificate verified", () =>
       Effect.gen(function*() {
         const { names, port } = yield* tlsProxy(yield* ListeningBeanstalkd)
         const error = yield* failsWith(
-          Effect.provide(whoAnswers, NodeConnector.layerUrl(`beanstalks://localhost:${port}`)),
+          Effect.provide(serverId, NodeConnector.layerUrl(`beanstalks://localhost:${port}`)),
           "ConnectFailed"
         )
         assert.include(error.message, "self-signed certificate")
@@ -247,20 +247,20 @@ describeListening("connectors", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("configuration", (it) => {
-    it.scoped("BEANSTALKD_URL tells where the server is", () =>
+    it.scoped("layerEnv connects to the URL in BEANSTALKD_URL", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const environment = withEnvironment({ BEANSTALKD_URL: `beanstalk://127.0.0.1:${portOf(server)}` })
-        assert.strictEqual(yield* environment(whoAnswersOn(NodeBeanstalk.layerConnectionEnv)), yield* idOf(server))
-        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, NodeConnector.layerEnv)), yield* idOf(server))
+        assert.strictEqual(yield* environment(serverIdOn(NodeBeanstalk.layerConnectionEnv)), yield* idOf(server))
+        assert.strictEqual(yield* environment(Effect.provide(serverId, NodeConnector.layerEnv)), yield* idOf(server))
       }))
 
-    it.scoped("any other name may hold the URL", () =>
+    it.scoped("layerConfig connects to a URL of any name", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const connector = NodeConnector.layerConfig(Config.string("QUEUE"))
         const environment = withEnvironment({ QUEUE: `beanstalk://127.0.0.1:${portOf(server)}` })
-        assert.strictEqual(yield* environment(Effect.provide(whoAnswers, connector)), yield* idOf(server))
+        assert.strictEqual(yield* environment(Effect.provide(serverId, connector)), yield* idOf(server))
       }))
 
     it.scoped("options of the server and of the connection may come from Config", () =>
@@ -300,7 +300,7 @@ describeListening("connectors", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("opening a connection", (it) => {
-    it.scoped("uses and watches what it is told, and nothing else, before anything else is sent", () =>
+    it.scoped("uses and watches the tubes of its options, and no others, before anything else is sent", () =>
       Effect.gen(function*() {
         const [tube, one, two] = [yield* newTube, yield* newTube, yield* newTube]
         const beanstalk = yield* open({ tube, watch: [one, two] })
@@ -309,14 +309,14 @@ describeListening("connectors", (kind) => {
         assert.sameMembers([...watched].map(String), [one, two])
       }))
 
-    it.scoped("keeps the default tube if it is named among those to watch", () =>
+    it.scoped("keeps watching the default tube if it is among the tubes to watch", () =>
       Effect.gen(function*() {
         const tube = yield* newTube
         const beanstalk = yield* open({ watch: [tube, "default"] })
         assert.sameMembers([...yield* beanstalk.listTubesWatched].map(String), [tube, "default"])
       }))
 
-    it.scoped("uses and watches the default tube unless told otherwise", () =>
+    it.scoped("uses and watches the default tube by default", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open()
         assert.strictEqual(String(yield* beanstalk.listTubeUsed), "default")
@@ -352,14 +352,14 @@ describeListening("connectors", (kind) => {
         }))
     }
 
-    it.scoped("learns the server's limit for bodies, its version and its id", () =>
+    it.scoped("reads the server's maximum job size, its version and its id", () =>
       Effect.gen(function*() {
         const beanstalk = yield* openTo(yield* kind.start({ maxJobSize: 12345 }))
         const { id, version } = yield* beanstalk.stats
         assert.deepStrictEqual(beanstalk.server, { id, version, maxJobSize: 12345 })
       }))
 
-    it.scoped("refuses a job that is larger than it was told to accept, and closes", () =>
+    it.scoped("fails for a job that is larger than its option allows, and closes", () =>
       Effect.gen(function*() {
         const tube = yield* newTube
         const producer = yield* open({ tube })

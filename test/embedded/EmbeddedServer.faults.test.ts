@@ -1,4 +1,4 @@
-/** What can be made to go wrong between a server in memory and its clients, and the typed errors that come of it. */
+/** The faults of an embedded server, and the typed errors by which clients fail. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, Connector, EmbeddedServer } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -36,7 +36,7 @@ const started = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.zipLeft(Effe
 const turns = Effect.repeatN(Scripted.turn, 3)
 
 describe("Cut", () => {
-  it.scoped("resets the connections that are open, now, and those only; their jobs are ready again", () =>
+  it.scoped("resets the open connections, once; their jobs are ready again", () =>
     Effect.gen(function*() {
       const [holder, waiting] = yield* Effect.all([open, open])
       yield* holder.put("x")
@@ -61,7 +61,7 @@ describe("CutAfterRequest", () => {
   const request = "put 0 0 60 1\r\nx\r\n"
 
   it.scoped.each(Array.from({ length: request.length + 1 }, (_, cutAt) => ({ cutAt })))(
-    "at $cutAt bytes of a put: 0 jobs or 1, and its outcome is unknown",
+    "after $cutAt bytes of a put: there is a job or not, and the outcome is unknown",
     ({ cutAt }) =>
       Effect.gen(function*() {
         const beanstalk = yield* open
@@ -75,7 +75,7 @@ describe("CutAfterRequest", () => {
       }).pipe(withServer)
   )
 
-  it.scoped("lasts: each new connection is cut, until it heals", () =>
+  it.scoped("resets each new connection, too, until heal", () =>
     Effect.gen(function*() {
       yield* inject(Fault.CutAfterRequest({ bytes: 3 }))
       for (let i = 0; i < 3; i++) yield* failsWith(open, "ConnectFailed")
@@ -83,7 +83,7 @@ describe("CutAfterRequest", () => {
       yield* open
     }).pipe(withServer))
 
-  it.scoped("counts from when it was injected, over several writes", () =>
+  it.scoped("counts the bytes of several writes, from the injection", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.CutAfterRequest({ bytes: 2 * "touch 1\r\n".length + 1 }))
@@ -97,7 +97,7 @@ describe("CutAfterReply", () => {
   const reply = "RESERVED 1 1\r\nx\r\n"
 
   it.scoped.each(Array.from({ length: reply.length + 1 }, (_, cutAt) => ({ cutAt })))(
-    "at $cutAt bytes of a reserve's: the job is given back",
+    "after $cutAt bytes of the reply to a reserve: the job is given back",
     ({ cutAt }) =>
       Effect.gen(function*() {
         const beanstalk = yield* open
@@ -110,7 +110,7 @@ describe("CutAfterReply", () => {
       }).pipe(withServer)
   )
 
-  it.scoped("cuts in the middle of what comes in pieces", () =>
+  it.scoped("resets the connection between two chunks", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Chunks({ bytes: 4 }))
@@ -121,7 +121,7 @@ describe("CutAfterReply", () => {
 })
 
 describe("Silence", () => {
-  it.scoped("lets nothing arrive on either side: the connection is lost when the client's patience ends", () =>
+  it.scoped("delivers nothing in either direction: the connection is lost after the client's reply timeout", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Silence())
@@ -140,7 +140,7 @@ describe("Silence", () => {
       assert.deepStrictEqual(yield* events, ["put"])
     }).pipe(withServer))
 
-  it.scoped("lets everything arrive when it heals, in order", () =>
+  it.scoped("delivers everything on heal, in order", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* beanstalk.put("before")
@@ -161,7 +161,7 @@ describe("Silence", () => {
       assert.deepStrictEqual<ReadonlyArray<string>>(yield* Fiber.join(fibers), ["3", "4", "5"])
     }).pipe(withServer))
 
-  it.scoped("holds back what the server says by itself", () =>
+  it.scoped("holds back replies that the passing of time causes", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       const fiber = yield* started(Effect.exit(beanstalk.reserveWithTimeout("2 seconds")))
@@ -173,7 +173,7 @@ describe("Silence", () => {
       assert.strictEqual(Scripted.ending(yield* Fiber.join(fiber)), "TimedOut")
     }).pipe(withServer))
 
-  it.scoped("is also for those who connect while it lasts", () =>
+  it.scoped("applies to connections that are opened while it lasts", () =>
     Effect.gen(function*() {
       yield* inject(Fault.Silence())
       const fiber = yield* started(failsWith(open, "ConnectFailed"))
@@ -181,7 +181,7 @@ describe("Silence", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).reason, "TimedOut")
     }).pipe(withServer))
 
-  it.scoped("does not hinder a cut", () =>
+  it.scoped("does not keep Cut from resetting connections", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Silence())
@@ -194,7 +194,7 @@ describe("Silence", () => {
 })
 
 describe("Delay", () => {
-  it.scoped("lets what the server says arrive so much later, by the Clock", () =>
+  it.scoped("delivers replies so much later, by the Clock", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Delay({ duration: "3 seconds" }))
@@ -207,7 +207,7 @@ describe("Delay", () => {
       assert.strictEqual(yield* Fiber.join(fiber), "1")
     }).pipe(withServer))
 
-  it.scoped("each by itself: of two, the later asked comes later", () =>
+  it.scoped("delays each reply by itself", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Delay({ duration: "3 seconds" }))
@@ -222,7 +222,7 @@ describe("Delay", () => {
       yield* Fiber.join(second)
     }).pipe(withServer))
 
-  it.scoped("that is longer than the client's patience costs the connection", () =>
+  it.scoped("that is longer than the client's reply timeout loses the connection", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Delay({ duration: "11 seconds" }))
@@ -231,7 +231,7 @@ describe("Delay", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).outcome, "Unknown")
     }).pipe(withServer))
 
-  it.scoped("ends when it heals, for what is on its way too", () =>
+  it.scoped("ends on heal, also for replies that are on their way", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Delay({ duration: "9 seconds" }))
@@ -243,17 +243,17 @@ describe("Delay", () => {
 })
 
 describe("Chunks", () => {
-  /** What a socket hears, piece by piece, of the answer to a line. */
-  const pieces = (line: string, length: number) =>
+  /** The chunks in which a socket receives the reply to a line. */
+  const chunks = (line: string, length: number) =>
     Effect.gen(function*() {
       const socket = yield* Effect.flatMap(Connector.Connector, ({ socket }) => socket)
       const write = yield* socket.writer
-      const heard: Array<string> = []
+      const received: Array<string> = []
       yield* Effect.raceFirst(
-        socket.run((piece) => void heard.push(chars(piece))),
-        Effect.zipRight(write(line), Effect.repeat(Scripted.turn, { until: () => heard.join("").length === length }))
+        socket.run((chunk) => void received.push(chars(chunk))),
+        Effect.zipRight(write(line), Effect.repeat(Scripted.turn, { until: () => received.join("").length === length }))
       )
-      return heard
+      return received
     }).pipe(Effect.scoped)
 
   it.scoped.each([
@@ -261,15 +261,15 @@ describe("Chunks", () => {
     { size: 4, expected: ["USIN", "G de", "faul", "t\r\n"] },
     { size: 0, expected: [..."USING default\r\n"] },
     { size: 100, expected: ["USING default\r\n"] }
-  ])("of $size bytes", ({ expected, size }) =>
+  ])("of $size bytes are delivered one by one", ({ expected, size }) =>
     Effect.gen(function*() {
       yield* inject(Fault.Chunks({ bytes: size }))
-      assert.deepStrictEqual(yield* pieces("list-tube-used\r\n", 15), expected)
+      assert.deepStrictEqual(yield* chunks("list-tube-used\r\n", 15), expected)
       yield* heal
-      assert.deepStrictEqual(yield* pieces("list-tube-used\r\n", 15), ["USING default\r\n"])
+      assert.deepStrictEqual(yield* chunks("list-tube-used\r\n", 15), ["USING default\r\n"])
     }).pipe(withServer))
 
-  it.scoped("are the same to a client", () =>
+  it.scoped("do not change what a client reads", () =>
     Effect.gen(function*() {
       yield* inject(Fault.Chunks({ bytes: 1 }))
       const beanstalk = yield* open
@@ -279,7 +279,7 @@ describe("Chunks", () => {
 })
 
 describe("Answer", () => {
-  it.scoped("is said once, in the place of the server, which does not hear what was asked", () =>
+  it.scoped("is sent once instead of a reply, and the server does not receive the command", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Answer({ bytes: bytes("OUT_OF_MEMORY\r\n") }))
@@ -290,14 +290,14 @@ describe("Answer", () => {
       assert.strictEqual(yield* beanstalk.put("x"), "1")
     }).pipe(withServer))
 
-  it.scoped("that makes no sense is a ProtocolViolation", () =>
+  it.scoped("that is no reply to the command is a ProtocolViolation", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Answer({ bytes: bytes("HELLO\r\n") }))
       yield* failsWith(beanstalk.put("x"), "ProtocolViolation")
     }).pipe(withServer))
 
-  it.scoped("is forgotten when it heals", () =>
+  it.scoped("is discarded on heal", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Answer({ bytes: bytes("OUT_OF_MEMORY\r\n") }))
@@ -307,7 +307,7 @@ describe("Answer", () => {
 })
 
 describe("Refuse", () => {
-  it.scoped("lets nobody connect, until it heals; who is connected stays", () =>
+  it.scoped("refuses new connections until heal; open connections stay open", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* inject(Fault.Refuse())
@@ -321,7 +321,7 @@ describe("Refuse", () => {
 })
 
 describe("NoMemoryForQueues", () => {
-  it.scoped("fails a put, and a release, with Buried: the job is there", () =>
+  it.scoped("fails put and release with Buried, and the job exists", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* beanstalk.put("x")

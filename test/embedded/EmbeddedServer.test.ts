@@ -1,4 +1,4 @@
-/** A server in memory, as a program sees it: its journal, its connections, its ends, and its time. */
+/** The embedded server as its users see it: journal, jobs, connections, drain mode, end and time. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, Connector, EmbeddedServer, type Job, VirtualClock } from "effect-beanstalk"
 import * as Chunk from "effect/Chunk"
@@ -14,7 +14,6 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as SocketFastPath from "../../src/internal/connection/socketFastPath.ts"
-import * as ClockTimer from "../../src/internal/embedded/clockTimer.ts"
 import { failsWith } from "../support/connections.ts"
 import { bytes } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -32,7 +31,7 @@ const events = Effect.flatMap(
 )
 
 describe("EmbeddedServer.layer", () => {
-  it.scoped("is a Connector, and says which server it is", () =>
+  it.scoped("provides a Connector, with an address", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       const stats = yield* beanstalk.stats
@@ -44,7 +43,7 @@ describe("EmbeddedServer.layer", () => {
       assert.match(stats.id, /^[0-9a-f]{16}$/)
     }).pipe(withServer()))
 
-  it.scoped("is of the version and the size that were asked for", () =>
+  it.scoped("has the version and the maximum job size of its options", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       const stats = yield* beanstalk.stats
@@ -53,7 +52,7 @@ describe("EmbeddedServer.layer", () => {
       yield* failsWith(beanstalk.put("0123456789a"), "JobTooBig")
     }).pipe(withServer({ version: "1.12", maxJobSize: 10 })))
 
-  it.effect("its id is of the program's own Random", () =>
+  it.effect("takes its id from Effect's Random", () =>
     Effect.gen(function*() {
       const id = (seed: string) =>
         Effect.flatMap(open, ({ server }) => Effect.succeed(server.id)).pipe(
@@ -65,7 +64,7 @@ describe("EmbeddedServer.layer", () => {
       assert.notStrictEqual(yield* id("a"), yield* id("b"))
     }))
 
-  it.scoped("two are two", () =>
+  it.scoped("makes a server of its own each time it is built", () =>
     Effect.gen(function*() {
       const [one, other] = yield* Effect.all([EmbeddedServer.make(), EmbeddedServer.make()])
       const to = ({ connector }: typeof one) => Effect.provideService(open, Connector.Connector, connector)
@@ -76,8 +75,8 @@ describe("EmbeddedServer.layer", () => {
     }))
 })
 
-describe("the journal", () => {
-  it.scoped("tells what happened, when, to which job of which tube, by whom, and what came of it", () =>
+describe("journal and events", () => {
+  it.scoped("contain the time, the event, the job, its tube and state, and the connection", () =>
     Effect.gen(function*() {
       const [producer, worker] = yield* Effect.all([open, open])
       yield* TestClock.adjust("1 second")
@@ -104,7 +103,7 @@ describe("the journal", () => {
       ])
     }).pipe(withServer()))
 
-  it.scoped.each([0, 1, 10])("keeps the last %i entries", (journalSize) =>
+  it.scoped.each([0, 1, 10])("journal keeps the last %i entries", (journalSize) =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       const ids: Array<string> = []
@@ -115,7 +114,7 @@ describe("the journal", () => {
       }
     }).pipe(withServer({ journalSize })))
 
-  it.scoped("is also a stream, which goes on with what happens next, until nobody listens", () =>
+  it.scoped("events begins with the journal, and unsubscribes when the Stream ends", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* beanstalk.put("x")
@@ -137,8 +136,8 @@ describe("the journal", () => {
     }).pipe(withServer()))
 })
 
-describe("the jobs", () => {
-  it.scoped("are told as they are, in the order in which they were put, whatever stands between them and a client", () =>
+describe("jobs", () => {
+  it.scoped("are returned in the order of their ids, under every fault", () =>
     Effect.gen(function*() {
       const [producer, worker] = yield* Effect.all([open, open])
       yield* producer.put("held", { tube: "a", priority: 1, ttr: "5 seconds" })
@@ -159,7 +158,7 @@ describe("the jobs", () => {
       ])
     }).pipe(withServer()))
 
-  it.scoped("are none before they are uploaded, and none when they are deleted", () =>
+  it.scoped("do not contain jobs that are still being uploaded, or deleted", () =>
     Effect.gen(function*() {
       const { jobs } = yield* server
       const socket = yield* Effect.flatMap(Connector.Connector, ({ socket }) => socket)
@@ -174,8 +173,8 @@ describe("the jobs", () => {
     }).pipe(withServer()))
 })
 
-describe("the connections", () => {
-  it.scoped("are told with what they use, watch, wait for and hold", () =>
+describe("connections", () => {
+  it.scoped("are returned with the tubes they use and watch, whether they wait, and the jobs they hold", () =>
     Effect.gen(function*() {
       const [first, second] = yield* Effect.all([open, open])
       yield* first.use("a")
@@ -191,7 +190,7 @@ describe("the connections", () => {
       yield* Fiber.interrupt(waiting)
     }).pipe(withServer()))
 
-  it.effect("end with their scopes, and what they hold is ready again", () =>
+  it.effect("end with their scopes, and their jobs are ready again", () =>
     Effect.gen(function*() {
       const other = yield* open
       const id = yield* other.put("x")
@@ -202,7 +201,7 @@ describe("the connections", () => {
       assert.strictEqual((yield* other.stats).currentConnections, 1)
     }).pipe(Effect.scoped, withServer()))
 
-  it.scoped("that quit are open no more, although their last words are still on their way", () =>
+  it.scoped("that quit are closed, although their last replies are still on their way", () =>
     Effect.gen(function*() {
       const [quitting, other] = yield* Effect.all([open, open])
       yield* (yield* server).inject(EmbeddedServer.Fault.Delay({ duration: "1 hour" }))
@@ -217,7 +216,7 @@ describe("the connections", () => {
 })
 
 describe("drain", () => {
-  it.scoped("is no fault, and does not heal", () =>
+  it.scoped("is not a fault, and is not ended by heal", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       yield* (yield* server).drain
@@ -248,7 +247,7 @@ type Service = Context.Tag.Service<typeof Connector.Connector>
 const openTo = (connector: Service) => Effect.provideService(open, Connector.Connector, connector)
 
 describe("the end of the server's scope", () => {
-  it.live("fails its clients, and lets nobody connect", () =>
+  it.live("loses all connections, and refuses new ones", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const { connector } = yield* Scope.extend(EmbeddedServer.make(), scope)
@@ -261,7 +260,7 @@ describe("the end of the server's scope", () => {
       assert.strictEqual((yield* failsWith(openTo(connector), "ConnectFailed")).reason, "Unreachable")
     }).pipe(Effect.scoped))
 
-  it.live("leaves no timer, not even when connections end after it", () =>
+  it.live("leaves no timer, even if connections end after it", () =>
     Effect.gen(function*() {
       const clock = yield* countingClock
       const clients = yield* Scope.make()
@@ -283,8 +282,8 @@ describe("the end of the server's scope", () => {
     }))
 })
 
-describe("the time of an answer", () => {
-  it.scoped("is two turns of the event loop at the most", () =>
+describe("a reply", () => {
+  it.scoped("arrives within two turns of the event loop", () =>
     Effect.gen(function*() {
       const beanstalk = yield* open
       for (const command of [beanstalk.stats, beanstalk.put("x"), beanstalk.reserve]) {
@@ -296,89 +295,36 @@ describe("the time of an answer", () => {
     }).pipe(withServer()))
 
   it.scoped.each([
-    { talk: "one that talks to itself", next: (from: number) => from },
-    { talk: "two that talk to each other", next: (from: number) => 1 - from }
-  ])("is never within a write, and leaves the event loop its turns: $talk", ({ next }) =>
-    Effect.gen(function*() {
-      const { socket } = yield* Connector.Connector
-      const sockets = yield* Effect.all([socket, socket])
-      const writers = yield* Effect.forEach(sockets, (socket) => SocketFastPath.makeWriter(socket, constVoid))
-      let answers = 0
-      let isWriting = false
-      let turns = 0
-      const ask = (whom: number) => {
-        isWriting = true
-        writers[whom]!(bytes("list-tube-used\r\n"))
-        isWriting = false
-      }
-      yield* Effect.forkScoped(Effect.forever(Effect.tap(Scripted.turn, () => Effect.sync(() => turns += 1))))
-      yield* Effect.forEach(sockets, (socket, from) =>
-        Effect.forkScoped(socket.run(() => {
-          assert.isFalse(isWriting)
-          answers += 1
-          if (answers < 200) ask(next(from))
-        })))
-      yield* Scripted.turn
-      ask(0)
-      yield* Effect.repeat(Scripted.turn, { until: () => answers === 200 })
-      assert.isAtLeast(turns, 199)
-    }).pipe(withServer()))
-})
-
-describe("the alarm", () => {
-  it.scoped("sets no timer beyond 2^31-1 ms, and rings again until it is time", () =>
-    Effect.gen(function*() {
-      const sleeps: Array<number> = []
-      const clock = yield* Effect.clock
-      const spy: Clock.Clock = {
-        ...clock,
-        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
-        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
-        sleep: (duration) => {
-          sleeps.push(Number(duration.value._tag === "Millis" ? duration.value.millis : Number.NaN))
-          return clock.sleep(duration)
+    { clients: "a client that sends again on each reply", next: (from: number) => from },
+    { clients: "two clients that send in turn on each reply", next: (from: number) => 1 - from }
+  ])(
+    "is never delivered within a write, and does not block the event loop: $clients",
+    ({ next }) =>
+      Effect.gen(function*() {
+        const { socket } = yield* Connector.Connector
+        const sockets = yield* Effect.all([socket, socket])
+        const writers = yield* Effect.forEach(sockets, (socket) => SocketFastPath.makeWriter(socket, constVoid))
+        let answers = 0
+        let isWriting = false
+        let turns = 0
+        const ask = (whom: number) => {
+          isWriting = true
+          writers[whom]!(bytes("list-tube-used\r\n"))
+          isWriting = false
         }
-      }
-      const longest = 2 ** 31 - 1
-      let rung = 0
-      const alarm: ClockTimer.ClockTimer = yield* Effect.withClock(
-        ClockTimer.make(() => {
-          rung += 1
-          if (alarm.now() < 2 ** 32 - 1) alarm.set(2 ** 32 - 1)
-        }),
-        spy
-      )
-      alarm.set(2 ** 32 - 1)
-      yield* TestClock.adjust(longest)
-      assert.strictEqual(rung, 1)
-      yield* TestClock.adjust(longest)
-      yield* TestClock.adjust(1)
-      assert.strictEqual(rung, 3)
-      assert.deepStrictEqual(sleeps, [longest, longest, 1])
-    }))
-
-  it.scoped("rings at the soonest of the times it is set to, once", () =>
-    Effect.gen(function*() {
-      const rung: Array<number> = []
-      const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => rung.push(alarm.now()))
-      alarm.set(3000)
-      alarm.set(5000)
-      alarm.set(2000)
-      yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(rung, [2000])
-      alarm.set(9000)
-      yield* TestClock.adjust(0)
-      assert.deepStrictEqual(rung, [2000, 10_000])
-    }))
-
-  it.effect("is silent behind the end of its scope", () =>
-    Effect.gen(function*() {
-      let rung = 0
-      const alarm = yield* Effect.scoped(Effect.tap(ClockTimer.make(() => rung += 1), (alarm) => alarm.set(1000)))
-      alarm.set(500)
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(rung, 0)
-    }))
+        yield* Effect.forkScoped(Effect.forever(Effect.tap(Scripted.turn, () => Effect.sync(() => turns += 1))))
+        yield* Effect.forEach(sockets, (socket, from) =>
+          Effect.forkScoped(socket.run(() => {
+            assert.isFalse(isWriting)
+            answers += 1
+            if (answers < 200) ask(next(from))
+          })))
+        yield* Scripted.turn
+        ask(0)
+        yield* Effect.repeat(Scripted.turn, { until: () => answers === 200 })
+        assert.isAtLeast(turns, 199)
+      }).pipe(withServer())
+  )
 })
 
 /** Puts jobs with random delays, and reserves them all: at each, the time, and its delay. */
@@ -400,12 +346,12 @@ const simulation = (jobs: number) =>
     return reserved
   }).pipe(Effect.scoped, withServer(), Effect.withRandom(Random.make("a day")))
 
-/** Lets time go by until a fiber has ended. */
+/** Advances the time until a fiber has ended. */
 const adjusting = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, step: Duration.DurationInput) =>
   Effect.repeat(Effect.zipRight(Scripted.turn, TestClock.adjust(step)), { until: () => fiber.unsafePoll() !== null })
 
-describe("a day", () => {
-  it.effect("under TestClock: 100 delayed jobs come in order", () =>
+describe("delays of up to a day", () => {
+  it.effect("under TestClock: 100 delayed jobs are reserved in order", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(simulation(100))
       yield* Effect.repeatN(Scripted.turn, 500)
@@ -415,7 +361,7 @@ describe("a day", () => {
       assert.deepStrictEqual(delays, delays.toSorted((a, b) => a - b))
     }))
 
-  it.live("under VirtualClock: 1,000 delayed jobs come in order, each at its time", () =>
+  it.live("under VirtualClock: 1,000 delayed jobs are reserved in order, each when it is due", () =>
     Effect.gen(function*() {
       const reserved = yield* Effect.provide(simulation(1000), VirtualClock.layer())
       assert.strictEqual(reserved.length, 1000)

@@ -1,5 +1,5 @@
 /**
- * What may come in at an open port: afterwards the server still serves, its counters are right, and it holds no memory.
+ * Hostile clients: afterwards the server still works, its counters are right, and it has kept no memory.
  *
  * `EFFECT_BEANSTALK_STRESS=1` runs all of it at full size, and prints figures.
  */
@@ -107,7 +107,7 @@ const leaves = (caller: Caller, way: typeof ways[number]) => {
 
 describe("a hostile client", () => {
   it.live.each(ways)(
-    "may say any line, and leave by a %s",
+    "sends any line, and disconnects by %s",
     (way) =>
       survives(({ url }, healthy) =>
         Effect.gen(function*() {
@@ -144,7 +144,7 @@ describe("a hostile client", () => {
     return bytes
   }
 
-  it.live("may say random bytes, on several connections", () =>
+  it.live("sends random bytes on several connections", () =>
     survives(({ url }, healthy) =>
       Effect.gen(function*() {
         const total = stress ? 100_000_000 : 1_000_000
@@ -176,25 +176,29 @@ describe("a hostile client", () => {
       }).pipe(Effect.orDie)
     ), 300_000)
 
-  it.live("may announce 4 GiB, and say them slowly", () =>
-    survives(({ url }, healthy) =>
-      Effect.gen(function*() {
-        const caller = yield* Caller.open(url)
-        yield* caller.says("put 0 0 1 4294967295\r\n")
-        const rounds = stress ? 65_536 : 64
-        const chunk = new Uint8Array(65_536)
-        for (let round = 0; round < rounds; round++) {
-          yield* caller.says(chunk)
-          if (caller.socket.writableNeedDrain) yield* caller.until(() => !caller.socket.writableNeedDrain)
-          if (round % 100 === 0) yield* healthy.listTubeUsed
-        }
-        assert.isAtMost(caller.heard.length, "JOB_TOO_BIG\r\n".length)
-        yield* caller.reset
-        return rounds * chunk.length
-      }).pipe(Effect.scoped, Effect.orDie)
-    ), 300_000)
+  it.live(
+    "announces a body of 4 GiB, and sends it slowly",
+    () =>
+      survives(({ url }, healthy) =>
+        Effect.gen(function*() {
+          const caller = yield* Caller.open(url)
+          yield* caller.says("put 0 0 1 4294967295\r\n")
+          const rounds = stress ? 65_536 : 64
+          const chunk = new Uint8Array(65_536)
+          for (let round = 0; round < rounds; round++) {
+            yield* caller.says(chunk)
+            if (caller.socket.writableNeedDrain) yield* caller.until(() => !caller.socket.writableNeedDrain)
+            if (round % 100 === 0) yield* healthy.listTubeUsed
+          }
+          assert.isAtMost(caller.heard.length, "JOB_TOO_BIG\r\n".length)
+          yield* caller.reset
+          return rounds * chunk.length
+        }).pipe(Effect.scoped, Effect.orDie)
+      ),
+    300_000
+  )
 
-  it.live("may open connections, and drop them", () =>
+  it.live("opens connections, and drops them", () =>
     survives(({ url }, healthy) =>
       Effect.gen(function*() {
         const count = stress ? 10_000 : 500
@@ -213,7 +217,7 @@ describe("a hostile client", () => {
       }).pipe(Effect.orDie)
     ), 300_000)
 
-  it.live("may begin to put, and go", () =>
+  it.live("begins to put, and disconnects", () =>
     survives(({ url }, healthy) =>
       Effect.gen(function*() {
         const count = stress ? 10_000 : 100
@@ -238,7 +242,7 @@ describe("a hostile client", () => {
       }).pipe(Effect.orDie)
     ), 300_000)
 
-  it.live("may write byte by byte behind a reserve", () =>
+  it.live("sends byte by byte after a reserve", () =>
     survives(({ url }, healthy) =>
       Effect.gen(function*() {
         const count = stress ? 200_000 : 20_000

@@ -15,11 +15,11 @@ import { temporaryFolder } from "../support/beanstalkd.ts"
 import { Caller } from "../support/caller.ts"
 import { eventually, failsWith } from "../support/connections.ts"
 
-const doors = [{ door: "TCP" }, { door: "unix socket" }] as const
+const kinds = [{ kind: "TCP port" }, { kind: "unix socket" }] as const
 
-/** A server behind a door. */
-const listen = (door: "TCP" | "unix socket", options?: EmbeddedServer.Options) =>
-  door === "TCP"
+/** A server that listens on a free port or a new socket. */
+const listen = (kind: "TCP port" | "unix socket", options?: EmbeddedServer.Options) =>
+  kind === "TCP port"
     ? NodeEmbeddedServer.listen({ ...options })
     : Effect.flatMap(
       temporaryFolder,
@@ -32,7 +32,7 @@ const connect = (url: string) => Effect.provide(BeanstalkConnection.make(), Node
 const countSockets = () =>
   process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap" || name === "PipeWrap").length
 
-/** Those that are here before any test. */
+/** Those that exist before any test. */
 const foreign = countSockets()
 
 const sockets = Effect.sync(countSockets)
@@ -40,11 +40,11 @@ const sockets = Effect.sync(countSockets)
 const connections = (server: NodeEmbeddedServer.Listening) =>
   Effect.map(server.connections, (connections) => connections.length)
 
-describe.each(doors)("a server behind a $door", ({ door }) => {
+describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
   it.scopedLive("serves clients at its url", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door, { maxJobSize: 100_000, version: "1.12" })
-      assert.match(server.url, door === "TCP" ? /^beanstalk:\/\/127\.0\.0\.1:\d+$/ : /^unix:\/.*beanstalkd\.sock$/)
+      const server = yield* listen(kind, { maxJobSize: 100_000, version: "1.12" })
+      assert.match(server.url, kind === "TCP port" ? /^beanstalk:\/\/127\.0\.0\.1:\d+$/ : /^unix:\/.*beanstalkd\.sock$/)
       const [producer, worker] = yield* Effect.all([connect(server.url), connect(server.url)])
       const body = new Uint8Array(100_000).fill(7)
       const id = yield* producer.put(body)
@@ -56,9 +56,9 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
       assert.deepStrictEqual((yield* server.journal).map(({ event }) => event), ["put", "reserved", "given-back"])
     }))
 
-  it.scopedLive("answers everything that was said before a half-close, and then ends", () =>
+  it.scopedLive("answers all commands that were sent before a half-close, and then closes", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const caller = yield* Caller.open(server.url)
       yield* caller.says(`${"list-tube-used\r\n".repeat(1000)}reserve\r\nput 0 0 1 1\r\nx\r\nreserve\r\n`)
       yield* caller.halfClose
@@ -71,34 +71,34 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
       assert.deepStrictEqual((yield* server.journal).map(({ event }) => event), ["put", "reserved", "given-back"])
     }))
 
-  it.scopedLive("frees what the client of a socket held that is gone, and does no more of what it said", () =>
+  it.scopedLive("gives back the jobs of a connection that was reset, and executes no more of its commands", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const observer = yield* connect(server.url)
       yield* observer.put("x")
       yield* observer.put("y", { tube: "other" })
       const caller = yield* Caller.open(server.url)
       yield* caller.says("reserve\r\nreserve\r\ndelete 2\r\n")
       yield* eventually(observer.stats, (stats) => stats.currentWaiting === 1)
-      yield* door === "TCP" ? caller.reset : Effect.sync(() => caller.socket.destroy())
+      yield* kind === "TCP port" ? caller.reset : Effect.sync(() => caller.socket.destroy())
       yield* eventually(observer.stats, (stats) => stats.currentConnections === 1)
       const { currentJobsReady, currentWaiting, currentWorkers } = yield* observer.stats
       // A unix socket has no RST: what has been read with the reserve is done.
-      assert.deepStrictEqual([currentJobsReady, currentWaiting, currentWorkers], [door === "TCP" ? 2 : 1, 0, 0])
+      assert.deepStrictEqual([currentJobsReady, currentWaiting, currentWorkers], [kind === "TCP port" ? 2 : 1, 0, 0])
     }))
 
-  it.scopedLive("closes on quit, behind all that was said before", () =>
+  it.scopedLive("closes on quit, after the replies to all commands before it", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const caller = yield* Caller.open(server.url)
       yield* caller.says("list-tube-used\r\nquit\r\nlist-tube-used\r\n")
       yield* caller.ended
       assert.strictEqual(caller.heard, "USING default\r\n")
     }))
 
-  it.scopedLive("does not read on while its replies are not read, and goes on when they are", () =>
+  it.scopedLive("stops reading while its replies are not read, and continues when they are", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const [caller, healthy] = yield* Effect.all([Caller.open(server.url), connect(server.url)])
       const body = "x".repeat(60_000)
       yield* healthy.put(body)
@@ -114,9 +114,9 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
       for (let i = 0; i < 100; i++) assert.strictEqual(yield* caller.take(reply.length), reply)
     }))
 
-  it.scopedLive("does not keep in memory what is said behind a reserve", () =>
+  it.scopedLive("does not keep in memory what is sent after a reserve", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const [caller, healthy] = yield* Effect.all([Caller.open(server.url), connect(server.url)])
       const size = 24 * 2 ** 20
       yield* caller.says("reserve\r\n")
@@ -126,9 +126,9 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
       assert.isAbove(caller.socket.writableLength, size / 4)
     }))
 
-  it.scopedLive("reads on when the reserve is answered, and loses nothing", () =>
+  it.scopedLive("continues reading when the reserve is answered, and loses nothing", () =>
     Effect.gen(function*() {
-      const server = yield* listen(door)
+      const server = yield* listen(kind)
       const [caller, healthy] = yield* Effect.all([Caller.open(server.url), connect(server.url)])
       const count = 100_000
       yield* caller.says(`reserve\r\n${"touch 9\r\n".repeat(count)}`)
@@ -138,11 +138,11 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
       assert.strictEqual(yield* caller.take(reply.length), reply)
     }))
 
-  it.live("cuts all its connections at the end of its scope, and leaves no socket", () =>
+  it.live("resets all connections at the end of its scope, and leaves no socket", () =>
     Effect.gen(function*() {
       yield* eventually(sockets, (count) => count === foreign)
       const scope = yield* Scope.make()
-      const server = yield* Scope.extend(listen(door), scope)
+      const server = yield* Scope.extend(listen(kind), scope)
       const callers = yield* Effect.replicateEffect(Caller.open(server.url), 5)
       yield* callers[0]!.says("reserve\r\n")
       yield* callers[1]!.asks("list-tube-used")
@@ -154,7 +154,7 @@ describe.each(doors)("a server behind a $door", ({ door }) => {
 })
 
 describe("NodeEmbeddedServer.listen", () => {
-  it.live("at the end of its scope, does not wait for those who do not read its last words", () =>
+  it.live("does not wait at the end of its scope for clients that do not read its last replies", () =>
     Effect.gen(function*() {
       yield* eventually(sockets, (count) => count === foreign)
       const scope = yield* Scope.make()
@@ -176,7 +176,7 @@ describe("NodeEmbeddedServer.listen", () => {
       yield* eventually(Effect.zip(sockets, open), ([count, open]) => count === foreign + open)
     }).pipe(Effect.scoped))
 
-  it.scopedLive("replaces a socket at which nobody listens any more", () =>
+  it.scopedLive("replaces the socket file of a server that was killed", () =>
     Effect.gen(function*() {
       const path = join(yield* temporaryFolder, "beanstalkd.sock")
       // What a server that was killed leaves behind.
@@ -188,7 +188,7 @@ describe("NodeEmbeddedServer.listen", () => {
       assert.strictEqual(yield* beanstalk.listTubeUsed, "default")
     }))
 
-  it.scopedLive("leaves a file alone that is no socket", () =>
+  it.scopedLive("does not replace a file that is not a socket", () =>
     Effect.gen(function*() {
       const path = join(yield* temporaryFolder, "precious.txt")
       writeFileSync(path, "precious")
@@ -197,7 +197,7 @@ describe("NodeEmbeddedServer.listen", () => {
       assert.strictEqual(readFileSync(path, "utf8"), "precious")
     }))
 
-  it.scopedLive("finds a port that is free, and two servers are two", () =>
+  it.scopedLive("chooses a free port for each server", () =>
     Effect.gen(function*() {
       const [one, other] = yield* Effect.all([NodeEmbeddedServer.listen(), NodeEmbeddedServer.listen({ port: 0 })])
       assert.notStrictEqual(one.url, other.url)
@@ -206,13 +206,13 @@ describe("NodeEmbeddedServer.listen", () => {
       assert.strictEqual((yield* Effect.flatMap(connect(other.url), ({ stats }) => stats)).totalJobs, 0)
     }))
 
-  it.scopedLive("can be reached from this machine only, when the address is empty", () =>
+  it.scopedLive("listens on loopback only when the address is empty", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen({ host: "" })
       assert.strictEqual(new URL(server.url).hostname, "127.0.0.1")
     }))
 
-  it.scopedLive("names an address of IPv6 as urls do", () =>
+  it.scopedLive("writes an IPv6 address in brackets in its url", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen({ host: "::1" })
       assert.match(server.url, /^beanstalk:\/\/\[::1\]:\d+$/)
@@ -231,7 +231,7 @@ describe("NodeEmbeddedServer.listen", () => {
     }))
 
   it.scopedLive.each([{ port: 65_536 }, { port: -1 }, { port: 1.5 }])(
-    "fails so when the port is $port",
+    "fails with SocketServerError when the port is $port",
     ({ port }) =>
       Effect.gen(function*() {
         const error = yield* failsWith(NodeEmbeddedServer.listen({ port }), "SocketServerError")
@@ -245,14 +245,14 @@ describe("NodeEmbeddedServer.listen", () => {
     { path: `/${"x".repeat(300)}`, why: "ENAMETOOLONG" },
     { path: "x\0.sock", why: "null bytes" },
     { path: "", why: "ERR_INVALID_ARG_VALUE" }
-  ])("fails so when the path cannot be: $why", ({ path, why }) =>
+  ])("fails with SocketServerError when the path is invalid: $why", ({ path, why }) =>
     Effect.gen(function*() {
       const error = yield* failsWith(NodeEmbeddedServer.listen({ path }), "SocketServerError")
       assert.strictEqual(error.reason, "Open")
       assert.include(inspect(error.cause), why)
     }))
 
-  it.scopedLive("gives the port and the path free at the end of its scope", () =>
+  it.scopedLive("releases the port and the path at the end of its scope", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       const path = join(folder, "x.sock")
@@ -265,7 +265,7 @@ describe("NodeEmbeddedServer.listen", () => {
       yield* NodeEmbeddedServer.listen({ path })
     }))
 
-  it.scopedLive("makes the same go wrong as the one in memory", () =>
+  it.scopedLive("has the same faults as the server in memory", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen()
       const beanstalk = yield* connect(server.url)
@@ -281,7 +281,7 @@ describe("NodeEmbeddedServer.listen", () => {
       yield* connect(server.url)
     }))
 
-  it.scopedLive("does not mind a port scanner that says nothing", () =>
+  it.scopedLive("ignores connections on which nothing is sent", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen()
       const { port } = new URL(server.url)

@@ -1,4 +1,4 @@
-/** Time that stands still while anything can run, and then jumps to the next who sleeps. */
+/** Virtual time stands still while a fiber can run, and then jumps to the end of the next sleep. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
@@ -41,7 +41,7 @@ const quiet = (turns: number) =>
 const day = 86_400_000
 
 describe("VirtualClock", () => {
-  it.live("begins at 0, or when it is told", () =>
+  it.live("starts at 0, or at `startsAt`", () =>
     Effect.gen(function*() {
       const times = Effect.all([
         now,
@@ -53,13 +53,13 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(yield* virtually(times, { startsAt }), [startsAt, BigInt(startsAt) * 1_000_000n, startsAt])
     }))
 
-  it.live("wakes whoever sleeps at the right time, in the right order", () =>
+  it.live("ends sleeps at the right time, in the right order", () =>
     Effect.gen(function*() {
       const woken = yield* virtually(wakings([5 * day, 3, 1000, 4, "1 day"]))
       assert.deepStrictEqual(woken, [[1, 3], [3, 4], [2, 1000], [4, day], [0, 5 * day]])
     }))
 
-  it.live("wakes those of the same time in the order in which they went to sleep", () =>
+  it.live("ends sleeps of the same time in the order in which they began", () =>
     Effect.gen(function*() {
       const durations = Array.from({ length: 100 }, (_, i) => 10 - (i % 10))
       const woken = yield* virtually(wakings(durations))
@@ -67,7 +67,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(woken, expected)
     }))
 
-  it.live("wakes those who go to sleep one behind the other for ever longer", () =>
+  it.live("ends sleeps that begin one after the other and are ever longer", () =>
     Effect.gen(function*() {
       const times = yield* virtually(
         Effect.forEach([1, 10, 100, 1000], (millis) => Effect.zipRight(sleep(millis), now))
@@ -75,7 +75,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(times, [1, 11, 111, 1111])
     }))
 
-  it.live("does not jump to one who was interrupted", () =>
+  it.live("does not jump to the end of a sleep that was interrupted", () =>
     Effect.gen(function*() {
       const at = yield* virtually(Effect.gen(function*() {
         const fiber = yield* Effect.fork(sleep("1 hour"))
@@ -91,7 +91,7 @@ describe("VirtualClock", () => {
       assert.strictEqual(at, 9_000_000)
     }))
 
-  it.live("keeps timeouts, to the millisecond", () =>
+  it.live("times out to the millisecond", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const late = yield* Effect.timeoutOption(Effect.as(sleep(1001), "late"), 1000)
@@ -102,7 +102,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(yield* virtually(program), [null, 1000, "early", 1999])
     }))
 
-  it.live("keeps schedules", () =>
+  it.live("runs schedules to the millisecond", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const times = yield* Ref.make<ReadonlyArray<number>>([])
@@ -116,7 +116,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(yield* virtually(program), [0, hour, 2 * hour, 3 * hour, ...later])
     }))
 
-  it.live("stands still while commands go to and fro in memory", () =>
+  it.live("stands still while commands are answered in memory", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const beanstalk = yield* BeanstalkConnection.make()
@@ -128,7 +128,7 @@ describe("VirtualClock", () => {
       assert.strictEqual(yield* virtually(program), 0)
     }))
 
-  it.live("does not outrun a fiber that yields thousands of times", () =>
+  it.live("stands still while a fiber yields thousands of times", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const sleeping = yield* Effect.fork(sleep(1))
@@ -139,7 +139,7 @@ describe("VirtualClock", () => {
       assert.strictEqual(yield* virtually(program), 0)
     }))
 
-  it.live("does not outrun what takes a turn of the event loop now and then", () =>
+  it.live("stands still while a fiber waits for a turn of the event loop now and then", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const sleeping = yield* Effect.fork(sleep(1))
@@ -150,7 +150,7 @@ describe("VirtualClock", () => {
       assert.strictEqual(yield* virtually(program), 0)
     }))
 
-  it.live("a sleep of no time lets others run, and takes none", () =>
+  it.live("a sleep of 0 yields to other fibers, and takes no time", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const order: Array<string> = []
@@ -163,7 +163,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(yield* virtually(program), [["other", "sleeper"], 0])
     }))
 
-  it.live("a sleep without end is none that time jumps to, but can be interrupted", () =>
+  it.live("does not jump to the end of an endless sleep, which can be interrupted", () =>
     Effect.gen(function*() {
       const program = Effect.gen(function*() {
         const endless = yield* Effect.fork(sleep(Number.POSITIVE_INFINITY))
@@ -178,7 +178,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(yield* virtually(program), [3_600_000, 7_200_000])
     }))
 
-  it.live("leaves nothing running when its program is over", () =>
+  it.live("keeps no process running after the end of the program", () =>
     Effect.gen(function*() {
       const immediates = Effect.sync(() =>
         process.getActiveResourcesInfo().filter((name) => name === "Immediate").length
@@ -190,7 +190,7 @@ describe("VirtualClock", () => {
       assert.strictEqual(yield* immediates, before)
     }))
 
-  it.live("two do not know of each other", () =>
+  it.live("two clocks are independent", () =>
     Effect.gen(function*() {
       const both = yield* Effect.all([
         virtually(Effect.zipRight(sleep("1 hour"), now)),
@@ -199,7 +199,7 @@ describe("VirtualClock", () => {
       assert.deepStrictEqual(both, [3_600_000, 60_000])
     }))
 
-  it.live("a program with a seed takes the same course each time", () =>
+  it.live("a program with a seeded Random does the same each time", () =>
     Effect.gen(function*() {
       const worker = (beanstalk: BeanstalkConnection.Connection) =>
         Effect.forever(

@@ -6,8 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { defaultScheduler, type Scheduler } from "effect/Scheduler"
 
-/** Interrupts the first fiber that gets so far, behind this many of its steps. */
-const interruptingBehind = (steps: number): Scheduler => {
+/** Interrupts the first fiber that has taken this many steps. */
+const interruptingAfter = (steps: number): Scheduler => {
   let isDone = false
   return {
     shouldYield: (fiber) => {
@@ -20,16 +20,16 @@ const interruptingBehind = (steps: number): Scheduler => {
   }
 }
 
-describe("a socket in memory", () => {
-  it.scoped("leaves no connection when it is interrupted, whenever that is", () =>
+describe("memorySocket", () => {
+  it.scoped("leaves no connection when it is interrupted after any number of steps", () =>
     Effect.gen(function*() {
       const { connector, server } = yield* EmbeddedServer.make()
       for (let steps = 1; steps < 200; steps++) {
         const socket = yield* connector.socket
-        const running = yield* Effect.fork(Effect.withScheduler(socket.run(() => {}), interruptingBehind(steps)))
+        const running = yield* Effect.fork(Effect.withScheduler(socket.run(() => {}), interruptingAfter(steps)))
         yield* Effect.repeatN(Effect.yieldNow(), 20)
         yield* Fiber.interrupt(running)
-        assert.deepStrictEqual(yield* server.connections, [], `behind ${steps} steps`)
+        assert.deepStrictEqual(yield* server.connections, [], `after ${steps} steps`)
       }
     }))
 })

@@ -45,12 +45,12 @@ const serve = (...args: ReadonlyArray<string>) =>
   })
 
 describe("npm run serve", () => {
-  it("is this program", () => {
+  it("runs src/node/bin.ts", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
     assert.strictEqual(scripts.serve, "node --import tsx src/node/bin.ts")
   })
 
-  it.scopedLive("listens where -l and -p say, with the size that -z says; SIGUSR1 drains it, SIGTERM ends it", () =>
+  it.scopedLive("listens on the address of -l and -p, with the maximum job size of -z; SIGUSR1 starts drain mode, SIGTERM ends it", () =>
     Effect.gen(function*() {
       const program = yield* serve("-l", "127.0.0.1", "-p", "0", "-z", "10")
       assert.match(program.url, /^beanstalk:\/\/127\.0\.0\.1:\d+$/)
@@ -70,7 +70,7 @@ describe("npm run serve", () => {
       assert.strictEqual(program.said.err, "")
     }))
 
-  it.scopedLive("listens on a unix socket, and tells with -V what happens to every job", () =>
+  it.scopedLive("listens on a unix socket, and prints the events of every job with -V", () =>
     Effect.gen(function*() {
       const path = join(yield* temporaryFolder, "x.sock")
       const program = yield* serve("-l", `unix:${path}`, "-V")
@@ -87,7 +87,7 @@ describe("npm run serve", () => {
       assert.strictEqual((yield* program.ended).code, 0)
     }))
 
-  it.scopedLive("ends with 111 and says why when it cannot listen", () =>
+  it.scopedLive("exits with 111 and prints the reason when it cannot listen", () =>
     Effect.gen(function*() {
       const [missing, impossible] = yield* Effect.all([
         start("-l", "unix:/no/such/folder/x.sock"),
@@ -99,7 +99,7 @@ describe("npm run serve", () => {
       assert.include(impossible.said.err, "cannot listen: RangeError")
     }))
 
-  it.scopedLive("ends with 5 when it does not understand its arguments", () =>
+  it.scopedLive("exits with 5 when its arguments are invalid", () =>
     Effect.gen(function*() {
       const programs = yield* Effect.all([start("--nonsense"), start("-p", "x"), start("-z", "-1"), start("extra")])
       for (const program of programs) {
@@ -110,7 +110,7 @@ describe("npm run serve", () => {
       assert.include(programs[1].said.err, "-p must be a whole number")
     }))
 
-  it.scopedLive("tells its version and its use, and no size beyond 1 GiB", () =>
+  it.scopedLive("prints its version and its usage, and limits the job size to 1 GiB", () =>
     Effect.gen(function*() {
       const [version, help, large] = yield* Effect.all([
         start("-v"),

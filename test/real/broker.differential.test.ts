@@ -1,6 +1,6 @@
 /**
- * Random scripts, valid and hostile, played to a real beanstalkd and to the broker of the embedded server, which has to
- * answer alike.
+ * Random scripts, valid and hostile, sent to a real beanstalkd and to the broker of the embedded server. Their replies have to be
+ * equal.
  *
  * `EFFECT_BEANSTALK_FUZZ=<scripts>` plays that many, and says how it went. A difference is told with the seed of its script,
  * and `EFFECT_BEANSTALK_SEED` begins with that one.
@@ -73,13 +73,13 @@ const threeSeconds = async (pair: Pair) => {
 }
 
 describeReal(`the broker and ${findBeanstalkd()}`, () => {
-  it.live("answer alike when time does not matter", () =>
+  it.live("reply equally when time does not matter", () =>
     Effect.flatMap(
       run({ seed, scripts, length: 60 }),
       (figures) => showsNoDifference("without time", figures)
     ), timeout)
 
-  it.live("answer alike when bodies may not be long", () =>
+  it.live("reply equally with a small maximum job size", () =>
     Effect.flatMap(
       Effect.zip(
         run({ seed, scripts: Math.ceil(scripts / 6), length: 60, maxJobSize: 10 }),
@@ -89,20 +89,20 @@ describeReal(`the broker and ${findBeanstalkd()}`, () => {
         Effect.zip(showsNoDifference("10 bytes at most", few), showsNoDifference("no bytes at all", none))
     ), timeout)
 
-  it.live("answer alike when draining begins", () =>
+  it.live("reply equally in drain mode", () =>
     Effect.flatMap(
       run({ seed, scripts: Math.ceil(scripts / 10), length: 60, drains: true }),
       (figures) => showsNoDifference("draining", figures)
     ), timeout)
 
-  it.live("let the same happen in the same order when time passes", () =>
+  it.live("cause the same events in the same order when time passes", () =>
     Effect.gen(function*() {
       const pair = yield* startPair({})
       yield* Effect.promise(() => threeSeconds(pair))
     }).pipe(Effect.scoped))
 
-  describe.runIf(canFreezeClock)("by a clock that is put forward by hand", () => {
-    it.live("give jobs that end together back in the order in which they were reserved", () =>
+  describe.runIf(canFreezeClock)("with a clock that the test sets", () => {
+    it.live("give jobs that time out together back in the order in which they were reserved", () =>
       Effect.gen(function*() {
         const pair = yield* startPair({ clock: yield* frozenClock })
         yield* Effect.promise(async () => {
@@ -114,7 +114,7 @@ describeReal(`the broker and ${findBeanstalkd()}`, () => {
         })
       }).pipe(Effect.scoped))
 
-    it.live("answer alike", () =>
+    it.live("reply equally", () =>
       Effect.gen(function*() {
         const clock = yield* frozenClock
         const figures = yield* run({ seed, scripts, length: 80, clock })
