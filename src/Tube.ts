@@ -1,8 +1,8 @@
 /**
- * A tube that knows what its jobs are: a name, a Schema for the payloads, and how its jobs are put.
+ * Typed tubes: a name, a Schema for the payloads, and how the jobs are put.
  *
- * What goes in is encoded, what comes out is decoded, and neither is ever cast. It holds no connection: its methods use the
- * {@link BeanstalkClient.BeanstalkClient} of the program.
+ * Payloads are encoded and decoded with the Schema, never cast. A tube holds no connection: its methods use the
+ * {@link BeanstalkClient.BeanstalkClient} service.
  *
  * **Example** (a tube, a producer)
  *
@@ -29,11 +29,12 @@ import type * as Tracer from "effect/Tracer"
 import { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { BulkError, BulkOptions, Client, ClientError, PutAllOptions, Tally } from "./BeanstalkClient.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
-import * as Protocol from "./BeanstalkProtocol.ts"
+import type * as Protocol from "./BeanstalkProtocol.ts"
+import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
 import * as Validate from "./internal/protocol/validate.ts"
-import * as Payload from "./internal/tube/codec.ts"
-import * as Sending from "./internal/tube/producerSpan.ts"
-import * as Envelope from "./internal/tube/traceEnvelope.ts"
+import * as Codec from "./internal/tube/codec.ts"
+import * as ProducerSpan from "./internal/tube/producerSpan.ts"
+import * as TraceEnvelope from "./internal/tube/traceEnvelope.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { TubeStats } from "./Stats.ts"
 
@@ -54,7 +55,7 @@ export type TypeId = "~effect-beanstalk/Tube"
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * How the jobs of a tube are put, where a `put` does not say otherwise.
+ * How the jobs of a tube are put. The options of a `put` take precedence.
  *
  * @category models
  * @since 0.1.0
@@ -62,41 +63,41 @@ export type TypeId = "~effect-beanstalk/Tube"
 export interface Defaults extends Protocol.JobOptions {}
 
 /**
- * What {@link make} may be told besides how the jobs are put.
+ * Options of {@link make}.
  *
  * @category models
  * @since 0.1.0
  */
 export interface JsonOptions<A, I, R> extends Defaults {
-  /** What the payloads are, and how they are expressed in JSON. */
+  /** The type of the payloads, and their representation in JSON. */
   readonly payload: Schema.Schema<A, I, R>
   /**
-   * Whether a job carries the span that it was put from to whoever works it off. Default: `false`.
+   * Whether a job carries the span that it was put from to its worker. Default: `false`.
    *
    * **Details**
    *
-   * beanstalkd has no headers, so the payload gets an envelope:
-   * `{"traceparent":"00-<trace id>-<span id>-<flags>","payload":…}`, as W3C Trace Context writes it, and `null` where there is
-   * no span. {@link Tube.decode} and whatever looks at jobs give the payload as ever; {@link Tube.senderOf} gives the
-   * span. A `traceparent` that makes no sense is none: no job is lost by it.
+   * beanstalkd has no headers, so the payload is put in an envelope:
+   * `{"traceparent":"00-<trace id>-<span id>-<flags>","payload":…}`, in the format of W3C Trace Context, with `null` if there
+   * is no span. {@link Tube.decode} and the peeks return the payload, as without an envelope; {@link Tube.senderOf} returns the
+   * span. A malformed `traceparent` counts as none, and does not fail the job.
    *
-   * Each `put` is a span `put <tube>` of the kind `producer`, with the attributes that OpenTelemetry has for messaging, and it
-   * is that span which the job carries. In `putAll`, `sink` and `encode`, it is the one that is current where they run.
+   * Each `put` runs in a span `put <tube>` of kind `producer`, with the attributes of OpenTelemetry's conventions for messaging.
+   * The job carries that span. A job of `putAll`, `sink` or `encode` carries the span that is current where they run.
    *
    * **Gotchas**
    *
-   * An envelope takes 84 bytes, which count towards the largest body that the server takes.
+   * An envelope adds 84 bytes to the body, which count towards the server's limit.
    *
-   * Payloads without an envelope are still understood, so that it can be turned on in a tube full of jobs. Those who read the
-   * tube must know of it before those who write it: deploy the workers first. What was put without an envelope and is itself an
-   * object of `traceparent` and `payload` (and at most `tracestate` and `baggage`) is taken for one: empty such a tube first.
-   * What was put in an envelope is never mistaken, whatever it looks like.
+   * Bodies without an envelope are decoded as well, so the option can be turned on while the tube holds jobs. Deploy the workers
+   * before the producers: a worker without the option cannot decode an envelope. A payload that was put without an envelope, and
+   * is itself an object with the keys `traceparent` and `payload` (and no others than `tracestate` and `baggage`), is mistaken
+   * for an envelope: drain a tube that holds such jobs first. A payload in an envelope is never mistaken for another.
    */
   readonly trace?: boolean | undefined
 }
 
 /**
- * A job that somebody looked at, with its payload.
+ * A peeked job, with its payload.
  *
  * @category models
  * @since 0.1.0
@@ -111,8 +112,8 @@ export interface Peeked<out A> {
  *
  * **Details**
  *
- * Whatever the server is asked can fail with a `ClientError`. A payload that does not encode, or a body that does not
- * decode, is a `PayloadError`, which tells where and what was expected, and nothing of what is there.
+ * Every method that sends a command can fail with a `ClientError`. A payload that cannot be encoded, or a body that cannot be
+ * decoded, fails with `PayloadError`, which says where, and what the Schema expects there, but no values.
  *
  * @category models
  * @since 0.1.0
@@ -124,13 +125,13 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
 
   // payloads ----------------------------------------------------------------------------------------------------------
 
-  /** The body for a payload: text for JSON and text, bytes for bytes. */
+  /** Encodes a payload as a body: a string for {@link make} and {@link text}, a `Uint8Array` for {@link bytes}. */
   readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
-  /** The payload of a job. */
+  /** Decodes the body of a job. */
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, BeanstalkError.PayloadError, R>
   /**
-   * The span that a job was put from, to be linked to or continued. There is none for a tube without {@link JsonOptions.trace},
-   * and for a job that was put where there was no span, or by somebody who does not know of `trace`.
+   * The span that a job was put from, to be linked or to be continued. None if the tube was made without
+   * {@link JsonOptions.trace}, or if the body names no span.
    */
   readonly senderOf: (job: ReservedJob | PeekedJob) => Option.Option<Tracer.ExternalSpan>
 
@@ -146,8 +147,8 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
     BeanstalkClient | R
   >
   /**
-   * Puts every payload of a stream, many at a time, and gives the ids in the same order. See `BeanstalkClient.putAll`: a
-   * payload that does not encode stops it as one does that cannot be put.
+   * Puts every payload of a stream, many at a time, and emits the ids in the same order. A payload that cannot be encoded stops
+   * it like one that cannot be put. See `BeanstalkClient.putAll`.
    */
   readonly putAll: <E, R2>(
     payloads: Stream.Stream<A, E, R2>,
@@ -157,7 +158,7 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
     E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument,
     BeanstalkClient | R | R2
   >
-  /** Puts everything that a stream is run into, and succeeds with the number of jobs. */
+  /** A Sink that puts every payload it receives, and succeeds with the number of jobs. */
   readonly sink: (
     options?: PutAllOptions
   ) => Sink.Sink<
@@ -168,40 +169,43 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
     BeanstalkClient | R
   >
 
-  // looking -----------------------------------------------------------------------------------------------------------
+  // inspecting --------------------------------------------------------------------------------------------------------
 
-  /** Looks at the job that would be reserved next; none when no job is ready. */
+  /** Peeks at the job that would be reserved next; none if no job is ready. */
   readonly peekReady: Effect.Effect<
     Option.Option<Peeked<A>>,
     ClientError | BeanstalkError.PayloadError,
     BeanstalkClient | R
   >
-  /** Looks at the delayed job that becomes ready next. */
+  /** Peeks at the delayed job that becomes ready next; none if no job is delayed. */
   readonly peekDelayed: Effect.Effect<
     Option.Option<Peeked<A>>,
     ClientError | BeanstalkError.PayloadError,
     BeanstalkClient | R
   >
-  /** Looks at the job that was buried first. */
+  /** Peeks at the job that was buried first; none if no job is buried. */
   readonly peekBuried: Effect.Effect<
     Option.Option<Peeked<A>>,
     ClientError | BeanstalkError.PayloadError,
     BeanstalkClient | R
   >
-  /** Its statistics. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
+  /** The statistics of the tube. Fails with `TubeNotFound` if no connection uses or watches it and it holds no job. */
   readonly stats: Effect.Effect<TubeStats, ClientError | BeanstalkError.TubeNotFound, BeanstalkClient>
 
-  // tidying -----------------------------------------------------------------------------------------------------------
+  // administering -----------------------------------------------------------------------------------------------------
 
-  /** Makes up to `bound` buried jobs ready; if there are none, delayed ones. Succeeds with their number. */
+  /** Makes up to `bound` buried jobs ready, or delayed ones if none is buried. Succeeds with their number. */
   readonly kick: (
     bound: number
   ) => Effect.Effect<number, BeanstalkError.TubeError | BeanstalkError.ConnectFailed, BeanstalkClient>
-  /** Lets nobody reserve from it for whole seconds, rounded up. Zero ends a pause. */
+  /**
+   * Pauses the tube: its jobs are not reserved for this long. Whole seconds, rounded up; zero ends a pause. Fails with
+   * `TubeNotFound` if no connection uses or watches the tube and it holds no job.
+   */
   readonly pause: (
     duration: Duration.DurationInput
   ) => Effect.Effect<void, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed, BeanstalkClient>
-  /** Deletes its jobs. See `BeanstalkClient.purge`. */
+  /** Deletes the jobs of the tube. See `BeanstalkClient.purge`. */
   readonly purge: (
     options?: BulkOptions
   ) => Effect.Effect<Tally, BulkError, BeanstalkClient>
@@ -214,7 +218,7 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
 /**
  * A tube whose bodies are JSON.
  *
- * Throws `InvalidArgument` for a name or a default that cannot be: it is meant to be a constant of the program.
+ * Throws `InvalidArgument` for an invalid name or default: a tube is meant to be a constant of the program.
  *
  * **Example**
  *
@@ -234,11 +238,11 @@ export const make = <A, I, R = never>(
   { payload, trace = false, ...defaults }: JsonOptions<A, I, R>
 ): Tube<A, R> =>
   trace
-    ? build(name, defaults, (tube) => Envelope.codec(tube, payload), Sending.inSpan)
-    : buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.parseJson(payload), Payload.text))
+    ? build(name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), ProducerSpan.withSpan)
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.parseJson(payload), Codec.text))
 
 /**
- * A tube whose bodies are UTF-8 text, as it is, or as a Schema makes it. Throws as {@link make} does.
+ * A tube whose bodies are UTF-8 text. The payloads are strings, or what a Schema makes of them. Throws like {@link make}.
  *
  * @category constructors
  * @since 0.1.0
@@ -253,12 +257,12 @@ export function text<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
-    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.String, Payload.text))
-    : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.text))
+    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.String, Codec.text))
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, Codec.text))
 }
 
 /**
- * A tube whose bodies are bytes, as they are, or as a Schema makes them. Throws as {@link make} does.
+ * A tube whose bodies are bytes. The payloads are a `Uint8Array`, or what a Schema makes of it. Throws like {@link make}.
  *
  * **Example** (MessagePack)
  *
@@ -279,24 +283,23 @@ export function bytes<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
-    ? buildPlain(name, defaults, (tube) => Payload.codec(tube, Schema.Uint8ArrayFromSelf, Payload.bytes))
-    : buildPlain(name, defaults, (tube) => Payload.codec(tube, payload, Payload.bytes))
+    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.Uint8ArrayFromSelf, Codec.bytes))
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, Codec.bytes))
 }
 
-/** A tube whose bodies are payloads and nothing else. */
-const buildPlain = <A, R>(name: string, defaults: Defaults, codecOf: (tube: TubeName) => Payload.Codec<A, R>) =>
-  build(name, defaults, (tube) => Envelope.without(codecOf(tube)), Sending.plainly)
+/** A tube whose bodies have no envelope, and whose `put` makes no span. */
+const buildUntraced = <A, R>(name: string, defaults: Defaults, codecOf: (tube: TubeName) => Codec.Codec<A, R>) =>
+  build(name, defaults, (tube) => TraceEnvelope.withoutEnvelope(codecOf(tube)), ProducerSpan.withoutSpan)
 
 const build = <A, R>(
   text: string,
   { delay, priority, ttr }: Defaults,
-  codecOf: (tube: TubeName) => Envelope.Codec<A, R>,
-  send: Sending.Send
+  codecOf: (tube: TubeName) => TraceEnvelope.TracedCodec<A, R>,
+  encodeAndPut: ProducerSpan.EncodeAndPut
 ): Tube<A, R> => {
   const name = Validate.tubeName("put", text, "name")
   const defaults: Defaults = { delay, priority, ttr }
-  const example = Protocol.put("", defaults)
-  if (example instanceof BeanstalkError.InvalidArgument) throw example
+  checkJobOptions("put", defaults)
   const { decode, encode, senderOf } = codecOf(name)
 
   const withDefaults = (options: Protocol.JobOptions | undefined): Protocol.JobOptions =>
@@ -305,18 +308,18 @@ const build = <A, R>(
       delay: options.delay ?? delay,
       ttr: options.ttr ?? ttr
     }
-  const decoded = Effect.flatMap((found: Option.Option<PeekedJob>) =>
+  const decodeFound = Effect.flatMap((found: Option.Option<PeekedJob>) =>
     Effect.transposeOption(
       Option.map(found, (job) => Effect.map(decode(job), (payload): Peeked<A> => ({ id: job.id, payload })))
     )
   )
-  const encodeSome = (payloads: Chunk.Chunk<A>) =>
+  const encodeChunk = (payloads: Chunk.Chunk<A>) =>
     Effect.map(Effect.forEach(payloads, (payload) => Effect.merge(encode(payload))), Chunk.unsafeFromArray)
-  // Not a whole chunk at once, which may be large: the server would have nothing to do meanwhile.
+  // In pieces: while a large chunk is encoded as a whole, the server has nothing to do.
   const encodeAll = <E, R2>(payloads: Stream.Stream<A, E, R2>) =>
     Stream.chunks(payloads).pipe(
       Stream.mapConcat(Chunk.chunksOf(128)),
-      Stream.mapEffect(encodeSome),
+      Stream.mapEffect(encodeChunk),
       Stream.flattenChunks
     )
   const putAll: Tube<A, R>["putAll"] = (payloads, options) =>
@@ -340,17 +343,20 @@ const build = <A, R>(
     senderOf,
 
     put: (payload, options) =>
-      Effect.flatMap(
-        BeanstalkClient,
-        (client) => send(client, { tube: name, body: encode(payload), options: withDefaults(options) })
-      ),
+      Effect.flatMap(BeanstalkClient, (client) =>
+        encodeAndPut({
+          tube: name,
+          address: client.address,
+          encode: encode(payload),
+          put: (body) => client.put(name, body, withDefaults(options))
+        })),
     putAll,
-    sink: (options) => Sink.unwrapScoped(through((payloads: Stream.Stream<A>) => putAll(payloads, options))),
+    sink: (options) => Sink.unwrapScoped(countingSink((payloads: Stream.Stream<A>) => putAll(payloads, options))),
 
-    peekReady: decoded(ask((client) => client.peekReady(name))),
-    peekDelayed: decoded(ask((client) => client.peekDelayed(name))),
-    peekBuried: decoded(ask((client) => client.peekBuried(name))),
-    stats: ask((client) => client.statsTube(name)),
+    peekReady: decodeFound(onName((client) => client.peekReady(name))),
+    peekDelayed: decodeFound(onName((client) => client.peekDelayed(name))),
+    peekBuried: decodeFound(onName((client) => client.peekBuried(name))),
+    stats: onName((client) => client.statsTube(name)),
 
     kick: (bound) => Effect.flatMap(BeanstalkClient, (client) => client.kick(name, bound)),
     pause: (duration) => Effect.flatMap(BeanstalkClient, (client) => client.pauseTube(name, duration)),
@@ -358,24 +364,24 @@ const build = <A, R>(
   }
 }
 
-/** Asks for what needs no other argument than the name, which has been checked. */
-const ask = <A, E>(question: (client: Client) => Effect.Effect<A, E | BeanstalkError.InvalidArgument>) =>
-  Effect.flatMap(BeanstalkClient, question).pipe(
+/** A command whose only argument is the name of the tube, which is valid. */
+const onName = <A, E>(send: (client: Client) => Effect.Effect<A, E | BeanstalkError.InvalidArgument>) =>
+  Effect.flatMap(BeanstalkClient, send).pipe(
     Effect.catchIf((error) => error instanceof BeanstalkError.InvalidArgument, Effect.die)
   )
 
-/** A Sink from what is done with a stream: it counts what comes out there. */
-const through = <A, B, E, R>(run: (elements: Stream.Stream<A>) => Stream.Stream<B, E, R>) =>
+/** A Sink that runs what it receives through a stream transformation, and counts what that emits. */
+const countingSink = <A, B, E, R>(run: (elements: Stream.Stream<A>) => Stream.Stream<B, E, R>) =>
   Effect.gen(function*() {
     const mailbox = yield* Mailbox.make<A>({ capacity: 1024 })
     const running = yield* Stream.runCount(run(Mailbox.toStream(mailbox))).pipe(
       Effect.ensuring(mailbox.shutdown),
       Effect.forkScoped
     )
-    const feeding = Sink.forEachChunk((chunk: Chunk.Chunk<A>) =>
-      // What is not taken any more is not wanted: it has failed.
+    const offering = Sink.forEachChunk((chunk: Chunk.Chunk<A>) =>
+      // The mailbox is shut down, and takes no more, once the transformation has failed: its failure then ends the Sink.
       Effect.flatMap(mailbox.offerAll(chunk), (rest) => Chunk.isEmpty(rest) ? Effect.void : Effect.never)
     ).pipe(Sink.mapEffect(() => Effect.zipRight(mailbox.end, Fiber.join(running))))
-    // A source that is silent, or never ends, must not keep the failure to itself.
-    return Sink.fromChannel(Channel.interruptWhen(Sink.toChannel(feeding), Fiber.join(running)))
+    // A failure also ends the Sink while the source emits nothing.
+    return Sink.fromChannel(Channel.interruptWhen(Sink.toChannel(offering), Fiber.join(running)))
   })

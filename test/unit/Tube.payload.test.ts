@@ -77,7 +77,7 @@ const bodies: ReadonlyArray<readonly [schema: Schema.Schema.AnyNoContext, body: 
       encode: (text) => text
     }),
     `"x"`,
-    "what the Schema can take: it threw a RangeError"
+    "a value that the Schema accepts: it threw a RangeError"
   ]
 ]
 
@@ -125,6 +125,25 @@ describe("a PayloadError", () => {
     }))
 })
 
+describe("encode and decode", () => {
+  it.effect("run the Schema when their Effect is run, each time, and not before", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const Counted = Schema.transform(Schema.String, Schema.String, {
+        decode: (text) => `${text} ${runs += 1}`,
+        encode: (text) => `${text} ${runs += 1}`
+      })
+      const tube = Tube.text("counted", { payload: Counted })
+      const decode = tube.decode(jobOf("run"))
+      const encode = tube.encode("run")
+      assert.strictEqual(runs, 0)
+      assert.deepStrictEqual(
+        [yield* decode, yield* encode, yield* decode, yield* encode],
+        ["run 1", "run 2", "run 3", "run 4"]
+      )
+    }))
+})
+
 describe("a hostile body", () => {
   const mebibyte = 2 ** 20
 
@@ -161,7 +180,7 @@ describe("a hostile body", () => {
       const path = "[0]".repeat(50)
       assert.deepStrictEqual((yield* ofBody(Deep, nested(52))).issues, [{
         path: `${path}…`,
-        expected: "something else"
+        expected: "a different value"
       }])
       assert.deepStrictEqual((yield* ofBody(Deep, nested(50))).issues.map(({ path }) => path), [path])
       assert.deepStrictEqual((yield* ofBody(Deep, "[".repeat(100_000))).issues, [{ path: "", expected: "JSON" }])

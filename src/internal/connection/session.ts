@@ -13,6 +13,7 @@ import * as Runtime from "effect/Runtime"
 import type { CommandError } from "../../BeanstalkError.ts"
 import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
+import { fromCallback } from "../base/fromCallback.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
 import { type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
@@ -139,12 +140,14 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     Effect.forkScoped
   )
 
+  const submit: Session["submit"] = (command, settle) => {
+    const entry = pipeline.submit(command, settle)
+    return () => pipeline.cancel(entry)
+  }
+
   const session: Session = {
-    send: (command) => send(pipeline, command),
-    submit: (command, settle) => {
-      const entry = pipeline.submit(command, settle)
-      return () => pipeline.cancel(entry)
-    },
+    send: (command) => fromCallback((settle) => submit(command, settle)),
+    submit,
     replyCount: () => pipeline.replyCount,
     limitJobSize: (maxJobSize) => {
       pipeline.maxJobSize = maxJobSize
@@ -154,28 +157,6 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   }
   return session
 })
-
-const send = <A, Failure>(
-  pipeline: Pipeline,
-  command: Command<A, Failure>
-): Effect.Effect<A, Failure | CommandError> =>
-  // An interruption between the submission and `Effect.async` would leave a command that is never cancelled.
-  Effect.uninterruptibleMask((restore) => {
-    let settled: Exit.Exit<A, Failure | CommandError> | undefined
-    let resume: ((exit: Exit.Exit<A, Failure | CommandError>) => void) | undefined
-    const entry = pipeline.submit(command, (exit) => {
-      settled = exit
-      resume?.(exit)
-    })
-    const result = Effect.async<A, Failure | CommandError>((callback) => {
-      resume = callback
-      if (settled !== undefined) callback(settled)
-    })
-    return Effect.catchAllCause(restore(result), (cause) => {
-      pipeline.cancel(entry)
-      return Effect.failCause(cause)
-    })
-  })
 
 /** Why the session has ended, when it was not the pipeline that ended it. */
 const endingOf = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>

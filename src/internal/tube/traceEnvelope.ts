@@ -1,8 +1,8 @@
 /**
- * JSON in an envelope, which says beside the payload from which span it was sent: beanstalkd has no headers.
+ * An envelope that carries the span of the producer beside the payload, since beanstalkd has no headers.
  *
- * `{"traceparent":"00-…-…-01","payload":…}`, with `null` for no span. The key is always there, so that a payload without an
- * envelope can hardly be taken for one.
+ * `{"traceparent":"00-…-…-01","payload":…}`, with `null` for no span. The key is never left out, so that a payload without an
+ * envelope is hardly ever mistaken for one.
  */
 import * as Effect from "effect/Effect"
 import { flow } from "effect/Function"
@@ -11,27 +11,30 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Tracer from "effect/Tracer"
 import type { PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
-import * as Payload from "./codec.ts"
+import * as Codec from "./codec.ts"
 import * as Traceparent from "./traceparent.ts"
 
-/** How payloads become bodies, and what bodies say of senders. */
-export interface Codec<A, R> extends Payload.Codec<A, R> {
-  /** The span from which a job was sent, if that is known. */
+/** A codec whose bodies may carry a span. */
+export interface TracedCodec<A, R> extends Codec.Codec<A, R> {
+  /** The span that the job was put from, if its body names one. */
   readonly senderOf: (job: ReservedJob | PeekedJob) => Option.Option<Tracer.ExternalSpan>
 }
 
-/** Bodies that are payloads and nothing else. */
-export const without = <A, R>(codec: Payload.Codec<A, R>): Codec<A, R> => ({ ...codec, senderOf: Option.none })
+/** Bodies without an envelope. */
+export const withoutEnvelope = <A, R>(codec: Codec.Codec<A, R>): TracedCodec<A, R> => ({
+  ...codec,
+  senderOf: Option.none
+})
 
-/** Puts payloads into envelopes. One that comes without, from before there were any, is taken as it is. */
-export const codec = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>): Codec<A, R> => {
-  const content = Payload.codec(tube, Schema.parseJson(schema), Payload.text)
-  const json = Payload.codec(tube, Schema.parseJson(), Payload.text)
-  const decodePayload = Payload.decoding(tube, schema)
+/** Bodies with an envelope. One without is decoded as a payload: it may have been put before the tube had envelopes. */
+export const withEnvelope = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>): TracedCodec<A, R> => {
+  const payloadJson = Codec.codec(tube, Schema.parseJson(schema), Codec.text)
+  const anyJson = Codec.codec(tube, Schema.parseJson(), Codec.text)
+  const decodePayload = Codec.decodeWith(tube, schema)
   return {
-    encode: (payload) => Effect.zipWith(Traceparent.current, content.encode(payload), seal),
+    encode: (payload) => Effect.zipWith(Traceparent.current, payloadJson.encode(payload), wrap),
     decode: (job) =>
-      Effect.flatMap(json.decode(job), (read) => decodePayload(isEnvelope(read) ? read.payload : read, job.id)),
+      Effect.flatMap(anyJson.decode(job), (json) => decodePayload(isEnvelope(json) ? json.payload : json, job.id)),
     senderOf
   }
 }
@@ -41,22 +44,22 @@ interface Envelope {
   readonly payload: unknown
 }
 
-const seal = (traceparent: Option.Option<string>, json: string): string =>
+const wrap = (traceparent: Option.Option<string>, json: string): string =>
   `{"traceparent":${JSON.stringify(Option.getOrNull(traceparent))},"payload":${json}}`
 
-/** Only what has both keys, and no other than may stand beside them: anything else is a payload of its own. */
-const isEnvelope = (read: unknown): read is Envelope =>
-  Predicate.isRecord(read) && Object.hasOwn(read, "traceparent") && Object.hasOwn(read, "payload") &&
-  Object.keys(read).every((key) => keys.has(key))
+/** An object with both keys, and no key that no envelope has. Everything else is a payload. */
+const isEnvelope = (json: unknown): json is Envelope =>
+  Predicate.isRecord(json) && Object.hasOwn(json, "traceparent") && Object.hasOwn(json, "payload") &&
+  Object.keys(json).every((key) => envelopeKeys.has(key))
 
-/** Those of others who propagate their context by the book have these as well. */
-const keys: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage", "payload"])
+/** Producers other than this library may write the other two headers of W3C Trace Context and Baggage as well. */
+const envelopeKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage", "payload"])
 
 const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
 
-/** What is no envelope names nobody. What it is instead, `decode` says. */
+/** A body that is no JSON has no sender: it is `decode` that fails with what is wrong. */
 const senderOf = flow(
-  ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Payload.text.read(body)),
+  ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Codec.text.read(body)),
   Option.flatMap(readJson),
   Option.filter(isEnvelope),
   Option.flatMap(({ traceparent }) => Traceparent.parse(traceparent))

@@ -6,7 +6,6 @@ import type * as Scope from "effect/Scope"
 import type { LeaseLost, PayloadError, ServerError } from "../../BeanstalkError.ts"
 import type { ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { hasSucceeded } from "../tube/codec.ts"
 import {
   type Failure,
   judge,
@@ -70,12 +69,9 @@ export const make = <A, E, R>(options: PlanOptions<A, E, R>): Plan<E, R> => ({
   maxDisconnects: options.maxDisconnects,
   interruptsLost: options.interruptsLost,
   perform: (lease) =>
-    Effect.suspend(() => {
-      const decoded = options.decode(lease.job)
-      return hasSucceeded(decoded) ? options.handle(decoded.right, lease) : Effect.matchEffect(decoded, {
-        onFailure: (error) => Effect.fail(new Undecodable(error)),
-        onSuccess: (payload) => options.handle(payload, lease)
-      })
+    Effect.matchEffect(options.decode(lease.job), {
+      onFailure: (error) => Effect.fail(new Undecodable(error)),
+      onSuccess: (payload) => options.handle(payload, lease)
     }),
   judge: (lease, cause) =>
     Effect.flatMap(lease.asked, (stats) => {
