@@ -38,6 +38,8 @@ import * as DedicatedConnections from "./internal/client/dedicated.ts"
 import * as PutAll from "./internal/client/putAll.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Connect from "./internal/connection/connect.ts"
+import * as Commands from "./internal/protocol/commands.ts"
+import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
@@ -413,8 +415,8 @@ const client = ({ connector, dedicated, options, shared }: {
     leaseWith: connect,
     dedicated,
 
-    put: (tube, body, options) => check(Protocol.put(body, inTube(tube, options))),
-    putAll: (tube, bodies, options) => PutAll.putAll(bodies, { ...options, tube }, { address, submit }),
+    put: (tube, body, options) => check(putCommand(tube, body, options)),
+    putAll: (tube, bodies, options) => PutAll.putAll(bodies, tube, options, { address, submit }),
 
     peek: (id) => check(Protocol.peek(id)),
     peekReady: (tube) => check(Protocol.peekReady({ tube })),
@@ -429,13 +431,14 @@ const client = ({ connector, dedicated, options, shared }: {
     kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
     kickJob: (id) => check(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
-    purge: (tube, bulk) => apart(Bulk.purge({ ...bulk, tube, opening: options })),
-    move: (from, to, bulk) => apart(Bulk.move(to, { ...bulk, tube: from, opening: options }))
+    purge: (tube, bulk) => Bulk.purge(dedicated, tube, bulk),
+    move: (from, to, bulk) => Bulk.move(dedicated, from, to, bulk)
   }
 }
 
-/** Property by property: to spread an object takes as long as to put a job. */
-const inTube = (tube: string, options: Protocol.JobOptions | undefined): Protocol.PutOptions =>
-  options === undefined
-    ? { tube }
-    : { tube, priority: options.priority, delay: options.delay, ttr: options.ttr }
+const putCommand = (tube: string, body: string | Uint8Array, options: Protocol.JobOptions | undefined) =>
+  Validate.attempt(() => {
+    const name = Validate.tubeName("put", tube)
+    const settings = checkJobOptions("put", options)
+    return Commands.put(Validate.body("put", body), settings, name)
+  })

@@ -1,61 +1,60 @@
-/** `purge` and `move`: all jobs of a tube are dealt with on a connection of its own, and what came of it is told. */
+/** `purge` and `move`: a scan of a tube on a connection of its own. */
 import * as Effect from "effect/Effect"
-import { BulkStopped, InvalidArgument } from "../../BeanstalkError.ts"
-import { Connector } from "../../Connector.ts"
-import { checkOptions, connect, type ConnectOptions } from "../connection/connect.ts"
+import { BulkStopped, type ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
 import type { Session } from "../connection/session.ts"
 import * as Validate from "../protocol/validate.ts"
-import { moving, purging } from "./move.ts"
-import { type Deed, type JobState, type Tally, tidy } from "./scan.ts"
+import type { Dedicated } from "./dedicated.ts"
+import { moveAction } from "./move.ts"
+import { purgeAction } from "./purge.ts"
+import { type Action, type JobState, scan, type Tally } from "./scan.ts"
 
 export interface BulkOptions {
-  /** Which jobs. Default: all of them, `["ready", "delayed", "buried"]`, in the order given. */
+  /** Which jobs. Default: all, `["ready", "delayed", "buried"]`. The states are scanned in the order given. */
   readonly states?: ReadonlyArray<JobState> | undefined
-  /** How many jobs at most. Default: until there is none left, which a busy producer can make take for ever. */
+  /** How many jobs at most. Default: no limit; it ends when no job is left, which may never be while others put jobs. */
   readonly bound?: number | undefined
-  /** Runs after every batch, with what has been done so far. */
+  /** Runs after every batch, with the number of jobs so far. */
   readonly onProgress?: ((done: Readonly<Tally>) => Effect.Effect<void>) | undefined
 }
 
-/** What is to be done, and how to get there. */
-interface Bulk extends BulkOptions {
-  readonly opening: ConnectOptions
-  readonly tube: string
-}
+type BulkEffect = Effect.Effect<Tally, InvalidArgument | ConnectFailed | BulkStopped>
 
-export const purge = (bulk: Bulk) => work("purge", bulk, purging)
+export const purge = (dedicated: Dedicated, tube: string, options: BulkOptions = {}): BulkEffect =>
+  scanTube("purge", dedicated, tube, options, purgeAction)
 
-export const move = (to: string, bulk: Bulk) => {
-  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: bulk.tube }))
+export const move = (dedicated: Dedicated, from: string, to: string, options: BulkOptions = {}): BulkEffect => {
+  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: from }))
   return target instanceof InvalidArgument
     ? target
-    : work("move", bulk, (line, tally) => moving(line, target, tally))
+    : scanTube("move", dedicated, from, options, (session, tally) => moveAction(session, target, tally))
 }
 
-const work = (
+const scanTube = (
   command: "purge" | "move",
-  { bound, onProgress = () => Effect.void, opening, states = ["ready", "delayed", "buried"], tube }: Bulk,
-  deedOf: (line: Session, tally: Tally) => Deed
-) =>
+  dedicated: Dedicated,
+  tubeName: string,
+  { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"] }: BulkOptions,
+  makeAction: (session: Session, tally: Tally) => Action
+): BulkEffect =>
   Effect.gen(function*() {
     const checked = Validate.attempt(() => ({
-      tube: Validate.tubeName(command, tube),
-      bound: bound === undefined ? Number.POSITIVE_INFINITY : Validate.u32(command, "bound", bound),
-      settings: checkOptions({ ...opening, watch: [tube] })
+      tube: Validate.tubeName(command, tubeName),
+      bound: bound === undefined ? Number.POSITIVE_INFINITY : Validate.u32(command, "bound", bound)
     }))
     if (checked instanceof InvalidArgument) return yield* checked
-    const { address } = yield* Connector
+    const { tube } = checked
+    const { address } = dedicated
     const tally = { ready: 0, delayed: 0, buried: 0 }
-    const line = yield* connect(checked.settings)
-    yield* tidy({
+    const session = yield* dedicated.open(tube)
+    yield* scan({
       ...checked,
-      line,
+      session,
       states,
-      deed: deedOf(line, tally),
+      action: makeAction(session, tally),
       tally,
       onProgress: Effect.suspend(() => onProgress({ ...tally }))
     }).pipe(
-      Effect.mapError((cause) => new BulkStopped({ command, address, tube: checked.tube, done: { ...tally }, cause })),
+      Effect.mapError((cause) => new BulkStopped({ command, address, tube, done: { ...tally }, cause })),
       Effect.onInterrupt(() =>
         Effect.logInfo(
           `${command} in tube ${tube} of beanstalkd at ${address} was interrupted ` +

@@ -1,4 +1,4 @@
-/** The connections that a client opens for a worker, each to itself. */
+/** Connections of their own for everything that reserves: a worker's lanes, `purge` and `move`. */
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -20,13 +20,14 @@ export interface Dedicated {
   /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
   /**
-   * Opens a session that watches this tube and no other. `onEnd` is called when the session ends, before any command fails.
-   * Fails with the reason `Closed` once the client is closed.
+   * Opens a session that watches this tube and no other. `timers` keep its reply deadline, instead of a timer queue of its
+   * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
+   * closed.
    */
   readonly open: (
     watch: TubeName,
-    timers: TimerQueue,
-    onEnd: SessionOptions["onEnd"]
+    timers?: TimerQueue,
+    onEnd?: SessionOptions["onEnd"]
   ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }
 

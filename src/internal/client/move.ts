@@ -1,55 +1,17 @@
-/** What can be done with all jobs of a tube: to delete them, and to move them to another. */
+/** Moves all jobs of a tube to another, where they have the same priority, time to run, delay and state. */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import { Buried, type PutError } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import {
-  certain,
-  inOneWrite,
-  sendAll,
-  sendAllOptional,
-  sendAllPresent,
-  statsOfJobs,
-  toOptions
-} from "../connection/pipelined.ts"
+import { inOneWrite, sendAll, sendAllOptional, sendAllPresent, statsOfJobs } from "../connection/pipelined.ts"
 import type { Session } from "../connection/session.ts"
-import type { Deed, JobState, Tally } from "./scan.ts"
-
-/**
- * Succeeds with whether each was deleted: not if it was gone, or in somebody's hands. Those that were are counted, whatever
- * becomes of the others.
- */
-const deleteAll = (
-  line: Session,
-  ids: ReadonlyArray<JobId>,
-  count: (deleted: number) => void = constVoid
-): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
-  Effect.flatMap(sendAll(line, ids.map((id) => certain(Protocol.deleteJob(id)))), (exits) => {
-    count(exits.filter(Exit.isSuccess).length)
-    return Effect.map(toOptions(exits), (deleted) => deleted.map(Option.isSome))
-  })
-
-/** Adds to what has been done with jobs of a state. */
-const counting = (tally: Tally, state: JobState) => (deleted: number): void => {
-  tally[state] += deleted
-}
-
-/** Deletes jobs. */
-export const purging = (line: Session, tally: Tally): Deed => {
-  const purge = (state: JobState, ids: ReadonlyArray<JobId>) => deleteAll(line, ids, counting(tally, state))
-  return {
-    reserved: (jobs) => Effect.uninterruptible(Effect.asVoid(purge("ready", jobs.map(({ id }) => id)))),
-    found: (state, ids, next) =>
-      Effect.uninterruptible(Effect.map(inOneWrite(purge(state, ids), next), ([, following]) => following))
-  }
-}
+import * as Commands from "../protocol/commands.ts"
+import { addTo, deleteAll } from "./purge.ts"
+import type { Action, JobState, Tally } from "./scan.ts"
 
 /** A job to be moved, with all that its copy must have. */
 interface Original {
@@ -58,63 +20,61 @@ interface Original {
   readonly stats: JobStats
 }
 
-/** One that has been copied. */
 interface Copied {
   readonly original: Original
   readonly copy: JobId
 }
 
 /**
- * Moves jobs to another tube, where they are what they were: as urgent, and ready, delayed for as long, or buried.
- *
- * A copy is put before the original is deleted, so that no job can be lost in between. If the original has got into
- * somebody's hands meanwhile, it is the copy that is deleted.
+ * A copy is put before the original is deleted, so that the job is not lost if the connection is. If another client has
+ * reserved the original meanwhile, it cannot be deleted, and the copy is deleted instead.
  */
-export const moving = (line: Session, to: TubeName, tally: Tally): Deed => {
+export const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
-      const exits = yield* sendAll(line, originals.map((original) => copyOf(original, state, to)))
+      const exits = yield* sendAll(session, originals.map((original) => putCopy(original, state, to)))
       const copied = Arr.getSomes(
-        Arr.zipWith(originals, exits, (original, exit) => Option.map(idOf(exit), (copy) => ({ original, copy })))
+        Arr.zipWith(originals, exits, (original, exit) => Option.map(storedId(exit), (copy) => ({ original, copy })))
       )
-      if (state === "buried") yield* Effect.tapError(buryCopies(line, copied), () => undo(copied))
+      if (state === "buried") yield* Effect.tapError(buryCopies(session, copied), () => deleteCopies(copied))
 
-      const deletion = deleteAll(line, copied.map(({ original }) => original.id), counting(tally, state))
-      const settle = (deleted: ReadonlyArray<boolean>) => undo(copied.filter((_, index) => deleted[index] === false))
+      const deleteOriginals = deleteAll(session, copied.map(({ original }) => original.id), addTo(tally, state))
+      const deleteOtherCopies = (deleted: ReadonlyArray<boolean>) =>
+        deleteCopies(copied.filter((_, index) => deleted[index] === false))
       const failed = exits.find(Exit.isFailure)
       if (failed !== undefined) {
-        return yield* Effect.zipRight(Effect.flatMap(deletion, settle), Effect.failCause(failed.cause))
+        return yield* Effect.zipRight(
+          Effect.flatMap(deleteOriginals, deleteOtherCopies),
+          Effect.failCause(failed.cause)
+        )
       }
-      const [deleted, following] = yield* inOneWrite(deletion, next)
-      yield* settle(deleted)
+      const [deleted, following] = yield* inOneWrite(deleteOriginals, next)
+      yield* deleteOtherCopies(deleted)
       return following
     }).pipe(Effect.uninterruptible)
 
-  const undo = (copied: ReadonlyArray<Copied>) => deleteAll(line, copied.map(({ copy }) => copy))
+  const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteAll(session, copied.map(({ copy }) => copy))
 
   return {
-    reserved: (jobs) =>
+    onReserved: (jobs) =>
       Effect.flatMap(
-        statsOfJobs(line, jobs.map(({ id }) => id)),
-        // One whose time to run is over already is ready again.
-        (stats) => move("ready", originalsOf(jobs, stats, ["reserved", "ready"]), Effect.void)
+        statsOfJobs(session, jobs.map(({ id }) => id)),
+        // A job whose time to run is over is ready again.
+        (stats) => move("ready", originalsIn(["reserved", "ready"], jobs, stats), Effect.void)
       ),
-    found: (state, ids, next) =>
+    onFound: (state, ids, next) =>
       Effect.flatMap(
-        inOneWrite(peekAll(line, ids), statsOfJobs(line, ids)),
-        ([jobs, stats]) => move(state, originalsOf(jobs, stats, [state]), next)
+        inOneWrite(sendAllPresent(session, ids.map(Commands.peek)), statsOfJobs(session, ids)),
+        ([jobs, stats]) => move(state, originalsIn([state], jobs, stats), next)
       )
   }
 }
 
-const peekAll = (line: Session, ids: ReadonlyArray<JobId>) =>
-  sendAllPresent(line, ids.map((id) => certain(Protocol.peek(id))))
-
-/** Those that are still in a state in which they can have been found. */
-const originalsOf = (
+/** The jobs that are in one of these states now. */
+const originalsIn = (
+  states: ReadonlyArray<JobStats["state"]>,
   jobs: ReadonlyArray<ReservedJob | PeekedJob>,
-  stats: ReadonlyArray<JobStats>,
-  states: ReadonlyArray<JobStats["state"]>
+  stats: ReadonlyArray<JobStats>
 ): ReadonlyArray<Original> => {
   const byId = new Map(stats.map((job) => [job.id, job]))
   return jobs.flatMap(({ body, id }) => {
@@ -123,31 +83,26 @@ const originalsOf = (
   })
 }
 
-/** The longest there is, and longer than any server lives: what is to be buried must not become ready before it is. */
-const never = 2 ** 32 - 1
+/** 136 years. A copy that is to be buried is delayed meanwhile, so that no worker can reserve it. */
+const maxDelaySeconds = 2 ** 32 - 1
 
-const copyOf = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
-  certain(Protocol.put(body, {
-    tube,
-    priority: stats.pri,
-    ttr: Duration.seconds(stats.ttr),
-    delay: Duration.seconds(delayOf(stats, state))
-  }))
+const putCopy = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
+  Commands.put(body, { pri: stats.pri, ttrSeconds: stats.ttr, delaySeconds: delaySecondsOf(stats, state) }, tube)
 
-/** The time left is in whole seconds, rounded down: the copy must not be early. */
-const delayOf = ({ timeLeft }: JobStats, state: JobState) => {
+/** The server rounds the time left down, and the copy must not become ready before the original would have. */
+const delaySecondsOf = ({ timeLeft }: JobStats, state: JobState) => {
   switch (state) {
     case "ready":
       return 0
     case "delayed":
-      return Math.min(Math.max(timeLeft, 0) + 1, never)
+      return Math.min(Math.max(timeLeft, 0) + 1, maxDelaySeconds)
     case "buried":
-      return never
+      return maxDelaySeconds
   }
 }
 
-/** The id of a copy that has been stored. */
-const idOf = (exit: Exit.Exit<JobId, PutError>): Option.Option<JobId> =>
+/** The id of a copy that the server has stored, which it also does when it answers BURIED. */
+const storedId = (exit: Exit.Exit<JobId, PutError>): Option.Option<JobId> =>
   Exit.match(exit, {
     onSuccess: Option.some,
     onFailure: (cause) =>
@@ -157,12 +112,9 @@ const idOf = (exit: Exit.Exit<JobId, PutError>): Option.Option<JobId> =>
       )
   })
 
-/** Only what is reserved can be buried. Both leave in one write, so that nothing can come in between. */
-const buryCopies = (line: Session, copied: ReadonlyArray<Copied>) =>
+/** Only a reserved job can be buried. */
+const buryCopies = (session: Session, copied: ReadonlyArray<Copied>) =>
   sendAllOptional<unknown>(
-    line,
-    copied.flatMap(({ copy, original }) => [
-      certain(Protocol.reserveJob(copy)),
-      certain(Protocol.bury(copy, original.stats.pri))
-    ])
+    session,
+    copied.flatMap(({ copy, original }) => [Commands.reserveJob(copy), Commands.bury(copy, original.stats.pri)])
   )

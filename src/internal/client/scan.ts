@@ -1,168 +1,171 @@
 /**
- * Working through the jobs of a tube, which beanstalkd cannot list.
+ * Applies an action to all jobs of a tube. beanstalkd has no command that lists jobs.
  *
- * Ready jobs are reserved, many at a time: no worker has them meanwhile, and they go back if anything goes wrong. Delayed and
- * buried jobs are found by their ids: the first is peeked, and what was put together with it has the ids behind it. Nothing
- * is kicked, which would hand it to a worker.
+ * Ready jobs are reserved, many at a time, so that no worker gets them meanwhile; the server makes them ready again when the
+ * connection ends. Delayed and buried jobs are found by their ids: the first job of a state is peeked, and jobs that were put
+ * in one go have the ids that follow. No job is kicked, because a worker could reserve it then.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { PutError } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../../Job.ts"
-import { certain, inOneWrite, sendAllPresent, statsOfJobs } from "../connection/pipelined.ts"
+import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/pipelined.ts"
 import type { Session } from "../connection/session.ts"
+import * as Commands from "../protocol/commands.ts"
 
 /** The states of a job that nobody has reserved. */
 export type JobState = "ready" | "delayed" | "buried"
 
-/** How many jobs have been done with, by the state they were in. */
+/** How many jobs the action was completed for, by the state in which they were found. */
 export type Tally = { [State in JobState]: number }
 
-/** What is done with the jobs of a tube. It counts the jobs that it was done with. */
-export interface Deed {
-  /** With ready jobs that this connection holds. */
-  readonly reserved: (jobs: ReadonlyArray<ReservedJob>) => Effect.Effect<void, PutError>
+/** What to do with jobs. It adds the jobs for which it is completed to the tally, also when it fails. */
+export interface Action {
+  /** For ready jobs, which the session has reserved. */
+  readonly onReserved: (jobs: ReadonlyArray<ReservedJob>) => Effect.Effect<void, PutError>
   /**
-   * With jobs of a state that nobody holds, unless they have left it meanwhile. `next` leaves in one write with the last
-   * that is done with them.
+   * For jobs that are not reserved. One that has left the state meanwhile is skipped. `next` is run so that what it sends
+   * leaves in one write with the last commands of the action.
    */
-  readonly found: <A>(
+  readonly onFound: <A>(
     state: JobState,
     ids: ReadonlyArray<JobId>,
     next: Effect.Effect<A, PutError>
   ) => Effect.Effect<A, PutError>
 }
 
-export interface Tidying {
-  /** Watches the tube, and nothing else. */
-  readonly line: Session
+export interface ScanOptions {
+  /** Watches the tube, and no other. */
+  readonly session: Session
   readonly tube: TubeName
   readonly states: ReadonlyArray<JobState>
-  /** How many jobs may be done with. */
+  /** The action is completed for at most this many jobs. */
   readonly bound: number
-  readonly deed: Deed
-  /** What the deed has counted. */
+  readonly action: Action
   readonly tally: Tally
-  /** Runs whenever it may have counted. */
+  /** Runs whenever the action may have added to the tally. */
   readonly onProgress: Effect.Effect<void>
 }
 
-/** How many jobs are held, or looked at, at a time: … */
-const widest = 256
+/** How many jobs are reserved, or read by id, at a time. */
+const maxBatch = 256
 
-/** … at first, since each reserve that finds nothing costs the server more than one that does, … */
-const narrow = 16
+/** How many jobs are reserved at first: a reserve that finds no job costs the server more than one that does. */
+const firstBatch = 16
 
-/** … and as many as have bodies of so many bytes together. */
-const heaviest = 16 * 1024 * 1024
+/** How many bytes the bodies of the reserved jobs may have together, unless one job alone has more. */
+const maxBatchBytes = 16 * 1024 * 1024
 
 /**
- * How often in a row nothing may come of it. Others may be faster now and then; but a server that shows the same job for
- * ever, and never lets it go, must not keep us for ever.
+ * How many rounds in a row may complete the action for no job. Other clients may take the jobs first now and then. A server
+ * that shows a job, and refuses every command for it, would otherwise keep the scan going for ever.
  */
-const patience = 32
+const maxRoundsWithoutProgress = 32
 
-/** Works until no job is left, or the bound is reached. */
-export const tidy = (tidying: Tidying): Effect.Effect<void, PutError> =>
+/** Scans until no job is left, or the bound is reached. */
+export const scan = (options: ScanOptions): Effect.Effect<void, PutError> =>
   Effect.forEach(
-    tidying.states,
-    (state) => state === "ready" ? clearing(tidying) : searching(tidying, state),
+    options.states,
+    (state) => state === "ready" ? scanReady(options) : scanIds(options, state),
     { discard: true }
   )
 
-const doneBy = ({ tally }: Tidying) => tally.ready + tally.delayed + tally.buried
+const completed = ({ tally }: ScanOptions) => tally.ready + tally.delayed + tally.buried
 
-const leftOf = (tidying: Tidying) => tidying.bound - doneBy(tidying)
+const remaining = (options: ScanOptions) => options.bound - completed(options)
 
-/** Whether there is something left to do, and a point in trying again. */
-const perseverance = (tidying: Tidying) => {
-  let before = doneBy(tidying)
-  let inVain = 0
+/** Whether to go on: false once the bound is reached, or too many rounds in a row made no progress. */
+const progressGuard = (options: ScanOptions) => {
+  let before = completed(options)
+  let withoutProgress = 0
   return () => {
-    const done = doneBy(tidying)
-    inVain = done > before ? 0 : inVain + 1
-    before = done
-    return leftOf(tidying) > 0 && inVain <= patience
+    const now = completed(options)
+    withoutProgress = now > before ? 0 : withoutProgress + 1
+    before = now
+    return remaining(options) > 0 && withoutProgress <= maxRoundsWithoutProgress
   }
 }
 
-const atOnce = certain(Protocol.reserveWithTimeout(0))
-
-/** Ready jobs are reserved. Only those of a paused tube cannot be, and are found as others are. */
-const clearing = (tidying: Tidying) =>
+/** Reserves ready jobs. The server gives no job of a paused tube to a reserve: these are found by their ids. */
+const scanReady = (options: ScanOptions) =>
   Effect.gen(function*() {
-    const goesOn = perseverance(tidying)
+    const goesOn = progressGuard(options)
     while (goesOn()) {
-      yield* reserving(tidying, goesOn)
-      const [isPaused, head] = yield* inOneWrite(pausing(tidying), heading(tidying, "ready"))
-      if (head.length === 0) return
-      if (isPaused) return yield* searching(tidying, "ready")
+      yield* reserveReady(options, goesOn)
+      const [isPaused, first] = yield* inOneWrite(readIsPaused(options), peekFirst(options, "ready"))
+      if (first.length === 0) return
+      if (isPaused) return yield* scanIds(options, "ready")
     }
   })
 
-const pausing = ({ line, tube }: Tidying) =>
-  Effect.map(sendAllPresent(line, [certain(Protocol.statsTube(tube))]), (tubes) => tubes.some(({ pause }) => pause > 0))
+const readIsPaused = ({ session, tube }: ScanOptions) =>
+  Effect.map(sendAllPresent(session, [Commands.statsTube(tube)]), (tubes) => tubes.some(({ pause }) => pause > 0))
 
-const reserving = (tidying: Tidying, goesOn: () => boolean) =>
+const reserveAtOnce = Commands.reserveWithTimeout(0)
+
+const reserveReady = (options: ScanOptions, goesOn: () => boolean) =>
   Effect.gen(function*() {
-    const { deed, line, onProgress } = tidying
-    let width = narrow
-    const reserve = (most: number) => sendAllPresent(line, Array.from({ length: Math.min(most, width) }, () => atOnce))
-    let held = yield* reserve(leftOf(tidying))
-    while (held.length > 0 && goesOn()) {
-      width = widthAfter(held, width)
-      // In one write: a tube is cleared at the speed of the server, not of the way to it.
-      const [, more] = yield* inOneWrite(deed.reserved(held), reserve(leftOf(tidying) - held.length))
+    const { action, onProgress, session } = options
+    let batch = firstBatch
+    const reserve = (most: number) =>
+      sendAllPresent(session, Array.from({ length: Math.min(most, batch) }, () => reserveAtOnce))
+    let reserved = yield* reserve(remaining(options))
+    while (reserved.length > 0 && goesOn()) {
+      batch = nextBatch(reserved, batch)
+      // In one write, so that the scan is as fast as the server and does not wait for a round trip.
+      const [, more] = yield* inOneWrite(
+        action.onReserved(reserved),
+        reserve(remaining(options) - reserved.length)
+      )
       yield* onProgress
-      held = more
+      reserved = more
     }
   })
 
-const widthAfter = (held: ReadonlyArray<ReservedJob>, width: number): number =>
-  held.reduce((bytes, { body }) => bytes + body.length, 0) > heaviest / 2
-    ? Math.max(Math.floor(width / 2), 1)
-    : held.length === width
-    ? Math.min(width * 2, widest)
-    : width
+const nextBatch = (reserved: ReadonlyArray<ReservedJob>, batch: number): number =>
+  reserved.reduce((bytes, { body }) => bytes + body.length, 0) > maxBatchBytes / 2
+    ? Math.max(Math.floor(batch / 2), 1)
+    : reserved.length === batch
+    ? Math.min(batch * 2, maxBatch)
+    : batch
 
-const peeks = { ready: Protocol.peekReady, delayed: Protocol.peekDelayed, buried: Protocol.peekBuried }
+const peeks = { ready: Commands.peekReady, delayed: Commands.peekDelayed, buried: Commands.peekBuried }
 
-/** The first of its state, if there is one. */
-const heading = ({ line, tube }: Tidying, state: JobState): Effect.Effect<ReadonlyArray<JobId>, PutError> =>
+/** The id of the first job in a state; empty if there is none. */
+const peekFirst = ({ session, tube }: ScanOptions, state: JobState): Effect.Effect<ReadonlyArray<JobId>, PutError> =>
   Effect.map(
-    sendAllPresent(line, [certain(peeks[state]({ tube }))]),
+    sendAllPresent(session, [peeks[state](tube)]),
     ([job = Option.none()]) => Option.toArray(job).map(({ id }) => id)
   )
 
-const searching = (tidying: Tidying, state: JobState) =>
+const scanIds = (options: ScanOptions, state: JobState) =>
   Effect.gen(function*() {
-    const { deed, line, onProgress, tube } = tidying
-    const goesOn = perseverance(tidying)
-    const first = heading(tidying, state)
-    const ours = (range: ReadonlyArray<JobId>) =>
+    const { action, onProgress, session, tube } = options
+    const goesOn = progressGuard(options)
+    const first = peekFirst(options, state)
+    const inState = (range: ReadonlyArray<JobId>) =>
       Effect.map(
-        statsOfJobs(line, range),
+        statsOfJobs(session, range),
         (jobs) => jobs.filter((job) => job.tube === tube && job.state === state).map(({ id }) => id)
       )
 
-    let reach = 1
+    let rangeSize = 1
     let ids: ReadonlyArray<JobId> = yield* first
     let last = ids.at(-1)
     while (last !== undefined && goesOn()) {
-      const range = idsBehind(last, reach)
-      const [behind, head] = yield* deed.found(
+      const range = idsAfter(last, rangeSize)
+      const [following, peeked] = yield* action.onFound(
         state,
-        ids.slice(0, leftOf(tidying)),
-        inOneWrite(ours(range), first)
+        ids.slice(0, remaining(options)),
+        inOneWrite(inState(range), first)
       )
       yield* onProgress
-      // Where most of a range is ours, it goes on; where not, only what is peeked is sure.
-      reach = behind.length * 2 > range.length ? Math.min(reach * 2, widest) : 1
-      ids = behind.length > 0 ? behind : head
-      last = behind.length > 0 ? range.at(-1) : head.at(-1)
+      // Where most ids of a range are in the tube and the state, so are probably those of the next one.
+      rangeSize = following.length * 2 > range.length ? Math.min(rangeSize * 2, maxBatch) : 1
+      ids = following.length > 0 ? following : peeked
+      last = following.length > 0 ? range.at(-1) : peeked.at(-1)
     }
   })
 
-const idsBehind = (id: JobId, count: number): ReadonlyArray<JobId> =>
+const idsAfter = (id: JobId, count: number): ReadonlyArray<JobId> =>
   Array.from({ length: count }, (_, index) => `${BigInt(id) + BigInt(index + 1)}`).filter(isJobId)
