@@ -1,9 +1,9 @@
 /**
- * One connection to one beanstalkd: a scoped socket, every command of the protocol, and nothing in between.
+ * One connection to one beanstalkd, in a Scope, with one method for each command of the protocol.
  *
- * Commands of all fibers share the connection. They leave in the order they were given, everything of one tick in one
- * write, and each reply reaches the fiber that asked. Reservations belong to the connection: when it closes, the server
- * gives its jobs to others at once. It does not reconnect.
+ * All fibers share the connection. Their commands are sent in order, those of one tick in one write, and each reply goes to the
+ * fiber that sent the command. A reservation belongs to its connection: when the connection closes, the server makes the job
+ * ready again at once. A connection does not reconnect.
  *
  * **Example** (a scoped block)
  *
@@ -53,7 +53,7 @@ export type TypeId = "~effect-beanstalk/BeanstalkConnection"
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What a connection may be told.
+ * Options of a connection.
  *
  * @category models
  * @since 0.1.0
@@ -61,44 +61,44 @@ export type TypeId = "~effect-beanstalk/BeanstalkConnection"
 export interface Options extends Connect.ConnectOptions, Connect.InitialTubes {}
 
 /**
- * Why a connection is over.
+ * Why a connection has ended.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Ending {
-  /** In words. */
+  /** The reason in words. */
   readonly reason: string
-  /** The error that ended it, if it was one. */
+  /** The error that ended the connection, if one did. */
   readonly cause?: unknown
 }
 
 /**
- * An open connection: the protocol as it is, one method for each command.
+ * An open connection: one method for each command of the protocol.
  *
  * **Details**
  *
- * Every command but `quit` can fail with a `CommandError`: one of the four answers the server may give to anything,
- * `ConnectionLost`, or `ProtocolViolation`. Besides those, with `InvalidArgument`, before anything is sent, where it has
- * arguments; and with what is said below.
+ * Every command but `quit` can fail with a `CommandError`: `ConnectionLost`, `ProtocolViolation`, or one of the four errors that
+ * the server can answer to any command (`OutOfMemory`, `InternalError`, `BadFormat`, `UnknownCommand`). A command with arguments
+ * can fail with `InvalidArgument` as well, before it is sent. The other errors of a command are listed with it.
  *
- * Interrupting a fiber takes its command back if it is not written yet; if it is, the reply is dropped and nobody else
- * notices. The exception are reserves, see {@link Connection.reserve}.
+ * When the fiber that sent a command is interrupted, the command is not sent if it is not written yet; if it is, its reply is
+ * read and dropped. Other fibers are not affected. Reserves are different, see {@link Connection.reserve}.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Connection extends Inspectable.Inspectable {
   readonly [TypeId]: TypeId
-  /** What it was told to be called. */
+  /** The name given in the options. */
   readonly name: string | undefined
-  /** The server as its `Connector` names it. */
+  /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** What the first round trip told of the server. */
+  /** What the server said of itself in the first round trip. */
   readonly server: ServerInfo
   /**
-   * Succeeds once the connection is over, with why. Whatever it had reserved is others' then: race what must not go on
-   * without its job against it.
+   * Succeeds when the connection has ended, with the reason. Its jobs are ready for other workers then: race work that must not go
+   * on without its job against this.
    */
   readonly ended: Effect.Effect<Ending>
 
@@ -107,120 +107,123 @@ export interface Connection extends Inspectable.Inspectable {
   /**
    * Puts a job, and succeeds with its id.
    *
-   * Text is sent as UTF-8, bytes as they are; zero length and CRLF inside are ordinary. With `tube`, the job goes there
-   * whatever other fibers use meanwhile; without, into the tube in use. Bytes are read when the command is written: do
-   * not change them before it has ended.
+   * Text is sent as UTF-8, bytes as they are; the body may be empty, and may contain CRLF. With the option `tube`, the job goes into
+   * that tube, whichever tube other fibers use; without it, into the tube in use. The bytes of a body are read when the command is
+   * written: do not change them before the Effect has ended.
    *
-   * Fails with `JobTooBig` (before anything is sent, if the server's limit is exceeded), `Draining`, and with `Buried`
-   * when the job exists but was buried for lack of memory. `ExpectedCRLF`, and here `BadFormat` and `UnknownCommand` too, close the connection.
+   * Fails with `JobTooBig` if the body exceeds the server's limit (it is not sent then), with `Draining` if the server accepts no
+   * more jobs, and with `Buried` if the job was stored, but is buried for lack of memory. `ExpectedCRLF`, and for this command
+   * `BadFormat` and `UnknownCommand` too, close the connection.
    */
   readonly put: (
     body: string | Uint8Array,
     options?: Protocol.PutOptions
   ) => Effect.Effect<JobId, BeanstalkError.PutError>
-  /** Uses a tube from now on: `put`, `peekReady`, `peekDelayed`, `peekBuried` and `kick` without a tube of their own. */
+  /** Uses a tube: `put`, `peekReady`, `peekDelayed`, `peekBuried` and `kick` act on it when they name no tube. */
   readonly use: (tube: string) => Effect.Effect<TubeName, BeanstalkError.TubeError>
 
   // working -----------------------------------------------------------------------------------------------------------
 
   /**
-   * Waits for a job in the watched tubes, for as long as it takes.
+   * Waits for a job in the watched tubes, without a time limit.
    *
    * **Gotchas**
    *
-   * While it waits the server reads nothing else from this connection: commands of other fibers wait with it, and
-   * the only way to take it back is to close. Interrupting it (`Effect.timeout` does) therefore **closes the connection**,
-   * which gives back every job it holds. Use {@link Connection.reserveWithTimeout}, and a connection of its own for whatever
-   * reserves.
+   * While it waits, the server reads nothing else from this connection: the commands of other fibers wait as well, and only closing
+   * the connection cancels it. An interruption (by `Effect.timeout`, for example) therefore **closes the connection**, and every
+   * job that the connection holds is ready again. Prefer {@link Connection.reserveWithTimeout}, on a connection used for
+   * reserving only.
    *
-   * Fails with `DeadlineSoon` when a job this connection holds has less than a second left and no other is ready: touch or
-   * finish it before reserving again.
+   * Fails with `DeadlineSoon` when a job of this connection has less than a second of its time to run left, and no other job is
+   * ready: touch or finish that job before you reserve again.
    */
   readonly reserve: Effect.Effect<ReservedJob, BeanstalkError.ReserveError>
   /**
-   * Waits for a job for whole seconds, rounded up, and fails with `TimedOut` when none came. Zero does not wait.
+   * Waits for a job for whole seconds, rounded up, and fails with `TimedOut` if none was ready by then. Zero does not wait.
    *
-   * Like {@link Connection.reserve}, it closes the connection when it is interrupted while it waits. With zero it closes it
-   * only if the answer turns out to be a job, which goes back to the server that way.
+   * Like {@link Connection.reserve}, it closes the connection when it is interrupted while it waits. With zero, the connection closes
+   * only if the reply is a job, so that the job is ready again.
    */
   readonly reserveWithTimeout: (
     timeout: Duration.DurationInput
   ) => Effect.Effect<ReservedJob, BeanstalkError.ReserveWithTimeoutError>
   /**
-   * Reserves the job with this id, be it ready, delayed or buried, in whatever tube. Needs beanstalkd 1.12.
+   * Reserves the job with this id, in any tube, whether it is ready, delayed or buried. Needs beanstalkd 1.12 or later.
    *
-   * `JobNotFound` also when somebody, this connection included, has reserved it.
+   * Fails with `JobNotFound` if there is no such job, or if it is reserved, be it by this connection.
    */
   readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, BeanstalkError.JobError>
   /**
-   * Deletes a job: one this connection holds, or any that is ready, delayed or buried. Fails with `JobNotFound` when there
-   * is none such, or another connection has reserved it.
+   * Deletes a job that this connection has reserved, or one that is ready, delayed or buried. Fails with `JobNotFound` if there is
+   * no such job, or if another connection has reserved it.
    *
-   * Success does not prove that the job was still ours: after its time to run it is ready again, and anybody may delete
-   * a ready job.
+   * Success does not prove that the reservation was still valid: when its time to run has ended the job is ready again, and any
+   * connection can delete a ready job.
    */
   readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
   /**
-   * Gives a job back, to be reserved again at once or after a delay (whole seconds, rounded up; none by default), with this
-   * priority from now on. Fails with `JobNotFound` when this connection does not hold it (any more), and with `Buried` when
-   * the server had no memory to make it ready.
+   * Releases a reserved job with a new priority: it is ready again, at once or after a delay (whole seconds, rounded up; none by
+   * default). Fails with `JobNotFound` if this connection has not reserved the job, or no longer, and with `Buried` if the server
+   * has buried it for lack of memory.
    */
   readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, BeanstalkError.ReleaseError>
   /**
-   * Puts a job aside, with this priority from now on, until it is kicked. Fails with `JobNotFound` when this connection does
-   * not hold it (any more).
+   * Buries a reserved job with a new priority: it is not reserved again before it is kicked. Fails with `JobNotFound` if this
+   * connection has not reserved the job, or no longer.
    */
   readonly bury: (id: string, priority: number) => Effect.Effect<void, BeanstalkError.JobError>
-  /** Starts the time to run of a job anew. Fails with `JobNotFound` when this connection does not hold it (any more). */
+  /**
+   * Restarts the time to run of a reserved job. Fails with `JobNotFound` if this connection has not reserved the job, or no longer.
+   */
   readonly touch: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
-  /** Watches a tube, too: reserves may give jobs of it. Succeeds with the number of tubes watched. */
+  /** Adds a tube to those that reserves take jobs from. Succeeds with the number of watched tubes. */
   readonly watch: (tube: string) => Effect.Effect<number, BeanstalkError.TubeError>
-  /** Stops watching a tube. Succeeds with the number of tubes watched; fails with `NotIgnored` if it is the last. */
+  /** Stops watching a tube. Succeeds with the number of watched tubes. Fails with `NotIgnored` if it is the last one. */
   readonly ignore: (tube: string) => Effect.Effect<number, BeanstalkError.IgnoreError>
 
-  // looking -----------------------------------------------------------------------------------------------------------
+  // inspecting --------------------------------------------------------------------------------------------------------
 
-  /** Looks at a job, in whatever tube and state. Fails with `JobNotFound` when there is none. */
+  /** Peeks at a job in any tube and state. Fails with `JobNotFound` if there is no such job. */
   readonly peek: (id: string) => Effect.Effect<PeekedJob, BeanstalkError.JobError>
-  /** Looks at the job of a tube that would be reserved next; none when no job is ready. */
+  /** Peeks at the job of a tube that would be reserved next; none if no job is ready. */
   readonly peekReady: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
-  /** Looks at the delayed job of a tube that becomes ready next. */
+  /** Peeks at the delayed job of a tube that becomes ready next; none if no job is delayed. */
   readonly peekDelayed: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
-  /** Looks at the job of a tube that was buried first. */
+  /** Peeks at the job of a tube that was buried first; none if no job is buried. */
   readonly peekBuried: (options?: Protocol.InTube) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError>
   /**
-   * Makes up to `bound` buried jobs ready, the longest buried first; if there are none, delayed ones, the soonest due
-   * first. Succeeds with their number.
+   * Makes up to `bound` buried jobs of a tube ready, in the order in which they were buried; if no job is buried, delayed ones, those
+   * that would be ready next first. Succeeds with their number.
    */
   readonly kick: (bound: number, options?: Protocol.InTube) => Effect.Effect<number, BeanstalkError.TubeError>
-  /** Makes one job ready, in whatever tube. Fails with `JobNotFound` when it is neither buried nor delayed. */
+  /** Makes one job ready, in any tube. Fails with `JobNotFound` if it is neither buried nor delayed. */
   readonly kickJob: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
-  /** The statistics of a job. Fails with `JobNotFound` when there is none. */
+  /** The statistics of a job. Fails with `JobNotFound` if there is no such job. */
   readonly statsJob: (id: string) => Effect.Effect<JobStats, BeanstalkError.JobError>
-  /** The statistics of a tube. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
+  /** The statistics of a tube. Fails with `TubeNotFound` if no connection uses or watches it and it holds no job. */
   readonly statsTube: (tube: string) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError>
   /** The statistics of the server. */
   readonly stats: Effect.Effect<ServerStats, BeanstalkError.CommandError>
-  /** Every tube there is. */
+  /** The names of all tubes. */
   readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
-  /** The tubes that reserves of this connection take jobs from. */
+  /** The names of the tubes that reserves on this connection take jobs from. */
   readonly listTubesWatched: Effect.Effect<ReadonlyArray<TubeName>, BeanstalkError.CommandError>
-  /** The tube that commands without one of their own act on. */
+  /** The name of the tube in use, on which commands act that name no tube. */
   readonly listTubeUsed: Effect.Effect<TubeName, BeanstalkError.CommandError>
   /**
-   * Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. Fails with `TubeNotFound` when nobody
-   * uses or watches the tube and no job is in it.
+   * Pauses a tube: its jobs are not reserved for this long. Whole seconds, rounded up; zero ends a pause. Fails with
+   * `TubeNotFound` if no connection uses or watches the tube and it holds no job.
    */
   readonly pauseTube: (
     tube: string,
     duration: Duration.DurationInput
   ) => Effect.Effect<void, BeanstalkError.ExistingTubeError>
-  /** Says goodbye, and succeeds once the server has closed the connection. What is sent after it fails. */
+  /** Asks the server to close the connection, and succeeds when it has. Commands sent after it fail. */
   readonly quit: Effect.Effect<void, BeanstalkError.ConnectionLost>
 }
 
 /**
- * The connection of the surrounding program.
+ * The connection as a service.
  *
  * **Example** (use the connection of a Layer)
  *
@@ -244,10 +247,10 @@ export class BeanstalkConnection extends Context.Tag("effect-beanstalk/Beanstalk
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * Opens a connection that closes with its Scope: its jobs go back to the server then.
+ * Opens a connection that closes with its Scope. The server makes the jobs that it has reserved ready again then.
  *
- * It succeeds after one round trip that has selected and watched the tubes asked for, so what it gives is known to be a
- * beanstalkd that answers. Fails with `ConnectFailed`, or with `InvalidArgument` when an option cannot be.
+ * Succeeds after one round trip, which uses and watches the given tubes, and proves that a beanstalkd answers. Fails with
+ * `ConnectFailed`, and with `InvalidArgument` if an option is invalid.
  *
  * @category constructors
  * @since 0.1.0
@@ -263,14 +266,14 @@ export const make = (
       return yield* restore(Connect.connect(settings)).pipe(
         Effect.map(connection),
         Scope.extend(scope),
-        // What a failed attempt has opened must not wait for the end of a scope in which others may follow.
+        // A failed attempt closes its socket at once: the caller may retry in the same scope.
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
     })
   )
 
 /**
- * A connection as a Layer: one for everything that is built on the same reference of it.
+ * A connection as a Layer. Everything that is built on the same Layer value shares one connection.
  *
  * @category layers
  * @since 0.1.0
@@ -342,12 +345,12 @@ const connection = ({ address, ended, name, send, server }: Connect.ServerSessio
   }
 }
 
-/** Whatever is said in answer to `quit`, the connection has ended otherwise than it should. */
+/** A reply to `quit`, even an error that any command can get, means that the server does not close the connection. */
 const toConnectionLost = (error: BeanstalkError.CommandError): BeanstalkError.ConnectionLost =>
   error._tag === "ConnectionLost" ? error : new BeanstalkError.ConnectionLost({
     command: error.command,
     address: error.address,
     outcome: "Unknown",
-    reason: "it ended otherwise than by quit",
+    reason: "the server answered quit",
     cause: error
   })

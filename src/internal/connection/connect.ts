@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import * as BeanstalkError from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
+import type { Command } from "../../BeanstalkProtocol.ts"
 import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
+import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { ReplyTimedOut } from "./pipeline.ts"
 import { innermostMessage, makeSession, type Session, type SessionOptions } from "./session.ts"
@@ -47,7 +48,7 @@ export interface InitialTubes {
 export interface ConnectSettings {
   readonly name: string | undefined
   /** What is sent in the first round trip, besides `stats`. */
-  readonly handshake: ReadonlyArray<Protocol.Command<unknown, BeanstalkError.NotIgnored>>
+  readonly handshake: ReadonlyArray<Command<unknown, BeanstalkError.NotIgnored>>
   readonly connectTimeout: number
   readonly session: Omit<SessionOptions, "onOpen" | "onEnd">
 }
@@ -74,14 +75,12 @@ export const handshake = ({ tube, watch = [defaultTube] }: InitialTubes): Connec
       reason: "must name at least one tube"
     })
   }
+  const watched = watch.map((name) => Validate.tubeName("watch", name))
   return [
-    ...watch.filter((name) => name !== defaultTube).map(Protocol.watch),
-    ...watch.includes(defaultTube) ? [] : [Protocol.ignore(defaultTube)],
-    ...tube === undefined ? [] : [Protocol.use(tube)]
-  ].map((command) => {
-    if (command._tag === "InvalidArgument") throw command
-    return command
-  })
+    ...watched.filter((name) => name !== defaultTube).map((name) => Commands.watch(name)),
+    ...watched.includes(defaultTube) ? [] : [Commands.ignore(defaultTube)],
+    ...tube === undefined ? [] : [Commands.use(Validate.tubeName("use", tube))]
+  ]
 }
 
 /** A session that has completed its handshake. */
@@ -112,7 +111,7 @@ export const connect = (
         Effect.mapError((cause) => connectFailed(address, cause))
       )
       const [server] = yield* Effect.all(
-        [session.send(Protocol.serverInfo), ...handshake.map(session.send)],
+        [session.send(Commands.serverInfo), ...handshake.map(session.send)],
         { concurrency: "unbounded" }
       ).pipe(
         Effect.mapError((error) => handshakeFailed(address, error))

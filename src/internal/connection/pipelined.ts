@@ -13,9 +13,10 @@ import {
   TimedOut,
   TubeNotFound
 } from "../../BeanstalkError.ts"
-import { type Command, statsJob } from "../../BeanstalkProtocol.ts"
+import type { Command } from "../../BeanstalkProtocol.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import * as Commands from "../protocol/commands.ts"
 import type { Session } from "./session.ts"
 
 /** A command whose arguments are known to be valid. */
@@ -80,7 +81,7 @@ export const sendAllPresent = <A>(
 export const statsOfJobs = (
   session: Session,
   ids: ReadonlyArray<JobId>
-): Effect.Effect<ReadonlyArray<JobStats>, PutError> => sendAllPresent(session, ids.map((id) => certain(statsJob(id))))
+): Effect.Effect<ReadonlyArray<JobStats>, PutError> => sendAllPresent(session, ids.map((id) => Commands.statsJob(id)))
 
 /** Runs two Effects so that the commands they send first leave in one write. */
 export const inOneWrite = <A, B>(
