@@ -1,12 +1,14 @@
 /**
- * Works off the jobs of a tube: runs a handler on each, and tells the server what has become of it.
+ * Runs a handler on each job of a tube.
  *
- * A job is deleted when its handler has succeeded. If it fails, the job comes back later, when the `retry` Schedule says, to
- * whichever worker is free then; and it is buried when the Schedule is done. How often it has failed is counted by the
- * server, so a worker that is replaced goes on where it was. While a handler runs, its job is touched, and should it be lost
- * all the same, the handler is interrupted. A shutdown lets handlers end, and gives back what does not.
+ * A job is deleted when its handler has succeeded. When the handler fails, the job is released with the delay that the
+ * `retry` Schedule gives, and whichever worker is free then runs it again; when the Schedule is done, the job is buried. The
+ * server counts the failures, so that a worker that is restarted continues where the one before it was. While a handler
+ * runs, its job is touched; if its lease is lost all the same, the handler is interrupted. A shutdown lets handlers end, and
+ * gives back the jobs of those that do not.
  *
- * Every job is run at least once. A worker that dies gives back its job at once, and then it is run twice.
+ * Every job is run at least once. If a worker dies, the server gives its job to another at once, and the job is run twice:
+ * make handlers idempotent.
  *
  * **Example** (sixteen at a time, each tried six times)
  *
@@ -31,12 +33,15 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
-import * as Verdict from "./internal/worker/decision.ts"
+import type * as Decision from "./internal/worker/decision.ts"
 import * as Events from "./internal/worker/events.ts"
-import * as Jobs from "./internal/worker/jobsStream.ts"
-import { start, type Started } from "./internal/worker/make.ts"
+import * as Failures from "./internal/worker/failure.ts"
+import * as JobsStream from "./internal/worker/jobsStream.ts"
+import { make as makePool } from "./internal/worker/make.ts"
 import type * as Settings from "./internal/worker/options.ts"
-import * as Measured from "./internal/worker/telemetry/metrics.ts"
+import type { Pool } from "./internal/worker/pool.ts"
+import * as WorkerMetrics from "./internal/worker/telemetry/metrics.ts"
+import type * as Observer from "./internal/worker/telemetry/observer.ts"
 import type { JobId, TubeName } from "./Job.ts"
 import type { JobStats } from "./Stats.ts"
 import type { Tube } from "./Tube.ts"
@@ -54,34 +59,33 @@ export const TypeId: TypeId = "~effect-beanstalk/Worker"
 export type TypeId = "~effect-beanstalk/Worker"
 
 // ---------------------------------------------------------------------------------------------------------------------
-// the handler's view
+// what a handler gets, and fails with
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What a job has been through, counted by the server.
+ * What a job has been through, from the counters of the server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RunStats {
-  /** Which run this is, counted from 1. Runs that were interrupted by a shutdown, or died with their worker, do not count. */
+  /** The number of this run, counted from 1. Runs that a shutdown interrupted, or whose worker died, do not count. */
   readonly attempt: number
-  /** How often it has failed: been released, or run out of its time. */
+  /** How often the job was released, or its time to run was over. */
   readonly failures: number
-  /** How often its worker was gone, be it by a crash or a shutdown. */
+  /** How often the connection of its worker was lost while the job was reserved, by a crash or a shutdown. */
   readonly disconnects: number
-  /** Seconds since it was put. */
+  /** Seconds since the job was put. */
   readonly age: number
   readonly priority: number
-  /** Its time to run, in seconds. */
+  /** The time to run, in seconds. */
   readonly ttr: number
-  /** Everything the server says. */
+  /** The whole answer to `stats-job`. */
   readonly job: JobStats
 }
 
 /**
- * The job that a handler works on. It is there while the handler runs; later, whatever would ask the server fails with
- * `LeaseLost`.
+ * The job that a handler works on. Once the handler has ended, `stats`, `touch` and `leaseLost` fail with `LeaseLost`.
  *
  * @category models
  * @since 0.1.0
@@ -89,94 +93,98 @@ export interface RunStats {
 export interface Job extends Inspectable.Inspectable {
   readonly id: JobId
   readonly tube: TubeName
-  /** What it has been through. The server is asked once. */
+  /**
+   * What the job has been through. The server is asked once. Fails with `LeaseLost` if the job is not reserved by this worker
+   * any more.
+   */
   readonly stats: Effect.Effect<RunStats, LeaseLost | ServerError>
   /**
-   * Starts its time to run anew. With `heartbeat`, which is the default, nobody needs it; it tells whether the job is still
-   * ours.
+   * Starts the time to run anew. A worker does this itself, unless `heartbeat` is false. Fails with `LeaseLost` if the job is
+   * not reserved by this worker any more.
    */
   readonly touch: Effect.Effect<void, LeaseLost | ServerError>
   /**
-   * Fails when the job is not ours any more: somebody else may be running it. The handler is interrupted then anyway. Race
-   * against it what must not be done twice, or what is uninterruptible.
+   * Fails when the lease is lost: another worker may be running the job. The handler is interrupted then anyway. Race side
+   * effects against it that must not happen twice, or that are uninterruptible.
    */
   readonly leaseLost: Effect.Effect<never, LeaseLost>
 }
 
 /**
- * What a handler fails with to have its job buried, whatever `retry` says. A `reason` is its message.
+ * A handler that fails with it has its job buried, whatever `retry` says. The `reason` becomes the message.
  *
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export const Bury = Verdict.Bury
+export const Bury = Failures.Bury
 
 /**
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export type Bury = Verdict.Bury
+export type Bury = Failures.Bury
 
 /**
- * What a handler fails with to have its job deleted: there is no sense in doing it. A `reason` is its message.
+ * A handler that fails with it has its job deleted, whatever `retry` says. The `reason` becomes the message.
  *
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export const Discard = Verdict.Discard
+export const Discard = Failures.Discard
 
 /**
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export type Discard = Verdict.Discard
+export type Discard = Failures.Discard
 
 /**
- * What a handler fails with to have its job run again after this delay, whatever `retry` says. Whole seconds, rounded up, one
- * at least. The server counts it as a failure, so it spends an attempt of `retry`. A `reason` is its message.
+ * A handler that fails with it has its job run again after this delay, whatever `retry` says. The delay is rounded up to whole
+ * seconds, and is at least one. The server counts it as a failure, so that it spends an attempt of `retry`. The `reason` becomes
+ * the message.
  *
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export const RetryAfter = Verdict.RetryAfter
+export const RetryAfter = Failures.RetryAfter
 
 /**
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export type RetryAfter = Verdict.RetryAfter
+export type RetryAfter = Failures.RetryAfter
 
 /**
- * Any of the three.
+ * The failures by which a handler decides itself what becomes of its job.
  *
- * @category verdicts
+ * @category failures
  * @since 0.1.0
  */
-export type Order = Verdict.Order
+export type Order = Failures.Order
 
 /**
- * What a `retry` Schedule is told of: what the handler failed with, a `TimeoutException` if it was interrupted for taking
- * too long, and an `UnknownException` with what was thrown, if `onDefect` is `"retry"`.
- *
- * @category models
- * @since 0.1.0
- */
-export type Failure<E> = Verdict.Failure<E>
-
-/**
- * A job whose `retry` is done.
+ * The input of a `retry` Schedule: the error of the handler, a `TimeoutException` if it ran for longer than `timeout`, and an
+ * `UnknownException` with the defect if it died and `onDefect` is `"retry"`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Exhausted<out A, out E> extends Settings.Exhausted<A, E> {}
+export type Failure<E> = Failures.Failure<E>
+
+/**
+ * A job that failed for good: its `retry` is done. The input of `onExhausted`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Exhausted<out A, out E> extends Decision.Exhausted<A, E> {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // options
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What a worker may be told.
+ * The options of a worker.
  *
  * @category models
  * @since 0.1.0
@@ -190,19 +198,19 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What has become of jobs: exactly one event for each that was reserved, and a last one when the worker is closed.
+ * What became of a job, exactly one event for each reservation; and one for the worker, which is the last.
  *
  * - `Completed`: the handler succeeded, and the job is deleted.
- * - `Retried`: the handler failed, and the job comes back after the delay.
+ * - `Retried`: the handler failed, and the job is released with this delay.
  * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted.
- * - `Interrupted`: the worker was shut down, and the job given back as it was. If it was `disowned`, its handler did not end,
+ * - `Interrupted`: the worker was shut down, and the job was given back as it was. If it is `disowned`, its handler did not end
  *   and may still run.
- * - `LeaseLost`: the job was not ours any more while its handler ran, or when it was to be dealt with.
- * - `Undecodable`: the body was not what the tube holds. The handler did not run.
- * - `CrashLoop`: the worker of the job was gone too often. It is buried; the handler did not run.
- * - `CompletionUnknown`: the job was to be deleted, as a rule because its handler succeeded, but the connection was lost before
- *   it surely was. It may be run again.
- * - `ShutdownReport`: what the shutdown did; the last event.
+ * - `LeaseLost`: the reservation was lost while the handler ran, or before the server was told what becomes of the job.
+ * - `Undecodable`: the body did not decode. The handler did not run.
+ * - `CrashLoop`: the connection of the job's worker was lost too often. The job is buried; the handler did not run.
+ * - `CompletionUnknown`: the job was to be deleted, usually after its handler succeeded, but the connection was lost before
+ *   the server confirmed it. The job may be run again.
+ * - `ShutdownReport`: what the shutdown did.
  *
  * @category events
  * @since 0.1.0
@@ -218,12 +226,12 @@ export type Event = Events.Event
 export const Event = Events.Event
 
 /**
- * How a reservation can end: the tags of all events but `ShutdownReport`.
+ * The ways in which a reservation can end: the tags of all events but `ShutdownReport`.
  *
  * @category events
  * @since 0.1.0
  */
-export type Outcome = Events.Outcome
+export type Outcome = Observer.Outcome
 
 /**
  * What a shutdown did.
@@ -238,19 +246,19 @@ export interface ShutdownReport extends Events.ShutdownReport {}
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What the workers of a tube that have `metrics` count and measure, all together.
+ * The metrics that all workers of a tube with the option `metrics` update.
  *
- * Each metric is tagged with the tube as `messaging.destination.name`, and with `messaging.system`.
+ * Each is tagged with the tube as `messaging.destination.name`, and with `messaging.system`.
  *
  * @category metrics
  * @since 0.1.0
  */
-export interface Metrics extends Measured.Metrics {}
+export interface Metrics extends WorkerMetrics.Metrics {}
 
 /**
  * The metrics of a tube.
  *
- * **Example** (what has failed for good so far)
+ * **Example** (the number of jobs that failed for good)
  *
  * ```ts
  * const buried = Metric.value(Worker.metrics("URLs-to-fetch").jobs.Buried)
@@ -259,24 +267,24 @@ export interface Metrics extends Measured.Metrics {}
  * @category metrics
  * @since 0.1.0
  */
-export const metrics = (tube: string): Metrics => Measured.metrics(tube)
+export const metrics = (tube: string): Metrics => WorkerMetrics.metrics(tube)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the worker
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What a worker does now, and what has become of its jobs so far.
+ * What a worker does at this moment, and what became of its jobs so far.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Stats {
-  /** Its lanes, which are its connections, those that are being opened included. */
+  /** The number of its lanes: its connections, those that are being opened included. */
   readonly lanes: number
-  /** Its connections that wait for a job, or are being opened. */
+  /** The number of its lanes that wait for a job or a connection. */
   readonly waiting: number
-  /** The jobs it holds. */
+  /** The number of jobs that it holds. */
   readonly running: number
   /** How many jobs ended in each way. */
   readonly outcomes: Readonly<Record<Outcome, number>>
@@ -292,38 +300,36 @@ export interface Worker extends Inspectable.Inspectable {
   readonly [TypeId]: TypeId
   readonly tube: TubeName
   /**
-   * What becomes of jobs, from the moment on in which the Stream is run until the worker is closed. Of somebody who is slow
-   * to hear, the oldest of more than 16,384 events are forgotten.
+   * The events from the moment the Stream is run until the worker is closed. A consumer that is more than 16,384 events behind
+   * loses the oldest.
    */
   readonly events: Stream.Stream<Event>
-  /** What it does at this moment. Nobody is asked for it. */
+  /** What the worker does at this moment. The server is not asked. */
   readonly stats: Effect.Effect<Stats>
-  /** Takes no more jobs, and does not wait for handlers, which go on. Connections without a job close. */
+  /** Takes no more jobs. Handlers go on, and are not waited for. Connections without a job close. */
   readonly quiet: Effect.Effect<void>
-  /** Takes jobs again, unless it is shut down. */
+  /** Takes jobs again, unless the worker is shut down. */
   readonly resume: Effect.Effect<void>
-  /** Ends it, as the end of its scope does, and tells how it went. It goes on if whoever waits for it is interrupted. */
+  /** Shuts the worker down, as closing its Scope does, and succeeds when it is closed. It goes on if the caller is interrupted. */
   readonly shutdown: Effect.Effect<ShutdownReport>
-  /** Waits until it is closed, by whoever, and tells how that went. */
+  /** Succeeds when the worker is closed, whatever shut it down. */
   readonly await: Effect.Effect<ShutdownReport>
 }
 
 /**
- * Starts a worker, which is shut down with the Scope.
+ * Starts a worker, which is shut down when the Scope closes.
  *
- * The handler's own `Scope` is closed when it ends, before its job is deleted.
+ * The handler has a Scope of its own, which is closed when the handler has ended, before the job is deleted.
  *
- * Fails with `WorkerStartError` for options that cannot be, for a tube whose `ttr` is less than 3 seconds (2 without
- * heartbeat), and, with `onFirstConnect: "fail"`, if there is no server. Without heartbeat, a `timeout` that is longer than
- * the tube's `ttr` less one second cannot be either. Once it is started a worker does not fail; when its client is closed, it is
- * shut down.
+ * Fails with `WorkerStartError` for invalid options, for a tube whose `ttr` is less than 3 seconds (2 without heartbeat), and,
+ * with `onFirstConnect: "fail"`, if the server cannot be reached. Without heartbeat, a `timeout` that is longer than the tube's
+ * `ttr` less one second is invalid too. A worker that is started does not fail; when its client is closed, it is shut down.
  *
- * A job has the tube's `ttr`, as far as the worker knows, until the server has said how much it has: it is asked when the
- * handler has run for 0.3 seconds. Of a job that was put with less, the worker may know too late that it is somebody else's, by
- * as much as it has less.
+ * **Gotchas**
  *
- * The client must be one of `BeanstalkClient.make` or a layer of it, and not one of your own: a worker opens connections of its
- * own through it, and dies at the start if it cannot.
+ * Until the server has answered how long the time to run of a job is, the worker takes it for the tube's `ttr`. It asks when the
+ * handler has run for 0.3 seconds. If a job was put with a shorter `ttr`, the worker may notice the loss of its lease too late,
+ * by at most the difference.
  *
  * @category constructors
  * @since 0.1.0
@@ -333,28 +339,23 @@ export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = n
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
   options: Options<A, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate> =>
-  Effect.map(start<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options), workerOf)
+  Effect.map(makePool<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options), fromPool)
 
-const workerOf = <E, R>({ crew, events }: Started<E, R>): Worker => ({
+const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
   ...Inspectable.BaseProto,
   [TypeId]: TypeId,
-  toJSON: () => ({ _id: "effect-beanstalk/Worker", tube: crew.tube }),
-  tube: crew.tube,
-  events: events.stream,
-  stats: Effect.sync(() => ({
-    lanes: crew.size,
-    waiting: crew.waiting.size,
-    running: crew.running,
-    outcomes: { ...crew.tally }
-  })),
-  quiet: Effect.sync(() => crew.quiet()),
-  resume: Effect.sync(() => crew.resume()),
-  shutdown: crew.shutdown,
-  await: crew.whenClosed
+  toJSON: () => ({ _id: "effect-beanstalk/Worker", tube: pool.tube }),
+  tube: pool.tube,
+  events: pool.events.stream,
+  stats: pool.stats,
+  quiet: pool.quiet,
+  resume: pool.resume,
+  shutdown: pool.shutdown,
+  await: pool.whenClosed
 })
 
 /**
- * Runs a worker until it is interrupted, and shuts it down then. See {@link make}.
+ * Runs a worker until it is interrupted, and then shuts it down. See {@link make}.
  *
  * @category constructors
  * @since 0.1.0
@@ -367,7 +368,7 @@ export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = ne
   Effect.scopedWith((scope) => Effect.zipRight(Scope.extend(make(tube, handler, options), scope), Effect.never))
 
 /**
- * A worker as a Layer, for `Layer.launch`, or beside others. See {@link make}.
+ * A worker as a Layer, for `Layer.launch` or to be merged with others. See {@link make}.
  *
  * @category layers
  * @since 0.1.0
@@ -380,48 +381,59 @@ export const layer = <A, RT, R = never, E = never, RRetry = never, RExhausted = 
   Layer.scopedDiscard(make(tube, handler, options))
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a loop of one's own
+// a Stream of jobs
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What {@link jobs} may be told.
+ * The options of {@link jobs}.
  *
  * @category models
  * @since 0.1.0
  */
-export interface JobsOptions extends Jobs.JobsOptions {}
+export interface JobsOptions extends JobsStream.JobsOptions {}
 
 /**
- * A job that was reserved by {@link jobs}. It is ours until it is deleted, released or buried: the methods end when the server
- * has done it, and fail with `LeaseLost` when it was not ours any more, or has been dealt with before.
+ * A job that was reserved by {@link jobs}. It is reserved until it is completed, deleted, released or buried, once. Each of
+ * these fails with `LeaseLost` if the reservation was lost before, or ended already.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Reservation<out A> extends Job {
   readonly payload: A
-  /** It is done. */
+  /**
+   * Deletes the job without waiting for the server: the delete leaves in the same write as the next reserve of the Stream, so
+   * that a job takes one round trip. If the reservation was lost by then, which only the server knows, that is logged.
+   */
+  readonly complete: Effect.Effect<void, LeaseLost>
+  /** Deletes the job, and succeeds when the server has done it. */
   readonly delete: Effect.Effect<void, LeaseLost>
-  /** Puts it aside, with the priority it has, until it is kicked. */
+  /** Buries the job with the priority that it has, and succeeds when the server has done it. */
   readonly bury: Effect.Effect<void, LeaseLost>
-  /** Gives it back, with the priority it has, after a delay: whole seconds, rounded up, one at least. */
+  /**
+   * Releases the job with the priority that it has, and succeeds when the server has done it. The delay is rounded up to whole
+   * seconds, and is at least one, which is the default.
+   */
   readonly release: (
     options?: { readonly delay?: Duration.DurationInput | undefined }
   ) => Effect.Effect<void, LeaseLost>
 }
 
 /**
- * The jobs of a tube, one at a time, for those who write their own loop.
+ * The jobs of a tube as a Stream, one at a time, for programs with a loop of their own.
  *
- * A job is reserved when the Stream is asked for one, on a connection of its own, which heals. It is touched until it is
- * deleted, released or buried; before that no other is reserved. If the Stream ends first, it is given back as it was.
- * Bodies that are not what the tube holds are dealt with as a worker does, and it fails as {@link make} does.
+ * A job is reserved when the Stream is pulled, on a connection of its own that is opened again when it is lost. The job is
+ * touched until it is settled, and the next one is reserved only then. If the Stream ends first, the job is given back as it
+ * was. A body that does not decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
+ *
+ * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat). The
+ * Stream ends when its client is closed.
  *
  * **Example** (until a job says stop)
  *
  * ```ts
  * Worker.jobs(Commands).pipe(
- *   Stream.tap((job) => execute(job.payload).pipe(Effect.zipRight(job.delete))),
+ *   Stream.tap((job) => execute(job.payload).pipe(Effect.zipRight(job.complete))),
  *   Stream.takeUntil((job) => job.payload.name === "stop"),
  *   Stream.runDrain
  * )
@@ -430,7 +442,7 @@ export interface Reservation<out A> extends Job {
  * **Gotchas**
  *
  * A Stream that runs several elements at a time, as `Stream.mapEffect({ concurrency: n })` does, or keeps them, as
- * `Stream.buffer`, gets the second job only when the first has been dealt with. To run n jobs at a time, run n such streams
+ * `Stream.buffer` does, gets the second job only when the first is settled. To run n jobs at a time, run n such Streams
  * (`Effect.replicateEffect(n, { concurrency: "unbounded" })`), or use {@link run} with `concurrency`.
  *
  * @category constructors
@@ -439,4 +451,4 @@ export interface Reservation<out A> extends Job {
 export const jobs: <A, R>(
   tube: Tube<A, R>,
   options?: JobsOptions
-) => Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> = Jobs.jobs
+) => Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> = JobsStream.jobs

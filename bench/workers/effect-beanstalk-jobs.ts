@@ -10,9 +10,8 @@ const bodies = Tube.bytes(tube)
 
 export const startWorker: StartWorker = async ({ concurrency, ledger, port, waits }) => {
   const stream = Stream.runForEach(Worker.jobs(bodies), (job) => {
-    ledger.reserved(job.id, job.payload)
-    const finished = Effect.map(job.delete, ledger.deleted)
-    return waits ? Effect.zipRight(turnOfEventLoop, finished) : finished
+    const handled = Effect.zipRight(Effect.sync(() => ledger.handled(job.id, job.payload)), job.complete)
+    return waits ? Effect.zipRight(turnOfEventLoop, handled) : handled
   })
   const streams = Effect.replicateEffect(stream, concurrency, { concurrency: "unbounded", discard: true })
   const runtime = ManagedRuntime.make(NodeBeanstalk.layerClient({ host: "127.0.0.1", port }))

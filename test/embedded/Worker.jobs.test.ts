@@ -146,7 +146,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
         Stream.runHead,
         Effect.flatten
       )
-      assert.include(error.message, "it has been dealt with")
+      assert.include(error.message, "the job is settled already")
     }))
   )
 
@@ -216,7 +216,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
         Stream.runHead,
         Effect.flatten
       )
-      assert.include(error.message, "its time was over")
+      assert.include(error.message, "its time to run was over")
       assert.notInclude(yield* happened, "1 deleted")
     }))
   )

@@ -9,8 +9,8 @@ import { simulate } from "../support/simulation/world.ts"
 
 const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
-/** What is always run is always the same: chance is looked for where there is somebody to follow what it finds. */
-const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? (stress ? Date.now() : 3))
+/** The seed of the short run is fixed: a random one would fail in the build of somebody who cannot follow it up. */
+const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? (stress ? Date.now() : 4))
 
 const jobs = stress ? 1_000_000 : 8000
 

@@ -1,4 +1,4 @@
-/** What is to become of a job whose handler did not succeed. */
+/** Decides what becomes of a job whose run did not succeed. */
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -6,146 +6,200 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type { PayloadError } from "../../BeanstalkError.ts"
-import type { JobId } from "../../Job.ts"
+import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { safeLog } from "../base/safeLog.ts"
-import type { UndecodableAction } from "./events.ts"
+import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
+import { Bury, Discard, type Failure, type Order, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
 import { delayAfter } from "./retryDelay.ts"
 
-export type Verdict = Data.TaggedEnum<{
+/** A job that failed for good. */
+export interface Exhausted<out A, out E> {
+  readonly id: JobId
+  readonly tube: TubeName
+  /** The number of the run that failed, counted from 1. */
+  readonly attempt: number
+  readonly payload: A
+  readonly cause: Cause.Cause<Failure<E> | Order>
+}
+
+/** The options of a worker that say what becomes of a job that failed. See `Worker.Options`. */
+export interface FailurePolicy<A, E, R> {
+  readonly retry: Schedule.Schedule<unknown, Failure<E>, R>
+  readonly onDefect: "bury" | "retry"
+  readonly onExhausted: "bury" | "delete" | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
+  readonly onUndecodable: UndecodableAction
+  /** The payload is decoded again for `onExhausted`: the handler may have changed the one that it got. */
+  readonly decode: (job: ReservedJob) => Effect.Effect<A, PayloadError, R>
+}
+
+/** What the server is told to do with a job. */
+export type Decision = Data.TaggedEnum<{
   Bury: {}
   Delete: {}
   Release: { readonly delay: Duration.Duration }
 }>
 
-export const Verdict = Data.taggedEnum<Verdict>()
+export const Decision = Data.taggedEnum<Decision>()
 
-/**
- * Without a delay a job comes back before younger ones, and what the server has counted is not in its binlog. The protocol
- * knows whole seconds, and no more than 136 years of them.
- */
-const release = (delay: Duration.DurationInput): Verdict =>
-  Verdict.Release({
-    delay: Duration.seconds(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2 ** 32 - 1))
-  })
-
-interface Because {
-  readonly reason?: string | undefined
+/** A decision, and what it takes to carry it out. */
+export interface Settlement {
+  readonly decision: Decision
+  /** The priority that the job has and is to keep. */
+  readonly priority: number
+  /** The event once the server has carried out a decision: a job that it cannot release for want of memory it buries. */
+  readonly event: (carriedOut: Decision) => JobEvent
 }
 
-/** See `Worker.Bury`. */
-export class Bury extends Data.TaggedError("Bury")<Because> {
-  constructor(why: Because = {}) {
-    super(why)
-  }
-  override get message() {
-    return this.reason ?? "The job is to be buried."
-  }
-}
-
-/** See `Worker.Discard`. */
-export class Discard extends Data.TaggedError("Discard")<Because> {
-  constructor(why: Because = {}) {
-    super(why)
-  }
-  override get message() {
-    return this.reason ?? "The job is to be deleted."
-  }
-}
-
-/** See `Worker.RetryAfter`. */
-export class RetryAfter extends Data.TaggedError("RetryAfter")<{
-  readonly delay: Duration.DurationInput
-  readonly reason?: string | undefined
-}> {
-  override get message() {
-    return this.reason ?? `The job is to be run again in ${Duration.format(this.delay)}.`
-  }
-}
-
-/** What a handler fails with to say itself what is to be done. */
-export type Order = Bury | Discard | RetryAfter
-
-/** What a retry Schedule is told of. */
-export type Failure<E> = E | Cause.TimeoutException | Cause.UnknownException
-
-/** A body that is not what the tube holds never gets to the handler. */
-export class Undecodable {
-  readonly error: PayloadError
-
-  constructor(error: PayloadError) {
-    this.error = error
-  }
-}
-
-/** What a job has been through, in the server's own counters. */
-export interface Past {
+/** What a job has been through, from the counters of the server. */
+export interface JobHistory {
   readonly failures: number
   readonly disconnects: number
   readonly attempt: number
 }
 
-export const pastOf = ({ buries, releases, reserves, timeouts }: JobStats): Past => {
+export const historyOf = ({ buries, releases, reserves, timeouts }: JobStats): JobHistory => {
   const failures = releases + timeouts
   return { failures, disconnects: Math.max(0, reserves - 1 - failures - buries), attempt: failures + 1 }
 }
 
-/** A job that failed, for good. */
-export interface Case<out E> {
+interface FailedJob {
   readonly id: JobId
-  readonly attempt: number
-  readonly cause: Cause.Cause<Failure<E> | Order>
+  readonly tube: TubeName
+  readonly job: ReservedJob
 }
 
-/** What the user has said about failures. */
-export interface Law<E, R> {
-  readonly retry: Schedule.Schedule<unknown, Failure<E>, R>
-  readonly onDefect: "bury" | "retry"
-  /** The Effect does what is to be done in place of burying; then the job is deleted. */
-  readonly onExhausted: "bury" | "delete" | ((exhausted: Case<E>) => Effect.Effect<unknown, unknown, R>)
+export const decide = <A, E, R>(
+  policy: FailurePolicy<A, E, R>,
+  job: FailedJob,
+  stats: JobStats,
+  cause: Cause.Cause<RunFailure<E>>
+): Effect.Effect<Settlement, never, R> => {
+  const undecodable = Cause.find(cause, isUndecodable)
+  return Option.isSome(undecodable)
+    ? Effect.succeed(undecodableSettlement(policy.onUndecodable, job, stats, undecodable.value))
+    : failureSettlement(policy, job, stats, Cause.flatMap(cause, withoutUndecodable))
 }
 
-/** Whatever the Schedule or the Effect of the user throws: a job that nobody can judge is put aside. */
-export const judge = <E, R>(law: Law<E, R>, { attempt, cause, id }: Case<E>): Effect.Effect<Verdict, never, R> => {
+/** A job whose worker's connection was lost too often is buried without being run. */
+export const crashLoop = ({ id, tube }: FailedJob, stats: JobStats): Settlement => ({
+  decision: Decision.Bury(),
+  priority: stats.pri,
+  event: () => Event.CrashLoop({ tube, id, disconnects: historyOf(stats).disconnects })
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+// a body that does not decode
+// ---------------------------------------------------------------------------------------------------------------------
+
+const undecodableSettlement = (
+  action: UndecodableAction,
+  { id, job, tube }: FailedJob,
+  stats: JobStats,
+  { error }: Undecodable
+): Settlement => ({
+  decision: undecodableDecision(action, historyOf(stats)),
+  priority: stats.pri,
+  event: () => Event.Undecodable({ tube, id, size: job.body.length, error, action })
+})
+
+/** A released job comes back after ever longer delays, for a newer worker that may be able to decode it. */
+const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory): Decision => {
+  switch (action) {
+    case "bury":
+      return Decision.Bury()
+    case "delete":
+      return Decision.Delete()
+    case "release":
+      return releaseAfter(Duration.seconds(Math.min(2 ** failures, 3600)))
+  }
+}
+
+const isUndecodable = <E>(cause: Cause.Cause<E>): Option.Option<Undecodable> =>
+  Cause.isFailType(cause) && cause.error instanceof Undecodable ? Option.some(cause.error) : Option.none()
+
+const withoutUndecodable = <E>(failure: RunFailure<E>): Cause.Cause<Failure<E> | Order> =>
+  failure instanceof Undecodable ? Cause.empty : Cause.fail(failure)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// a handler that failed
+// ---------------------------------------------------------------------------------------------------------------------
+
+const failureSettlement = <A, E, R>(
+  policy: FailurePolicy<A, E, R>,
+  job: FailedJob,
+  stats: JobStats,
+  cause: Cause.Cause<Failure<E> | Order>
+): Effect.Effect<Settlement, never, R> => {
+  const { id, tube } = job
+  const { attempt } = historyOf(stats)
+  const event = (carriedOut: Decision): JobEvent => {
+    switch (carriedOut._tag) {
+      case "Bury":
+        return Event.Buried({ tube, id, attempt, cause })
+      case "Delete":
+        return Event.Discarded({ tube, id, attempt, cause })
+      case "Release":
+        return Event.Retried({ tube, id, attempt, cause, delay: carriedOut.delay })
+    }
+  }
+  return Effect.map(
+    failureDecision(policy, job, attempt, cause),
+    (decision): Settlement => ({ decision, priority: stats.pri, event })
+  )
+}
+
+const failureDecision = <A, E, R>(
+  policy: FailurePolicy<A, E, R>,
+  job: FailedJob,
+  attempt: number,
+  cause: Cause.Cause<Failure<E> | Order>
+): Effect.Effect<Decision, never, R> => {
   const failed = Cause.failureOption(cause)
-  if (Option.isNone(failed) && law.onDefect === "bury") return Effect.succeed(Verdict.Bury())
-  const failure = Option.getOrElse(failed, () => thrown(cause))
-  if (failure instanceof Bury) return Effect.succeed(Verdict.Bury())
-  if (failure instanceof Discard) return Effect.succeed(Verdict.Delete())
-  if (failure instanceof RetryAfter) return orBury(Effect.sync(() => release(failure.delay)))
-  return delayAfter(law.retry, { id, attempt, failure }).pipe(
+  if (Option.isNone(failed) && policy.onDefect === "bury") return Effect.succeed(Decision.Bury())
+  const failure = Option.getOrElse(failed, () => defectAsFailure(cause))
+  if (failure instanceof Bury) return Effect.succeed(Decision.Bury())
+  if (failure instanceof Discard) return Effect.succeed(Decision.Delete())
+  if (failure instanceof RetryAfter) return orBury(Effect.sync(() => releaseAfter(failure.delay)))
+  return delayAfter(policy.retry, { id: job.id, attempt, failure }).pipe(
     Effect.flatMap(Option.match({
-      onSome: (delay) => Effect.succeed(release(delay)),
-      onNone: () => exhausted(law, { id, attempt, cause })
+      onSome: (delay) => Effect.succeed(releaseAfter(delay)),
+      onNone: () => exhaustedDecision(policy, job, attempt, cause)
     })),
     orBury
   )
 }
 
-const exhausted = <E, R>({ onExhausted }: Law<E, R>, found: Case<E>): Effect.Effect<Verdict, never, R> => {
-  if (onExhausted === "bury") return Effect.succeed(Verdict.Bury())
-  if (onExhausted === "delete") return Effect.succeed(Verdict.Delete())
-  return orBury(Effect.as(Effect.suspend(() => onExhausted(found)), Verdict.Delete()))
+const exhaustedDecision = <A, E, R>(
+  { decode, onExhausted }: FailurePolicy<A, E, R>,
+  { id, job, tube }: FailedJob,
+  attempt: number,
+  cause: Cause.Cause<Failure<E> | Order>
+): Effect.Effect<Decision, unknown, R> => {
+  if (onExhausted === "bury") return Effect.succeed(Decision.Bury())
+  if (onExhausted === "delete") return Effect.succeed(Decision.Delete())
+  return decode(job).pipe(
+    Effect.flatMap((payload) => onExhausted({ id, tube, attempt, payload, cause })),
+    Effect.as(Decision.Delete())
+  )
 }
 
-const orBury = <E, R>(self: Effect.Effect<Verdict, E, R>): Effect.Effect<Verdict, never, R> =>
+/** The user's Schedule or Effect may throw. A job that nothing can be decided about is kept for a person to see. */
+const orBury = <E, R>(self: Effect.Effect<Decision, E, R>): Effect.Effect<Decision, never, R> =>
   Effect.catchAllCause(self, (cause) =>
     Effect.as(
-      safeLog(Effect.logError("What is to become of a failed job could not be found out; it is buried.", cause)),
-      Verdict.Bury()
+      safeLog(Effect.logError("`retry` or `onExhausted` of a worker failed, and the failed job is buried.", cause)),
+      Decision.Bury()
     ))
 
-/** What is no failure, be it thrown or an interruption, as if it were one. */
-const thrown = (cause: Cause.Cause<unknown>) => new Cause.UnknownException(Cause.squash(cause), "The handler died")
+const defectAsFailure = (cause: Cause.Cause<unknown>) =>
+  new Cause.UnknownException(Cause.squash(cause), "The handler died")
 
-/** The verdict on what cannot be read. Given back, it comes again ever later: a newer worker may be able to read it. */
-export const judgeUndecodable = (action: UndecodableAction, { failures }: Past): Verdict => {
-  switch (action) {
-    case "bury":
-      return Verdict.Bury()
-    case "delete":
-      return Verdict.Delete()
-    case "release":
-      return release(Duration.seconds(Math.min(2 ** failures, 3600)))
-  }
-}
+/**
+ * With a delay of 0 a job would be ready before younger ones, and the server would not write the release to its binlog. The
+ * protocol counts whole seconds, of which it takes 2^32 - 1 at most.
+ */
+const releaseAfter = (delay: Duration.DurationInput): Decision =>
+  Decision.Release({
+    delay: Duration.seconds(Math.min(Math.max(Math.ceil(Duration.toSeconds(delay)), 1), 2 ** 32 - 1))
+  })

@@ -1,32 +1,40 @@
-/** What the log is told of jobs: what somebody may have to look into, and at Debug what will mend itself. */
+/** The log lines of a worker: at Warning what needs a person, at Debug what heals by itself. */
 import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
 import { safeLog } from "../base/safeLog.ts"
 import type { Event } from "./events.ts"
 
-/** Nothing of what went well: that is most of it. */
-export const said = (event: Event): Effect.Effect<void> | undefined => {
-  const line = sentence(event)
-  return line === undefined ? undefined : safeLog(line)
+/** Logs events with the Loggers and annotations of the runtime. */
+export const logTo = (runtime: Runtime.Runtime<never>): (event: Event) => void => {
+  const runFork = Runtime.runFork(runtime)
+  return (event) => {
+    const line = logLine(event)
+    if (line !== undefined) runFork(safeLog(line))
+  }
 }
 
-const sentence = (event: Event): Effect.Effect<void> | undefined => {
+/** Logs nothing of a job that completed: that would be most of the log. */
+const logLine = (event: Event): Effect.Effect<void> | undefined => {
   if (event._tag === "Completed") return undefined
   if (event._tag === "ShutdownReport") {
     const { disowned, drained, interrupted, tube } = event
-    const end = `The worker of tube ${tube} is closed: ${drained} jobs ended, ${interrupted.length} were given back`
+    const report =
+      `The worker of tube ${tube} is closed: ${drained} jobs ended, ${interrupted.length} were interrupted and given back`
     return disowned.length === 0
-      ? Effect.logDebug(`${end}.`)
-      : Effect.logWarning(`${end}, and ${disowned.length} whose handlers did not end: ${disowned.join(", ")}.`)
+      ? Effect.logDebug(`${report}.`)
+      : Effect.logWarning(
+        `${report}, and ${disowned.length} were given back whose handlers did not end: ${disowned.join(", ")}.`
+      )
   }
   const job = `Job ${event.id} of tube ${event.tube}`
   switch (event._tag) {
     case "Retried":
-      return Effect.logDebug(`${job} failed in run ${event.attempt} and comes back in ${event.delay}.`, event.cause)
+      return Effect.logDebug(`${job} failed in run ${event.attempt} and is ready again in ${event.delay}.`, event.cause)
     case "Discarded":
       return Effect.logInfo(`${job} failed in run ${event.attempt} and is deleted.`, event.cause)
     case "Buried":
       return Effect.logWarning(
-        `${job} failed in run ${event.attempt} and is buried. Mend it, and kick it.`,
+        `${job} failed in run ${event.attempt} and is buried. Fix the cause, then kick the job.`,
         event.cause
       )
     case "Interrupted":
@@ -34,12 +42,12 @@ const sentence = (event: Event): Effect.Effect<void> | undefined => {
     case "LeaseLost":
       return Effect.logWarning(event.error.message)
     case "Undecodable":
-      return Effect.logWarning(
-        `${event.error.message} It has ${event.size} bytes. What is done with it: ${event.action}.`
-      )
+      return Effect.logWarning(`${event.error.message} Its body has ${event.size} bytes. Action: ${event.action}.`)
     case "CrashLoop":
-      return Effect.logWarning(`${job} has lost its worker ${event.disconnects} times and is buried, unrun.`)
+      return Effect.logWarning(
+        `${job} is buried without being run: its worker's connection was lost ${event.disconnects} times while it was reserved.`
+      )
     case "CompletionUnknown":
-      return Effect.logWarning(`${job} is done, but may be run again: ${event.reason}.`)
+      return Effect.logWarning(`${job} was to be deleted, but may be run again: ${event.reason}.`)
   }
 }

@@ -1,11 +1,13 @@
-/** What becomes of jobs, as it is told to whoever listens. */
+/** The events of a worker, and who listens to them. */
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Stream from "effect/Stream"
 import type { LeaseLost, PayloadError } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
+import { type HeldJob, type Outcome, zeroOutcomes } from "./telemetry/observer.ts"
 
 interface OfJob {
   readonly tube: TubeName
@@ -13,7 +15,7 @@ interface OfJob {
 }
 
 interface OfFailure extends OfJob {
-  /** Which run it was, counted from 1. Runs that were interrupted, or died with their worker, do not count. */
+  /** The number of the run, counted from 1. Runs that were interrupted, or whose worker died, do not count. */
   readonly attempt: number
   /** What the handler failed with, died of, or was interrupted for. */
   readonly cause: Cause.Cause<unknown>
@@ -27,14 +29,14 @@ export type Event = Data.TaggedEnum<{
   Interrupted: OfJob & { readonly disowned: boolean }
   LeaseLost: OfJob & { readonly error: LeaseLost }
   Undecodable: OfJob & {
-    /** How many bytes the body has. */
+    /** The size of the body in bytes. */
     readonly size: number
     readonly error: PayloadError
-    /** What is done with it. */
+    /** What the worker did with the job. */
     readonly action: UndecodableAction
   }
   CrashLoop: OfJob & {
-    /** How often its worker was gone. */
+    /** How often the connection of its worker was lost while the job was reserved. */
     readonly disconnects: number
   }
   CompletionUnknown: OfJob & { readonly reason: string }
@@ -45,58 +47,78 @@ export type UndecodableAction = "bury" | "delete" | "release"
 
 export interface ShutdownReport {
   readonly tube: TubeName
-  /** How many jobs ended meanwhile in another way than to be given back. */
+  /** How many jobs ended during the shutdown other than by being given back. */
   readonly drained: number
-  /** The jobs that were given back, their handlers interrupted. */
+  /** The jobs whose handlers were interrupted and which were given back. */
   readonly interrupted: ReadonlyArray<JobId>
-  /** The jobs whose handlers did not end, and may still run. Those that were still ours were given back too. */
+  /** The jobs whose handlers did not end and may still run. Those whose lease was not lost were given back too. */
   readonly disowned: ReadonlyArray<JobId>
-  /** How long it took. */
+  /** How long the shutdown took. */
   readonly duration: Duration.Duration
 }
 
 export const Event = Data.taggedEnum<Event>()
 
-/** What has become of a job. */
+/** The event that ends a reservation. */
 export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
 
-/** The ways in which a reservation can end. */
-export type Outcome = JobEvent["_tag"]
-
-/** How many events wait for somebody who is slow to hear them, before the oldest are forgotten. */
-const patience = 16_384
+/** How many events a slow listener of the Stream may be behind before it loses the oldest. */
+const bufferSize = 16_384
 
 interface Listener {
-  readonly hear: (event: Event) => void
-  readonly end: () => void
+  readonly onEvent: (event: Event) => void
+  readonly onEnd: () => void
 }
 
-/** Who listens, and is told at once, in the fiber or callback in which it happens. */
-export class Events {
-  private readonly listeners = new Set<Listener>()
-  private isOver = false
+/** A job whose one event may have been emitted. */
+interface Reserved extends HeldJob {
+  outcome: Outcome | undefined
+}
 
-  tell(event: Event): void {
-    for (const { hear } of this.listeners) hear(event)
+/** What became of the jobs of a worker, and who listens to it. Listeners are called at once. */
+export class Events {
+  /** How many jobs ended in each way. */
+  readonly tally: Record<Outcome, number> = { ...zeroOutcomes }
+  private readonly onOutcome: (job: HeldJob, outcome: Outcome) => void
+  private readonly listeners = new Set<Listener>()
+  private status: "open" | "ended" = "open"
+
+  constructor(onOutcome: (job: HeldJob, outcome: Outcome) => void = constVoid) {
+    this.onOutcome = onOutcome
   }
 
-  listen(hear: Listener["hear"], end: Listener["end"] = () => {}): () => void {
-    const listener = { hear, end }
-    if (this.isOver) end()
+  /** Emits the event that ends a reservation. Only the first for a job counts. */
+  record(job: Reserved, describe: () => JobEvent): void {
+    if (job.outcome !== undefined) return
+    const event = describe()
+    job.outcome = event._tag
+    this.tally[event._tag] += 1
+    this.onOutcome(job, event._tag)
+    this.emit(event)
+  }
+
+  emit(event: Event): void {
+    for (const { onEvent } of this.listeners) onEvent(event)
+  }
+
+  /** Returns what removes the listener again. */
+  listen(onEvent: Listener["onEvent"], onEnd: Listener["onEnd"] = constVoid): () => void {
+    const listener = { onEvent, onEnd }
+    if (this.status === "ended") onEnd()
     else this.listeners.add(listener)
     return () => this.listeners.delete(listener)
   }
 
   end(): void {
-    this.isOver = true
-    for (const { end } of this.listeners) end()
+    this.status = "ended"
+    for (const { onEnd } of this.listeners) onEnd()
     this.listeners.clear()
   }
 
-  /** What happens from the moment on in which it is run. */
+  /** The events from the moment it is run. */
   readonly stream: Stream.Stream<Event> = Stream.asyncPush<Event>((emit) =>
     Effect.acquireRelease(
       Effect.sync(() => this.listen((event) => void emit.single(event), () => emit.end())),
-      (leave) => Effect.sync(leave)
-    ), { bufferSize: patience, strategy: "sliding" })
+      (stop) => Effect.sync(stop)
+    ), { bufferSize, strategy: "sliding" })
 }

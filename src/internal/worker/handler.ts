@@ -1,9 +1,6 @@
 /**
- * What the user wrote, in a fiber of its own: alone it can be interrupted, it takes its children and its FiberRefs with it,
- * and if it does not end it can be left behind.
- *
- * A fiber for each job is no dearer than to run the job in a fiber that has reserved it: what takes its time is to wake one
- * that waits, and here none does.
+ * Runs what the user wrote in a fiber and a Scope of its own, apart from the lane's fiber: it can be interrupted without the
+ * lane, it keeps its child fibers and FiberRefs from the next job, and the lane can stop waiting for one that does not end.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -11,108 +8,117 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import { JobScope } from "./jobScope.ts"
 
-export class Guest<R> {
+/**
+ * The services and FiberRefs that the handlers of a worker start with.
+ *
+ * They can be interrupted wherever the worker was started, and are no part of the span in which it was, which ends long before
+ * them. The FiberRefs that each fiber is given anyhow are left out: with them it takes half as long again to start one.
+ */
+export const handlerRuntime = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
+  Effect.map(Effect.interruptible(Effect.runtime<R>()), (runtime) =>
+    runtime.pipe(
+      Runtime.updateContext(withoutParentSpan),
+      Runtime.deleteFiberRef(FiberRef.currentContext),
+      Runtime.deleteFiberRef(FiberRef.currentRuntimeFlags)
+    ))
+
+/** `Context.omit` cannot express that what is left has all of `R`, which never includes the span. */
+const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> => {
+  const services = new Map(context.unsafeMap)
+  services.delete(Tracer.ParentSpan.key)
+  return Context.unsafeMake(services)
+}
+
+/** What a lane runs of the user's, one effect at a time. */
+export class Handler<R> {
   private readonly runtime: Runtime.Runtime<R>
-  /** A Map is sooner made of these than of another Map. */
-  private readonly services: ReadonlyArray<[string, unknown]>
-  private fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
-  private leave: ((left: undefined) => void) | undefined = undefined
-  /** What it does before it first waits, it does before its fiber is known; and that may be to have itself interrupted. */
+  private running: Running | undefined = undefined
+  /** Until it first waits, an effect runs before its fiber is known, and may have itself interrupted. */
   private isInterrupted = false
 
   constructor(runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
-    this.services = Array.from(runtime.context.unsafeMap)
   }
 
   /**
-   * Runs an effect in a scope of its own, and in a span if there is one. Calls back with how it ended; with nothing if it was
-   * left behind.
+   * Runs an effect, in a span if there is one, and closes its Scope. Succeeds with how the effect ended, or with `undefined`
+   * once it is abandoned.
    */
-  host<A, E>(
+  run<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
-    onEnd: (exit: Exit.Exit<A, E> | undefined) => void,
-    span?: Tracer.Span
-  ): void {
-    const scope = new JobScope()
-    const close = (exit: Exit.Exit<A, E>) => {
-      const finalizers = scope.end(exit)
-      return finalizers && this.fork(Effect.uninterruptible(finalizers), scope)
-    }
-    this.isInterrupted = false
-    const fiber = this.fork(effect, scope, span)
-    if (this.isInterrupted) fiber.unsafeInterruptAsFork(FiberId.none)
-    this.follow(fiber, (exit) => {
-      if (exit === undefined) {
-        // What it holds is let go when it ends after all.
-        fiber.addObserver(close)
-        return onEnd(undefined)
-      }
-      const closing = close(exit)
-      if (closing === undefined) return onEnd(exit)
-      this.follow(closing, (closed) => onEnd(closed === undefined ? undefined : both(exit, closed)))
-    })
+    span?: Tracer.AnySpan
+  ): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    return Effect.flatMap(Scope.make(), (scope) =>
+      Effect.async((resume) => {
+        let ended: Exit.Exit<A, E> | undefined
+        const closeScope = (exit: Exit.Exit<A, E>) =>
+          Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => {
+            ended = withFinalizers(exit, closed)
+          })
+        this.isInterrupted = false
+        const fiber = this.fork(Effect.onExit(effect, closeScope), scope, span)
+        const running: Running = { fiber, abandon: () => resume(Effect.succeed(undefined)) }
+        this.running = running
+        fiber.addObserver((exit) => {
+          if (this.running === running) this.running = undefined
+          resume(Effect.succeed(ended ?? exit))
+        })
+        if (this.isInterrupted) this.interrupt()
+      }))
   }
 
-  /** The same for whoever waits in a fiber. */
-  run<A, E>(effect: Effect.Effect<A, E, R | Scope.Scope>): Effect.Effect<Exit.Exit<A, E> | undefined> {
-    return Effect.async((resume) => this.host(effect, (exit) => resume(Effect.succeed(exit))))
+  get isRunning(): boolean {
+    return this.running !== undefined
   }
 
+  /** Interrupts the effect that runs, if there is one, without waiting for its end. */
   interrupt(): void {
     this.isInterrupted = true
-    this.fiber?.unsafeInterruptAsFork(FiberId.none)
+    if (this.running !== undefined) Effect.runFork(this.running.fiber.interruptAsFork(FiberId.none))
   }
 
-  /** Waits for it no longer, and interrupts it: it may go on for as long as it pleases. Says whether there was any. */
-  disown(): boolean {
-    const { leave } = this
+  /** Stops waiting for the effect that runs, if there is one. It is interrupted, but may never end. */
+  abandon(): void {
+    const { running } = this
     this.interrupt()
-    leave?.(undefined)
-    return leave !== undefined
+    this.running = undefined
+    running?.abandon()
   }
 
-  private follow<A, E>(
-    fiber: Fiber.RuntimeFiber<A, E>,
-    onEnd: (exit: Exit.Exit<A, E> | undefined) => void
-  ): void {
-    const ended = fiber.unsafePoll()
-    if (ended !== null) return onEnd(ended)
-    const end = (exit: Exit.Exit<A, E> | undefined) => {
-      if (exit === undefined) fiber.removeObserver(end)
-      this.fiber = undefined
-      this.leave = undefined
-      onEnd(exit)
-    }
-    this.fiber = fiber
-    // Not a function written down right here: V8 keeps those for long, and with each whatever was there for its job.
-    this.leave = end
-    fiber.addObserver(end)
-  }
-
-  /** A service in the runtime is there at a tenth of what it takes to provide it. */
+  /** A service in the Runtime costs a tenth of `Effect.provideService`. */
   private fork<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
     scope: Scope.Scope,
-    span?: Tracer.Span
+    span: Tracer.AnySpan | undefined
   ): Fiber.RuntimeFiber<A, E> {
-    const { fiberRefs, runtimeFlags } = this.runtime
-    const services = new Map(this.services).set(Scope.Scope.key, scope)
-    if (span !== undefined) services.set(Tracer.ParentSpan.key, span)
+    const { context, fiberRefs, runtimeFlags } = this.runtime
+    const scoped = Context.add(context, Scope.Scope, scope)
     return Runtime.runFork(
-      Runtime.make({ context: Context.unsafeMake<R | Scope.Scope>(services), fiberRefs, runtimeFlags }),
+      Runtime.make({
+        context: span === undefined ? scoped : Context.add(scoped, Tracer.ParentSpan, span),
+        fiberRefs,
+        runtimeFlags
+      }),
       effect
     )
   }
 }
 
-/** To be interrupted in its finalizers undoes nothing of what it had done before. */
-const both = <A, E>(exit: Exit.Exit<A, E>, closed: Exit.Exit<unknown>): Exit.Exit<A, E> => {
+/**
+ * How an effect ended, with its finalizers. An interruption that arrives while they run is too late to change that, a finalizer
+ * that dies is a failure.
+ */
+const withFinalizers = <A, E>(exit: Exit.Exit<A, E>, closed: Exit.Exit<void>): Exit.Exit<A, E> => {
   if (Exit.isSuccess(closed) || Cause.isInterruptedOnly(closed.cause)) return exit
   return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
+}
+
+interface Running {
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly abandon: () => void
 }

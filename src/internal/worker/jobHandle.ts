@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type { JobStats } from "../../Stats.ts"
-import { pastOf } from "./decision.ts"
+import { historyOf } from "./decision.ts"
 import type { Lease } from "./lease.ts"
 
-export class RunningJob extends Inspectable.Class {
+export class JobHandle extends Inspectable.Class {
   readonly #lease: Lease
 
   constructor(lease: Lease) {
@@ -22,11 +22,11 @@ export class RunningJob extends Inspectable.Class {
   }
 
   get stats() {
-    return Effect.map(this.#lease.asked, runStats)
+    return Effect.map(this.#lease.stats, runStats)
   }
 
   get touch() {
-    return this.#lease.touched
+    return this.#lease.touch
   }
 
   get leaseLost() {
@@ -39,5 +39,5 @@ export class RunningJob extends Inspectable.Class {
   }
 }
 
-/** What the server says of it, in the words of workers. */
-export const runStats = (job: JobStats) => ({ ...pastOf(job), age: job.age, priority: job.pri, ttr: job.ttr, job })
+/** See `Worker.RunStats`. */
+export const runStats = (job: JobStats) => ({ ...historyOf(job), age: job.age, priority: job.pri, ttr: job.ttr, job })

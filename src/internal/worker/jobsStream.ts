@@ -1,85 +1,113 @@
 /**
- * The jobs of a tube as a Stream, for those who write their own loop: a worker of one lane whose handler hands each job over,
- * and waits for what is decided about it.
+ * The jobs of a tube as a Stream, for programs with a loop of their own: a Stream of `next`, on a connection that one fiber
+ * keeps open.
  */
-import * as Deferred from "effect/Deferred"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constFalse, constTrue, constVoid } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
-import * as Queue from "effect/Queue"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { BeanstalkClient } from "../../BeanstalkClient.ts"
-import { LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
+import type { ConnectFailed, LeaseLost, WorkerStartError } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
-import { Bury, RetryAfter } from "./decision.ts"
-import type { JobEvent } from "./events.ts"
-import type { RunningJob } from "./jobHandle.ts"
-import { start } from "./make.ts"
-import type { Options } from "./options.ts"
+import * as TimerQueue from "../base/timerQueue.ts"
+import * as ConnectionLog from "../client/connectionLog.ts"
+import type { Dedicated } from "../client/dedicated.ts"
+import { attempts } from "../client/reconnect.ts"
+import type { ServerSession } from "../connection/connect.ts"
+import type { Ending } from "../connection/pipeline.ts"
+import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
+import * as EventLog from "./eventLog.ts"
+import { Event, Events, type JobEvent } from "./events.ts"
+import { Bury, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
+import { runStats } from "./jobHandle.ts"
+import { keepConnected } from "./keepConnected.ts"
+import type { Lease, LeaseRules } from "./lease.ts"
+import { checkOptions } from "./make.ts"
+import type { Options, Settings } from "./options.ts"
+import { Reservations } from "./reservations.ts"
+import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
+/** See `Worker.JobsOptions`. */
 export interface JobsOptions
   extends Pick<Options<never, never>, "heartbeat" | "maxDisconnects" | "onUndecodable" | "reserveSlice">
 {}
 
-/** Says what is to become of a job, and waits until it has. */
-type Decide = (decision: Effect.Effect<void, Bury | RetryAfter>) => Effect.Effect<void, LeaseLost>
-
-/** A job that was handed over. Who decides about it is told what has become of it. */
-interface AtHand {
-  isDecided: boolean
-  readonly told: Deferred.Deferred<void, LeaseLost>
-}
-
-/** A job in the hands of whoever runs the Stream. */
+/** A job that the program that runs the Stream holds. See `Worker.Reservation`. */
 export class Reservation<out A> extends Inspectable.Class {
   readonly payload: A
-  readonly #job: RunningJob
-  readonly #decide: Decide
+  readonly #lease: Lease
+  readonly #settler: Settler
+  #isSettled = false
 
-  constructor(payload: A, job: RunningJob, decide: Decide) {
+  constructor(payload: A, lease: Lease, settler: Settler) {
     super()
     this.payload = payload
-    this.#job = job
-    this.#decide = decide
+    this.#lease = lease
+    this.#settler = settler
   }
 
   get id(): JobId {
-    return this.#job.id
+    return this.#lease.id
   }
 
   get tube(): TubeName {
-    return this.#job.tube
+    return this.#lease.tube
   }
 
   get stats() {
-    return this.#job.stats
+    return Effect.map(this.#lease.stats, runStats)
   }
 
   get touch() {
-    return this.#job.touch
+    return this.#lease.touch
   }
 
   get leaseLost() {
-    return this.#job.leaseLost
+    return this.#lease.whenLost
+  }
+
+  get complete(): Effect.Effect<void, LeaseLost> {
+    return this.#once((lease) => this.#settler.complete(lease))
   }
 
   get delete(): Effect.Effect<void, LeaseLost> {
-    return this.#decide(Effect.void)
+    return this.#once((lease) => this.#settler.delete(lease))
   }
 
   get bury(): Effect.Effect<void, LeaseLost> {
-    return this.#decide(new Bury({}))
+    return this.#once((lease) => this.#settler.settleAs(lease, new Bury()))
   }
 
   release(options?: { readonly delay?: Duration.DurationInput | undefined }): Effect.Effect<void, LeaseLost> {
-    return this.#decide(new RetryAfter({ delay: options?.delay ?? "1 second" }))
+    return this.#once((lease) => this.#settler.settleAs(lease, new RetryAfter({ delay: options?.delay ?? "1 second" })))
   }
 
   override toJSON() {
     const { id, tube } = this
     return { _id: "effect-beanstalk/Worker/Reservation", id, tube }
   }
+
+  /** Until the server is asked to bury or release the job, only the reservation knows that it is settled. */
+  #once(settle: (lease: Lease) => Effect.Effect<void, LeaseLost>): Effect.Effect<void, LeaseLost> {
+    return Effect.suspend(() => {
+      if (this.#isSettled) return this.#lease.lost ?? this.#lease.lossBecause("the job is settled already")
+      this.#isSettled = true
+      return settle(this.#lease)
+    })
+  }
+}
+
+/** What the methods of a reservation do. */
+interface Settler {
+  readonly complete: (lease: Lease) => Effect.Effect<void, LeaseLost>
+  readonly delete: (lease: Lease) => Effect.Effect<void, LeaseLost>
+  readonly settleAs: (lease: Lease, order: Bury | RetryAfter) => Effect.Effect<void, LeaseLost>
 }
 
 export const jobs = <A, R>(
@@ -87,54 +115,257 @@ export const jobs = <A, R>(
   options: JobsOptions = {}
 ): Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
-    const { address } = yield* BeanstalkClient
-    const reservations = yield* Queue.unbounded<Reservation<A>>()
-    /** Open while somebody waits for a job. */
-    const demand = yield* Effect.makeLatch()
-    let atHand: AtHand | undefined
-
-    const handOver = (payload: A, job: RunningJob) =>
-      Effect.gen(function*() {
-        yield* demand.close
-        const told = yield* Deferred.make<void, LeaseLost>()
-        const verdict = yield* Deferred.make<void, Bury | RetryAfter>()
-        const handed: AtHand = { isDecided: false, told }
-        atHand = handed
-        const decide: Decide = (decision) =>
-          Effect.suspend(() => {
-            if (handed.isDecided) return lost(job, address, "it has been dealt with")
-            handed.isDecided = true
-            return Effect.zipRight(Deferred.complete(verdict, decision), Deferred.await(told))
-          })
-        yield* Queue.offer(reservations, new Reservation(payload, job, decide))
-        yield* Deferred.await(verdict)
-      })
-
-    const { crew, events } = yield* start(tube, handOver, { ...options, gate: demand.await, shutdownTimeout: 0 })
-    events.listen((event) => {
-      if (atHand !== undefined && event._tag !== "ShutdownReport") {
-        Deferred.unsafeDone(atHand.told, answerOf(event, atHand, address))
-      }
+    const settings = yield* checkOptions<A, R, never>(tube, options)
+    const { dedicated } = yield* BeanstalkClient
+    const source = new JobSource<A, R>({
+      tube: tube.name,
+      settings,
+      dedicated,
+      timers: yield* TimerQueue.make,
+      runtime: yield* Effect.interruptible(Effect.runtime<R>()),
+      connected: yield* Effect.makeLatch()
     })
-    return Stream.repeatEffect(Effect.zipRight(demand.open, Queue.take(reservations))).pipe(
-      // Its client may be closed before the Stream is.
-      Stream.interruptWhen(crew.whenClosed)
-    )
+    yield* Effect.forkScoped(Effect.interruptible(source.keepConnected))
+    yield* Effect.addFinalizer(() => source.close)
+    return Stream.repeatEffectOption(source.next)
   }))
 
-/** How it ended, for whoever decided that it should end. What ends undecided was taken from them. */
-const answerOf = (event: JobEvent, { isDecided }: AtHand, address: string): Effect.Effect<void, LeaseLost> => {
+interface SourceOptions<A, R> {
+  readonly tube: TubeName
+  readonly settings: Settings<A, never, R>
+  readonly dedicated: Dedicated
+  readonly timers: TimerQueue.TimerQueue
+  readonly runtime: Runtime.Runtime<R>
+  /** Open while there is a connection. */
+  readonly connected: Effect.Latch
+}
+
+class JobSource<A, R> implements Settler {
+  private readonly options: SourceOptions<A, R>
+  private readonly rules: LeaseRules
+  private readonly events = new Events()
+  private readonly unconfirmed = new UnconfirmedDeletes(this.events)
+  /** The jobs of the connection, or `undefined` while there is none. */
+  private reservations: Reservations | undefined = undefined
+  /** The client is closed: there will be no other connection. */
+  private isClosed = false
+  /** The callers of `delete`, `bury` and `release`, by the job whose event they wait for. */
+  private readonly waiting = new Map<JobId, (event: JobEvent) => void>()
+  private reserveIndex = 0
+
+  constructor(options: SourceOptions<A, R>) {
+    const { runtime, settings, timers, tube } = options
+    this.options = options
+    this.rules = {
+      tube,
+      timers,
+      heartbeat: settings.heartbeat,
+      ttr: settings.ttr,
+      timeout: settings.timeout,
+      onTouch: constVoid,
+      onLost: (lease, error) => this.events.record(lease, () => Event.LeaseLost({ tube, id: lease.id, error })),
+      onTimeout: (lease) => Runtime.runFork(runtime)(this.settleFailure(lease, timedOut))
+    }
+    const log = EventLog.logTo(runtime)
+    this.events.listen((event) => {
+      if (event._tag === "ShutdownReport") return
+      const onEvent = this.waiting.get(event.id)
+      this.waiting.delete(event.id)
+      if (onEvent === undefined) log(event)
+      else onEvent(event)
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // its connection
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Keeps one connection open. */
+  get keepConnected(): Effect.Effect<void> {
+    const { connected, dedicated, tube } = this.options
+    const attempt = attempts({
+      log: ConnectionLog.make(dedicated.address),
+      open: () => this.connect,
+      use: (session) => this.serve(session)
+    })
+    return keepConnected(attempt, {
+      tube,
+      reconnect: dedicated.reconnect,
+      isNeeded: () => !this.isClosed,
+      isSpare: constFalse
+    }).pipe(Effect.zipRight(connected.open))
+  }
+
+  private get connect(): Effect.Effect<ServerSession, ConnectFailed, Scope.Scope> {
+    const { dedicated, timers, tube } = this.options
+    return dedicated.open(tube, timers, (ending) => this.onSessionEnd(ending)).pipe(
+      Effect.tapError(({ reason }) =>
+        Effect.sync(() => {
+          this.isClosed = reason === "Closed"
+        })
+      )
+    )
+  }
+
+  private serve(session: ServerSession): Effect.Effect<never, Ending> {
+    const { connected, settings } = this.options
+    const reserves = settings.reserves
+    return this.unconfirmed.confirm(session).pipe(
+      Effect.zipRight(Effect.suspend(() => {
+        this.reservations = new Reservations({
+          session,
+          roundTrip: 0,
+          rules: this.rules,
+          events: this.events,
+          unconfirmed: this.unconfirmed,
+          isWanted: constTrue,
+          isSpare: constFalse,
+          onWaiting: constVoid,
+          nextReserve: () => reserves[this.reserveIndex = (this.reserveIndex + 1) % reserves.length]!
+        })
+        return connected.open
+      })),
+      Effect.zipRight(Effect.flatMap(session.ended, Effect.fail))
+    )
+  }
+
+  private onSessionEnd(ending: Ending): void {
+    const { reservations } = this
+    this.options.connected.unsafeClose()
+    this.reservations = undefined
+    reservations?.onSessionEnd(ending)
+  }
+
+  /** Gives back the job that is held. The delete of a completed job is waited for. */
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { reservations } = this
+      const held = reservations?.held
+      if (reservations !== undefined && held !== undefined) {
+        const { id, tube } = held
+        this.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
+        reservations.giveBack(held)
+      }
+      const retired = reservations === undefined ? Effect.void : reservations.whenRetired
+      return Effect.zipRight(retired, Effect.sync(() => this.unconfirmed.giveUp()))
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // its jobs
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** The next job, once the one before is settled. */
+  readonly next: Effect.Effect<Reservation<A>, Option.Option<never>, R> = Effect.suspend(() => {
+    const { reservations } = this
+    if (reservations === undefined) {
+      return this.isClosed ? Effect.fail(Option.none()) : Effect.zipRight(this.options.connected.await, this.next)
+    }
+    const { held } = reservations
+    if (held !== undefined) return Effect.zipRight(Effect.ignore(held.whenLost), this.next)
+    return Effect.matchEffect(reservations.next, {
+      onFailure: () => this.next,
+      onSuccess: (lease) => this.deliver(lease)
+    })
+  })
+
+  private deliver(lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> {
+    const { maxDisconnects, policy } = this.options.settings
+    const decoded = Effect.matchCauseEffect(policy.decode(lease.job), {
+      onSuccess: (payload) => {
+        lease.startRun()
+        return Effect.succeed(new Reservation(payload, lease, this))
+      },
+      onFailure: (cause) =>
+        Effect.zipRight(
+          this.settleFailure(lease, Cause.map(cause, (error) => new Undecodable(error))),
+          this.next
+        )
+    })
+    if (maxDisconnects === undefined) return decoded
+    return Effect.matchEffect(lease.stats, {
+      onFailure: ({ message }) => Effect.zipRight(this.giveBack(lease, message), this.next),
+      onSuccess: (stats) =>
+        historyOf(stats).disconnects < maxDisconnects
+          ? decoded
+          : Effect.zipRight(this.settle(lease, crashLoop(lease, stats)), this.next)
+    })
+  }
+
+  private settleFailure(lease: Lease, cause: Cause.Cause<RunFailure<never>>): Effect.Effect<void, never, R> {
+    return Effect.matchEffect(lease.stats, {
+      onFailure: ({ message }) => this.giveBack(lease, message),
+      onSuccess: (stats) =>
+        Effect.flatMap(
+          decide(this.options.settings.policy, lease, stats, cause),
+          (settlement) => this.settle(lease, settlement)
+        )
+    })
+  }
+
+  private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
+    return Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
+  }
+
+  private giveBack(lease: Lease, reason: string): Effect.Effect<void> {
+    return Effect.sync(() => this.holderOf(lease)?.giveBack(lease, reason))
+  }
+
+  private holderOf(lease: Lease): Reservations | undefined {
+    return this.reservations?.held === lease ? this.reservations : undefined
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // what the program decides
+  // -------------------------------------------------------------------------------------------------------------------
+
+  complete(lease: Lease): Effect.Effect<void, LeaseLost> {
+    return this.whileOurs(lease, (reservations) => Effect.sync(() => reservations.complete(lease, completed(lease))))
+  }
+
+  delete(lease: Lease): Effect.Effect<void, LeaseLost> {
+    return this.whileOurs(lease, (reservations) =>
+      Effect.async((resume) => {
+        this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
+        reservations.complete(lease, completed(lease))
+      }))
+  }
+
+  settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<void, LeaseLost> {
+    return this.whileOurs(lease, () =>
+      Effect.async((resume) => {
+        this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
+        Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
+      }))
+  }
+
+  private whileOurs(
+    lease: Lease,
+    settle: (reservations: Reservations) => Effect.Effect<void, LeaseLost>
+  ): Effect.Effect<void, LeaseLost> {
+    return Effect.suspend(() => {
+      if (lease.lost !== undefined) return lease.lost
+      if (lease.hasTimedOut) return lease.lossBecause("its time to run was over, and the job was released")
+      const reservations = this.holderOf(lease)
+      return reservations === undefined ? lease.lossBecause("the job is settled already") : settle(reservations)
+    })
+  }
+}
+
+const completed = ({ id, tube }: Lease) => (): JobEvent => Event.Completed({ tube, id })
+
+/** How a reservation ended, for the caller of the method that was to end it. */
+const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost> => {
   switch (event._tag) {
     case "LeaseLost":
       return event.error
     case "Interrupted":
-      return lost(event, address, "the stream has ended")
+      return lease.lossBecause("the Stream has ended")
     case "CompletionUnknown":
-      return lost(event, address, event.reason)
+      return lease.lossBecause(event.reason)
     default:
-      return isDecided ? Effect.void : lost(event, address, "its time was over")
+      return Effect.void
   }
 }
 
-const lost = ({ id, tube }: Pick<RunningJob, "id" | "tube">, address: string, reason: string) =>
-  new LeaseLost({ id, tube, address, reason })
+const timedOut = Cause.fail(new Cause.TimeoutException("The job was not settled within its time to run"))

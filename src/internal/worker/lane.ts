@@ -1,213 +1,338 @@
-/** One connection after the other, as long as a worker wants it: what is worked on each is a shift. */
+/**
+ * A lane works one job at a time, on one connection after the other.
+ *
+ * Its life is a Stream of turns on each connection, retried under the reconnect Schedule. A turn is the next job, its handler,
+ * and what becomes of the job.
+ */
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
-import * as Protocol from "../../BeanstalkProtocol.ts"
-import { type Lost, State } from "../client/connectionState.ts"
-import { asConnectFailed } from "../client/reconnect.ts"
+import type * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConnectFailed, LeaseLost } from "../../BeanstalkError.ts"
+import { safeLog } from "../base/safeLog.ts"
+import type { ConnectionLog } from "../client/connectionLog.ts"
+import type { Dedicated } from "../client/dedicated.ts"
+import { attempts } from "../client/reconnect.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
-import { certain } from "../connection/pipelined.ts"
-import { Guest } from "./handler.ts"
-import type { Lease } from "./lease.ts"
-import type { Crew } from "./pool.ts"
-import { type Done, Shift, type Shifter } from "./shift.ts"
+import { crashLoop, decide, historyOf } from "./decision.ts"
+import { Event, type Events } from "./events.ts"
+import { type Order, type RunFailure, Undecodable } from "./failure.ts"
+import { Handler } from "./handler.ts"
+import { JobHandle } from "./jobHandle.ts"
+import { keepConnected } from "./keepConnected.ts"
+import type { Lease, LeaseRules } from "./lease.ts"
+import type { Settings } from "./options.ts"
+import { Reservations, type ReservationsOptions } from "./reservations.ts"
+import type { Observer } from "./telemetry/observer.ts"
+import type { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
-/** A connection that is over, and whether it was of use. */
-interface Served {
-  readonly lost: Lost
-  readonly wasHealthy: boolean
+/** The user's handler. */
+export type Handle<A, E, R> = (
+  payload: A,
+  job: JobHandle
+) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
+
+/** What a lane shares with the other lanes of its worker. */
+export interface LaneContext<A, E, R> extends Pick<ReservationsOptions, "nextReserve" | "isSpare"> {
+  readonly settings: Settings<A, E, R>
+  readonly handle: Handle<A, E, R>
+  readonly runtime: Runtime.Runtime<R>
+  readonly dedicated: Dedicated
+  readonly log: ConnectionLog
+  readonly rules: Omit<LeaseRules, "onLost" | "onTimeout">
+  readonly events: Events
+  readonly unconfirmed: UnconfirmedDeletes
+  readonly observer: Observer
+  /** Whether the worker takes jobs. */
+  readonly isTaking: () => boolean
+  /** The lane waits for a connection or a job. */
+  readonly onWaiting: (lane: Lane<A, E, R>) => void
+  /** The lane has a job. */
+  readonly onReserved: (lane: Lane<A, E, R>, lease: Lease) => void
+  /** The handler of a job does not end, and nobody waits for it any more. */
+  readonly onAbandoned: (lease: Lease) => void
+  readonly onConnected: Effect.Effect<unknown>
+  readonly onConnectFailed: (error: ConnectFailed) => Effect.Effect<void>
+  /** Whether a lane that lost its connection may end: another is there that opens lanes when they are needed. */
+  readonly canSpare: (lane: Lane<A, E, R>) => boolean
 }
 
-/** What a server could not be told, and which process it was. */
-export interface Untold extends Done {
-  readonly instance: string
-}
+/** In Effect 3 a chunk of one takes 5 µs on its way through a Stream, a third of what the whole job takes. */
+const turnsInAChunk = 64
 
-export class Lane<E, R> implements Shifter {
-  /** Whether it has no connection, and is to have one. */
-  isConnecting = true
-  private readonly crew: Crew<E, R>
-  private readonly guest: Guest<R>
-  private session: ServerSession | undefined = undefined
-  private shift: Shift<E, R> | undefined = undefined
-  /** Whether it takes no more jobs, whatever the others do. */
-  private isRetiring = false
-  private isStopped = false
-
-  constructor(crew: Crew<E, R>) {
-    this.crew = crew
-    this.guest = new Guest(crew.runtime)
-    this.startWaiting()
-  }
-
-  /** The job it holds. */
-  get held(): Lease | undefined {
-    return this.shift?.lease
-  }
-
+export class Lane<A, E, R> {
+  private readonly context: LaneContext<A, E, R>
+  private readonly handler: Handler<R>
+  /** The jobs of the connection, or `undefined` while there is none. */
+  private reservations: Reservations | undefined = undefined
+  /** How long, in milliseconds, it took to connect. */
+  private connectTime = 0
   /**
-   * Whether it waits because there is nothing to do, if it waits. On a slow line whoever works quickly waits most of the time,
-   * though only for the next job to arrive.
+   * - `wanted`: takes jobs as long as the worker does.
+   * - `retired`: takes no more jobs.
+   * - `stopped`: the handler is interrupted and its job given back.
    */
-  isIdle(now: number): boolean {
-    return this.shift?.hasJustAsked(now) !== true
-  }
+  private status: "wanted" | "retired" | "stopped" = "wanted"
 
-  startWaiting(): void {
-    this.crew.waiting.add(this)
-  }
-
-  stopWaiting(): void {
-    this.crew.waiting.delete(this)
+  constructor(context: LaneContext<A, E, R>) {
+    this.context = context
+    this.handler = new Handler(context.runtime)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // its connections
+  // its life
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Works, on one connection after the other, until it is not wanted any more. */
-  get life(): Effect.Effect<void> {
-    const { source, tidings } = this.crew
-    return Effect.gen(this, function*() {
-      const schedule = yield* Schedule.driver(source.reconnect)
-      for (let attempt = 1; this.isWanted; attempt += 1) {
-        const { lost, wasHealthy } = yield* Effect.scopedWith((scope) => this.serve(scope, attempt))
-        if (!this.isWanted) break
-        if (wasHealthy) {
-          attempt = 0
-          tidings.outageEnded()
-          yield* schedule.reset
-        }
-        yield* tidings.lost(lost)
-        if (wasHealthy && this.crew.canSpare(this)) break
-        this.startWaiting()
-        this.isConnecting = true
-        yield* this.pause(schedule, lost)
-        // Not before: who comes in its place would try again at once.
-        if (!wasHealthy && this.crew.canSpare(this)) break
-      }
-      this.stopWaiting()
-      this.isConnecting = false
+  /** Works on one connection after the other, until the lane is not needed any more. */
+  get run(): Effect.Effect<void> {
+    const { dedicated, log, rules } = this.context
+    return keepConnected(attempts({ log, open: () => this.connect, use: (session) => this.serve(session) }), {
+      tube: rules.tube,
+      reconnect: dedicated.reconnect,
+      isNeeded: () => this.isNeeded,
+      isSpare: () => this.context.canSpare(this)
     })
   }
 
-  private get isWanted(): boolean {
-    return !this.isStopped && (this.hasToTell || (this.crew.isTaking && !this.isRetiring))
-  }
-
-  private get hasToTell(): boolean {
-    return this.isConnecting && this.crew.untold.length > 0
-  }
-
-  /** Opens a connection, and works on it until it is over. */
-  private serve(scope: Scope.Scope, attempt: number): Effect.Effect<Served> {
-    const { heart, source, tidings, tube } = this.crew
-    return Effect.gen(this, function*() {
-      const began = heart.now()
-      // It may be over as soon as it has begun.
-      let isOver = false
-      const onEnd = (ending: Ending) => {
-        isOver = true
-        this.shift?.onDisconnect(ending)
-      }
-      const exit = yield* this.guest.run(Scope.extend(source.open(tube, heart, onEnd), scope))
-      const opened = heart.now()
-      if (exit === undefined || Exit.isFailure(exit)) {
-        const failure = asConnectFailed(exit?.cause ?? Cause.empty, source.address)
-        this.crew.onConnectFailed(failure)
-        return { lost: State.Lost({ reason: failure.message, cause: failure }), wasHealthy: false }
-      }
-      const session = exit.value
-      this.session = session
-      const handshakeReplies = session.replyCount()
-      this.crew.onConnected()
-      if (!isOver) yield* tidings.connected(session.server, attempt)
-      if (!isOver && !this.isStopped) {
-        yield* this.tellAll(session)
-        yield* this.work(session, opened - began)
-      }
-      session.close()
-      this.session = undefined
-      const lost = State.Lost(yield* session.ended)
-      return { lost, wasHealthy: session.replyCount() > handshakeReplies || heart.now() - opened >= 5000 }
-    })
-  }
-
-  private work(session: ServerSession, roundTrip: number): Effect.Effect<void> {
-    return Effect.async((resume) => {
-      const shift = new Shift(this.crew, this, this.guest, { session, roundTrip })
-      this.shift = shift
-      shift.begin(() => {
-        this.shift = undefined
-        if (shift.untold !== undefined) {
-          this.crew.untold.push({ ...shift.untold, instance: session.server.id })
-          this.isConnecting = true
-        }
-        resume(Effect.void)
-      })
-    })
-  }
-
-  /** Before the next attempt. A Schedule that ends, or throws, begins anew: a worker goes on. */
-  private pause(schedule: Schedule.ScheduleDriver<unknown, Lost>, lost: Lost): Effect.Effect<unknown> {
-    return this.guest.run(Effect.catchAllCause(schedule.next(lost), (cause) =>
-      Cause.isInterrupted(cause)
-        ? Effect.failCause(cause)
-        : Effect.zipRight(schedule.reset, Effect.sleep("5 seconds"))))
-  }
-
-  /** Tells the server what others could not either: they need no connections of their own for that. */
-  private tellAll(session: ServerSession): Effect.Effect<void> {
-    this.isConnecting = false
-    return Effect.forEach(this.crew.untold.splice(0), (untold) => this.tellAgain(session, untold), {
-      concurrency: "unbounded",
-      discard: true
-    })
-  }
-
-  /**
-   * The connection was lost under a delete. It is sent once more, if it is the same process that answers now: with another,
-   * the id may denote another job. That nobody finds it may mean that the first was carried out.
-   */
-  private tellAgain(session: ServerSession, { event, instance, lease }: Untold): Effect.Effect<void> {
-    if (session.server.id !== instance) {
-      return Effect.sync(() =>
-        this.crew.doubt(lease, "another process answers there now, in which the id may denote another job")
+  /** Opens a connection. */
+  private get connect(): Effect.Effect<ServerSession, ConnectFailed, Scope.Scope> {
+    const { dedicated, onConnectFailed, onConnected, rules } = this.context
+    return Effect.suspend(() => {
+      const startedAt = rules.timers.now()
+      return dedicated.open(rules.tube, rules.timers, (ending) => this.onSessionEnd(ending)).pipe(
+        Effect.tap(() => {
+          this.connectTime = rules.timers.now() - startedAt
+          return onConnected
+        }),
+        Effect.tapError(onConnectFailed)
       )
-    }
-    return Effect.match(session.send(certain(Protocol.deleteJob(lease.id))), {
-      onSuccess: () => this.crew.tell(lease, event),
-      onFailure: ({ message }) => this.crew.doubt(lease, message)
+    })
+  }
+
+  /** Works until no more jobs are wanted on the connection, or it is lost. */
+  private serve(session: ServerSession): Effect.Effect<void, Ending> {
+    return Effect.zipRight(
+      this.context.unconfirmed.confirm(session),
+      Effect.suspend(() => this.work(this.reservationsOf(session)))
+    )
+  }
+
+  private work(reservations: Reservations): Effect.Effect<void, Ending> {
+    const turn = Effect.flatMap(reservations.next, (lease) => this.take(reservations, lease))
+    const turns = Stream.repeatEffectChunkOption(
+      Effect.as(Effect.replicateEffect(turn, turnsInAChunk, { discard: true }), Chunk.empty<never>())
+    )
+    return Stream.runDrain(turns).pipe(
+      Effect.ensuring(Effect.sync(() => this.leave(reservations))),
+      Effect.zipRight(
+        Effect.suspend(() =>
+          reservations.isRetired || !this.isNeeded
+            ? Effect.void
+            : Effect.flatMap(reservations.session.ended, Effect.fail)
+        )
+      )
+    )
+  }
+
+  private reservationsOf(session: ServerSession): Reservations {
+    const { events, isSpare, isTaking, nextReserve, rules, settings, unconfirmed } = this.context
+    const reservations = new Reservations({
+      session,
+      roundTrip: this.connectTime,
+      rules: {
+        ...rules,
+        onLost: (lease, error) => this.onLost(lease, error),
+        onTimeout: () => this.handler.interrupt()
+      },
+      events,
+      unconfirmed,
+      gate: settings.gate === undefined ? undefined : this.pass(settings.gate),
+      isWanted: isTaking,
+      onWaiting: () => this.context.onWaiting(this),
+      nextReserve,
+      isSpare
+    })
+    this.reservations = reservations
+    return reservations
+  }
+
+  private leave({ isRetired }: Reservations): void {
+    this.reservations = undefined
+    if (!isRetired && this.isNeeded) this.context.onWaiting(this)
+  }
+
+  private get isNeeded(): boolean {
+    if (this.status === "stopped") return false
+    return this.owesDelete || (this.status === "wanted" && this.context.isTaking())
+  }
+
+  /** The lanes without a connection confirm the deletes that lost theirs. */
+  private get owesDelete(): boolean {
+    return this.reservations === undefined && !this.context.unconfirmed.isEmpty
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // a turn
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Runs the user's gate. If it dies, it runs again on another connection. */
+  private pass(gate: Effect.Effect<unknown, never, R>): Effect.Effect<void> {
+    return Effect.flatMap(this.handler.run(gate), (exit) => {
+      if (exit === undefined || Exit.isSuccess(exit) || Exit.isInterrupted(exit)) return Effect.void
+      this.reservations?.close()
+      const { tube } = this.context.rules
+      return safeLog(Effect.logError(`The gate of the worker of tube ${tube} died. It runs again.`, exit.cause))
+    })
+  }
+
+  private take(reservations: Reservations, lease: Lease): Effect.Effect<void> {
+    this.context.onReserved(this, lease)
+    const { maxDisconnects } = this.context.settings
+    return maxDisconnects === undefined
+      ? this.perform(reservations, lease)
+      : this.performUnlessCrashing(reservations, lease, maxDisconnects)
+  }
+
+  private performUnlessCrashing(reservations: Reservations, lease: Lease, maxDisconnects: number): Effect.Effect<void> {
+    return Effect.flatMap(this.handler.run(lease.stats), (exit) => {
+      if (exit === undefined) return this.giveBack(reservations, lease)
+      if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
+      return historyOf(exit.value).disconnects < maxDisconnects
+        ? this.perform(reservations, lease)
+        : reservations.settle(lease, crashLoop(lease, exit.value))
+    })
+  }
+
+  /** Runs the handler. */
+  private perform(reservations: Reservations, lease: Lease): Effect.Effect<void> {
+    const { handle, observer, settings } = this.context
+    if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+    lease.startRun()
+    lease.span = observer.startRun(lease)
+    const run = Effect.matchEffect(settings.policy.decode(lease.job), {
+      onFailure: (error) => Effect.fail(new Undecodable(error)),
+      onSuccess: (payload) => handle(payload, new JobHandle(lease))
+    })
+    return Effect.flatMap(this.handler.run(run, lease.span?.span), (exit) => this.finish(reservations, lease, exit))
+  }
+
+  private finish(
+    reservations: Reservations,
+    lease: Lease,
+    exit: Exit.Exit<unknown, RunFailure<E>> | undefined
+  ): Effect.Effect<void> {
+    this.context.observer.onRunEnd(lease, exit === undefined ? undefined : Exit.mapError(exit, observedError))
+    if (exit === undefined) return this.giveBack(reservations, lease)
+    if (Exit.isFailure(exit)) return this.fail(reservations, lease, exit.cause)
+    reservations.complete(lease, () => Event.Completed({ tube: lease.tube, id: lease.id }))
+    return Effect.void
+  }
+
+  /** Decides what becomes of a job whose run failed, and has the server do it. */
+  private fail(
+    reservations: Reservations,
+    lease: Lease,
+    cause: Cause.Cause<RunFailure<E>>
+  ): Effect.Effect<void> {
+    lease.endRun()
+    if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+    // A handler that failed by itself was only cleaning up when its time was over.
+    const failure = lease.hasTimedOut && Cause.isInterrupted(cause) ? tookTooLong : cause
+    const decision = Effect.flatMap(
+      lease.stats,
+      (stats) => decide(this.context.settings.policy, lease, stats, failure)
+    )
+    return Effect.flatMap(this.handler.run(decision), (decided) => {
+      if (decided === undefined) return this.giveBack(reservations, lease)
+      if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+      return Exit.isSuccess(decided)
+        ? reservations.settle(lease, decided.value)
+        : this.giveBack(reservations, lease, `nothing could be decided about it: ${Cause.pretty(decided.cause)}`)
+    })
+  }
+
+  private mustGiveBack(lease: Lease): boolean {
+    return lease.lost !== undefined || this.status === "stopped"
+  }
+
+  private giveBack(reservations: Reservations, lease: Lease, reason?: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const { id, tube } = lease
+      if (this.status === "stopped") {
+        this.context.events.record(lease, () => Event.Interrupted({ tube, id, disowned: false }))
+      }
+      reservations.giveBack(lease, reason)
     })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // its end
+  // what happens to it
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Takes no more jobs. What it holds, and what it has to tell, comes first. */
+  private onSessionEnd(ending: Ending): void {
+    const { reservations } = this
+    if (reservations === undefined) return
+    reservations.onSessionEnd(ending)
+    if (reservations.held === undefined) this.handler.interrupt()
+  }
+
+  private onLost(lease: Lease, error: LeaseLost): void {
+    const { id, tube } = lease
+    this.context.events.record(lease, () => Event.LeaseLost({ tube, id, error }))
+    if (this.reservations?.held === lease && this.context.settings.interruptsLost) this.handler.interrupt()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // what the pool asks and does
+  // -------------------------------------------------------------------------------------------------------------------
+
+  get isConnecting(): boolean {
+    return this.reservations === undefined
+  }
+
+  get isRetired(): boolean {
+    return this.status === "retired"
+  }
+
+  get isHolding(): boolean {
+    return this.reservations?.held !== undefined
+  }
+
+  /** Whether it waits because there are no jobs, and not only for the answer to the reserve that it has just sent. */
+  isIdle(now: number): boolean {
+    return !this.isHolding && this.reservations?.hasJustAsked(now) !== true
+  }
+
+  /** Takes no more jobs, unless it holds one or owes the server a delete: it retires when that is done. */
   retire(): void {
-    if (this.held !== undefined || this.hasToTell) return
-    this.isRetiring = true
-    this.stopWaiting()
-    if (this.shift === undefined) this.guest.interrupt()
-    else this.shift.retire()
+    if (this.isHolding || this.owesDelete) return
+    this.status = "retired"
+    this.handler.interrupt()
+    this.reservations?.retire()
   }
 
-  /** Interrupts what it does, and gives back what it holds. */
-  interrupt(): void {
-    this.isStopped = true
-    if (this.shift !== undefined) return this.shift.interrupt()
-    this.guest.interrupt()
-    this.session?.close()
+  /** Interrupts the handler and gives back its job. */
+  stop(): void {
+    this.status = "stopped"
+    this.handler.interrupt()
   }
 
-  /** Leaves behind what cannot be interrupted. */
+  /** Stops waiting for the handler, and closes the connection whatever the server has still to answer. */
   abandon(): void {
-    if (this.shift === undefined) this.guest.disown()
-    else this.shift.abandon()
+    const { handler, reservations } = this
+    const held = reservations?.held
+    // Before the connection is closed, by which the lease is lost.
+    if (handler.isRunning && held !== undefined) this.context.onAbandoned(held)
+    handler.abandon()
+    reservations?.close()
   }
 }
+
+const tookTooLong = Cause.fail(new Cause.TimeoutException("The handler ran for longer than its timeout"))
+
+/** Observers see the error of a body that does not decode as it is. */
+const observedError = (failure: unknown): unknown => failure instanceof Undecodable ? failure.error : failure

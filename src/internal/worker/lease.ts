@@ -1,198 +1,197 @@
 /**
- * A job in the hands of a worker: until when it is ours, what the server must be told meanwhile, and what is known of it.
+ * A job that a worker holds: until when, what the server is asked about it meanwhile, and whether the lease is lost.
  *
- * A job that is done in no time costs nothing but its place among the appointments. The server is asked for its time to run
- * only when it takes longer, and touched from then on.
+ * A short job costs nothing but its place in the timer queue. The server is asked for the job's time to run only when the job
+ * takes longer, and the job is touched from then on.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { type CommandError, JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
-import { certain } from "../connection/pipelined.ts"
-import type { Watcher } from "./telemetry/observer.ts"
+import type { Command } from "../protocol/command.ts"
+import * as Commands from "../protocol/commands.ts"
+import type { HeldJob, Outcome, RunSpan } from "./telemetry/observer.ts"
 
-/** The connection that holds a job. */
-export interface Berth {
+/** The connection that reserved the job. */
+export interface LeaseConnection {
   readonly session: ServerSession
-  /** How long, in milliseconds, the server took to answer lately: at most so long ago it has done what it answers. */
+  /** How long, in milliseconds, the server took for its latest answer: what it answers happened at most that long ago. */
   roundTrip: number
 }
 
-/** How the jobs of a worker are held. */
+/** How the leases of a worker are kept. Times are in milliseconds. */
 export interface LeaseRules {
   readonly tube: TubeName
-  readonly heart: TimerQueue
-  /** Whether jobs are touched. Otherwise their handlers are interrupted a second before their time is up. */
+  readonly timers: TimerQueue
+  /** Whether jobs are touched. If not, their handlers are interrupted a second before their time to run is over. */
   readonly heartbeat: boolean
-  /** What the tube's jobs have for their time to run, in milliseconds. */
+  /** The time to run of a job until the server has answered how much it has. */
   readonly ttr: number
-  /** How long a handler may take, in milliseconds. */
   readonly timeout: number
-  /** A touch is so many milliseconds late. */
-  readonly onBeat: (late: number) => void
+  /** Called with how many milliseconds too late a job is touched. */
+  readonly onTouch: (lateness: number) => void
+  readonly onLost: (lease: Lease, error: LeaseLost) => void
+  /** The handler has run for longer than it may. */
+  readonly onTimeout: (lease: Lease) => void
 }
 
-/** Who is to be told. */
-export interface Holder {
-  onLeaseLost(lease: Lease, error: LeaseLost): void
-  /** The handler has taken too long. */
-  onTimeout(): void
-}
+/**
+ * - `held`: the job is ours, as far as is known.
+ * - `settling`: the command that ends the reservation is sent. What is sent behind it would wait behind the next reserve.
+ * - `settled`: the reservation has ended as it was to end, and cannot be lost any more.
+ * - a `LeaseLost`: the job is not ours any more, for this reason.
+ */
+type Status = "held" | "settling" | "settled" | LeaseLost
 
-/** What is asked of the server about a job. */
-type Inquiry<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
+type Callback<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
 
-/** A job that takes longer, in milliseconds, is worth a question. No time to run is shorter than a second. */
-const learnsAfter = 300
+/** How long, in milliseconds, a job is held before the server is asked about it. A time to run is at least a second. */
+const asksAfter = 300
 
-/** Behind an answer that was none, it is asked again so much later: twice, and the shortest lease is still held. */
+/** How long after an answer that failed the server is asked again: two may fail, and the shortest lease is still held. */
 const asksAgainAfter = 300
 
-/** So late, in milliseconds, one may be woken on a clock that counts them: a lease ends so much earlier. */
-const lateness = 2
+/** A clock that counts milliseconds wakes up to this much too late: a lease is taken to end that much earlier. */
+const clockLateness = 2
 
-/** Touches that are due within so many milliseconds go together. */
-const slot = 100
+/** Touches that are due within the same interval, in milliseconds, leave together. */
+const touchInterval = 100
 
 const never = Number.POSITIVE_INFINITY
 
-export class Lease implements Timer {
+export class Lease implements Timer, HeldJob {
   deadline = never
   position = -1
   readonly job: ReservedJob
   readonly tube: TubeName
-  readonly begunAt: number
-  /** What the server has said of it. What counts in it does not change while it is held. */
-  stats: JobStats | undefined = undefined
-  /** Why it is not ours any more. */
-  lost: LeaseLost | undefined = undefined
-  /** Whether it has been told what became of it. */
-  isTold = false
-  /** Who looks on at this job alone. A map from jobs to them would be the dearest part of looking on. */
-  watcher: Watcher | undefined = undefined
-  /** Whether the last word on it is said, and perhaps not answered yet. */
-  private isResting = false
-  /** Whether it is dealt with, and cannot be lost any more. */
-  private isOver = false
+  readonly reservedAt: number
+  readonly connection: LeaseConnection
+  /** The event that was emitted for the job: one for each reservation. */
+  outcome: Outcome | undefined = undefined
+  span: RunSpan | undefined = undefined
+  /** Whether its handler ran for too long, and is interrupted for that. */
+  hasTimedOut = false
+  private status: Status = "held"
   private readonly rules: LeaseRules
-  private readonly berth: Berth
-  private readonly holder: Holder
-  /** The server counts its time from here on, or later. */
-  private since: number
-  private learnsAt: number
-  /** Whether its handler runs. */
-  private isTimed = false
+  /** The statistics once the server has answered. The counters in it do not change while the job is held. */
+  private known: JobStats | undefined = undefined
+  /** The server counts the time to run from then on, or later. */
+  private countedFrom: number
+  private asksAt: number
+  /** Whether the handler is running. */
+  private isRunning = false
   private timesOutAt = never
   private touchesAt = never
   private endsAt = never
-  private inquiries: Array<Inquiry<JobStats>> | undefined = undefined
-  private mourners: Set<(lost: Effect.Effect<never, LeaseLost>) => void> | undefined = undefined
+  private asking: Array<Callback<JobStats>> | undefined = undefined
+  private lostListeners: Set<(lost: Effect.Effect<never, LeaseLost>) => void> | undefined = undefined
 
-  constructor(job: ReservedJob, berth: Berth, rules: LeaseRules, holder: Holder) {
-    const now = rules.heart.now()
+  constructor(job: ReservedJob, connection: LeaseConnection, rules: LeaseRules) {
+    const now = rules.timers.now()
     this.job = job
     this.tube = rules.tube
     this.rules = rules
-    this.berth = berth
-    this.holder = holder
-    this.begunAt = now
-    this.since = now - berth.roundTrip
-    this.learnsAt = now + learnsAfter
+    this.connection = connection
+    this.reservedAt = now
+    this.countedFrom = now - connection.roundTrip
+    this.asksAt = now + asksAfter
   }
 
   get id(): JobId {
     return this.job.id
   }
 
-  // what is asked of it -----------------------------------------------------------------------------------------------
+  get lost(): LeaseLost | undefined {
+    return typeof this.status === "string" ? undefined : this.status
+  }
 
-  /** What the server says of it; it is asked once. */
-  get asked(): Effect.Effect<JobStats, LeaseLost | ServerError> {
+  // what handlers and observers ask -----------------------------------------------------------------------------------
+
+  /** The statistics of the job. The server is asked once. */
+  get stats(): Effect.Effect<JobStats, LeaseLost | ServerError> {
     return Effect.suspend(() =>
-      this.stats === undefined
-        ? this.unlessOver((inquiry: Inquiry<JobStats>) => this.learn(inquiry))
-        : Effect.succeed(this.stats)
+      this.known === undefined
+        ? this.whileHeld<JobStats>((callback) => this.ask(callback))
+        : Effect.succeed(this.known)
     )
   }
 
-  get touched(): Effect.Effect<void, LeaseLost | ServerError> {
-    return Effect.suspend(() => this.unlessOver((inquiry: Inquiry<void>) => this.touch(inquiry)))
+  get touch(): Effect.Effect<void, LeaseLost | ServerError> {
+    return Effect.suspend(() => this.whileHeld<void>((callback) => this.sendTouch(callback)))
   }
 
+  /** Fails once the lease is lost, or the job is settled. */
   get whenLost(): Effect.Effect<never, LeaseLost> {
     return Effect.async((resume) => {
-      if (this.lost !== undefined || this.isOver) return resume(this.lost ?? this.dealtWith())
-      const mourners = this.mourners ??= new Set()
-      mourners.add(resume)
-      return Effect.sync(() => mourners.delete(resume))
+      if (this.status !== "held" && this.status !== "settling") return resume(this.lost ?? this.alreadySettled())
+      const listeners = this.lostListeners ??= new Set()
+      listeners.add(resume)
+      return Effect.sync(() => listeners.delete(resume))
     })
   }
 
-  /** Whatever comes late would wait behind the next reserve. */
-  private unlessOver<A>(inquire: (inquiry: Inquiry<A>) => void): Effect.Effect<A, LeaseLost | ServerError> {
+  private whileHeld<A>(send: (callback: Callback<A>) => void): Effect.Effect<A, LeaseLost | ServerError> {
     if (this.lost !== undefined) return this.lost
-    return this.isResting ? this.dealtWith() : Effect.async(inquire)
+    return this.status === "held" ? Effect.async(send) : this.alreadySettled()
   }
 
-  private dealtWith(): LeaseLost {
-    return this.loss("it has been dealt with")
+  private alreadySettled(): LeaseLost {
+    return this.lossBecause("the job is settled already")
   }
 
   // its end -----------------------------------------------------------------------------------------------------------
 
   /** The handler begins. */
-  startTiming(): void {
-    const { heart, timeout } = this.rules
-    this.isTimed = true
-    if (timeout !== never) this.timesOutAt = heart.now() + timeout
-    this.reckon()
-    this.appoint()
+  startRun(): void {
+    const { timeout, timers } = this.rules
+    this.isRunning = true
+    if (timeout !== never) this.timesOutAt = timers.now() + timeout
+    this.updateTimes()
+    this.setTimer()
   }
 
-  /** The handler has ended, or is to be given no more time: only the lease goes on. */
-  stopTiming(): void {
-    this.isTimed = false
+  /** The handler has ended, or is interrupted already: from now on the job is only kept. */
+  endRun(): void {
+    this.isRunning = false
     this.timesOutAt = never
     if (!this.rules.heartbeat) this.touchesAt = never
-    this.appoint()
+    this.setTimer()
   }
 
-  /** The last word on it is about to be said: what would come behind it is in vain, and its answer means nothing. */
-  rest(): void {
-    this.isResting = true
-    this.rules.heart.cancel(this)
+  /** The command that ends the reservation is about to be sent. */
+  settling(): void {
+    if (this.status === "held") this.status = "settling"
+    this.rules.timers.cancel(this)
   }
 
-  /** It is dealt with. */
-  over(): void {
-    this.isOver = true
-    this.rest()
-    if (this.mourners !== undefined) this.mourn(this.lost ?? this.dealtWith())
+  settled(): void {
+    this.settling()
+    if (this.status === "settling") this.status = "settled"
+    if (this.lostListeners !== undefined) this.notifyLost(this.lost ?? this.alreadySettled())
   }
 
   lose(reason: string, cause?: unknown): void {
-    if (this.isOver || this.lost !== undefined) return
-    const lost = this.loss(reason, cause)
-    this.lost = lost
-    this.rest()
-    this.mourn(lost)
-    this.holder.onLeaseLost(this, lost)
+    if (this.status !== "held" && this.status !== "settling") return
+    const lost = this.lossBecause(reason, cause)
+    this.status = lost
+    this.rules.timers.cancel(this)
+    this.notifyLost(lost)
+    this.rules.onLost(this, lost)
   }
 
-  private mourn(lost: LeaseLost): void {
-    this.mourners?.forEach((mourn) => mourn(lost))
-    this.mourners = undefined
+  private notifyLost(lost: LeaseLost): void {
+    this.lostListeners?.forEach((resume) => resume(lost))
+    this.lostListeners = undefined
   }
 
-  /** The error that tells of it. */
-  loss(reason: string, cause?: unknown): LeaseLost {
+  lossBecause(reason: string, cause?: unknown): LeaseLost {
     const { id, tube } = this
-    return new LeaseLost({ id, tube, address: this.berth.session.address, reason, cause })
+    return new LeaseLost({ id, tube, address: this.connection.session.address, reason, cause })
   }
 
   // its time ----------------------------------------------------------------------------------------------------------
@@ -200,119 +199,118 @@ export class Lease implements Timer {
   fire(now: number): void {
     if (now >= this.endsAt) return this.runOut()
     if (now >= this.timesOutAt) this.timeOut()
-    if (now >= this.learnsAt) this.learn()
+    if (now >= this.asksAt) this.ask()
     if (now >= this.touchesAt) {
       if (this.rules.heartbeat) {
-        this.rules.onBeat(now - this.touchesAt)
-        this.touch()
+        this.rules.onTouch(now - this.touchesAt)
+        this.sendTouch()
       } else {
         this.timeOut()
       }
     }
-    this.appoint()
+    this.setTimer()
   }
 
-  private appoint(): void {
-    if (this.isResting || this.lost !== undefined) return
-    this.rules.heart.set(this, Math.min(this.learnsAt, this.timesOutAt, this.touchesAt, this.endsAt))
+  private setTimer(): void {
+    if (this.status !== "held") return
+    this.rules.timers.set(this, Math.min(this.asksAt, this.timesOutAt, this.touchesAt, this.endsAt))
   }
 
   private timeOut(): void {
-    this.stopTiming()
-    this.holder.onTimeout()
+    this.endRun()
+    this.hasTimedOut = true
+    this.rules.onTimeout(this)
   }
 
-  /** Whether or not the server knows: it may be somebody else's. Should it be ours, closing gives it back. */
+  /** The server may have given the job to another worker. If it has not, closing the connection gives the job back. */
   private runOut(): void {
     this.lose("its time to run was over before it could be touched")
-    this.berth.session.close()
+    this.connection.session.close()
   }
 
-  /** Its time begins anew, at the latest when the server was told. */
-  private renew(since: number): void {
-    this.since = Math.max(this.since, since)
-    this.reckon()
+  /** The time to run begins anew, at the latest when the touch was sent. */
+  private renew(sentAt: number): void {
+    this.countedFrom = Math.max(this.countedFrom, sentAt)
+    this.updateTimes()
   }
 
-  /** When the lease ends, and when something must be done about it. */
-  private reckon(): void {
-    const { begunAt, since, stats } = this
-    // As long as the server does not say, it has what the tube's jobs have, and the round trip is anybody's guess.
-    const ttr = stats === undefined ? this.rules.ttr : stats.ttr * 1000
-    const begun = stats === undefined ? Math.max(since, begunAt) : since
-    this.endsAt = begun + ttr - lateness
+  private updateTimes(): void {
+    const { countedFrom, known, reservedAt } = this
+    // Until the server has answered, the job is taken to have its tube's time to run, and the round trip is a guess.
+    const ttr = known === undefined ? this.rules.ttr : known.ttr * 1000
+    const begun = known === undefined ? Math.max(countedFrom, reservedAt) : countedFrom
+    this.endsAt = begun + ttr - clockLateness
     if (this.rules.heartbeat) {
-      const due = begun + beat(ttr, this.berth.roundTrip)
-      this.touchesAt = due - due % slot
-    } else if (this.isTimed) {
+      const due = begun + touchAfter(ttr, this.connection.roundTrip)
+      this.touchesAt = due - due % touchInterval
+    } else if (this.isRunning) {
       this.touchesAt = begun + Math.max(ttr - 1000, ttr / 2)
     }
   }
 
-  // what the server is told -------------------------------------------------------------------------------------------
+  // what the server is asked ------------------------------------------------------------------------------------------
 
-  private learn(inquiry?: Inquiry<JobStats>): void {
-    this.learnsAt = never
-    if (this.inquiries !== undefined) {
-      if (inquiry !== undefined) this.inquiries.push(inquiry)
+  private ask(callback?: Callback<JobStats>): void {
+    this.asksAt = never
+    if (this.asking !== undefined) {
+      if (callback !== undefined) this.asking.push(callback)
       return
     }
-    const inquiries = inquiry === undefined ? [] : [inquiry]
-    this.inquiries = inquiries
-    this.ask(Protocol.statsJob(this.id), (exit, sentAt) => {
-      this.inquiries = undefined
-      if (Exit.isSuccess(exit)) this.learned(exit.value, sentAt)
-      else this.learnsAt = this.rules.heart.now() + asksAgainAfter
-      this.appoint()
-      const answer = this.answer(exit)
-      for (const inquiry of inquiries) inquiry(answer)
+    const callbacks = callback === undefined ? [] : [callback]
+    this.asking = callbacks
+    this.send(Commands.statsJob(this.id), (exit, sentAt) => {
+      this.asking = undefined
+      if (Exit.isSuccess(exit)) this.learn(exit.value, sentAt)
+      else this.asksAt = this.rules.timers.now() + asksAgainAfter
+      this.setTimer()
+      const answer = this.answerOf(exit)
+      for (const callback of callbacks) callback(answer)
     })
   }
 
-  private learned(stats: JobStats, sentAt: number): void {
+  private learn(stats: JobStats, sentAt: number): void {
     if (stats.state !== "reserved") return this.lose(`the server has it as ${stats.state}`)
-    // The round trip was only a guess: it may have been another's, and the event loop may have been blocked.
+    // More exact than the round trip, which may be another command's, or include the time of a blocked event loop.
     const spent = (stats.ttr - stats.timeLeft) * 1000
-    const latest = this.rules.heart.now() + 1000 - spent
-    this.since = Math.min(Math.max(this.since, sentAt - spent), latest)
-    this.stats = stats
-    this.reckon()
+    const latest = this.rules.timers.now() + 1000 - spent
+    this.countedFrom = Math.min(Math.max(this.countedFrom, sentAt - spent), latest)
+    this.known = stats
+    this.updateTimes()
   }
 
-  private touch(inquiry?: Inquiry<void>): void {
+  private sendTouch(callback?: Callback<void>): void {
     this.touchesAt = never
-    this.ask(Protocol.touch(this.id), (exit, sentAt) => {
+    this.send(Commands.touch(this.id), (exit, sentAt) => {
       if (Exit.isSuccess(exit)) this.renew(sentAt)
-      else this.touchesAt = this.rules.heart.now() + asksAgainAfter
-      this.appoint()
-      inquiry?.(this.answer(exit))
+      else this.touchesAt = this.rules.timers.now() + asksAgainAfter
+      this.setTimer()
+      callback?.(this.answerOf(exit))
     })
   }
 
-  /** Asks the server something about the job, to which it may say that there is none. */
-  private ask<A>(
-    command: Parameters<typeof certain<A, JobNotFound>>[0],
-    settle: (exit: Exit.Exit<A, JobNotFound | CommandError>, sentAt: number) => void
+  /** Sends a command about the job. If the server answers NOT_FOUND, the lease is lost. */
+  private send<A>(
+    command: Command<A, JobNotFound>,
+    onAnswer: (exit: Exit.Exit<A, JobNotFound | CommandError>, sentAt: number) => void
   ): void {
-    const { berth } = this
-    const sentAt = this.rules.heart.now()
-    berth.session.submit(certain(command), (exit) => {
-      berth.roundTrip = this.rules.heart.now() - sentAt
-      const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+    const { connection } = this
+    const sentAt = this.rules.timers.now()
+    connection.session.submit(command, (exit) => {
+      connection.roundTrip = this.rules.timers.now() - sentAt
+      const error = errorOf(exit)
       if (error instanceof JobNotFound) this.lose(`the server answered ${error.command} with NOT_FOUND`, error)
-      settle(exit, sentAt)
+      onAnswer(exit, sentAt)
     })
   }
 
-  /** An answer as whoever asked hears it: a connection that is lost is a lease that is lost. */
-  private answer<A>(exit: Exit.Exit<A, JobNotFound | CommandError>): Effect.Effect<A, LeaseLost | ServerError> {
-    if (this.lost !== undefined) return this.lost
-    return Effect.mapError(exit, (error) => {
+  /** With its connection the lease is lost too. */
+  private answerOf<A>(exit: Exit.Exit<A, JobNotFound | CommandError>): Effect.Effect<A, LeaseLost | ServerError> {
+    return this.lost ?? Effect.mapError(exit, (error) => {
       switch (error._tag) {
         case "JobNotFound":
         case "ConnectionLost":
         case "ProtocolViolation":
-          return this.loss(error.message, error)
+          return this.lossBecause(error.message, error)
         default:
           return error
       }
@@ -320,6 +318,9 @@ export class Lease implements Timer {
   }
 }
 
-/** Of three touches two may be missed. Of a very short time to run there is no more than a half to lose. */
-const beat = (ttr: number, roundTrip: number): number =>
+const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
+  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
+
+/** Two of three touches may fail. A very short time to run leaves time for one. */
+const touchAfter = (ttr: number, roundTrip: number): number =>
   Math.max(ttr / 4, Math.min(ttr / 3, ttr - 1000 - 2 * roundTrip))

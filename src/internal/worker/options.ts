@@ -1,111 +1,173 @@
-/** What a worker may be told, and whether that can be. */
+/** The options of a worker: their docs, their defaults, and what they may be. */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type * as Schedule from "effect/Schedule"
-import { InvalidArgument } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
-import type { TubeName } from "../../Job.ts"
-import { certain } from "../connection/pipelined.ts"
+import * as Schedule from "effect/Schedule"
+import { type DeadlineSoon, InvalidArgument, type TimedOut } from "../../BeanstalkError.ts"
+import type { ReservedJob } from "../../Job.ts"
+import type { Tube } from "../../Tube.ts"
+import type { Command } from "../protocol/command.ts"
+import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
-import type { Case, Failure } from "./decision.ts"
+import type { Exhausted, FailurePolicy } from "./decision.ts"
 import type { UndecodableAction } from "./events.ts"
+import type { Failure } from "./failure.ts"
 import type { TraceParent } from "./telemetry/spans.ts"
 
-/** A job whose `retry` is done. */
-export interface Exhausted<out A, out E> extends Case<E> {
-  readonly tube: TubeName
-  readonly payload: A
-}
-
-/** The services that a Schedule, an Effect and a gate need may be different ones. */
+/** The Schedule, the Effect and the gate may each need services of their own. */
 export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never> {
   /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
   readonly concurrency?: number | undefined
   /**
-   * When a job that has failed is run again, and how often.
+   * When a job that failed is run again, and how often.
    *
-   * It is stepped from the server's own count, as often as the job has failed, with the failure at hand and with a randomness
-   * that belongs to the job: whichever worker has it comes to the same delay. Delays are whole seconds, rounded up, one at
-   * least. A job that was buried and is kicked gets one run: what the server has counted cannot be reset.
+   * The Schedule is stepped once for each failure that the server has counted, with the latest failure as its input and with
+   * randomness seeded by the id of the job: whichever worker holds the job computes the same delay. Delays are rounded up to
+   * whole seconds, and are at least one. The counters of the server cannot be reset: a job that was buried and is kicked gets one
+   * run, and is buried again if that fails.
    *
    * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
    */
   readonly retry?: Schedule.Schedule<unknown, Failure<E>, RRetry> | undefined
   /**
-   * What is done with a job whose `retry` is done. An Effect does what is to be done in place of burying, and the job is
-   * deleted then; if it fails, the job is buried. Default: `"bury"`.
+   * What becomes of a job when its `retry` is done. An Effect runs in place of burying, and then the job is deleted; if the
+   * Effect fails, the job is buried. Default: `"bury"`.
    */
   readonly onExhausted?:
     | "bury"
     | "delete"
     | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, RExhausted>)
     | undefined
-  /** What is done with a job whose handler died. To retry a bug does not mend it. Default: `"bury"`. */
+  /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
   readonly onDefect?: "bury" | "retry" | undefined
   /**
-   * What is done with a job whose body is not what the tube holds. Released, it comes back after 1 s, 2 s, 4 s, … up to an
-   * hour, for ever: for when a newer worker may be able to read it. Default: `"bury"`.
+   * What becomes of a job whose body does not decode. With `"release"` it is ready again after 1 s, 2 s, 4 s, … up to an hour,
+   * without end, for a newer worker that can decode it. Default: `"bury"`.
    */
   readonly onUndecodable?: UndecodableAction | undefined
-  /** Whether a handler is interrupted whose job is not ours any more. Default: `"interrupt"`. */
+  /** Whether the handler is interrupted when the lease of its job is lost. Default: `"interrupt"`. */
   readonly onLeaseLost?: "interrupt" | "continue" | undefined
-  /** How long a handler may take before it is interrupted, which counts as a failure. Default: for as long as it likes. */
+  /** How long a handler may run. Then it is interrupted, which is a failure. Default: no limit. */
   readonly timeout?: Duration.DurationInput | undefined
   /**
-   * Whether jobs are touched while they run, at a third of their time to run. Without, a handler is interrupted a second
-   * before that is over, which counts as a failure. Default: true.
+   * Whether jobs are touched while they run, at a third of their time to run. If not, a handler is interrupted a second before
+   * the time to run is over, which is a failure. Default: true.
    */
   readonly heartbeat?: boolean | undefined
   /**
-   * Buries a job, unrun, that has come back so often because its worker was gone: one that kills its workers would do so for
-   * ever. It takes a round trip more for each job, and shutdowns count too: 10 is a good number. Default: never.
+   * Buries a job without running it when the connection of its worker was lost this often while the job was reserved: a job
+   * that crashes its workers would do so for ever. It takes a `stats-job` for each job, and shutdowns count too. Default:
+   * never; 10 is a good number.
    */
   readonly maxDisconnects?: number | undefined
   /**
-   * Comes before each reserve, and may take its time: a rate limiter, a switch. It is interrupted by `quiet`. If it dies, that
-   * is logged, and it is tried again on another connection. Default: none.
+   * Runs before each reserve and may take its time: a rate limiter, a switch. `quiet` interrupts it. If it dies, that is
+   * logged, and it runs again on another connection. Default: none.
    */
   readonly gate?: Effect.Effect<unknown, never, RGate> | undefined
-  /** How long a connection without a job waits before it asks again, a tenth more or less. Default: 30 seconds; a day at most. */
+  /** The timeout of a reserve, of which a tenth more or less is used. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined
-  /** How long a connection that waits besides another stays open. Default: 30 seconds. */
+  /** How long a connection stays open that waits for a job besides another. Default: 30 seconds. */
   readonly idleLaneTimeout?: Duration.DurationInput | undefined
   /**
-   * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds;
-   * after that they are left behind, and their jobs given back. Default: 25 seconds, less than the 30 of Kubernetes.
+   * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds; after
+   * that they are abandoned, and their jobs given back. Default: 25 seconds, less than the 30 of Kubernetes.
    */
   readonly shutdownTimeout?: Duration.DurationInput | undefined
-  /** What happens when there is no server at the start. Later on a worker always waits for it. Default: `"retry"`. */
+  /** What happens if the first attempt to connect fails. A worker that was connected once always retries. Default: `"retry"`. */
   readonly onFirstConnect?: "retry" | "fail" | undefined
   /**
-   * Whether the metrics are kept that `Worker.metrics` gives. Tags that are set around the worker, by `Effect.tagMetrics`, are
-   * put to them. Default: false.
+   * Whether the metrics that `Worker.metrics` returns are updated. They get the tags that `Effect.tagMetrics` sets around the
+   * worker. Default: false.
    */
   readonly metrics?: boolean | undefined
   /**
-   * Whether each job that is run has a span `process <tube>`, of the kind `consumer`. Default: false.
+   * Whether each run of a job has a span `process <tube>`, of the kind `consumer`. Default: false.
    *
-   * It begins before the job is read and ends when its handler has, and has the attributes that OpenTelemetry has for
-   * messaging. A failure is an `error.type`: its `_tag`, `"defect"`, or `"interrupt"`. What has become of the job is its
-   * `beanstalk.outcome`, as the events call it; not before that is known the span is handed to the tracer.
+   * It begins before the job is decoded and ends when its handler has, and has the attributes of OpenTelemetry for messaging.
+   * A failure sets `error.type`: its `_tag`, `"defect"`, or `"interrupt"`. The attribute `beanstalk.outcome` is the tag of
+   * the job's event; the span is given to the Tracer once that is known.
    */
   readonly spans?: boolean | undefined
   /**
-   * What the span that a job was put from, if the tube has `trace`, is to the span of its run: one that is linked to, or the
-   * parent, so that both are in one trace. Default: `"link"`.
+   * How the span of a run refers to the span from which the job was put, if the tube has `trace`: as a link, or as its parent,
+   * so that both are in one trace. Default: `"link"`.
    */
   readonly traceParent?: TraceParent | undefined
 }
 
-/** What a job of the tube has if its `put` does not say otherwise. */
+export type Reserve = Command<ReservedJob, DeadlineSoon | TimedOut>
+
+/** Checked options, with their defaults. Times are in milliseconds. */
+export interface Settings<A, E, R> {
+  readonly concurrency: number
+  readonly policy: FailurePolicy<A, E, R>
+  readonly interruptsLost: boolean
+  readonly timeout: number
+  readonly heartbeat: boolean
+  /** The time to run that a job of the tube has unless its `put` said otherwise. */
+  readonly ttr: number
+  readonly maxDisconnects: number | undefined
+  readonly gate: Effect.Effect<unknown, never, R> | undefined
+  /** The reserves to use in turn, … */
+  readonly reserves: ReadonlyArray<Reserve>
+  /** … and those of a lane that waits besides another. */
+  readonly spareReserves: ReadonlyArray<Reserve>
+  readonly idleLaneTimeout: number
+  readonly shutdownTimeout: number
+  readonly failsOnFirstConnect: boolean
+  readonly metrics: boolean
+  readonly spans: boolean
+  readonly traceParent: TraceParent
+}
+
 const defaultTtr = Duration.seconds(60)
 
-/** So often, in milliseconds, it is good to know whether the server is still there. */
+/** A lost server is noticed at the latest when the reserve should have been answered. */
 const longestSlice = 24 * 60 * 60 * 1000
 
-/** Throws `InvalidArgument`, as all that checks arguments. */
-export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.DurationInput = defaultTtr) => {
-  const { concurrency = 1, heartbeat = true, maxDisconnects } = options
+const defaultRetry = Schedule.exponential("1 second").pipe(
+  Schedule.jittered,
+  Schedule.union(Schedule.spaced("1 hour")),
+  Schedule.intersect(Schedule.recurs(10))
+)
+
+/** Throws `InvalidArgument`. */
+export const check = <A, RT extends R, E, R>(
+  { decode, defaults }: Tube<A, RT>,
+  options: Options<A, E, R, R, R>
+): Settings<A, E, R> => {
+  const { heartbeat = true, maxDisconnects } = options
+  const ttr = checkTtr(defaults.ttr ?? defaultTtr, heartbeat)
+  const reserveSlice = checkReserveSlice(options.reserveSlice ?? "30 seconds")
+  const idleLaneTimeout = Validate.positiveDuration("work", "idleLaneTimeout", options.idleLaneTimeout ?? "30 seconds")
+  if (maxDisconnects !== undefined) Validate.positiveInteger("work", "maxDisconnects", maxDisconnects)
+  return {
+    concurrency: Validate.positiveInteger("work", "concurrency", options.concurrency ?? 1),
+    policy: {
+      decode,
+      retry: options.retry ?? defaultRetry,
+      onDefect: options.onDefect ?? "bury",
+      onExhausted: options.onExhausted ?? "bury",
+      onUndecodable: options.onUndecodable ?? "bury"
+    },
+    interruptsLost: options.onLeaseLost !== "continue",
+    timeout: checkTimeout(options.timeout ?? Duration.infinity, heartbeat, ttr),
+    heartbeat,
+    ttr: ttr * 1000,
+    maxDisconnects,
+    gate: options.gate,
+    reserves: reservesOf(reserveSlice),
+    spareReserves: reservesOf(Math.min(reserveSlice, idleLaneTimeout)),
+    idleLaneTimeout,
+    shutdownTimeout: Validate.duration("work", "shutdownTimeout", options.shutdownTimeout ?? "25 seconds"),
+    failsOnFirstConnect: options.onFirstConnect === "fail",
+    metrics: options.metrics ?? false,
+    spans: options.spans ?? false,
+    traceParent: options.traceParent ?? "link"
+  }
+}
+
+const checkTtr = (ttr: Duration.DurationInput, heartbeat: boolean): number => {
   const seconds = Validate.ttr("work", ttr)
   const least = heartbeat ? 3 : 2
   if (seconds < least) {
@@ -114,37 +176,34 @@ export const check = <A, E, R>(options: Options<A, E, R, R, R>, ttr: Duration.Du
       `must be at least ${least} seconds${heartbeat ? " to be touched in time" : ""}, but is ${seconds}`
     )
   }
-  const timeout = patience("timeout", options.timeout) ?? Number.POSITIVE_INFINITY
-  if (!heartbeat && timeout !== Number.POSITIVE_INFINITY && timeout > (seconds - 1) * 1000) {
+  return seconds
+}
+
+const checkTimeout = (timeout: Duration.DurationInput, heartbeat: boolean, ttr: number): number => {
+  const milliseconds = Validate.positiveDuration("work", "timeout", timeout)
+  if (!heartbeat && Number.isFinite(milliseconds) && milliseconds > (ttr - 1) * 1000) {
     refuse(
       "timeout",
       `cannot be reached: without heartbeat a handler is interrupted after ${
-        seconds - 1
+        ttr - 1
       } seconds, one less than the tube's ttr`
     )
   }
-  const slice = patience("reserveSlice", options.reserveSlice) ?? 30_000
-  if (slice > longestSlice) refuse("reserveSlice", "must be a day at most")
-  const idleLaneTimeout = patience("idleLaneTimeout", options.idleLaneTimeout) ?? 30_000
-  const shutdownTimeout = options.shutdownTimeout ?? "25 seconds"
-  if (maxDisconnects !== undefined) Validate.positiveInteger("work", "maxDisconnects", maxDisconnects)
-  return {
-    concurrency: Validate.positiveInteger("work", "concurrency", concurrency),
-    rules: { heartbeat, timeout, ttr: seconds * 1000 },
-    slices: slices(slice),
-    spareSlices: slices(Math.min(slice, idleLaneTimeout)),
-    idleLaneTimeout,
-    shutdownTimeout: Validate.duration("work", "shutdownTimeout", shutdownTimeout)
-  }
+  return milliseconds
+}
+
+const checkReserveSlice = (slice: Duration.DurationInput): number => {
+  const milliseconds = Validate.positiveDuration("work", "reserveSlice", slice)
+  if (milliseconds > longestSlice) refuse("reserveSlice", "must be a day at most")
+  return milliseconds
 }
 
 const refuse = (argument: string, reason: string): never => {
   throw new InvalidArgument({ command: "work", argument, reason })
 }
 
-const patience = (argument: string, value: Duration.DurationInput | undefined): number | undefined =>
-  value === undefined ? undefined : Validate.positiveDuration("work", argument, value)
-
-/** A tenth more or less, so that workers that were started together do not ask together for ever. */
-const slices = (milliseconds: number) =>
-  [1, 0.9, 1.05, 0.95, 1.1].map((part) => certain(Protocol.reserveWithTimeout(Duration.millis(milliseconds * part))))
+/** With one timeout for all, workers that were started together would send their reserves together for ever. */
+const reservesOf = (milliseconds: number): ReadonlyArray<Reserve> =>
+  [1, 0.9, 1.05, 0.95, 1.1].map((part) =>
+    Commands.reserveWithTimeout(Math.ceil(Math.round(milliseconds * part) / 1000))
+  )

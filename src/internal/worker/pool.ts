@@ -1,306 +1,316 @@
-/** The lanes of a worker: as many as there is work for, and an end that leaves nothing behind. */
-import * as Cause from "effect/Cause"
+/** The lanes of a worker: how many there are, and the shutdown that leaves nothing behind. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import { constVoid } from "effect/Function"
+import * as FiberSet from "effect/FiberSet"
+import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
-import type * as Tracer from "effect/Tracer"
-import type { ConnectFailed, DeadlineSoon, TimedOut } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
-import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
+import * as Scope from "effect/Scope"
+import type { ConnectFailed } from "../../BeanstalkError.ts"
+import type { JobId, TubeName } from "../../Job.ts"
 import { safeLog } from "../base/safeLog.ts"
-import type { Timer, TimerQueue } from "../base/timerQueue.ts"
+import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
-import { Event, type Events, type JobEvent, type Outcome, type ShutdownReport } from "./events.ts"
-import { Lane, type Untold } from "./lane.ts"
-import type { Lease, LeaseRules } from "./lease.ts"
-import type { Plan } from "./plan.ts"
-import type { Monitor } from "./telemetry/observer.ts"
+import { Event, Events, type ShutdownReport } from "./events.ts"
+import { type Handle, Lane, type LaneContext } from "./lane.ts"
+import type { Lease } from "./lease.ts"
+import type { Reserve, Settings } from "./options.ts"
+import type { Observer } from "./telemetry/observer.ts"
+import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
-export interface CrewOptions<E, R> {
+export interface PoolOptions<A, E, R> {
   readonly tube: TubeName
-  readonly source: Dedicated
-  readonly plan: Plan<E, R>
-  readonly rules: Omit<LeaseRules, "tube" | "heart" | "onBeat">
-  readonly concurrency: number
-  /** The reserves to wait with, one after the other, … */
-  readonly slices: ReadonlyArray<Protocol.Command<ReservedJob, DeadlineSoon | TimedOut>>
-  /** … and those of a lane that waits besides others. */
-  readonly spareSlices: ReadonlyArray<Protocol.Command<ReservedJob, DeadlineSoon | TimedOut>>
-  /** In milliseconds. */
-  readonly idleLaneTimeout: number
-  readonly shutdownTimeout: number
+  readonly settings: Settings<A, E, R>
+  readonly handle: Handle<A, E, R>
   readonly runtime: Runtime.Runtime<R>
-  readonly heart: TimerQueue
-  readonly events: Events
-  readonly monitor: Monitor
+  readonly dedicated: Dedicated
+  readonly timers: TimerQueue
+  readonly observer: Observer
 }
 
-/** How long, in milliseconds, an interrupted handler has to end, and a connection to close. */
-const grace = 3000
-const closingTime = 900
+/** How long an interrupted handler has to end, and then a connection to close. */
+const handlerGrace = "3 seconds"
+const closeGrace = "900 millis"
 
-export class Crew<E, R> {
+/** Starts a pool with one lane. It runs, apart from the calling fiber, until it is shut down. */
+export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool<A, E, R>, never, R> =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const fibers = yield* Scope.extend(FiberSet.make<void, never>(), scope)
+    const pool = new Pool(options, {
+      scope,
+      fibers,
+      runLane: yield* FiberSet.runtime(fibers)<R>(),
+      runFork: Runtime.runFork(yield* Effect.runtime<R>()),
+      firstConnect: yield* Deferred.make<void, ConnectFailed>(),
+      closed: yield* Deferred.make<ShutdownReport>(),
+      // Workers that start together begin with different timeouts.
+      reserveIndex: yield* Random.nextIntBetween(0, options.settings.reserves.length)
+    })
+    yield* Effect.forkIn(options.timers.run, scope)
+    pool.openLaneIfNeeded()
+    return pool
+  })
+
+interface Resources {
+  /** The fibers of the pool end with it. */
+  readonly scope: Scope.CloseableScope
+  readonly fibers: FiberSet.FiberSet<void, never>
+  readonly runLane: (run: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
+  readonly runFork: <B>(effect: Effect.Effect<B>) => Fiber.RuntimeFiber<B>
+  readonly firstConnect: Deferred.Deferred<void, ConnectFailed>
+  readonly closed: Deferred.Deferred<ShutdownReport>
+  readonly reserveIndex: number
+}
+
+/**
+ * - `taking`: jobs are reserved.
+ * - `quiet`: no more jobs are reserved, until the worker is told to resume.
+ * - `closing`: the worker is being shut down.
+ */
+type Status = "taking" | "quiet" | "closing"
+
+export class Pool<A, E, R> {
   readonly tube: TubeName
-  readonly source: Dedicated
-  readonly plan: Plan<E, R>
-  readonly rules: LeaseRules
-  readonly heart: TimerQueue
-  readonly runtime: Runtime.Runtime<R>
-  readonly tidings: ConnectionLog.ConnectionLog
-  /** How many jobs ended in each way. */
-  readonly tally: Record<Outcome, number> = {
-    Completed: 0,
-    Retried: 0,
-    Buried: 0,
-    Discarded: 0,
-    Interrupted: 0,
-    LeaseLost: 0,
-    Undecodable: 0,
-    CrashLoop: 0,
-    CompletionUnknown: 0
-  }
-  /** Whether jobs are taken. */
-  isTaking = true
-  /** The lanes that wait for a job, or for a connection to wait on. */
-  readonly waiting = new Set<Lane<E, R>>()
-  /** What the server could not be told: the next that connects does. */
-  readonly untold: Array<Untold> = []
-  private readonly attempted: Deferred.Deferred<void, ConnectFailed>
-  private readonly options: CrewOptions<E, R>
-  private readonly lanes = new Set<Lane<E, R>>()
-  private readonly closed: Deferred.Deferred<ShutdownReport>
+  readonly events: Events
+  private readonly options: PoolOptions<A, E, R>
+  private readonly resources: Resources
+  private readonly unconfirmed: UnconfirmedDeletes
+  private readonly laneContext: LaneContext<A, E, R>
+  private readonly lanes = new Map<Lane<A, E, R>, Fiber.RuntimeFiber<void>>()
+  /** The lanes that wait for a job or a connection. */
+  private readonly waiting = new Set<Lane<A, E, R>>()
   private readonly interrupted: Array<JobId> = []
   private readonly disowned: Array<JobId> = []
-  private beating: Fiber.RuntimeFiber<never> | undefined = undefined
-  private isClosing = false
-  private reserves = 0
-  private whenEmpty: () => void = constVoid
+  private status: Status = "taking"
+  private reserveIndex: number
 
-  constructor(options: CrewOptions<E, R>) {
-    const { heart, monitor, plan, rules, runtime, source, tube } = options
-    this.options = options
+  constructor(options: PoolOptions<A, E, R>, resources: Resources) {
+    const { dedicated, observer, settings, timers, tube } = options
+    const events = new Events(observer.onOutcome)
+    const unconfirmed = new UnconfirmedDeletes(events)
     this.tube = tube
-    this.source = source
-    this.plan = plan
-    this.heart = heart
-    this.runtime = runtime
-    this.rules = { ...rules, tube, heart, onBeat: monitor.onBeat }
-    this.tidings = ConnectionLog.make(source.address)
-    this.attempted = Deferred.unsafeMake(FiberId.none)
-    this.closed = Deferred.unsafeMake(FiberId.none)
+    this.events = events
+    this.options = options
+    this.resources = resources
+    this.unconfirmed = unconfirmed
+    this.reserveIndex = resources.reserveIndex
+    this.laneContext = {
+      ...options,
+      log: ConnectionLog.make(dedicated.address),
+      rules: {
+        tube,
+        timers,
+        heartbeat: settings.heartbeat,
+        ttr: settings.ttr,
+        timeout: settings.timeout,
+        onTouch: observer.onTouch
+      },
+      events,
+      unconfirmed,
+      isTaking: () => this.status === "taking",
+      nextReserve: () => this.nextReserve(),
+      isSpare: (idleSeconds) => this.isSpare(idleSeconds),
+      canSpare: (lane) => this.canSpare(lane),
+      onWaiting: (lane) => this.waiting.add(lane),
+      onReserved: (lane, lease) => this.onReserved(lane, lease),
+      onAbandoned: (lease) => this.onAbandoned(lease),
+      onConnected: Deferred.succeed(resources.firstConnect, undefined),
+      onConnectFailed: (error) => this.onConnectFailed(error)
+    }
+    events.listen((event) => {
+      if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
+    })
   }
 
   /** How the first attempt to connect ends. */
-  get firstAttempt(): Effect.Effect<void, ConnectFailed> {
-    return Deferred.await(this.attempted)
+  get firstConnect(): Effect.Effect<void, ConnectFailed> {
+    return Deferred.await(this.resources.firstConnect)
   }
 
-  get size(): number {
-    return this.lanes.size
+  /** What the worker does at this moment. See `Worker.Stats`. */
+  get stats() {
+    return Effect.sync(() => ({
+      lanes: this.lanes.size,
+      waiting: this.waiting.size,
+      running: Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length,
+      outcomes: { ...this.events.tally }
+    }))
   }
 
-  get running(): number {
-    return Array.from(this.lanes).filter(({ held }) => held !== undefined).length
+  // -------------------------------------------------------------------------------------------------------------------
+  // how many lanes
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** As long as another job may run, one lane is idle. */
+  openLaneIfNeeded(now = this.options.timers.now()): void {
+    if (this.status !== "taking" || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
+    const lane = new Lane(this.laneContext)
+    const fiber = this.resources.runLane(lane.run)
+    this.waiting.add(lane)
+    this.lanes.set(lane, fiber)
+    this.options.observer.onLanes(this.lanes.size)
+    fiber.addObserver(() => this.onLaneEnd(lane))
   }
 
-  // lanes -------------------------------------------------------------------------------------------------------------
-
-  /** Workers that start together begin with different slices. */
-  start(slice: number): void {
-    this.reserves = slice
-    this.beating = this.fork(this.heart.run)
-    this.grow()
-  }
-
-  /** Sees to it that one lane is idle, as long as another job may run. */
-  private grow(now?: number): void {
-    if (!this.isTaking || this.lanes.size >= this.options.concurrency || this.hasIdle(undefined, now)) return
-    const lane = new Lane(this)
-    this.lanes.add(lane)
-    this.options.monitor.onLanes(this.lanes.size)
-    this.fork(Effect.zipRight(Effect.catchAllCause(lane.life, broken), Effect.sync(() => this.leave(lane))))
-  }
-
-  private leave(lane: Lane<E, R>): void {
-    lane.stopWaiting()
+  private onLaneEnd(lane: Lane<A, E, R>): void {
+    this.waiting.delete(lane)
     this.lanes.delete(lane)
-    this.options.monitor.onLanes(this.lanes.size)
-    this.grow()
-    if (this.lanes.size === 0) this.whenEmpty()
+    this.options.observer.onLanes(this.lanes.size)
+    this.openLaneIfNeeded()
   }
 
-  private fork<A>(effect: Effect.Effect<A, never, R>): Fiber.RuntimeFiber<A> {
-    return Runtime.runFork(this.runtime, effect)
-  }
-
-  // what lanes ask ----------------------------------------------------------------------------------------------------
-
-  /**
-   * Whether a lane that has lost its connection is not needed: one that is idle opens others when there is something to do. But
-   * what could not be told does not wait for that.
-   */
-  canSpare(lane: Lane<E, R>): boolean {
-    return this.untold.length === 0
-      ? this.hasIdle(lane)
-      : Array.from(this.lanes).some((other) => other !== lane && other.isConnecting)
-  }
-
-  private hasIdle(besides: Lane<E, R> | undefined, now = this.heart.now()): boolean {
+  private hasIdle(now: number, besides?: Lane<A, E, R>): boolean {
     for (const lane of this.waiting) if (lane !== besides && lane.isIdle(now)) return true
     return false
   }
 
-  /** Whether one of those that have waited for so many seconds may go: another must be there that can take a job. */
-  isSpare(idle: number): boolean {
+  /**
+   * Whether a lane that lost its connection may end: an idle one opens others when they are needed. For deletes that are not
+   * confirmed one lane must connect at once.
+   */
+  private canSpare(lane: Lane<A, E, R>): boolean {
+    return this.unconfirmed.isEmpty
+      ? this.hasIdle(this.options.timers.now(), lane)
+      : Array.from(this.lanes.keys()).some((other) => other !== lane && other.isConnecting)
+  }
+
+  /** Whether a lane that waited so many seconds may close: another must be connected and waiting. */
+  private isSpare(idleSeconds: number): boolean {
     const connected = Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting)
-    return connected.length > 1 && idle * 1000 >= this.options.idleLaneTimeout * 0.9
+    // A reserve times out up to a tenth early.
+    return connected.length > 1 && idleSeconds * 1000 >= this.options.settings.idleLaneTimeout * 0.9
   }
 
-  nextReserve(): Protocol.Command<ReservedJob, DeadlineSoon | TimedOut> {
-    const slices = this.waiting.size > 1 ? this.options.spareSlices : this.options.slices
-    this.reserves += 1
-    return slices[this.reserves % slices.length] ?? Protocol.reserve
+  private nextReserve(): Reserve {
+    const { reserves, spareReserves } = this.options.settings
+    const choice = this.waiting.size > 1 ? spareReserves : reserves
+    this.reserveIndex = (this.reserveIndex + 1) % choice.length
+    return choice[this.reserveIndex]!
   }
 
-  // what lanes tell ---------------------------------------------------------------------------------------------------
+  // -------------------------------------------------------------------------------------------------------------------
+  // what lanes report
+  // -------------------------------------------------------------------------------------------------------------------
 
-  onConnected(): void {
-    Deferred.unsafeDone(this.attempted, Effect.void)
+  private onReserved(lane: Lane<A, E, R>, lease: Lease): void {
+    this.waiting.delete(lane)
+    this.openLaneIfNeeded(lease.reservedAt)
+    this.options.observer.onReserved(lease)
   }
 
-  onConnectFailed(error: ConnectFailed): void {
-    Deferred.unsafeDone(this.attempted, error)
-    if (error.reason !== "Closed") return
-    this.doubtUntold()
-    if (this.isClosing) return
-    this.complain("The client of a worker is closed, and so is the worker.", Cause.fail(error))
-    this.fork(this.shutdown)
-  }
-
-  onHold(lease: Lease): void {
-    this.grow(lease.begunAt)
-    this.options.monitor.onHold(lease)
-  }
-
-  beginSpan(lease: Lease): Tracer.Span | undefined {
-    return this.options.monitor.beginSpan(lease)
-  }
-
-  onRun(lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    this.options.monitor.onRun(lease, exit)
-  }
-
-  /** Something went wrong that somebody should know of, and is no reason to stop. */
-  complain(message: string, cause: Cause.Cause<unknown>): void {
-    this.fork(safeLog(Effect.logError(`${message} Its tube is ${this.tube}.`, cause)))
-  }
-
-  /** What has become of a job. Only the first word on it counts. */
-  tell(lease: Lease, describe: () => JobEvent): void {
-    if (lease.isTold) return
-    lease.isTold = true
-    const event = describe()
-    this.tally[event._tag] += 1
-    if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
-    this.options.monitor.onOutcome(event._tag, lease)
-    this.options.events.tell(event)
-  }
-
-  /** It was to be deleted, and nobody knows whether it is. */
-  doubt(lease: Lease, reason: string): void {
-    const { id, tube } = lease
-    this.tell(lease, () => Event.CompletionUnknown({ tube, id, reason }))
-  }
-
-  private doubtUntold(): void {
-    for (const { lease } of this.untold.splice(0)) this.doubt(lease, "it was not found out before the end")
-  }
-
-  /** The handler does not end, and nobody waits for it any more, whatever has become of the job. */
-  leaveBehind(lease: Lease): void {
+  private onAbandoned(lease: Lease): void {
     const { id, tube } = lease
     this.disowned.push(id)
-    this.tell(lease, () => Event.Interrupted({ tube, id, disowned: true }))
+    this.events.record(lease, () => Event.Interrupted({ tube, id, disowned: true }))
   }
 
-  // the end -----------------------------------------------------------------------------------------------------------
-
-  quiet(): void {
-    this.isTaking = false
-    for (const lane of this.lanes) lane.retire()
+  private onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
+    return Effect.zipRight(
+      Deferred.fail(this.resources.firstConnect, error),
+      error.reason === "Closed" ? this.onClientClosed(error) : Effect.void
+    )
   }
 
-  resume(): void {
-    this.isTaking = !this.isClosing
-    this.grow()
-  }
-
-  /** Whoever asks first begins it. It ends, whatever becomes of them. */
-  readonly shutdown: Effect.Effect<ShutdownReport> = Effect.suspend(() => {
-    if (!this.isClosing) {
-      this.isClosing = true
-      this.fork(this.close)
-    }
-    return this.whenClosed
-  })
-
-  get whenClosed(): Effect.Effect<ShutdownReport> {
-    return Deferred.await(this.closed)
-  }
-
-  private readonly close = Effect.gen(this, function*() {
-    const { events, shutdownTimeout } = this.options
-    const began = this.heart.now()
-    const before = this.ended
-    this.quiet()
-    yield* this.emptyWithin(shutdownTimeout)
-    for (const lane of this.lanes) lane.interrupt()
-    yield* this.emptyWithin(grace)
-    for (const lane of this.lanes) lane.abandon()
-    yield* this.emptyWithin(closingTime)
-    this.doubtUntold()
-    if (this.beating !== undefined) yield* Fiber.interrupt(this.beating)
-    const report: ShutdownReport = {
-      tube: this.tube,
-      drained: this.ended - before - this.tally.Interrupted,
-      interrupted: this.interrupted,
-      disowned: this.disowned,
-      duration: Duration.millis(this.heart.now() - began)
-    }
-    events.tell(Event.ShutdownReport(report))
-    events.end()
-    yield* Deferred.succeed(this.closed, report)
-  })
-
-  private get ended(): number {
-    return Object.values(this.tally).reduce((sum, count) => sum + count, 0)
-  }
-
-  /** Waits until the last lane is gone, or so many milliseconds have passed. */
-  private emptyWithin(milliseconds: number): Effect.Effect<void> {
-    return Effect.async((resume) => {
-      const goOn = () => {
-        this.whenEmpty = constVoid
-        this.heart.cancel(alarm)
-        resume(Effect.void)
-      }
-      const alarm: Timer = { deadline: 0, position: -1, fire: goOn }
-      if (this.lanes.size === 0) return goOn()
-      this.whenEmpty = goOn
-      this.heart.set(alarm, this.heart.now() + milliseconds)
+  private onClientClosed(error: ConnectFailed): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.unconfirmed.giveUp()
+      if (this.status === "closing") return Effect.void
+      return safeLog(
+        Effect.logError(`The worker of tube ${this.tube} is shut down, since its client is closed.`, error)
+      )
+        .pipe(Effect.zipRight(this.requestShutdown))
     })
   }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the shutdown
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Takes no more jobs. Lanes without a job end. */
+  readonly quiet = Effect.sync(() => {
+    if (this.status === "taking") this.status = "quiet"
+    this.retireLanes()
+  })
+
+  readonly resume = Effect.sync(() => {
+    if (this.status === "quiet") this.status = "taking"
+    this.openLaneIfNeeded()
+  })
+
+  /** Shuts the worker down, once, and waits until it is closed. It goes on if the caller is interrupted. */
+  readonly shutdown: Effect.Effect<ShutdownReport> = Effect.suspend(() =>
+    Effect.zipRight(this.requestShutdown, this.whenClosed)
+  )
+
+  get whenClosed(): Effect.Effect<ShutdownReport> {
+    return Deferred.await(this.resources.closed)
+  }
+
+  private readonly requestShutdown = Effect.sync(() => {
+    if (this.status === "closing") return
+    this.status = "closing"
+    // Whoever waits goes on when the fiber has ended, so that no fiber of the worker is left.
+    this.resources.runFork(this.close).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
+  })
+
+  private readonly close: Effect.Effect<ShutdownReport> = Effect.gen(this, function*() {
+    const { settings, timers } = this.options
+    const beganAt = timers.now()
+    const endedBefore = this.endedJobs
+    this.retireLanes()
+    yield* this.emptyWithin(settings.shutdownTimeout)
+    this.stopLanes()
+    yield* this.emptyWithin(handlerGrace)
+    for (const lane of this.lanes.keys()) lane.abandon()
+    yield* this.emptyWithin(closeGrace)
+    this.unconfirmed.giveUp()
+    yield* this.closeScope
+    const report: ShutdownReport = {
+      tube: this.tube,
+      drained: this.endedJobs - endedBefore - this.events.tally.Interrupted,
+      interrupted: this.interrupted,
+      disowned: this.disowned,
+      duration: Duration.millis(timers.now() - beganAt)
+    }
+    this.events.emit(Event.ShutdownReport(report))
+    this.events.end()
+    return report
+  })
+
+  private get endedJobs(): number {
+    return Object.values(this.events.tally).reduce((sum, count) => sum + count, 0)
+  }
+
+  private retireLanes(): void {
+    for (const [lane, fiber] of this.lanes) {
+      lane.retire()
+      if (lane.isRetired && lane.isConnecting) interruptFork(fiber)
+    }
+  }
+
+  private stopLanes(): void {
+    for (const [lane, fiber] of this.lanes) {
+      lane.stop()
+      if (lane.isConnecting) interruptFork(fiber)
+    }
+  }
+
+  private emptyWithin(duration: Duration.DurationInput): Effect.Effect<unknown> {
+    return Effect.timeoutOption(FiberSet.awaitEmpty(this.resources.fibers), duration)
+  }
+
+  /** A lane that is left hangs in the user's Connector, and cannot be waited for. */
+  private readonly closeScope = Effect.suspend(() => {
+    const close = Scope.close(this.resources.scope, Exit.void)
+    return this.lanes.size === 0 ? close : Effect.forkDaemon(close)
+  })
 }
 
-/** No lane should end like that. If one does, another goes on in its place, a little later. */
-const broken = (cause: Cause.Cause<never>) =>
-  Effect.zipRight(
-    safeLog(Effect.logError("A lane of a worker broke. Please report this.", cause)),
-    Effect.sleep("1 second")
-  )
+const interruptFork = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void => {
+  Effect.runFork(fiber.interruptAsFork(FiberId.none))
+}

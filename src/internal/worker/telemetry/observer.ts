@@ -1,57 +1,88 @@
-/** Who looks on while a worker works. */
+/** What a worker reports to metrics and spans. An observer sees jobs and never acts on them. */
+import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { constUndefined, constVoid } from "effect/Function"
 import type * as Tracer from "effect/Tracer"
-import type { Outcome } from "../events.ts"
-import type { Lease } from "../lease.ts"
+import type { JobId, ReservedJob, TubeName } from "../../../Job.ts"
+import type { JobStats } from "../../../Stats.ts"
 
-export interface Monitor {
-  readonly onHold: (lease: Lease) => void
-  /** A job is about to be read and run: in which span, if there is one. */
-  readonly beginSpan: (lease: Lease) => Tracer.Span | undefined
-  /** A run has ended, or, without an exit, was left behind. */
-  readonly onRun: (lease: Lease, exit: Exit.Exit<unknown, unknown> | undefined) => void
-  readonly onOutcome: (outcome: Outcome, lease: Lease) => void
-  /** A job is touched, so many milliseconds late. */
-  readonly onBeat: (late: number) => void
-  readonly onLanes: (lanes: number) => void
+/** The ways in which a reservation can end, each counted from zero. */
+export const zeroOutcomes = {
+  Completed: 0,
+  Retried: 0,
+  Buried: 0,
+  Discarded: 0,
+  Interrupted: 0,
+  LeaseLost: 0,
+  Undecodable: 0,
+  CrashLoop: 0,
+  CompletionUnknown: 0
 }
 
-/** Who looks on at one job. */
-export interface Watcher {
-  readonly onRun: (exit: Exit.Exit<unknown, unknown> | undefined) => void
+export type Outcome = keyof typeof zeroOutcomes
+
+/** A job that a worker holds, as observers see it. */
+export interface HeldJob {
+  readonly id: JobId
+  readonly tube: TubeName
+  readonly job: ReservedJob
+  /** When the reply to the reserve was read, in milliseconds of the worker's monotonic clock. */
+  readonly reservedAt: number
+  /** Asks the server once, however many observers do. */
+  readonly stats: Effect.Effect<JobStats, unknown>
+  /** What {@link Observer.startRun} returned for this job. A map from jobs to spans would cost more than the spans. */
+  readonly span: RunSpan | undefined
+}
+
+/** The span of one run, which ends when both the run and the outcome of the job are known. */
+export interface RunSpan {
+  readonly span: Tracer.Span
+  readonly onRunEnd: (exit: Exit.Exit<unknown, unknown> | undefined) => void
   readonly onOutcome: (outcome: Outcome) => void
 }
 
-export const none: Monitor = {
-  onHold: constVoid,
-  beginSpan: constUndefined,
-  onRun: constVoid,
+export interface Observer {
+  readonly onReserved: (job: HeldJob) => void
+  /** Called before a job is decoded and its handler run. */
+  readonly startRun: (job: HeldJob) => RunSpan | undefined
+  /** Called without an Exit when the worker abandons a handler that does not end. */
+  readonly onRunEnd: (job: HeldJob, exit: Exit.Exit<unknown, unknown> | undefined) => void
+  readonly onOutcome: (job: HeldJob, outcome: Outcome) => void
+  /** Called with how many milliseconds too late a job is touched. */
+  readonly onTouch: (lateness: number) => void
+  readonly onLanes: (lanes: number) => void
+}
+
+export const none: Observer = {
+  onReserved: constVoid,
+  startRun: constUndefined,
+  onRunEnd: constVoid,
   onOutcome: constVoid,
-  onBeat: constVoid,
+  onTouch: constVoid,
   onLanes: constVoid
 }
 
-export const both = (one: Monitor, other: Monitor): Monitor => {
+/** Calls both observers. At most one of them makes spans. */
+export const both = (one: Observer, other: Observer): Observer => {
   if (one === none) return other
   if (other === none) return one
   return {
-    onHold: (lease) => {
-      one.onHold(lease)
-      other.onHold(lease)
+    onReserved: (job) => {
+      one.onReserved(job)
+      other.onReserved(job)
     },
-    beginSpan: (lease) => one.beginSpan(lease) ?? other.beginSpan(lease),
-    onRun: (lease, exit) => {
-      one.onRun(lease, exit)
-      other.onRun(lease, exit)
+    startRun: (job) => one.startRun(job) ?? other.startRun(job),
+    onRunEnd: (job, exit) => {
+      one.onRunEnd(job, exit)
+      other.onRunEnd(job, exit)
     },
-    onOutcome: (outcome, lease) => {
-      one.onOutcome(outcome, lease)
-      other.onOutcome(outcome, lease)
+    onOutcome: (job, outcome) => {
+      one.onOutcome(job, outcome)
+      other.onOutcome(job, outcome)
     },
-    onBeat: (late) => {
-      one.onBeat(late)
-      other.onBeat(late)
+    onTouch: (lateness) => {
+      one.onTouch(lateness)
+      other.onTouch(lateness)
     },
     onLanes: (lanes) => {
       one.onLanes(lanes)
@@ -60,23 +91,22 @@ export const both = (one: Monitor, other: Monitor): Monitor => {
   }
 }
 
-/** Whatever is thrown by whoever looks on, a Tracer say, keeps nobody from working. */
-export const harmless = (monitor: Monitor): Monitor =>
-  monitor === none ? none : {
-    onHold: unthrowing(monitor.onHold),
-    beginSpan: unthrowing(monitor.beginSpan),
-    onRun: unthrowing(monitor.onRun),
-    onOutcome: unthrowing(monitor.onOutcome),
-    onBeat: unthrowing(monitor.onBeat),
-    onLanes: unthrowing(monitor.onLanes)
+/** A user's Tracer or metric that throws must not stop the worker. */
+export const guarded = (observer: Observer): Observer =>
+  observer === none ? none : {
+    onReserved: guard(observer.onReserved),
+    startRun: guard(observer.startRun),
+    onRunEnd: guard(observer.onRunEnd),
+    onOutcome: guard(observer.onOutcome),
+    onTouch: guard(observer.onTouch),
+    onLanes: guard(observer.onLanes)
   }
 
-const unthrowing =
-  <Seen extends ReadonlyArray<unknown>, A>(look: (...seen: Seen) => A) => (...seen: Seen): A | undefined => {
-    try {
-      return look(...seen)
-    } catch {
-      // There is nobody to tell: it may be the log itself.
-      return undefined
-    }
+const guard = <Args extends ReadonlyArray<unknown>, A>(f: (...args: Args) => A) => (...args: Args): A | undefined => {
+  try {
+    return f(...args)
+  } catch {
+    // Not logged: it may be the logger that throws.
+    return undefined
   }
+}

@@ -1,24 +1,21 @@
 /**
- * A span for each run of a job, from before the job is read until its handler has ended.
+ * A span for each run of a job, from before the job is decoded until its handler has ended.
  *
- * It is handed in only when it is known what has become of the job, a round trip later, but tells of the time before.
+ * It is given to the Tracer only once the outcome of the job is known, a round trip later, with the end time of the handler.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
-import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import type { ReservedJob, TubeName } from "../../../Job.ts"
-import * as Messaging from "../../base/semanticConventions.ts"
-import { Undecodable } from "../decision.ts"
-import type { Outcome } from "../events.ts"
+import * as SemanticConventions from "../../base/semanticConventions.ts"
 import { errorTypeOf } from "./errorType.ts"
-import * as Monitor from "./observer.ts"
+import { none, type Observer, type Outcome, type RunSpan } from "./observer.ts"
 
-/** What the span that a job was put from is to the span of its run. */
+/** How the span of a run refers to the span from which the job was put. */
 export type TraceParent = "link" | "parent"
 
 export interface SpansOptions {
@@ -28,55 +25,54 @@ export interface SpansOptions {
   readonly senderOf: (job: ReservedJob) => Option.Option<Tracer.ExternalSpan>
 }
 
-/** Has jobs run in spans, and ends the spans. */
-export const monitor = (
+/** Starts and ends the spans of runs. */
+export const observer = (
   { address, senderOf, traceParent, tube }: SpansOptions
-): Effect.Effect<Monitor.Monitor> =>
+): Effect.Effect<Observer> =>
   Effect.gen(function*() {
-    if (!(yield* FiberRef.get(FiberRef.currentTracerEnabled))) return Monitor.none
-    // Of a worker none of this changes. To look for it anew, as `Effect.makeSpan` does, takes longer than to make the span.
+    if (!(yield* FiberRef.get(FiberRef.currentTracerEnabled))) return none
+    // Read once for a worker. `Effect.makeSpan` would read it for each span, which takes longer than making the span.
     const tracer = yield* Effect.tracer
-    const now = yield* timer
+    const now = yield* spanClock
     const links = Array.from(yield* Effect.spanLinks)
     const attributes = [
       ...yield* Effect.spanAnnotations,
-      ...Object.entries(Messaging.attributes({ name: "process", type: "process" }, tube, address))
+      ...Object.entries(SemanticConventions.attributes({ name: "process", type: "process" }, tube, address))
     ]
     const name = `process ${tube}`
 
-    const begin = (parent: Option.Option<Tracer.AnySpan>, more: ReadonlyArray<Tracer.SpanLink>) =>
-      tracer.span(name, parent, Context.empty(), [...links, ...more], now(), kind, {
+    const start = (parent: Option.Option<Tracer.AnySpan>, extraLinks: ReadonlyArray<Tracer.SpanLink>) =>
+      tracer.span(name, parent, Context.empty(), [...links, ...extraLinks], now(), kind, {
         kind,
         captureStackTrace: false,
-        // Otherwise a Tracer may take for the parent what was current when the socket was made.
+        // Without it a Tracer may take the span that was current when the socket was opened for the parent.
         root: Option.isNone(parent)
       })
 
-    const beginFor = (sender: Option.Option<Tracer.ExternalSpan>) =>
+    const startFrom = (sender: Option.Option<Tracer.ExternalSpan>) =>
       Option.isSome(sender) && traceParent === "link"
-        ? begin(Option.none(), [{ _tag: "SpanLink", span: sender.value, attributes: {} }])
-        : begin(sender, [])
+        ? start(Option.none(), [{ _tag: "SpanLink", span: sender.value, attributes: {} }])
+        : start(sender, [])
 
     return {
-      ...Monitor.none,
-      beginSpan: (lease) => {
-        const span = beginFor(senderOf(lease.job))
+      ...none,
+      startRun: ({ id, job }) => {
+        const span = startFrom(senderOf(job))
         for (const [key, value] of attributes) span.attribute(key, value)
-        span.attribute("messaging.message.id", lease.id)
-        span.attribute("messaging.message.body.size", lease.job.body.length)
-        lease.watcher = new Running(span, now)
-        return span
+        span.attribute("messaging.message.id", id)
+        span.attribute("messaging.message.body.size", job.body.length)
+        return new PendingSpan(span, now)
       },
-      onRun: ({ watcher }, exit) => watcher?.onRun(exit),
-      onOutcome: (outcome, { watcher }) => watcher?.onOutcome(outcome)
+      onRunEnd: ({ span }, exit) => span?.onRunEnd(exit),
+      onOutcome: ({ span }, outcome) => span?.onOutcome(outcome)
     }
   })
 
 const kind = "consumer"
 
-/** A span that is not handed in yet. */
-class Running implements Monitor.Watcher {
-  private readonly span: Tracer.Span
+/** A span that ends when both the end of the run and the outcome of the job are known. */
+class PendingSpan implements RunSpan {
+  readonly span: Tracer.Span
   private readonly now: () => bigint
   private ended: { readonly at: bigint; readonly exit: Exit.Exit<unknown, unknown> } | undefined = undefined
   private outcome: Outcome | undefined = undefined
@@ -86,35 +82,28 @@ class Running implements Monitor.Watcher {
     this.now = now
   }
 
-  onRun(exit: Exit.Exit<unknown, unknown> = Exit.interrupt(FiberId.none)): void {
+  onRunEnd(exit: Exit.Exit<unknown, unknown> = Exit.interrupt(FiberId.none)): void {
     this.ended = { at: this.now(), exit }
-    this.handIn()
+    this.endOnceKnown()
   }
 
   onOutcome(outcome: Outcome): void {
     this.outcome = outcome
-    this.handIn()
+    this.endOnceKnown()
   }
 
-  private handIn(): void {
+  private endOnceKnown(): void {
     const { ended, outcome, span } = this
     if (ended === undefined || outcome === undefined) return
     if (Exit.isFailure(ended.exit)) span.attribute("error.type", errorTypeOf(ended.exit.cause))
     span.attribute("beanstalk.outcome", outcome)
-    span.end(ended.at, told(ended.exit))
+    // The value of a handler may be a part of the body, which must not get into a span.
+    span.end(ended.at, Exit.asVoid(ended.exit))
   }
 }
 
-/** The time as spans have it. */
-const timer: Effect.Effect<() => bigint> = Effect.zipWith(
+const spanClock: Effect.Effect<() => bigint> = Effect.zipWith(
   Effect.clock,
   FiberRef.get(FiberRef.currentTracerTimingEnabled),
   (clock, isEnabled) => isEnabled ? () => clock.unsafeCurrentTimeNanos() : () => 0n
 )
-
-/** What a handler succeeds with may be what was in the body. */
-const told = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<void, unknown> =>
-  Exit.mapBoth(exit, {
-    onSuccess: constVoid,
-    onFailure: (error) => error instanceof Undecodable ? error.error : error
-  })

@@ -1,0 +1,57 @@
+/** How a run can fail, and the failures by which a handler decides itself what becomes of its job. */
+import type * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import type { PayloadError } from "../../BeanstalkError.ts"
+
+interface WithReason {
+  readonly reason?: string | undefined
+}
+
+/** See `Worker.Bury`. */
+export class Bury extends Data.TaggedError("Bury")<WithReason> {
+  constructor(options: WithReason = {}) {
+    super(options)
+  }
+  override get message() {
+    return this.reason ?? "The handler asked to bury the job."
+  }
+}
+
+/** See `Worker.Discard`. */
+export class Discard extends Data.TaggedError("Discard")<WithReason> {
+  constructor(options: WithReason = {}) {
+    super(options)
+  }
+  override get message() {
+    return this.reason ?? "The handler asked to delete the job."
+  }
+}
+
+/** See `Worker.RetryAfter`. */
+export class RetryAfter extends Data.TaggedError("RetryAfter")<{
+  readonly delay: Duration.DurationInput
+  readonly reason?: string | undefined
+}> {
+  override get message() {
+    return this.reason ?? `The handler asked to run the job again in ${Duration.format(this.delay)}.`
+  }
+}
+
+/** See `Worker.Order`. */
+export type Order = Bury | Discard | RetryAfter
+
+/** See `Worker.Failure`. */
+export type Failure<E> = E | Cause.TimeoutException | Cause.UnknownException
+
+/** A body that does not decode. A class of its own, since a handler may fail with a `PayloadError` too. */
+export class Undecodable {
+  readonly error: PayloadError
+
+  constructor(error: PayloadError) {
+    this.error = error
+  }
+}
+
+/** How a run can fail: of itself, by the worker, or before it began. */
+export type RunFailure<E> = Failure<E> | Order | Undecodable

@@ -1,0 +1,244 @@
+/**
+ * The jobs of one connection, one after the other.
+ *
+ * `next` is the one way to a job. While a job is held no reserve is waited in, so that the server answers at once whatever is
+ * sent about it. The delete of a completed job is not waited for: it leaves in the same write as the next reserve, so that a
+ * job takes one round trip.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Buried, CommandError, DeadlineSoon, JobNotFound, TimedOut } from "../../BeanstalkError.ts"
+import type { ReservedJob } from "../../Job.ts"
+import type { ServerSession } from "../connection/connect.ts"
+import type { Ending } from "../connection/pipeline.ts"
+import type { Command } from "../protocol/command.ts"
+import * as Commands from "../protocol/commands.ts"
+import { Decision, type Settlement } from "./decision.ts"
+import { Event, type Events, type JobEvent } from "./events.ts"
+import { Lease, type LeaseConnection, type LeaseRules } from "./lease.ts"
+import type { Completed, UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
+
+export interface ReservationsOptions {
+  readonly session: ServerSession
+  /** How long, in milliseconds, it took to connect: the first guess at a round trip. */
+  readonly roundTrip: number
+  readonly rules: LeaseRules
+  readonly events: Events
+  readonly unconfirmed: UnconfirmedDeletes
+  /** Runs before each reserve. */
+  readonly gate?: Effect.Effect<void> | undefined
+  readonly isWanted: () => boolean
+  /** Called before each reserve, and before the gate. */
+  readonly onWaiting: () => void
+  readonly nextReserve: () => Command<ReservedJob, DeadlineSoon | TimedOut>
+  /** Whether the connection may close, after so many seconds of reserves that timed out. */
+  readonly isSpare: (idleSeconds: number) => boolean
+}
+
+/**
+ * - `open`: jobs are reserved.
+ * - `retired`: no more jobs are wanted on this connection, which closes once the delete that is on its way is answered.
+ * - `lost`: the session has ended with something unsettled, or was closed for a failure.
+ */
+type Status = "open" | "retired" | "lost"
+
+type NextJob = Effect.Effect<Lease, Option.Option<never>>
+
+export class Reservations implements LeaseConnection {
+  readonly session: ServerSession
+  roundTrip: number
+  /** The job that is reserved and not yet settled. */
+  held: Lease | undefined = undefined
+  private readonly options: ReservationsOptions
+  private status: Status = "open"
+  /** The delete that is sent and not yet answered. */
+  private deleting: Completed | undefined = undefined
+  private onDeleteAnswered: ((answered: Effect.Effect<void>) => void) | undefined = undefined
+  private reserveSentAt = Number.NEGATIVE_INFINITY
+  private shortestWait: number | undefined = undefined
+  private idleSeconds = 0
+
+  constructor(options: ReservationsOptions) {
+    this.options = options
+    this.session = options.session
+    this.roundTrip = options.roundTrip
+  }
+
+  /**
+   * Reserves a job, for as long as it takes. Fails with `None` once no more jobs are reserved on this connection and the last
+   * delete is answered.
+   */
+  readonly next: NextJob = Effect.suspend(() => {
+    const { gate, onWaiting } = this.options
+    if (!this.isReserving) return this.noMoreJobs
+    onWaiting()
+    return gate === undefined ? this.reserve : Effect.zipRight(gate, this.reserve)
+  })
+
+  private readonly reserve: NextJob = Effect.async((resume) => {
+    // The gate may have taken its time.
+    if (!this.isReserving) return resume(this.noMoreJobs)
+    const reserve = this.options.nextReserve()
+    this.reserveSentAt = this.options.rules.timers.now()
+    this.session.submit(reserve, (exit) => {
+      if (Exit.isSuccess(exit)) return resume(Effect.succeed(this.hold(exit.value)))
+      this.idleSeconds += reserve.blocksFor
+      if (errorOf(exit)?._tag !== "TimedOut") this.close()
+      else if (this.options.isSpare(this.idleSeconds)) this.retire()
+      resume(this.next)
+    })
+  })
+
+  private get isReserving(): boolean {
+    return this.status === "open" && this.options.isWanted()
+  }
+
+  private hold(job: ReservedJob): Lease {
+    const lease = new Lease(job, this, this.options.rules)
+    this.held = lease
+    // The first job may have been there long before it was asked for.
+    this.shortestWait = Math.min(this.shortestWait ?? this.roundTrip, lease.reservedAt - this.reserveSentAt)
+    this.idleSeconds = 0
+    return lease
+  }
+
+  /** Retires, and waits for the answer to the delete that is on its way. */
+  readonly whenRetired: Effect.Effect<void> = Effect.async((resume) => {
+    this.retire()
+    if (this.deleting === undefined) resume(Effect.void)
+    else this.onDeleteAnswered = resume
+  })
+
+  private readonly noMoreJobs: NextJob = Effect.zipRight(this.whenRetired, Effect.fail(Option.none()))
+
+  /** Whether the server had no time yet to answer the latest reserve, even if it has jobs. */
+  hasJustAsked(now: number): boolean {
+    return this.shortestWait !== undefined && now - this.reserveSentAt < this.shortestWait
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the end of a job
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Has a job deleted. The answer is not waited for. */
+  complete(lease: Lease, event: () => JobEvent): void {
+    const completed = { lease, event }
+    lease.settled()
+    this.held = undefined
+    this.deleting = completed
+    this.session.submit(Commands.deleteJob(lease.id), (exit) => this.onDeleted(completed, exit))
+  }
+
+  private onDeleted(completed: Completed, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
+    const { event, lease } = completed
+    const { events, unconfirmed } = this.options
+    this.deleting = undefined
+    if (Exit.isSuccess(exit)) events.record(lease, event)
+    else {
+      const error = errorOf(exit)
+      switch (error?._tag) {
+        case "JobNotFound":
+          this.recordLost(lease, "the server answered delete with NOT_FOUND: the job was not reserved any more", error)
+          break
+        case "ConnectionLost":
+        case "ProtocolViolation":
+          unconfirmed.add(completed)
+          this.status = "lost"
+          break
+        default:
+          unconfirmed.recordUnknown(lease, error?.message ?? Cause.pretty(exit.cause))
+          this.close()
+      }
+    }
+    if (this.isReserving) return
+    // The answer to a reserve that is on its way may follow, with a job that is not wanted any more.
+    this.session.close()
+    this.onDeleteAnswered?.(Effect.void)
+  }
+
+  /** Carries out what was decided, and waits until the server has. */
+  settle(lease: Lease, { decision, event, priority }: Settlement): Effect.Effect<void> {
+    if (decision._tag === "Delete") return Effect.sync(() => this.complete(lease, () => event(decision)))
+    const command = decision._tag === "Bury"
+      ? Commands.bury(lease.id, priority)
+      : Commands.release(lease.id, priority, Duration.toSeconds(decision.delay))
+    return Effect.async((resume) => {
+      lease.settling()
+      this.session.submit<void, JobNotFound | Buried>(command, (exit) => {
+        this.onSettled(lease, exit, (carriedOut) => event(carriedOut ?? decision))
+        resume(Effect.void)
+      })
+    })
+  }
+
+  private onSettled(
+    lease: Lease,
+    exit: Exit.Exit<void, JobNotFound | Buried | CommandError>,
+    event: (carriedOut?: Decision) => JobEvent
+  ): void {
+    if (Exit.isSuccess(exit)) return this.endAs(lease, () => event())
+    const error = errorOf(exit)
+    // For want of memory the server buries a job that was to be released.
+    if (error?._tag === "Buried") return this.endAs(lease, () => event(Decision.Bury()))
+    if (error?._tag === "JobNotFound") {
+      lease.lose(`the server answered ${error.command} with NOT_FOUND: the job was not reserved any more`, error)
+    }
+    this.giveBack(
+      lease,
+      `the server did not carry out what was decided: ${error?.message ?? Cause.pretty(exit.cause)}`,
+      error
+    )
+  }
+
+  private endAs(lease: Lease, event: () => JobEvent): void {
+    lease.settled()
+    this.held = undefined
+    this.options.events.record(lease, event)
+  }
+
+  /** Ends the reservation without a command. If the job is still ours, closing the connection gives it back as it was. */
+  giveBack(lease: Lease, reason = "the job was given back", cause?: unknown): void {
+    const wasLost = lease.lost !== undefined
+    lease.lose(reason, cause)
+    lease.settled()
+    this.held = undefined
+    if (!wasLost) this.close()
+  }
+
+  private recordLost(lease: Lease, reason: string, cause: unknown): void {
+    const { id, tube } = lease
+    this.options.events.record(lease, () => Event.LeaseLost({ tube, id, error: lease.lossBecause(reason, cause) }))
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the end of the connection
+  // -------------------------------------------------------------------------------------------------------------------
+
+  get isRetired(): boolean {
+    return this.status === "retired"
+  }
+
+  /** Takes no more jobs, and closes the connection when the delete that is on its way is answered. */
+  retire(): void {
+    if (this.status === "open") this.status = "retired"
+    if (this.deleting === undefined) this.session.close()
+  }
+
+  /** Closes the connection at once. */
+  close(): void {
+    if (this.status === "open") this.status = "lost"
+    this.session.close()
+  }
+
+  /** The session has ended, for whatever reason. */
+  onSessionEnd({ cause, reason }: Ending): void {
+    if (this.status === "open") this.status = "lost"
+    this.held?.lose(`the connection that reserved it is lost: ${reason}`, cause)
+  }
+}
+
+const errorOf = <A, E>(exit: Exit.Failure<A, E>): E | undefined =>
+  Option.getOrUndefined(Cause.failureOption(exit.cause))

@@ -1,0 +1,77 @@
+/**
+ * Deletes of completed jobs whose answer was lost with the connection.
+ *
+ * Each is sent once more, on the next connection of the worker, if the same server process answers there. In another process
+ * the id may be another job's. NOT_FOUND may mean that the first delete was carried out: then it stays unknown.
+ */
+import * as Effect from "effect/Effect"
+import type { ServerSession } from "../connection/connect.ts"
+import * as Commands from "../protocol/commands.ts"
+import { Event, type Events, type JobEvent } from "./events.ts"
+import type { Lease } from "./lease.ts"
+
+/** A job that is to be deleted, and its event once it is. */
+export interface Completed {
+  readonly lease: Lease
+  readonly event: () => JobEvent
+}
+
+export class UnconfirmedDeletes {
+  private readonly events: Events
+  private deletes: Array<Completed> = []
+  /** How many are sent again and not yet answered. */
+  private confirming = 0
+
+  constructor(events: Events) {
+    this.events = events
+  }
+
+  get isEmpty(): boolean {
+    return this.deletes.length === 0 && this.confirming === 0
+  }
+
+  add(completed: Completed): void {
+    this.deletes.push(completed)
+  }
+
+  confirm(session: ServerSession): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const all = this.takeAll()
+      this.confirming += all.length
+      return Effect.forEach(all, (completed) => this.confirmOne(session, completed), {
+        concurrency: "unbounded",
+        discard: true
+      }).pipe(Effect.ensuring(Effect.sync(() => this.confirming -= all.length)))
+    })
+  }
+
+  /** The worker ends, or has no server any more. */
+  giveUp(): void {
+    for (const { lease } of this.takeAll()) {
+      this.recordUnknown(lease, "the worker ended before the server could be asked again")
+    }
+  }
+
+  recordUnknown(lease: Lease, reason: string): void {
+    const { id, tube } = lease
+    this.events.record(lease, () => Event.CompletionUnknown({ tube, id, reason }))
+  }
+
+  private takeAll(): ReadonlyArray<Completed> {
+    const all = this.deletes
+    this.deletes = []
+    return all
+  }
+
+  private confirmOne(session: ServerSession, { event, lease }: Completed): Effect.Effect<void> {
+    if (session.server.id !== lease.connection.session.server.id) {
+      return Effect.sync(() =>
+        this.recordUnknown(lease, "another server process answers now, in which the id may be another job's")
+      )
+    }
+    return Effect.match(session.send(Commands.deleteJob(lease.id)), {
+      onSuccess: () => this.events.record(lease, event),
+      onFailure: ({ message }) => this.recordUnknown(lease, message)
+    })
+  }
+}
