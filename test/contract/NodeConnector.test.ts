@@ -27,7 +27,7 @@ import { describeListening } from "../support/servers.ts"
 
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
 
-/** Made for `localhost` and 127.0.0.1, and signed by itself. */
+/** A self-signed certificate for `localhost` and 127.0.0.1. */
 const certificate = fixture("cert.pem")
 
 const key = fixture("key.pem")

@@ -30,7 +30,7 @@ const numbers = Effect.flatMap(
   ({ connections }) => Effect.map(connections, (open) => open.map(({ number }) => number))
 )
 
-/** Runs to where it can go no further without time. */
+/** Runs until nothing happens without time passing. */
 const started = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(effect), turns)
 
 const turns = Effect.repeatN(Scripted.turn, 3)
@@ -43,7 +43,7 @@ describe("Cut", () => {
       yield* holder.reserve
       const fiber = yield* started(failsWith(waiting.reserve, "ConnectionLost"))
       yield* inject(Fault.Cut())
-      // The other, which waited, is cut after this one: the job went through its hands.
+      // The other connection, which waits, is reset after this one: it is given the job, and gives it back.
       assert.deepStrictEqual(yield* events, ["put", "reserved", "given-back", "reserved", "given-back"])
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.outcome, "Unknown")
@@ -132,7 +132,7 @@ describe("Silence", () => {
       const error = yield* Fiber.join(fiber)
       assert.include(error.message, "has not answered")
       assert.deepStrictEqual(yield* events, [])
-      // Not even that the other has closed.
+      // Not even the close is delivered.
       yield* turns
       assert.deepStrictEqual(yield* numbers, [1])
       yield* heal

@@ -126,8 +126,8 @@ describe("journal and events", () => {
       yield* beanstalk.reserve
       yield* beanstalk.bury("1", 0)
       yield* beanstalk.kickJob("1")
-      const heard = Chunk.toReadonlyArray(yield* Fiber.join(four))
-      assert.deepStrictEqual(heard.map(({ event, state }) => [event, state]), [
+      const received = Chunk.toReadonlyArray(yield* Fiber.join(four))
+      assert.deepStrictEqual(received.map(({ event, state }) => [event, state]), [
         ["put", "ready"],
         ["reserved", "reserved"],
         ["buried", "buried"],
@@ -225,7 +225,7 @@ describe("drain", () => {
     }).pipe(withServer()))
 })
 
-/** A clock that counts who sleeps by it. */
+/** A clock that counts the sleeps that have not ended. */
 const countingClock = Effect.map(Effect.clock, (clock) => {
   const counting = {
     ...clock,
@@ -327,7 +327,7 @@ describe("a reply", () => {
   )
 })
 
-/** Puts jobs with random delays, and reserves them all: at each, the time, and its delay. */
+/** Puts jobs with random delays, and reserves them all. Returns the time of each reservation, and the delay of the job. */
 const simulation = (jobs: number) =>
   Effect.gen(function*() {
     const beanstalk = yield* open

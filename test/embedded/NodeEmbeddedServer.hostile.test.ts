@@ -18,7 +18,7 @@ const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
 
-/** Bytes that are held for good. */
+/** Bytes that are still allocated after a garbage collection. */
 const held = Effect.sync(() => {
   collectGarbage()
   const { arrayBuffers, heapUsed } = process.memoryUsage()
@@ -27,7 +27,7 @@ const held = Effect.sync(() => {
 
 const mebibyte = 2 ** 20
 
-/** Does something to a server, and looks whether it has come to harm: at most so many bytes may be held more than before. */
+/** Does something to a server, and checks that it works afterwards, and has allocated no more than so many bytes. */
 const survives = (
   harm: (server: NodeEmbeddedServer.Listening, healthy: BeanstalkConnection.Connection) => Effect.Effect<number>,
   most = 8 * mebibyte
@@ -53,7 +53,7 @@ const survives = (
     const id = yield* healthy.put("healthy", { tube: "healthy" })
     assert.strictEqual((yield* healthy.reserveJob(id)).id, id)
     yield* healthy.delete(id)
-    // Array buffers are freed some time after the collection that found them dead.
+    // Array buffers are freed some time after the garbage collection.
     const grown = yield* eventually(Effect.map(held, (now) => now - before), (grown) => grown < most)
     if (stress) {
       const megabytes = (grown / mebibyte).toFixed(1)
@@ -114,7 +114,7 @@ describe("a hostile client", () => {
           yield* Effect.forEach(hostile, (line) =>
             Effect.gen(function*() {
               const caller = yield* Caller.open(url)
-              yield* caller.says(line)
+              yield* caller.send(line)
               yield* healthy.listTubeUsed
               yield* leaves(caller, way)
             }).pipe(Effect.scoped), { concurrency: 4 })
@@ -123,7 +123,7 @@ describe("a hostile client", () => {
       )
   )
 
-  /** Bytes of which some are commands, or nearly so. */
+  /** Random bytes, with commands and fragments of commands among them. */
   const noise = (random: Random, size: number): Uint8Array => {
     const words = [
       "put 0 0 1 5\r\n",
@@ -152,18 +152,18 @@ describe("a hostile client", () => {
         yield* Effect.forEach(seeds, (seed) =>
           Effect.gen(function*() {
             const random = new Random(seed)
-            for (let said = 0; said < total / seeds.length;) {
+            for (let sent = 0; sent < total / seeds.length;) {
               const caller = yield* Caller.open(url)
               for (let chunks = random.between(1, 20); chunks > 0 && !caller.isClosed; chunks--) {
                 const chunk = noise(random, random.between(1, 3000))
-                said += chunk.length
-                yield* caller.says(chunk)
+                sent += chunk.length
+                yield* caller.send(chunk)
                 if (random.chance(1 / 3)) yield* healthy.listTubeUsed
               }
               yield* leaves(caller, random.pick(ways))
             }
           }).pipe(Effect.scoped), { concurrency: "unbounded" })
-        // What was put is no harm: it was asked for.
+        // The random commands may have put jobs.
         yield* Effect.forEach(yield* healthy.listTubes, (tube) =>
           Effect.zipRight(
             Effect.repeatN(healthy.kick(1_000_000, { tube }), 1),
@@ -182,15 +182,15 @@ describe("a hostile client", () => {
       survives(({ url }, healthy) =>
         Effect.gen(function*() {
           const caller = yield* Caller.open(url)
-          yield* caller.says("put 0 0 1 4294967295\r\n")
+          yield* caller.send("put 0 0 1 4294967295\r\n")
           const rounds = stress ? 65_536 : 64
           const chunk = new Uint8Array(65_536)
           for (let round = 0; round < rounds; round++) {
-            yield* caller.says(chunk)
+            yield* caller.send(chunk)
             if (caller.socket.writableNeedDrain) yield* caller.until(() => !caller.socket.writableNeedDrain)
             if (round % 100 === 0) yield* healthy.listTubeUsed
           }
-          assert.isAtMost(caller.heard.length, "JOB_TOO_BIG\r\n".length)
+          assert.isAtMost(caller.received.length, "JOB_TOO_BIG\r\n".length)
           yield* caller.reset
           return rounds * chunk.length
         }).pipe(Effect.scoped, Effect.orDie)
@@ -207,7 +207,7 @@ describe("a hostile client", () => {
           (i) =>
             Effect.gen(function*() {
               const caller = yield* Caller.open(url)
-              if (i % 2 === 0) yield* caller.says("reserve\r\n")
+              if (i % 2 === 0) yield* caller.send("reserve\r\n")
               if (i % 100 === 0) yield* healthy.listTubeUsed
               yield* leaves(caller, ways[i % 3]!)
             }).pipe(Effect.scoped),
@@ -227,7 +227,7 @@ describe("a hostile client", () => {
           (i) =>
             Effect.gen(function*() {
               const caller = yield* Caller.open(url)
-              yield* caller.says(half)
+              yield* caller.send(half)
               yield* caller.take("USING u\r\n".length)
               if (i % 100 === 0) yield* healthy.listTubeUsed
               yield* leaves(caller, ways[i % 3]!)
@@ -247,9 +247,9 @@ describe("a hostile client", () => {
       Effect.gen(function*() {
         const count = stress ? 200_000 : 20_000
         const caller = yield* Caller.open(url)
-        yield* caller.says("watch w\r\nreserve\r\n")
+        yield* caller.send("watch w\r\nreserve\r\n")
         for (let i = 0; i < count; i++) {
-          yield* caller.says("touch 9\r\n".charAt(i % 9))
+          yield* caller.send("touch 9\r\n".charAt(i % 9))
           if (i % 50 === 0) yield* healthy.listTubeUsed
         }
         yield* healthy.put("x", { tube: "w" })

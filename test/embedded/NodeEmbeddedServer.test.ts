@@ -28,7 +28,7 @@ const listen = (kind: "TCP port" | "unix socket", options?: EmbeddedServer.Optio
 
 const connect = (url: string) => Effect.provide(BeanstalkConnection.make(), NodeConnector.layerUrl(url))
 
-/** The sockets of this process, the listening ones apart. */
+/** How many sockets this process has, without listening ones. */
 const countSockets = () =>
   process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap" || name === "PipeWrap").length
 
@@ -60,11 +60,11 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
     Effect.gen(function*() {
       const server = yield* listen(kind)
       const caller = yield* Caller.open(server.url)
-      yield* caller.says(`${"list-tube-used\r\n".repeat(1000)}reserve\r\nput 0 0 1 1\r\nx\r\nreserve\r\n`)
+      yield* caller.send(`${"list-tube-used\r\n".repeat(1000)}reserve\r\nput 0 0 1 1\r\nx\r\nreserve\r\n`)
       yield* caller.halfClose
       yield* caller.ended
       assert.strictEqual(
-        caller.heard,
+        caller.received,
         `${"USING default\r\n".repeat(1000)}TIMED_OUT\r\nINSERTED 1\r\nRESERVED 1 1\r\nx\r\n`
       )
       assert.isUndefined(caller.error)
@@ -78,12 +78,12 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
       yield* observer.put("x")
       yield* observer.put("y", { tube: "other" })
       const caller = yield* Caller.open(server.url)
-      yield* caller.says("reserve\r\nreserve\r\ndelete 2\r\n")
+      yield* caller.send("reserve\r\nreserve\r\ndelete 2\r\n")
       yield* eventually(observer.stats, (stats) => stats.currentWaiting === 1)
       yield* kind === "TCP port" ? caller.reset : Effect.sync(() => caller.socket.destroy())
       yield* eventually(observer.stats, (stats) => stats.currentConnections === 1)
       const { currentJobsReady, currentWaiting, currentWorkers } = yield* observer.stats
-      // A unix socket has no RST: what has been read with the reserve is done.
+      // A unix socket cannot be reset: the commands that were received with the reserve are executed.
       assert.deepStrictEqual([currentJobsReady, currentWaiting, currentWorkers], [kind === "TCP port" ? 2 : 1, 0, 0])
     }))
 
@@ -91,9 +91,9 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
     Effect.gen(function*() {
       const server = yield* listen(kind)
       const caller = yield* Caller.open(server.url)
-      yield* caller.says("list-tube-used\r\nquit\r\nlist-tube-used\r\n")
+      yield* caller.send("list-tube-used\r\nquit\r\nlist-tube-used\r\n")
       yield* caller.ended
-      assert.strictEqual(caller.heard, "USING default\r\n")
+      assert.strictEqual(caller.received, "USING default\r\n")
     }))
 
   it.scopedLive("stops reading while its replies are not read, and continues when they are", () =>
@@ -105,7 +105,7 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
       const before = process.memoryUsage().arrayBuffers
       caller.socket.pause()
       // Its replies would be 24 GB.
-      yield* caller.says("peek 1\r\n".repeat(400_000))
+      yield* caller.send("peek 1\r\n".repeat(400_000))
       yield* Effect.repeatN(healthy.stats, 200)
       const grown = process.memoryUsage().arrayBuffers - before
       assert.isBelow(grown, 24 * 2 ** 20)
@@ -119,10 +119,10 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
       const server = yield* listen(kind)
       const [caller, healthy] = yield* Effect.all([Caller.open(server.url), connect(server.url)])
       const size = 24 * 2 ** 20
-      yield* caller.says("reserve\r\n")
-      yield* caller.says(new Uint8Array(size))
+      yield* caller.send("reserve\r\n")
+      yield* caller.send(new Uint8Array(size))
       yield* Effect.repeatN(healthy.stats, 200)
-      // The kernel has some of it, the server hardly any.
+      // Some of it is in buffers of the kernel, and little in the memory of the server.
       assert.isAbove(caller.socket.writableLength, size / 4)
     }))
 
@@ -131,7 +131,7 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
       const server = yield* listen(kind)
       const [caller, healthy] = yield* Effect.all([Caller.open(server.url), connect(server.url)])
       const count = 100_000
-      yield* caller.says(`reserve\r\n${"touch 9\r\n".repeat(count)}`)
+      yield* caller.send(`reserve\r\n${"touch 9\r\n".repeat(count)}`)
       yield* eventually(healthy.stats, (stats) => stats.currentWaiting === 1)
       yield* healthy.put("x")
       const reply = `RESERVED 1 1\r\nx\r\n${"NOT_FOUND\r\n".repeat(count)}`
@@ -144,8 +144,8 @@ describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(listen(kind), scope)
       const callers = yield* Effect.replicateEffect(Caller.open(server.url), 5)
-      yield* callers[0]!.says("reserve\r\n")
-      yield* callers[1]!.asks("list-tube-used")
+      yield* callers[0]!.send("reserve\r\n")
+      yield* callers[1]!.request("list-tube-used")
       yield* Scope.close(scope, Exit.void)
       yield* Effect.forEach(callers, (caller) => caller.ended)
       const open = Effect.sync(() => callers.filter(({ isClosed }) => !isClosed).length)
@@ -160,16 +160,16 @@ describe("NodeEmbeddedServer.listen", () => {
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(listen("unix socket"), scope)
       const healthy = yield* Caller.open(server.url)
-      yield* healthy.asks(`put 0 0 60 7000\r\n${"x".repeat(7000)}`)
+      yield* healthy.request(`put 0 0 60 7000\r\n${"x".repeat(7000)}`)
       const callers = yield* Effect.replicateEffect(Caller.open(server.url), 60)
       for (const { socket } of callers) socket.pause()
-      // Each has one reply more in front of it than the one before: of some, the kernel holds all but the last.
+      // Each client requests one reply more than the one before, so that for some only the last reply is not in the kernel's buffers.
       for (let i = 0; i < callers.length; i++) {
-        yield* Effect.forEach(callers.slice(i), (caller) => caller.says("peek 1\r\n"))
-        yield* healthy.asks("list-tube-used")
+        yield* Effect.forEach(callers.slice(i), (caller) => caller.send("peek 1\r\n"))
+        yield* healthy.request("list-tube-used")
       }
-      yield* Effect.forEach(callers, (caller) => caller.says("quit\r\n"))
-      yield* Effect.repeatN(healthy.asks("list-tube-used"), 10)
+      yield* Effect.forEach(callers, (caller) => caller.send("quit\r\n"))
+      yield* Effect.repeatN(healthy.request("list-tube-used"), 10)
       yield* Scope.close(scope, Exit.void)
       yield* healthy.ended
       const open = Effect.sync(() => [healthy, ...callers].filter(({ isClosed }) => !isClosed).length)
@@ -179,7 +179,7 @@ describe("NodeEmbeddedServer.listen", () => {
   it.scopedLive("replaces the socket file of a server that was killed", () =>
     Effect.gen(function*() {
       const path = join(yield* temporaryFolder, "beanstalkd.sock")
-      // What a server that was killed leaves behind.
+      // A server that is killed leaves its socket file.
       const bind = `require("net").createServer().listen("${path}", () => process.kill(process.pid, "SIGKILL"))`
       spawnSync(process.execPath, ["-e", bind])
       assert.isTrue(statSync(path).isSocket())
@@ -276,7 +276,7 @@ describe("NodeEmbeddedServer.listen", () => {
       yield* server.inject({ _tag: "Refuse" })
       const caller = yield* Caller.open(server.url)
       yield* caller.closed
-      assert.strictEqual(caller.heard, "")
+      assert.strictEqual(caller.received, "")
       yield* server.heal
       yield* connect(server.url)
     }))

@@ -18,7 +18,7 @@ const now = Clock.currentTimeMillis
 
 const sleep = Clock.sleep
 
-/** The times at which many sleepers wake, in the order of their waking. */
+/** The times at which many sleeps end, in the order of their ends. */
 const wakings = (durations: ReadonlyArray<Duration.DurationInput>) =>
   Effect.gen(function*() {
     const woken: Array<readonly [sleeper: number, at: number]> = []

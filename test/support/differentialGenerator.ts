@@ -1,13 +1,13 @@
-/** Scripts at random, valid and hostile. What a step does depends on the seed and the scene, and on nothing else. */
-import { jobMark, type Scene, type Step } from "./differentialScript.ts"
+/** Random scripts, valid and hostile. Each step depends on the seed and the state of the script only. */
+import { jobMark, type ScriptState, type Step } from "./differentialScript.ts"
 import type { Random } from "./random.ts"
 
 export interface GeneratorOptions {
   readonly random: Random
-  /** How many steps. */
+  /** The number of steps. */
   readonly length: number
   readonly maxJobSize: number
-  /** Whether the server is told to take no more jobs on the way. */
+  /** Whether drain mode begins at some step. */
   readonly drains?: boolean | undefined
 }
 
@@ -17,7 +17,7 @@ const badTubes = ["", "-a", "a b", " a", "a ", "a*", "x".repeat(201), "a\0b", "\
 
 const priorities = [0, 0, 1, 1, 2, 1023, 1024, 4294967295]
 
-/** In seconds. Of few there are often several at once. */
+/** In seconds. They are few, so that they often coincide. */
 const shortTimes = [1, 2, 3, 5, 10, 20]
 
 const oddNumbers = [
@@ -97,7 +97,7 @@ const garbage = [
   "\n"
 ]
 
-/** Arguments that C's functions read in their own way; none is a short time. */
+/** Arguments that `strtoul` and `strtol` parse in their own ways. None is a short time. */
 const kickBounds = [
   "1",
   "2",
@@ -157,15 +157,15 @@ export class Generator {
   private readonly length: number
   private readonly maxJobSize: number
   private readonly drainsAt: number
-  /** No two jobs have the same time to run: where time matters, no two connections should have the same appointment. */
+  /** No two jobs have the same time to run: with time, no two timers may be due at the same time. */
   private readonly ttrs = new Set<number>()
   private readonly delays = new Set<number>()
   private readonly connections: number
   private steps = 0
-  /** The rest of what has been cut in two. */
+  /** By connection, the second half of a text whose first half was sent. */
   private readonly rests = new Map<number, string>()
-  /** Those that wait with timeouts, where time matters. */
-  private readonly patient = new Set<number>()
+  /** The connections that use timeouts above 0, with time. */
+  private readonly withTimeouts = new Set<number>()
 
   constructor({ drains, length, maxJobSize, random }: GeneratorOptions) {
     this.random = random
@@ -173,24 +173,24 @@ export class Generator {
     this.maxJobSize = maxJobSize
     this.drainsAt = drains === true ? random.between(1, length) : Number.POSITIVE_INFINITY
     this.connections = random.between(2, 6)
-    for (let who = 0; who < this.connections; who++) if (random.chance(0.4)) this.patient.add(who)
+    for (let who = 0; who < this.connections; who++) if (random.chance(0.4)) this.withTimeouts.add(who)
   }
 
-  next = (scene: Scene): Step | undefined => {
+  next = (state: ScriptState): Step | undefined => {
     const { random } = this
     this.steps += 1
     if (this.steps > this.length) return undefined
     if (this.steps === this.drainsAt) return { does: "drain" }
     const who = random.between(0, this.connections - 1)
-    if (!scene.isOpen(who)) {
+    if (!state.isOpen(who)) {
       this.rests.delete(who)
       return { does: "open", who }
     }
-    if (scene.isTimed && random.chance(0.3)) return this.passTime()
+    if (state.isTimed && random.chance(0.3)) return this.passTime()
     if (random.chance(0.025)) {
       return { does: random.weighted([[3, "close"], [1, "reset"], [2, "end"]] as const), who }
     }
-    return { does: "say", who, text: this.text(scene, who) }
+    return { does: "send", who, text: this.text(state, who) }
   }
 
   private passTime(): Step {
@@ -199,36 +199,36 @@ export class Generator {
     return { does: "advance", grains: random.between(1, random.pick([8, 8000, 24_000, 80_000, 240_000])) }
   }
 
-  private text(scene: Scene, who: number): string {
+  private text(state: ScriptState, who: number): string {
     const { random } = this
     const rest = this.rests.get(who)
     if (rest !== undefined) {
       this.rests.delete(who)
       return rest
     }
-    const spoiling = this.spoiling(scene, who)
-    if (spoiling !== undefined) return spoiling
+    const disturbance = this.disturbance(state, who)
+    if (disturbance !== undefined) return disturbance
     const commands = random.chance(0.35) ? random.between(2, 8) : 1
-    const text = Array.from({ length: commands }, () => this.command(scene, who)).join("")
-    // The player has to know by the text who looks at a job, who may wait, and how long.
-    const isWhole = text.includes("peek ") || (text.includes("reserve") && (who !== 0 || scene.isTimed))
-    if (isWhole || scene.isWaiting(who) || !random.chance(0.15)) return text
+    const text = Array.from({ length: commands }, () => this.command(state, who)).join("")
+    // The runner finds these commands in the text of a step.
+    const isWhole = text.includes("peek ") || (text.includes("reserve") && (who !== 0 || state.isTimed))
+    if (isWhole || state.isWaiting(who) || !random.chance(0.15)) return text
     const place = random.between(1, text.length - 1)
     this.rests.set(who, text.slice(place))
     return text.slice(0, place)
   }
 
-  /** What may spoil everything behind it. */
-  private spoiling(scene: Scene, who: number): string | undefined {
+  /** Something that may change the meaning of everything after it. */
+  private disturbance(state: ScriptState, who: number): string | undefined {
     const { random } = this
-    if (scene.isTimed || scene.isWaiting(who) || !random.chance(0.05)) return undefined
+    if (state.isTimed || state.isWaiting(who) || !random.chance(0.05)) return undefined
     return random.weighted<() => string>([
       [2, () => `foo\rbar\r\n`],
       [2, () => "list-tube-used\r\r\n"],
       [2, () => "list-tube-used\n"],
       [4, () => this.overlong()],
-      // A pause of nothing ends when the real server's clock next ticks, which may be just before or behind the next command.
-      [who === 0 ? 0 : 8, () => `pause-tube ${this.tube(scene)} 0\r\n`],
+      // A pause of 0 ends at the next tick of the real server, which may be before or after the next command.
+      [who === 0 ? 0 : 8, () => `pause-tube ${this.tube(state)} 0\r\n`],
       [1, () => "quit\r\n"],
       [1, () => "quitx\r\n"]
     ])()
@@ -241,7 +241,7 @@ export class Generator {
       [2, random.between(440, 455)],
       [2, random.between(231, 2000)]
     ])
-    // The real server loses a CRLF that falls on the edge of its buffer.
+    // The real server loses a CRLF at the end of its buffer.
     const filler = random.pick(["x", "delete 1 ", "stats\n", "\0"]).repeat(2000).slice(
       0,
       size % 224 === 1 ? size - 1 : size - 2
@@ -249,61 +249,61 @@ export class Generator {
     return `${filler}\r\n`
   }
 
-  /** The real server loses a CRLF that falls on the edge of its buffer. */
-  private command(scene: Scene, who: number): string {
-    const text = this.anyCommand(scene, who)
+  /** The real server loses a CRLF at the end of its buffer. */
+  private command(state: ScriptState, who: number): string {
+    const text = this.anyCommand(state, who)
     return text.split("\r\n").some((line) => line.length % 224 === 223) ? "stats\r\n" : text
   }
 
-  private anyCommand(scene: Scene, who: number): string {
+  private anyCommand(state: ScriptState, who: number): string {
     const { random } = this
-    // Behind a reserve that blocks nothing may look at a job, since somebody may be uploading it then.
-    const isBehind = who === 0
-    const isHostile = !scene.isTimed && !scene.isWaiting(who)
+    // After a reserve that waits there may be no peek: when it is executed, the job may be in the middle of an upload.
+    const maySendAfterReserve = who === 0
+    const isHostile = !state.isTimed && !state.isWaiting(who)
     return random.weighted<() => string>([
       [isHostile ? 4 : 0, () => `${random.pick(garbage)}\r\n`],
-      [isHostile ? 4 : 0, () => this.badPut(scene)],
-      [18, () => this.put(scene)],
-      [scene.isTimed ? 4 : 0, () => this.together(scene)],
+      [isHostile ? 4 : 0, () => this.badPut(state)],
+      [18, () => this.put(state)],
+      [state.isTimed ? 4 : 0, () => this.together(state)],
       [12, () => "reserve\r\n"],
-      [8, () => `reserve-with-timeout ${this.timeout(scene, who)}\r\n`],
-      [4, () => `reserve-job ${this.id(scene, who)}\r\n`],
-      [8, () => `delete ${this.id(scene, who)}\r\n`],
-      [8, () => `release ${this.held(scene, who)} ${this.priority(scene)} ${this.delay(scene)}\r\n`],
-      [8, () => `bury ${this.held(scene, who)} ${this.priority(scene)}\r\n`],
-      [4, () => `touch ${this.held(scene, who)}\r\n`],
+      [8, () => `reserve-with-timeout ${this.timeout(state, who)}\r\n`],
+      [4, () => `reserve-job ${this.id(state, who)}\r\n`],
+      [8, () => `delete ${this.id(state, who)}\r\n`],
+      [8, () => `release ${this.held(state, who)} ${this.priority(state)} ${this.delay(state)}\r\n`],
+      [8, () => `bury ${this.held(state, who)} ${this.priority(state)}\r\n`],
+      [4, () => `touch ${this.held(state, who)}\r\n`],
       [5, () => `kick ${isHostile ? random.pick(kickBounds) : random.between(1, 4)}\r\n`],
-      [4, () => `kick-job ${this.id(scene, who)}\r\n`],
-      [isBehind ? 0 : 3, () => `peek ${this.id(scene, who)}\r\n`],
+      [4, () => `kick-job ${this.id(state, who)}\r\n`],
+      [maySendAfterReserve ? 0 : 3, () => `peek ${this.id(state, who)}\r\n`],
       [2, () => "peek-ready\r\n"],
       [2, () => "peek-delayed\r\n"],
       [2, () => "peek-buried\r\n"],
-      [6, () => `use ${this.tube(scene)}\r\n`],
-      [8, () => `watch ${this.tube(scene)}\r\n`],
-      [5, () => `ignore ${this.tube(scene)}\r\n`],
-      [3, () => `pause-tube ${this.tube(scene)} ${this.pause(scene)}\r\n`],
+      [6, () => `use ${this.tube(state)}\r\n`],
+      [8, () => `watch ${this.tube(state)}\r\n`],
+      [5, () => `ignore ${this.tube(state)}\r\n`],
+      [3, () => `pause-tube ${this.tube(state)} ${this.pause(state)}\r\n`],
       [2, () => "stats\r\n"],
-      [5, () => `stats-job ${this.id(scene, who)}\r\n`],
-      [5, () => `stats-tube ${this.tube(scene)}\r\n`],
+      [5, () => `stats-job ${this.id(state, who)}\r\n`],
+      [5, () => `stats-tube ${this.tube(state)}\r\n`],
       [2, () => "list-tubes\r\n"],
       [2, () => "list-tubes-watched\r\n"],
       [1, () => "list-tube-used\r\n"]
     ])()
   }
 
-  private put(scene: Scene): string {
+  private put(state: ScriptState): string {
     const { random } = this
     const body = this.body()
-    return `put ${this.priority(scene)} ${this.delay(scene)} ${this.ttr(scene)} ${body.length}\r\n${body}\r\n`
+    return `put ${this.priority(state)} ${this.delay(state)} ${this.ttr(state)} ${body.length}\r\n${body}\r\n`
       .replace("put ", random.chance(0.02) ? "put   " : "put ")
   }
 
-  /** Jobs of several tubes that are due at the same time. */
-  private together(scene: Scene): string {
+  /** Puts jobs into several tubes that are due at the same time. */
+  private together(state: ScriptState): string {
     const delay = this.random.pick(shortTimes)
     return Array.from(
       { length: this.random.between(2, 4) },
-      () => `use ${this.tube(scene)}\r\nput ${this.priority(scene)} ${delay} ${this.ttr(scene)} 0\r\n\r\n`
+      () => `use ${this.tube(state)}\r\nput ${this.priority(state)} ${delay} ${this.ttr(state)} 0\r\n\r\n`
     ).join("")
   }
 
@@ -316,10 +316,10 @@ export class Generator {
     ])()
   }
 
-  private badPut(scene: Scene): string {
+  private badPut(state: ScriptState): string {
     const { random } = this
     const body = random.pick(["", "x", "hello", "stats\r\n", "delete 999\r\nfoo"])
-    const head = `put ${this.priority(scene)} ${this.delay(scene)} ${this.ttr(scene)}`
+    const head = `put ${this.priority(state)} ${this.delay(state)} ${this.ttr(state)}`
     return random.weighted<() => string>([
       [4, () => `${head} ${Math.max(0, body.length + random.between(-3, 3))}\r\n${body}\r\n`],
       [3, () =>
@@ -343,38 +343,38 @@ export class Generator {
     return this.random.chance(0.7) ? usual : this.random.pick(oddNumbers.filter((number) => !/^\s?1$/.test(number)))
   }
 
-  private id(scene: Scene, who: number): string {
+  private id(state: ScriptState, who: number): string {
     const { random } = this
-    if (!scene.isTimed && !scene.isWaiting(who) && random.chance(0.06)) return random.pick(oddNumbers)
+    if (!state.isTimed && !state.isWaiting(who) && random.chance(0.06)) return random.pick(oddNumbers)
     const known = [
-      ...scene.holds(who),
-      ...scene.standing("ready"),
-      ...scene.standing("delayed"),
-      ...scene.standing("buried")
+      ...state.holds(who),
+      ...state.jobsIn("ready"),
+      ...state.jobsIn("delayed"),
+      ...state.jobsIn("buried")
     ]
-    return jobMark(known.length > 0 && random.chance(0.75) ? random.pick(known) : random.between(0, scene.jobs))
+    return jobMark(known.length > 0 && random.chance(0.75) ? random.pick(known) : random.between(0, state.jobs))
   }
 
-  private held(scene: Scene, who: number): string {
-    const held = scene.holds(who)
-    return held.length > 0 && this.random.chance(0.85) ? jobMark(this.random.pick(held)) : this.id(scene, who)
+  private held(state: ScriptState, who: number): string {
+    const held = state.holds(who)
+    return held.length > 0 && this.random.chance(0.85) ? jobMark(this.random.pick(held)) : this.id(state, who)
   }
 
-  private tube(scene: Scene): string {
+  private tube(state: ScriptState): string {
     const { random } = this
     return random.pick(
-      !scene.isTimed && random.chance(0.05) ? badTubes : random.chance(0.8) ? tubes.slice(0, 4) : tubes
+      !state.isTimed && random.chance(0.05) ? badTubes : random.chance(0.8) ? tubes.slice(0, 4) : tubes
     )
   }
 
-  private priority(scene: Scene): string {
+  private priority(state: ScriptState): string {
     const { random } = this
-    return !scene.isTimed && random.chance(0.02) ? random.pick(oddNumbers) : String(random.pick(priorities))
+    return !state.isTimed && random.chance(0.02) ? random.pick(oddNumbers) : String(random.pick(priorities))
   }
 
-  private delay(scene: Scene): string {
+  private delay(state: ScriptState): string {
     const { random } = this
-    if (scene.isTimed) return String(random.chance(0.6) ? 0 : random.pick(shortTimes))
+    if (state.isTimed) return String(random.chance(0.6) ? 0 : random.pick(shortTimes))
     return random.weighted([
       [20, () => "0"],
       [9, () => this.longDelay(1000)],
@@ -383,7 +383,7 @@ export class Generator {
     ])()
   }
 
-  /** Where the real time passes, the same delay ends sooner for whom it began sooner. */
+  /** In real time, equal delays end in the order in which they began. */
   private longDelay(atLeast: number): string {
     let delay = atLeast + this.random.between(0, 5000)
     while (this.delays.has(delay)) delay += 1
@@ -391,24 +391,24 @@ export class Generator {
     return String(delay)
   }
 
-  private ttr(scene: Scene): string {
+  private ttr(state: ScriptState): string {
     const { random } = this
-    if (!scene.isTimed) return random.weighted([[20, "1000"], [3, "9999"], [1, "4294967295"], [0.2, "4294967296"]])
+    if (!state.isTimed) return random.weighted([[20, "1000"], [3, "9999"], [1, "4294967295"], [0.2, "4294967296"]])
     let ttr = 2 * random.between(0, 20)
     while (this.ttrs.has(ttr)) ttr += 2
     this.ttrs.add(ttr)
     return String(ttr)
   }
 
-  private timeout(scene: Scene, who: number): string {
+  private timeout(state: ScriptState, who: number): string {
     const { random } = this
-    if (!scene.isTimed) return scene.isWaiting(who) ? "0" : random.pick(timeouts)
-    return String(this.patient.has(who) && random.chance(0.8) ? 2 * random.between(0, 10) + 1 : 0)
+    if (!state.isTimed) return state.isWaiting(who) ? "0" : random.pick(timeouts)
+    return String(this.withTimeouts.has(who) && random.chance(0.8) ? 2 * random.between(0, 10) + 1 : 0)
   }
 
-  private pause(scene: Scene): string {
+  private pause(state: ScriptState): string {
     const { random } = this
-    if (scene.isTimed) return String(random.pick(shortTimes))
+    if (state.isTimed) return String(random.pick(shortTimes))
     return random.weighted([[5, "1000"], [2, "4294967295"], [0.3, "4294967296"], [0.3, "-1"], [0.3, "1000 "]])
   }
 }

@@ -1,9 +1,8 @@
 /**
- * A real beanstalkd and a broker that is to answer alike: whatever is done to one is done to the other.
+ * A real beanstalkd and a broker. Whatever is done to one is done to the other, and their replies have to be equal.
  *
- * The broker goes first, and so it is known what the real server will say; that is waited for, and nothing else is. When
- * nothing is to be expected, or nothing more, a few round trips of another connection show that the real server has done
- * all that there was to do: it serves whoever has something to say in turn.
+ * The broker is first, so that its replies are known when the real server is waited for. Then a few round trips of another
+ * connection, the control connection, ensure that the real server has sent all its replies: it serves its connections in turn.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -18,17 +17,17 @@ import type { Connection } from "../../src/internal/broker/connection.ts"
 import { type Program, startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
 import { type Mask, maskFor, Transcript } from "./differentialTranscript.ts"
 
-/** The grain of the frozen clock in milliseconds: 125 microseconds, of which a float keeps any number exactly. */
+/** The resolution of the frozen clock in milliseconds: 125 microseconds, whose multiples are exact as floats. */
 export const grain = 0.125
 
-/** How many grains a second has. */
+/** A second in grains. */
 export const second = 1000 / grain
 
-/** Whether this machine can make a program live at the time that it is told: Linux can, with a compiler. */
+/** Whether the clock of a program can be replaced: on Linux, with a compiler. */
 export const canFreezeClock = process.platform === "linux" &&
   spawnSync("cc", ["--version"], { stdio: "ignore" }).status === 0
 
-/** A library that gives the program into which it is loaded the time that stands in a file. */
+/** Compiles a library that makes the program into which it is loaded take the time from a file. */
 export const frozenClock: Effect.Effect<string, never, Scope.Scope> = Effect.map(temporaryFolder, (folder) => {
   const library = join(folder, "frozenClock.so")
   const source = fileURLToPath(new URL("frozenClock.c", import.meta.url))
@@ -37,37 +36,37 @@ export const frozenClock: Effect.Effect<string, never, Scope.Scope> = Effect.map
 })
 
 export interface PairOptions {
-  /** The library that freezes the clock. Without, the real server lives in the real time, and the other in none. */
+  /** The library that freezes the clock. Without it the real server has the real time, and for the broker no time passes. */
   readonly clock?: string | undefined
   readonly maxJobSize?: number | undefined
   /** How long a reply may take, in milliseconds. Default: 5000. */
-  readonly patience?: number | undefined
+  readonly replyTimeout?: number | undefined
 }
 
-/** The two did not do the same. */
+/** The replies of the two servers differ. */
 export class Difference extends Data.TaggedError("Difference")<{
   readonly who: string
   readonly expected: ReadonlyArray<string>
-  readonly heard: ReadonlyArray<string>
+  readonly received: ReadonlyArray<string>
 }> {
   override get message() {
     return [
       `connection ${this.who}`,
       ...this.expected.map((reply) => `  broker:     ${JSON.stringify(reply)}`),
-      ...this.heard.map((reply) => `  beanstalkd: ${JSON.stringify(reply)}`)
+      ...this.received.map((reply) => `  beanstalkd: ${JSON.stringify(reply)}`)
     ].join("\n")
   }
 }
 
-/** One connection to both. */
+/** A connection to each of the two servers. */
 export interface Peer {
   readonly name: string
   readonly socket: Net.Socket
-  readonly heard: Transcript
+  readonly received: Transcript
   readonly connection: Connection
   readonly expected: Transcript
   hasEnded: boolean
-  /** What was said since the last reply. */
+  /** How often it has sent something since the last reply. */
   unanswered: number
 }
 
@@ -75,28 +74,28 @@ const startOfTime = 1_000_000 * second
 
 export class Pair {
   readonly broker: Broker
-  /** What was said and heard, by everybody. */
+  /** What all connections have sent and received. */
   log: Array<string> = []
-  /** Of the jobs that have been put. */
+  /** The id of the last job. */
   lastId = 0
   readonly control: Peer
   private readonly server: Program
   private readonly setClock: ((grains: number) => void) | undefined
-  private readonly patience: number
+  private readonly replyTimeout: number
   private readonly mask: Mask
   private readonly peers = new Set<Peer>()
   private onChange: () => void = () => {}
   private grains = startOfTime
 
-  /** The statistics are those of the real server, asked for over a connection that is gone. */
+  /** `statistics` is the reply of the real server to `stats` on a connection that is closed. */
   constructor(
     server: Program,
     statistics: string,
-    { clock, maxJobSize = 65_535, patience = 5000 }: PairOptions,
+    { clock, maxJobSize = 65_535, replyTimeout = 5000 }: PairOptions,
     setClock: (grains: number) => void
   ) {
     this.server = server
-    this.patience = patience
+    this.replyTimeout = replyTimeout
     this.setClock = clock === undefined ? undefined : setClock
     this.mask = maskFor(clock === undefined ? "real" : "frozen")
     this.broker = new Broker({
@@ -111,13 +110,13 @@ export class Pair {
     }, (_, { id }) => {
       this.lastId = Math.max(this.lastId, id)
     })
-    // Others have knocked before.
-    const [, knocks] = /total-connections: (\d+)/.exec(statistics)!
-    for (let i = 0; i < Number(knocks); i++) {
-      this.act(() => {
-        const knock = this.broker.connect({ write: () => true, close: () => {} })
-        if (i === 0) knock.receive(Buffer.from("stats\r\n"))
-        knock.hangUp()
+    // The counters of the broker have to include the connections that were opened before.
+    const [, earlier] = /total-connections: (\d+)/.exec(statistics)!
+    for (let i = 0; i < Number(earlier); i++) {
+      this.run(() => {
+        const connection = this.broker.connect({ write: () => true, close: () => {} })
+        if (i === 0) connection.receive(Buffer.from("stats\r\n"))
+        connection.hangUp()
       })
     }
     this.control = this.add("control")
@@ -135,7 +134,7 @@ export class Pair {
     return this.setClock !== undefined
   }
 
-  // What is done to both
+  // Actions on both servers
 
   async open(name: string): Promise<Peer> {
     const peer = this.add(name)
@@ -144,91 +143,91 @@ export class Pair {
     return peer
   }
 
-  async say(peer: Peer, bytes: Buffer): Promise<void> {
+  async send(peer: Peer, bytes: Buffer): Promise<void> {
     this.log.push(`${peer.name} > ${JSON.stringify(bytes.toString("latin1"))}`)
     peer.unanswered += 1
-    this.act(() => peer.connection.receive(bytes))
+    this.run(() => peer.connection.receive(bytes))
     peer.socket.write(bytes)
     await this.agree(2 + Math.ceil(bytes.length / 224))
   }
 
   async end(peer: Peer): Promise<void> {
-    this.log.push(`${peer.name} says no more`)
+    this.log.push(`${peer.name} half-closes`)
     peer.hasEnded = true
-    this.act(() => peer.connection.end())
+    this.run(() => peer.connection.end())
     peer.socket.end()
     await this.agree(4)
   }
 
-  /** The connection is closed, in an orderly way or not. What is still said to it is not heard. */
+  /** Closes or resets the connection. Later replies to it are not compared. */
   async leave(peer: Peer, how: "close" | "reset"): Promise<void> {
     this.log.push(`${peer.name}: ${how}`)
     this.peers.delete(peer)
-    this.act(() => how === "close" ? peer.connection.hangUp() : peer.connection.close())
+    this.run(() => how === "close" ? peer.connection.hangUp() : peer.connection.close())
     if (how === "close") peer.socket.destroy()
     else peer.socket.resetAndDestroy()
     await this.until(() => peer.socket.closed)
     await this.agree(8)
   }
 
-  /** Puts the clock forward to a time, at which all happens that is due. */
+  /** Sets the clock to a later time, at which both servers do what is due. */
   async advance(grains: number): Promise<void> {
     this.log.push(`${(grains - this.grains) / second} s pass`)
     this.grains = grains
     this.setClock?.(grains)
-    this.act(() => {})
-    // The real server sleeps until somebody says something, and then looks at its clock.
+    this.run(() => {})
+    // The real server reads its clock when it receives something.
     await this.roundTrip()
     await this.agree(1)
   }
 
-  /** The signal comes when it comes: it is waited for, and each time the question is asked of both. */
+  /** Requests statistics of both until the real server has handled the signal. */
   async drain(): Promise<void> {
     this.log.push("drain")
     this.broker.drain()
     Effect.runSync(this.server.signal("SIGUSR1"))
     const stats = Buffer.from("stats\r\n")
     for (let isDraining = false; !isDraining;) {
-      this.act(() => this.control.connection.receive(stats))
+      this.run(() => this.control.connection.receive(stats))
       this.control.expected.take()
       this.control.socket.write(stats)
-      await this.until(() => this.control.heard.replies.length > 0)
-      isDraining = this.control.heard.take().join("").includes("draining: true")
+      await this.until(() => this.control.received.replies.length > 0)
+      isDraining = this.control.received.take().join("").includes("draining: true")
     }
   }
 
-  // What they have to agree on
+  // Comparison
 
-  /** Waits for everything that is expected, and for the end of what is going on. */
+  /** Waits for the expected replies, and for possible others during some round trips. */
   private async agree(turns: number): Promise<void> {
-    const hasCome = () =>
-      [...this.peers].every(({ expected, heard }) =>
-        heard.replies.length >= expected.replies.length && heard.isClosed === expected.isClosed
+    const hasArrived = () =>
+      [...this.peers].every(({ expected, received }) =>
+        received.replies.length >= expected.replies.length && received.isClosed === expected.isClosed
       )
-    if (await this.until(hasCome)) { for (let i = 0; i < turns; i++) await this.roundTrip() }
+    if (await this.until(hasArrived)) { for (let i = 0; i < turns; i++) await this.roundTrip() }
     for (const peer of this.peers) this.compare(peer)
   }
 
   private compare(peer: Peer): void {
     const { name } = peer
     const expected = peer.expected.take()
-    const heard = peer.heard.take()
-    if (heard.length > 0) peer.unanswered = 0
-    for (const reply of heard) this.log.push(`${name} < ${JSON.stringify(reply)}`)
-    const isSame = expected.length === heard.length && expected.every((reply, i) => reply === heard[i])
-    if (!isSame) throw new Difference({ who: name, expected, heard })
+    const received = peer.received.take()
+    if (received.length > 0) peer.unanswered = 0
+    for (const reply of received) this.log.push(`${name} < ${JSON.stringify(reply)}`)
+    const isSame = expected.length === received.length && expected.every((reply, i) => reply === received[i])
+    if (!isSame) throw new Difference({ who: name, expected, received })
     if (peer.expected.isClosed) this.peers.delete(peer)
   }
 
-  /** Something that no server counts. */
+  /** Sends an unknown command, which no statistics count. */
   private async roundTrip(): Promise<void> {
-    const { heard, socket } = this.control
-    const before = heard.replies.length
+    const { received, socket } = this.control
+    const before = received.replies.length
     socket.write("\r\n")
-    if (!await this.until(() => heard.replies.length > before)) {
-      throw new Difference({ who: "control", expected: ["UNKNOWN_COMMAND"], heard: [] })
+    if (!await this.until(() => received.replies.length > before)) {
+      throw new Difference({ who: "control", expected: ["UNKNOWN_COMMAND"], received: [] })
     }
-    heard.replies.splice(before, 1)
+    received.replies.splice(before, 1)
   }
 
   private until(condition: () => boolean): Promise<boolean> {
@@ -239,31 +238,31 @@ export class Pair {
         this.onChange = () => {}
         resolve(isTrue)
       }
-      const timer = setTimeout(() => finish(false), this.patience)
+      const timer = setTimeout(() => finish(false), this.replyTimeout)
       this.onChange = () => {
         if (condition()) finish(true)
       }
     })
   }
 
-  private act(what: () => void): void {
-    this.broker.runAt(this.milliseconds, what)
+  private run(action: () => void): void {
+    this.broker.runAt(this.milliseconds, action)
   }
 
   private add(name: string): Peer {
-    const heard = new Transcript(this.mask)
+    const received = new Transcript(this.mask)
     const expected = new Transcript(this.mask)
     const socket = this.server.connect()
     socket.setNoDelay(true)
     socket.on("data", (chunk) => {
-      heard.push(chunk)
+      received.push(chunk)
       this.onChange()
     })
-    // A server that closes with something unread resets the connection.
+    // A server that closes with unread bytes resets the connection.
     socket.on("error", () => {})
     socket.on("end", () => socket.end())
     const close = () => {
-      heard.close()
+      received.close()
       this.onChange()
     }
     socket.on("end", close)
@@ -276,13 +275,13 @@ export class Pair {
         },
         close: () => expected.close()
       }))
-    const peer: Peer = { name, socket, heard, connection, expected, hasEnded: false, unanswered: 0 }
+    const peer: Peer = { name, socket, received, connection, expected, hasEnded: false, unanswered: 0 }
     this.peers.add(peer)
     return peer
   }
 }
 
-/** Starts both. */
+/** Starts both servers. */
 export const startPair = (options: PairOptions): Effect.Effect<Pair, never, Scope.Scope> =>
   Effect.gen(function*() {
     const { clock, maxJobSize } = options
@@ -302,20 +301,20 @@ export const startPair = (options: PairOptions): Effect.Effect<Pair, never, Scop
       args: maxJobSize === undefined ? [] : ["-z", `${maxJobSize}`],
       env: clock === undefined ? {} : { LD_PRELOAD: clock, FROZEN_CLOCK: file }
     })
-    const statistics = yield* ask(server)
+    const statistics = yield* requestStatistics(server)
     return yield* Effect.acquireRelease(
       Effect.sync(() => new Pair(server, statistics, options, setClock)),
       (pair) => Effect.sync(() => pair.control.socket.destroy())
     )
   })
 
-/** Its statistics, when the connection over which it tells them is gone. */
-const ask = (server: Program) =>
+/** Requests the statistics on a connection, and closes it. */
+const requestStatistics = (server: Program) =>
   Effect.async<string>((resume) => {
     const socket = server.connect()
-    let heard = ""
+    let received = ""
     socket.setEncoding("latin1")
-    socket.on("data", (text) => (heard += text))
-    socket.on("close", () => resume(Effect.succeed(heard)))
+    socket.on("data", (text) => (received += text))
+    socket.on("close", () => resume(Effect.succeed(received)))
     socket.end("stats\r\n")
   })

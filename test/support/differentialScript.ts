@@ -1,14 +1,14 @@
-/** What is done to two servers that ought to be alike, and how one plays it. */
+/** Scripts of what is done to a pair of servers, and how they are run. */
 import * as Data from "effect/Data"
 import { Difference, type Pair, type Peer, second } from "./differentialPair.ts"
 
-/** Connections have numbers. Number 0 alone says things while it waits in a reserve, so that only one has something to do. */
+/** `who` is the number of a connection. Only number 0 sends while it waits in a reserve, so that at most one has commands to be executed later. */
 export type Step =
   | { readonly does: "open" | "end" | "close" | "reset"; readonly who: number }
-  /** Each character is a byte, or stands for an id: {@link jobMark}. */
-  | { readonly does: "say"; readonly who: number; readonly text: string }
+  /** Each character is a byte, or a placeholder of an id: {@link jobMark}. */
+  | { readonly does: "send"; readonly who: number; readonly text: string }
   | { readonly does: "advance"; readonly grains: number }
-  /** To the very moment at which something will happen. */
+  /** Exactly to the time at which the next delay, pause or timeout is due. */
   | { readonly does: "advance-to-next" }
   | { readonly does: "drain" }
 
@@ -16,64 +16,64 @@ export type Script = ReadonlyArray<Step>
 
 const marks = 0xe000
 
-/** Stands in a text for the id of the n-th job of the script, counted from 0, or for one that does not exist yet. */
+/** A placeholder of the id of the n-th job of the script, counted from 0, which may not exist yet. */
 export const jobMark = (n: number): string => String.fromCharCode(marks + Math.min(n, 999))
 
 const marked = /[\ue000-\ue3e7]/g
 
-/** Things that cannot be compared have come about: an error of the real server that is not to be imitated. */
+/** The script has led to a defect of the real server that the broker does not have. */
 export class Incomparable extends Data.TaggedError("Incomparable") {}
 
 /** What the next step may depend on. */
-export interface Scene {
+export interface ScriptState {
   readonly isTimed: boolean
   readonly steps: number
-  /** How many jobs there have been. */
+  /** How many ids have been consumed. */
   readonly jobs: number
   readonly isOpen: (who: number) => boolean
   readonly isWaiting: (who: number) => boolean
-  /** The jobs that it holds. */
+  /** The jobs that a connection has reserved. */
   readonly holds: (who: number) => ReadonlyArray<number>
-  readonly standing: (state: "ready" | "delayed" | "buried") => ReadonlyArray<number>
+  readonly jobsIn: (state: "ready" | "delayed" | "buried") => ReadonlyArray<number>
 }
 
-/** A kernel that hears nothing back keeps to itself what is said beyond this, for a while. */
+/** A kernel may delay what is sent after so many writes without a reply. */
 const mostUnanswered = 5
 
-/** What can wait to be read behind a reserve. */
+/** How many bytes may be sent after a reserve that waits: with more, the kernel delays the close of the connection. */
 const mostUnread = 8000
 
-/** How the real server cuts what it reads. */
+/** The size of the buffer into which the real server reads lines. */
 const bufferSize = 224
 
-export class Player implements Scene {
+export class ScriptRunner implements ScriptState {
   steps = 0
-  readonly played: Array<Step> = []
+  readonly performed: Array<Step> = []
   private readonly pair: Pair
   private readonly peers = new Map<number, Peer>()
   private firstId = 0
   private opened = 0
-  /** Where in a second something has happened already. */
+  /** Fractions of a second at which something has happened. */
   private readonly phases = new Set<number>()
-  /** Those that have ever waited with a timeout. */
+  /** The connections that have sent a reserve-with-timeout. */
   private readonly timed = new Set<Peer>()
 
   constructor(pair: Pair) {
     this.pair = pair
   }
 
-  /** Plays until there is no next step, and then tidies up. */
-  async play(next: (scene: Scene) => Step | undefined): Promise<void> {
+  /** Runs until there is no next step, and then cleans up. */
+  async run(next: (state: ScriptState) => Step | undefined): Promise<void> {
     await this.learnFirstId()
     for (let step = next(this); step !== undefined; step = next(this)) {
       this.steps += 1
-      this.played.push(step)
+      this.performed.push(step)
       await this.step(step)
     }
     await this.finish()
   }
 
-  // The scene
+  // State
 
   get isTimed(): boolean {
     return this.pair.isTimed
@@ -95,7 +95,7 @@ export class Player implements Scene {
     return Array.from(this.peers.get(who)?.connection.client.held ?? [], ({ id }) => id - this.firstId)
   }
 
-  standing(state: "ready" | "delayed" | "buried"): ReadonlyArray<number> {
+  jobsIn(state: "ready" | "delayed" | "buried"): ReadonlyArray<number> {
     const { list } = this.pair.broker.store.tubes
     return list.flatMap((tube) => {
       if (state !== "buried") return Array.from(tube[state], ({ id }) => id - this.firstId)
@@ -123,7 +123,7 @@ export class Player implements Scene {
     }
     const peer = this.peers.get(step.who)
     if (peer === undefined || peer.expected.isClosed) return
-    if (step.does === "say") await this.say(peer, step.who, step.text)
+    if (step.does === "send") await this.send(peer, step.who, step.text)
     else if (step.does !== "end") await this.leave(peer, step.who, step.does)
     else if (!peer.hasEnded) {
       await this.letTimePass()
@@ -135,44 +135,44 @@ export class Player implements Scene {
   private async leave(peer: Peer, who: number, how: "close" | "reset"): Promise<void> {
     await this.letTimePass()
     this.peers.delete(who)
-    // How much of what is behind a reserve is still done, before it shows that nobody hears it, is up to the kernel.
+    // How many commands after a reserve are executed, before a write fails, depends on the kernel.
     const isUncertain = peer.connection.client.isWaiting && peer.connection.backlog > 0
     await this.pair.leave(peer, isUncertain ? "reset" : how)
   }
 
-  private async say(peer: Peer, who: number, text: string): Promise<void> {
+  private async send(peer: Peer, who: number, text: string): Promise<void> {
     if (peer.hasEnded || (peer.connection.client.isWaiting && who !== 0)) return
     if (peer.unanswered >= mostUnanswered) return
-    // What a kernel has no room for keeps back even that the connection has been closed.
+    // A kernel whose buffers are full delays even the close of the connection.
     if (who === 0 && text.length > mostUnread && (peer.connection.client.isWaiting || text.includes("reserve"))) return
-    // The real server shows memory of others to one who looks at a job that is being uploaded.
+    // The real server answers peek of a job that is being uploaded with uninitialized memory.
     if (text.includes("peek ") && this.isUploading) return
     const bytes = Buffer.from(text.replace(marked, (mark) => `${this.firstId + mark.charCodeAt(0) - marks}`), "latin1")
-    // The real server loses a CRLF that falls on the edge of its buffer, which is where it is said to be only if a line begins.
+    // The real server loses a CRLF at the end of its buffer. Where that is, is known only at the beginning of a line.
     if (peer.unanswered > 0 && /[^\r]{200}/.test(text)) return
     if (
       peer.connection.backlog > 0 && !peer.connection.client.isWaiting && hasCROnEdge(bytes, peer.connection.backlog)
     ) return
     await this.letTimePass()
     if (text.includes("reserve-with-timeout")) this.timed.add(peer)
-    const somebodyHasMore = [...this.peers.values()].some((other) =>
+    const anotherHasBacklog = [...this.peers.values()].some((other) =>
       other !== peer && other.connection.client.isWaiting && other.connection.backlog > 0
     )
-    // Of two that have something to do at the same time either may be the first to do it.
-    if (somebodyHasMore || (who !== 0 && text.includes("reserve"))) {
+    // The order in which the real server executes commands of two connections at the same time is unknown.
+    if (anotherHasBacklog || (who !== 0 && text.includes("reserve"))) {
       for (const line of linesOf(bytes)) {
         if (peer.expected.isClosed || (peer.connection.client.isWaiting && who !== 0)) return
-        await this.pair.say(peer, line)
+        await this.pair.send(peer, line)
       }
     } else {
-      await this.pair.say(peer, bytes)
+      await this.pair.send(peer, bytes)
     }
-    this.lookForTies()
+    this.failOnTies()
   }
 
   // Time
 
-  /** Things that happen in different steps happen at different times, and whole seconds later they still do. */
+  /** Gives each step its own fraction of a second, so that the timeouts that different steps set are not due at the same time. */
   private async letTimePass(): Promise<void> {
     if (this.isTimed) await this.advance(this.pair.now + 1)
   }
@@ -181,31 +181,31 @@ export class Player implements Scene {
     let at = to
     for (const { connection } of this.peers.values()) {
       const { held, isWaiting } = connection.client
-      // One that waits is to be told of the end of its job before that ends.
+      // DEADLINE_SOON has to be sent in a tick before the job times out.
       if (isWaiting && held.head !== undefined) at = Math.min(at, held.head.deadline * (second / 1000) - second / 2)
     }
     while (this.phases.has(at % second)) at += 1
     this.phases.add(at % second)
     await this.pair.advance(at)
     await this.leaveStale()
-    this.lookForTies()
+    this.failOnTies()
   }
 
   private async advanceToNext(): Promise<void> {
     const next = this.pair.broker.nextTick * (second / 1000)
     if (next === Number.POSITIVE_INFINITY) return
     for (const { connection } of this.peers.values()) {
-      // The real server forgets a job when it looks in the very moment in which its time is over.
+      // The real server does not time out a job at exactly its deadline, or later.
       for (const { deadline } of connection.client.held) {
         if (deadline * (second / 1000) === next) return this.advance(next + 1)
       }
     }
     await this.pair.advance(next)
     await this.leaveStale()
-    this.lookForTies()
+    this.failOnTies()
   }
 
-  /** In the real server a timeout that was not needed lies in wait. */
+  /** In the real server a timeout remains after DEADLINE_SOON. */
   private async leaveStale(): Promise<void> {
     if (!this.isTimed) return
     for (const [who, peer] of this.peers) {
@@ -216,8 +216,8 @@ export class Player implements Scene {
     }
   }
 
-  /** Of two connections with the same appointment the real server may lose one, and then use it when it is gone. */
-  private lookForTies(): void {
+  /** The real server may lose one of two connections whose timers are due at the same time, and use its freed memory. */
+  private failOnTies(): void {
     if (!this.isTimed) return
     const times = [...this.peers.values()]
       .filter(({ expected }) => !expected.isClosed)
@@ -226,30 +226,30 @@ export class Player implements Scene {
     if (new Set(times).size < times.length) throw new Incomparable()
   }
 
-  // Beginning and end
+  // Start and end
 
   private async learnFirstId(): Promise<void> {
     const { control } = this.pair
     this.pair.log = []
-    await this.pair.say(control, Buffer.from("put 0 0 1000 0\r\n\r\n"))
-    await this.pair.say(control, Buffer.from(`delete ${this.pair.lastId}\r\n`))
+    await this.pair.send(control, Buffer.from("put 0 0 1000 0\r\n\r\n"))
+    await this.pair.send(control, Buffer.from(`delete ${this.pair.lastId}\r\n`))
     this.firstId = this.pair.lastId + 1
   }
 
-  /** Half-closes everything, reads to the end, removes what is left and looks at all that was counted. */
+  /** Half-closes all connections, reads their last replies, deletes all jobs and compares the statistics. */
   private async finish(): Promise<void> {
     for (const peer of this.peers.values()) {
       if (peer.expected.isClosed) continue
       await this.letTimePass()
       await this.pair.end(peer)
-      if (!peer.expected.isClosed) throw new Difference({ who: peer.name, expected: ["(closed)"], heard: [] })
+      if (!peer.expected.isClosed) throw new Difference({ who: peer.name, expected: ["(closed)"], received: [] })
     }
     const { control } = this.pair
     const ids = ["ready", "delayed", "buried"] as const
-    const left = ids.flatMap((state) => this.standing(state)).map((n) => `delete ${n + this.firstId}\r\n`)
+    const left = ids.flatMap((state) => this.jobsIn(state)).map((n) => `delete ${n + this.firstId}\r\n`)
     const unpause = this.isTimed ? "" : "pause-tube default 0\r\n"
     const ask = `${left.join("")}${unpause}stats\r\nlist-tubes\r\nstats-tube default\r\n`
-    await this.pair.say(control, Buffer.from(ask))
+    await this.pair.send(control, Buffer.from(ask))
   }
 }
 

@@ -1,14 +1,14 @@
-/** What a connection has heard, cut into replies, with what differs from process to process masked. */
+/** What a connection has received, cut into replies, in which values that differ between servers are masked. */
 
 const CRLF = Buffer.from("\r\n")
 
-/** What two servers of the same kind need not have in common. */
+/** Keys whose values differ between any two servers. */
 const ofTheProcess = ["pid", "version", "rusage-utime", "rusage-stime", "id", "hostname", "os", "platform"]
 
-/** What depends on the time at which it is asked. */
+/** Keys whose values depend on the time of the request. */
 const ofTheTime = ["uptime", "age", "time-left", "pause-time-left"]
 
-/** Replaces the values behind these keys; whether they are in quotes is left to be seen. `id` of a job is not masked. */
+/** Masks the values of these keys, but not their quotes. The `id` of a job is not masked. */
 const masker = (keys: ReadonlyArray<string>) => {
   const pattern = new RegExp(`^(${keys.join("|")}): (?:(")[^\\n]*"|[^\\n]*)$`, "gm")
   return (document: string) =>
@@ -21,7 +21,7 @@ const masker = (keys: ReadonlyArray<string>) => {
 
 export type Mask = (document: string) => string
 
-/** With a clock of its own the real server is asked at the same time as the other. */
+/** With a frozen clock both servers have the same time. */
 export const maskFor = (clock: "real" | "frozen"): Mask =>
   masker(clock === "frozen" ? ofTheProcess : [...ofTheProcess, ...ofTheTime])
 
@@ -47,7 +47,7 @@ export class Transcript {
     this.replies.push("(closed)")
   }
 
-  /** Everything since the last time. */
+  /** Returns the replies since the last call. */
   take(): Array<string> {
     const taken = this.replies
     this.replies = []
@@ -67,7 +67,7 @@ export class Transcript {
     if (this.rest.length < bodyEnd + 2) return undefined
     const body = this.rest.toString("latin1", end + 2, bodyEnd + 2)
     this.rest = this.rest.subarray(bodyEnd + 2)
-    // The length of a document depends on what is masked. That it is right shows where the next reply begins.
+    // The size of a document depends on the masked values. If it were wrong, the next reply would differ.
     return line.startsWith("OK") ? `OK\n${this.mask(body)}` : `${line}\n${body}`
   }
 }

@@ -1,4 +1,4 @@
-/* The time of day, as a file tells it: eight bytes, the microseconds since 1970. */
+/* Replaces the time of day by that in a file: eight bytes, the microseconds since 1970. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

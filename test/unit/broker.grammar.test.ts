@@ -203,7 +203,7 @@ describe("reserve-with-timeout", () => {
   const immediate = "immediate"
   const forEver = "for ever"
 
-  /** What comes of it, in an empty queue: `BAD_FORMAT`, or when it times out. */
+  /** What happens without jobs: `BAD_FORMAT`, or when the reserve times out. */
   const outcome = (version: "1.12" | "1.13", argument: string) => {
     const server = new TestBroker({ version })
     const client = server.connect()

@@ -315,7 +315,7 @@ describe("tubes", () => {
     for (const name of "abcd") client!.request(`watch ${name}`)
     for (const name of "efgh") other!.request(`watch ${name}`)
     client!.close()
-    // d takes the place of default, and goes first: then c, b and a, and each time the last of all moves.
+    // d takes the index of default and is removed first, then c, b and a; each time the last tube of the list takes the index.
     assert.deepStrictEqual(tubes(other!), ["default", "e", "f", "g", "h"])
   })
 

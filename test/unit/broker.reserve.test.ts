@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { TestBroker, type TestClient } from "../support/broker.ts"
 
-/** A server with one that puts, and some that wait for jobs. */
+/** A server with a producer, and clients that wait for jobs. */
 const waiting = (count: number) => {
   const server = new TestBroker()
   const producer = server.connect()
@@ -12,7 +12,7 @@ const waiting = (count: number) => {
   return { server, producer, waiters }
 }
 
-/** The numbers, from 1, of those that hear of a job, in the order of the jobs. */
+/** The numbers, from 1, of the clients that get the jobs, in the order of the jobs. */
 const served = (producer: TestClient, waiters: ReadonlyArray<TestClient>, jobs: number) =>
   Array.from({ length: jobs }, () => {
     producer.put()
