@@ -105,11 +105,11 @@ const openSocket = (
   readyEvent: "connect" | "secureConnect"
 ): Effect.Effect<Socket.Socket> =>
   Effect.suspend(() => {
-    let current: Duplex | undefined
-    const fastPath: SocketFastPath.FastPath = { write: (chunk) => current?.write(chunk) }
+    let opened: Duplex | undefined
+    const fastPath: SocketFastPath.FastPath = { write: (chunk) => opened?.write(chunk) }
     const open = Effect.acquireRelease(
       // The listener is never removed: an error event without a listener ends the process.
-      Effect.try({ try: () => current = start(fastPath).on("error", constVoid), catch: cannotOpen }),
+      Effect.try({ try: () => opened = start(fastPath).on("error", constVoid), catch: cannotOpen }),
       (duplex) => Effect.sync(() => duplex.destroy())
     ).pipe(
       Effect.tap((duplex) => ready(duplex, readyEvent))

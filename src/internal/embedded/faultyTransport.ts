@@ -71,7 +71,7 @@ export interface TransportHost {
 
 export class FaultyTransport {
   readonly connection: Connection
-  private readonly host: TransportHost
+  private readonly serverHost: TransportHost
   private readonly clientEnd: ClientEnd
   private readonly faults: TransportFaults
   private frames = new LinkedList<Frame>()
@@ -82,11 +82,11 @@ export class FaultyTransport {
   private isBlocked = false
   private isClosed = false
 
-  constructor(host: TransportHost, clientEnd: ClientEnd, faults: Readonly<TransportFaults>) {
-    this.host = host
+  constructor(serverHost: TransportHost, clientEnd: ClientEnd, faults: Readonly<TransportFaults>) {
+    this.serverHost = serverHost
     this.clientEnd = clientEnd
     this.faults = { ...faults }
-    this.connection = host.broker.connect({
+    this.connection = serverHost.broker.connect({
       write: (bytes) => this.send(bytes),
       close: () => void this.send(undefined)
     })
@@ -98,7 +98,7 @@ export class FaultyTransport {
   receive(chunk: Uint8Array): void {
     if (this.isClosed) return
     this.arrive(() => {
-      const answer = this.host.takeAnswer()
+      const answer = this.serverHost.takeAnswer()
       if (answer !== undefined) return void this.send(answer)
       const { requestBytesLeft } = this.faults
       const part = chunk.length < requestBytesLeft ? chunk : chunk.subarray(0, requestBytesLeft)
@@ -119,7 +119,7 @@ export class FaultyTransport {
     this.close()
     this.arrive(() => {
       this.connection.hangUp()
-      this.host.remove(this)
+      this.serverHost.remove(this)
     })
   }
 
@@ -128,19 +128,19 @@ export class FaultyTransport {
     this.close()
     this.arrive(() => {
       this.connection.close()
-      this.host.remove(this)
+      this.serverHost.remove(this)
     })
   }
 
   /** The client reads again. */
   resume(): void {
     this.isBlocked = false
-    this.host.deliverSoon(this)
+    this.serverHost.deliverSoon(this)
   }
 
   private arrive(action: () => void): void {
     if (this.faults.isSilent) this.postponed.push(action)
-    else this.host.run(action)
+    else this.serverHost.run(action)
   }
 
   // Faults. The host calls `heal` and `cut` within `run`.
@@ -152,11 +152,11 @@ export class FaultyTransport {
 
   heal(): void {
     this.inject(noFaults)
-    for (let frame = this.frames.head; frame !== undefined; frame = frame.next) frame.arrivesAt = this.host.now()
+    for (let frame = this.frames.head; frame !== undefined; frame = frame.next) frame.arrivesAt = this.serverHost.now()
     const { postponed } = this
     this.postponed = []
     for (const action of postponed) action()
-    this.host.deliverSoon(this)
+    this.serverHost.deliverSoon(this)
   }
 
   /** Resets the connection at both ends. */
@@ -165,7 +165,7 @@ export class FaultyTransport {
     const isClosedByClient = this.isClosed
     this.close()
     this.connection.close()
-    this.host.remove(this)
+    this.serverHost.remove(this)
     if (!isClosedByClient) this.clientEnd.reset()
   }
 
@@ -179,10 +179,10 @@ export class FaultyTransport {
 
   private send(bytes: Uint8Array | undefined): boolean {
     if (this.isClosed) return true
-    const arrivesAt = this.host.now() + this.faults.delay
+    const arrivesAt = this.serverHost.now() + this.faults.delay
     this.frames.push({ arrivesAt, bytes, previous: undefined, next: undefined })
     this.undelivered += bytes?.length ?? 0
-    this.host.deliverSoon(this)
+    this.serverHost.deliverSoon(this)
     return this.undelivered < mostUndelivered
   }
 
@@ -207,7 +207,7 @@ export class FaultyTransport {
 
   private deliverEnd(): void {
     this.close()
-    this.host.remove(this)
+    this.serverHost.remove(this)
     this.clientEnd.end()
   }
 

@@ -81,30 +81,30 @@ export class Faults {
     if (this.isOver) return
     const { books, random, stage } = this.options
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
-    const lines = stage.lines
-    if (lines.length === 0) return
+    const transports = stage.transports
+    if (transports.length === 0) return
     // One, some or all.
     const share = random.weighted([[20, 0], [4, 0.2], [1, 1]])
-    const first = random.pick(lines)
-    const struck = lines.filter((line) => line === first || random.chance(share))
+    const first = random.pick(transports)
+    const struck = transports.filter((transport) => transport === first || random.chance(share))
     switch (name) {
       case "Cut":
-        return stage.harm(() => struck.forEach((line) => line.cut()))
+        return stage.harm(() => struck.forEach((transport) => transport.cut()))
       case "CutAfterRequest":
-        return struck.forEach((line) => line.inject({ requestBytesLeft: random.between(1, 120) }))
+        return struck.forEach((transport) => transport.inject({ requestBytesLeft: random.between(1, 120) }))
       case "CutAfterReply":
-        return struck.forEach((line) => line.inject({ replyBytesLeft: random.between(1, 120) }))
+        return struck.forEach((transport) => transport.inject({ replyBytesLeft: random.between(1, 120) }))
       case "Answer":
         this.answers += 1
         return
       case "Silence":
-        struck.forEach((line) => line.inject({ isSilent: true }))
+        struck.forEach((transport) => transport.inject({ isSilent: true }))
         return this.healLater()
       case "Delay":
-        struck.forEach((line) => line.inject({ delay: random.between(1, 40) * 100 }))
+        struck.forEach((transport) => transport.inject({ delay: random.between(1, 40) * 100 }))
         return this.healLater()
       case "Chunks":
-        struck.forEach((line) => line.inject({ chunkSize: random.between(1, 20) }))
+        struck.forEach((transport) => transport.inject({ chunkSize: random.between(1, 20) }))
         return this.healLater()
       case "Refuse":
         stage.inject({ _tag: "Refuse" })

@@ -23,7 +23,7 @@ export interface Audience {
   readonly onServer: () => void
 }
 
-/** Somebody on the other side of a line. */
+/** The client at the other end of a transport. */
 export interface Party {
   /** Somebody writes, now. What comes back is said in the server's place, if it is anything. */
   readonly onWrite: (chunk: Uint8Array) => Uint8Array | undefined
@@ -32,25 +32,25 @@ export interface Party {
 }
 
 class WatchedHost extends ServerHost {
-  readonly openLines = new Set<FaultyTransport>()
+  readonly openTransports = new Set<FaultyTransport>()
   /** The number of the connection that somebody listens to now. */
   speaking = 0
 
-  override open(door: ClientEnd): FaultyTransport | undefined {
-    const line = super.open({
-      ...door,
+  override open(clientEnd: ClientEnd): FaultyTransport | undefined {
+    const transport = super.open({
+      ...clientEnd,
       deliver: (bytes) => {
-        this.speaking = line?.connection.client.number ?? 0
-        return door.deliver(bytes)
+        this.speaking = transport?.connection.client.number ?? 0
+        return clientEnd.deliver(bytes)
       }
     })
-    if (line !== undefined) this.openLines.add(line)
-    return line
+    if (transport !== undefined) this.openTransports.add(transport)
+    return transport
   }
 
-  override remove(line: FaultyTransport): void {
-    this.openLines.delete(line)
-    super.remove(line)
+  override remove(transport: FaultyTransport): void {
+    this.openTransports.delete(transport)
+    super.remove(transport)
   }
 }
 
@@ -61,9 +61,9 @@ export class Stage {
   private readonly audience: Audience
   private readonly setTimer: (at: number) => void
 
-  constructor(alarm: ClockTimer.ClockTimer, random: Random, audience: Audience) {
-    this.now = alarm.now
-    this.setTimer = alarm.set
+  constructor(timer: ClockTimer.ClockTimer, random: Random, audience: Audience) {
+    this.now = timer.now
+    this.setTimer = timer.set
     this.random = random
     this.audience = audience
     this.host = this.begin()
@@ -106,16 +106,16 @@ export class Stage {
     this.host.heal()
   }
 
-  ring(): void {
+  fire(): void {
     this.host.fire()
   }
 
-  /** The lines that are open, the oldest first. */
-  get lines(): ReadonlyArray<FaultyTransport> {
-    return Array.from(this.host.openLines)
+  /** The transports of the open connections, in the order of connecting. */
+  get transports(): ReadonlyArray<FaultyTransport> {
+    return Array.from(this.host.openTransports)
   }
 
-  /** Does something to lines. */
+  /** Does something to transports. */
   harm(what: () => void): void {
     this.host.run(what)
   }
@@ -158,7 +158,7 @@ export class Stage {
 /** A stage for as long as the scope is open. */
 export const make = (random: Random, audience: Audience): Effect.Effect<Stage, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const alarm: ClockTimer.ClockTimer = yield* ClockTimer.make(() => stage.ring())
-    const stage: Stage = new Stage(alarm, random, audience)
+    const timer: ClockTimer.ClockTimer = yield* ClockTimer.make(() => stage.fire())
+    const stage: Stage = new Stage(timer, random, audience)
     return stage
   })
