@@ -1,11 +1,11 @@
 /**
- * One beanstalkd as a program sees it: many connections, of which nobody has to think.
+ * A client of one beanstalkd server, which opens the connections that it needs.
  *
- * What needs no reservation goes over one shared connection, which opens on first use and comes back by itself when it is
- * lost. The tube is always named, so nothing is ever put where somebody else happened to be. What reserves gets a
- * connection of its own, a {@link Client.lease | lease}.
+ * Commands without a reservation share one connection, which opens on first use, and again when it is lost. They always name
+ * the tube, so that no fiber acts on a tube that another fiber uses. What reserves gets a connection of its own: see
+ * {@link Client.lease}.
  *
- * **Example** (put a job, whatever the server is doing)
+ * **Example** (put a job)
  *
  * ```ts
  * Effect.gen(function*() {
@@ -19,7 +19,6 @@
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
-import type * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
@@ -33,7 +32,7 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import * as Bulk from "./internal/client/bulk.ts"
-import * as ConnectionState from "./internal/client/connectionState.ts"
+import { type Lost, State } from "./internal/client/connectionState.ts"
 import * as DedicatedConnections from "./internal/client/dedicated.ts"
 import * as PutAll from "./internal/client/putAll.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
@@ -60,64 +59,31 @@ export type TypeId = "~effect-beanstalk/BeanstalkClient"
 // models
 // ---------------------------------------------------------------------------------------------------------------------
 
+export { type Lost, State }
+
 /**
- * What a client may be told. What is not about reconnecting holds for each of its connections.
+ * Options of a client. Those of a connection hold for every connection that the client opens.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Connect.ConnectOptions {
   /**
-   * When to try again once the shared connection is lost or cannot be made, from the beginning for each outage: one is over
-   * when a connection has answered something, or lived for five seconds. Its input is what was lost. When it is done, the
-   * client is idle until it is needed again.
+   * When to connect again after the shared connection is lost, or could not be opened. The Schedule begins anew for each
+   * outage; an outage ends with a connection that answers a command, or lives for 5 seconds. The input is what was lost. When
+   * the Schedule is done, waiting commands fail, and the next command connects again. The connections of a `Worker` use the
+   * Schedule as well.
    *
-   * Default: after 50 ms at most, then twice as long each time up to 5 seconds, without end, and each time a random part of
-   * it, so that many clients do not meet a server at once that has been restarted.
+   * Default: at most 50 ms, then at most twice as long each time, up to 5 seconds, without end. A delay is a random part of
+   * that time, so that the clients of a restarted server do not all connect at once.
    */
   readonly reconnect?: Schedule.Schedule<unknown, Lost> | undefined
-  /** How long commands wait for a connection before they fail with `ConnectFailed`. Default: 10 seconds. */
+  /** How long a command waits for a connection before it fails with `ConnectFailed`. Default: 10 seconds. */
   readonly offlineTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * What the shared connection of a client is doing.
- *
- * - `Idle`: it has not been needed yet, or `reconnect` was done.
- * - `Connecting`: an attempt is being made, the first since it was idle or lost, or a later one.
- * - `Connected`: with this version, and this instance, of beanstalkd. Another instance at the same address has other jobs.
- * - `Lost`: the connection ended, or the attempt failed, in which case the cause is a `ConnectFailed`.
- * - `Closed`: the scope of the client is closed.
- *
- * @category models
- * @since 0.1.0
- */
-export type State = Data.TaggedEnum<{
-  Idle: {}
-  Connecting: { readonly attempt: number }
-  Connected: { readonly server: ServerInfo }
-  Lost: BeanstalkConnection.Ending
-  Closed: {}
-}>
-
-/**
- * Constructors and matchers of {@link State}.
- *
- * @category models
- * @since 0.1.0
- */
-export const State: Data.TaggedEnum.Constructor<State> = ConnectionState.State
-
-/**
- * The state in which a connection was lost, or could not be made.
- *
- * @category models
- * @since 0.1.0
- */
-export type Lost = Data.TaggedEnum.Value<State, "Lost">
-
-/**
- * What a command can fail with that is sent by a client, whatever it is.
+ * The errors with which every command of a client can fail.
  *
  * @category models
  * @since 0.1.0
@@ -125,7 +91,7 @@ export type Lost = Data.TaggedEnum.Value<State, "Lost">
 export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFailed
 
 /**
- * What `purge` and `move` can fail with: `BulkStopped` once they have begun.
+ * The errors of `purge` and `move`. `BulkStopped` is an error after the first job.
  *
  * @category models
  * @since 0.1.0
@@ -133,7 +99,7 @@ export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFa
 export type BulkError = BeanstalkError.InvalidArgument | BeanstalkError.ConnectFailed | BeanstalkError.BulkStopped
 
 /**
- * How many jobs were dealt with, by the state they were in.
+ * How many jobs were purged or moved, by the state they were in.
  *
  * @category models
  * @since 0.1.0
@@ -145,7 +111,7 @@ export interface Tally {
 }
 
 /**
- * What `putAll` may be told.
+ * Options of `putAll`.
  *
  * @category models
  * @since 0.1.0
@@ -153,7 +119,7 @@ export interface Tally {
 export interface PutAllOptions extends PutAll.PutAllOptions {}
 
 /**
- * What `purge` and `move` may be told.
+ * Options of `purge` and `move`.
  *
  * @category models
  * @since 0.1.0
@@ -161,8 +127,8 @@ export interface PutAllOptions extends PutAll.PutAllOptions {}
 export interface BulkOptions extends Bulk.BulkOptions {}
 
 /**
- * Opens the connections of workers. Only {@link make} and the layers make one; its members are internal, and may change in
- * any release.
+ * Opens the connections of a `Worker`. Only {@link make} and the layers make one. Its members are internal, and may change
+ * in any release.
  *
  * @category models
  * @since 0.1.0
@@ -170,38 +136,41 @@ export interface BulkOptions extends Bulk.BulkOptions {}
 export interface Dedicated extends DedicatedConnections.Dedicated {}
 
 /**
- * A beanstalkd.
+ * A client of one server: one method for each command that needs no reservation.
  *
  * **Details**
  *
- * Every command can fail with a {@link ClientError}. `ConnectFailed` means that there was no connection for `offlineTimeout`.
- * When the connection dies under a command, what was never written is sent on the next one, and so is what only looks
- * (`peek…`, `stats…`, `listTubes`). A `put`, `delete`, `kick`, … that was written fails with `ConnectionLost` and the
- * outcome `Unknown`: it is never sent twice behind your back. What names a job is not sent to another instance of
- * beanstalkd than the one the connection was to, where the id may denote another job.
+ * Every command can fail with a {@link ClientError}, and a command with arguments with `InvalidArgument` as well, before it is
+ * sent. The other errors of a command are listed with it.
+ *
+ * A command waits while there is no connection, and fails with `ConnectFailed` after `offlineTimeout`. When the connection is
+ * lost before a command is answered, the command is sent again on the next connection if it was not written yet, or only
+ * reads (`peek…`, `stats…`, `listTubes`). Any other command (`put`, `delete`, `kick`, …) fails with `ConnectionLost` and the
+ * outcome `Unknown`: the server may have carried it out, and carrying it out twice may do harm. A command that names a job
+ * is not sent to another instance of beanstalkd, in which the id may be the id of another job.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Client extends Inspectable.Inspectable {
   readonly [TypeId]: TypeId
-  /** What its connections are called. */
+  /** The name given in the options. */
   readonly name: string | undefined
-  /** The server as its `Connector` names it. */
+  /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** Waits for the shared connection, as a command does, and tells which server it is to. */
+  /** Waits for the shared connection as a command does, and succeeds with what the server says of itself. */
   readonly ready: Effect.Effect<ServerInfo, BeanstalkError.ConnectFailed>
-  /** What the shared connection is doing, and whatever it does from now on, until the client is closed. */
+  /** The present state of the shared connection, and every later one, until `Closed`. */
   readonly changes: Stream.Stream<State>
 
   // reserving ---------------------------------------------------------------------------------------------------------
 
   /**
-   * A connection of its own, which closes with its Scope: for whatever reserves. It watches `default`. One attempt is made;
-   * retry it if it is worth waiting for.
+   * Opens a connection of its own, for commands that need a reservation. It watches `default`, and closes with its Scope. One
+   * attempt is made, without a retry.
    */
   readonly lease: Effect.Effect<BeanstalkConnection.Connection, BeanstalkError.ConnectFailed, Scope.Scope>
-  /** The same with a name of its own, and tubes to use and watch from the start. */
+  /** As {@link Client.lease}, with another name, and other tubes to use and watch from the start. */
   readonly leaseWith: (
     options: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch">
   ) => Effect.Effect<
@@ -214,19 +183,19 @@ export interface Client extends Inspectable.Inspectable {
 
   // producing ---------------------------------------------------------------------------------------------------------
 
-  /** Puts a job into a tube, and succeeds with its id. See {@link BeanstalkConnection.Connection.put}. */
+  /** Puts a job into a tube, and succeeds with its id. See {@link BeanstalkConnection.Connection.put} for the errors. */
   readonly put: (
     tube: string,
     body: string | Uint8Array,
     options?: Protocol.JobOptions
   ) => Effect.Effect<JobId, BeanstalkError.PutError | BeanstalkError.ConnectFailed>
   /**
-   * Puts every body of a stream into a tube, many at a time, and gives their ids in the same order.
+   * Puts every body of a stream into a tube, many at a time, and emits their ids in the same order.
    *
-   * At the first body that fails nothing more is sent, what has been sent is waited for, its ids are given, and the stream
-   * fails with `PutAllStopped`, which tells what has become of each body. A `PayloadError` in place of a body is such a
-   * failure. If the bodies end with an error, so does the stream, behind the ids of all that came before. Interrupted, it
-   * logs how far it came.
+   * When a body fails, no further body is sent. The stream then emits the ids of the bodies that succeeded, and fails with
+   * `PutAllStopped`, which accounts for every body. A `PayloadError` in place of a body counts as a body that failed. When the
+   * stream of bodies fails, the ids of all bodies before the error are emitted first. When it is interrupted, it logs how many
+   * bodies were acknowledged.
    */
   readonly putAll: <E, R>(
     tube: string,
@@ -234,82 +203,83 @@ export interface Client extends Inspectable.Inspectable {
     options?: PutAllOptions
   ) => Stream.Stream<JobId, E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument, R>
 
-  // looking -----------------------------------------------------------------------------------------------------------
+  // inspecting --------------------------------------------------------------------------------------------------------
 
-  /** Looks at a job, in whatever tube and state. Fails with `JobNotFound` when there is none. */
+  /** Peeks at a job in any tube and state. Fails with `JobNotFound` if there is no such job. */
   readonly peek: (id: string) => Effect.Effect<PeekedJob, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
-  /** Looks at the job of a tube that would be reserved next; none when no job is ready. */
+  /** Peeks at the job of a tube that would be reserved next; none if no job is ready. */
   readonly peekReady: (
     tube: string
   ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
-  /** Looks at the delayed job of a tube that becomes ready next. */
+  /** Peeks at the delayed job of a tube that becomes ready next; none if no job is delayed. */
   readonly peekDelayed: (
     tube: string
   ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
-  /** Looks at the job of a tube that was buried first. */
+  /** Peeks at the job of a tube that was buried first; none if no job is buried. */
   readonly peekBuried: (
     tube: string
   ) => Effect.Effect<Option.Option<PeekedJob>, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
-  /** The statistics of a job. Fails with `JobNotFound` when there is none. */
+  /** The statistics of a job. Fails with `JobNotFound` if there is no such job. */
   readonly statsJob: (id: string) => Effect.Effect<JobStats, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
-  /** The statistics of a tube. Fails with `TubeNotFound` when nobody uses or watches it and no job is in it. */
+  /** The statistics of a tube. Fails with `TubeNotFound` if no connection uses or watches it and it holds no job. */
   readonly statsTube: (
     tube: string
   ) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed>
   /** The statistics of the server. */
   readonly stats: Effect.Effect<ServerStats, ClientError>
-  /** Every tube there is. */
+  /** The names of all tubes. */
   readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, ClientError>
 
-  // tidying -----------------------------------------------------------------------------------------------------------
+  // administering -----------------------------------------------------------------------------------------------------
 
   /**
-   * Deletes a job that is ready, delayed or buried. Fails with `JobNotFound` when there is none such, or somebody has
-   * reserved it: that one is deleted by the connection that holds it.
+   * Deletes a job that is ready, delayed or buried. Fails with `JobNotFound` if there is no such job, or if it is reserved: only
+   * the connection that has reserved a job can delete it.
    */
   readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
   /**
-   * Makes up to `bound` buried jobs of a tube ready, the longest buried first; if there are none, delayed ones, the soonest
-   * due first. Succeeds with their number.
+   * Makes up to `bound` buried jobs of a tube ready, in the order in which they were buried; if no job is buried, delayed ones,
+   * those that would be ready next first. Succeeds with their number.
    */
   readonly kick: (
     tube: string,
     bound: number
   ) => Effect.Effect<number, BeanstalkError.TubeError | BeanstalkError.ConnectFailed>
-  /** Makes one job ready, in whatever tube. Fails with `JobNotFound` when it is neither buried nor delayed. */
+  /** Makes one job ready, in any tube. Fails with `JobNotFound` if it is neither buried nor delayed. */
   readonly kickJob: (id: string) => Effect.Effect<void, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
   /**
-   * Lets nobody reserve from a tube for whole seconds, rounded up. Zero ends a pause. Fails with `TubeNotFound` when nobody
-   * uses or watches the tube and no job is in it.
+   * Pauses a tube: its jobs are not reserved for this long. Whole seconds, rounded up; zero ends a pause. Fails with
+   * `TubeNotFound` if no connection uses or watches the tube and it holds no job.
    */
   readonly pauseTube: (
     tube: string,
     duration: Duration.DurationInput
   ) => Effect.Effect<void, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed>
   /**
-   * Deletes the jobs of a tube, on a connection of its own, and succeeds with their numbers. Jobs that somebody holds stay.
+   * Deletes the jobs of a tube, on a connection of its own, and succeeds with their numbers. Reserved jobs stay.
    *
    * **Details**
    *
-   * beanstalkd lists nothing. Ready jobs are reserved and deleted, hundreds in each round trip; delayed and buried ones are
-   * found by peeking, and by looking at the ids behind what was found. No job becomes ready by it. If it fails
-   * (`BulkStopped`), what it had reserved and not deleted is given back, and so it is when it is interrupted: then it logs
-   * how far it came.
+   * beanstalkd has no command that lists jobs. Ready jobs are reserved and deleted, up to 256 in a round trip. Delayed and
+   * buried jobs are found by peeking, and by reading the statistics of the ids that follow. No job becomes ready by it. When
+   * it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready again; an
+   * interruption logs how many jobs were deleted.
    */
   readonly purge: (
     tube: string,
     options?: BulkOptions
   ) => Effect.Effect<Tally, BulkError>
   /**
-   * Moves the jobs of a tube to another, where they are as urgent as they were, and ready, delayed for as long (or up to a
-   * second longer), or buried. They get new ids, and their statistics begin anew.
+   * Moves the jobs of a tube to another, and succeeds with their numbers. Reserved jobs stay. A job keeps its priority and its
+   * time to run, and is ready, buried, or delayed for as long as before, or up to a second longer. It gets a new id, and its
+   * statistics begin anew.
    *
    * **Details**
    *
-   * A copy is put before the original is deleted, so that no job is lost, whatever happens; if the connection is lost in
-   * between, the jobs of the last few hundred are in both. An original that somebody has reserved meanwhile stays, and its
-   * copy is deleted. Moving buried jobs needs beanstalkd 1.12; their copies are delayed, for longer than anybody waits, until
-   * they are buried a moment later, and stay so if the connection is lost in that moment: kick them.
+   * A copy is put before the original is deleted, so that no job is lost. If the connection is lost in between, the jobs of
+   * the batch, up to 256, are in both tubes. If another client reserves an original meanwhile, that one stays, and its copy
+   * is deleted. Moving buried jobs needs beanstalkd 1.12 or later: a copy is put with the longest delay, then reserved and
+   * buried in one write. If the connection is lost in between, the copy stays delayed: kick it.
    */
   readonly move: (
     from: string,
@@ -319,7 +289,7 @@ export interface Client extends Inspectable.Inspectable {
 }
 
 /**
- * The client of the surrounding program.
+ * The client as a service.
  *
  * @category tags
  * @since 0.1.0
@@ -331,8 +301,8 @@ export class BeanstalkClient extends Context.Tag("effect-beanstalk/BeanstalkClie
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * A client that closes with its Scope. It waits for nothing and opens nothing: the shared connection opens on first use, or
- * with {@link Client.ready}. Fails with `InvalidArgument` when an option cannot be.
+ * Makes a client that closes with its Scope. It does not connect yet: the shared connection opens on first use, or with
+ * {@link Client.ready}. Fails with `InvalidArgument` if an option is invalid.
  *
  * @category constructors
  * @since 0.1.0
@@ -353,14 +323,14 @@ export const make = (
     return client({ options, connector, shared, dedicated })
   })
 
-/** The whole of each delay is left to chance: 200 clients of a server that comes back do not come back together. */
+/** Full jitter: with 200 clients, a restarted server does not get all connections at once. */
 const defaultReconnect = Schedule.exponential("50 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
   Schedule.jitteredWith({ min: 0, max: 1 })
 )
 
 /**
- * A client as a Layer: one for everything that is built on the same reference of it.
+ * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own.
  *
  * @category layers
  * @since 0.1.0
@@ -371,7 +341,7 @@ export const layer = (
   Layer.scoped(BeanstalkClient, make(options))
 
 /**
- * A client as a Layer whose options come from `Config`.
+ * The client as a Layer, with options from `Config`.
  *
  * @category layers
  * @since 0.1.0
@@ -393,13 +363,17 @@ const client = ({ connector, dedicated, options, shared }: {
 }): Client => {
   const { address } = connector
   const { changes, send, server: ready, submit, unlessClosed } = shared
-  const check = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
+  const sendValid = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
-  /** What opens a connection of its own. */
-  const apart = <A, E, R>(self: Effect.Effect<A, E, R | Connector>) =>
-    Effect.zipRight(unlessClosed, Effect.provideService(self, Connector, connector))
-  const connect = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
-    apart(BeanstalkConnection.make({ ...options, ...own, name: own.name ?? options.name }))
+  const lease = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
+    Effect.zipRight(
+      unlessClosed,
+      Effect.provideService(
+        BeanstalkConnection.make({ ...options, ...own, name: own.name ?? options.name }),
+        Connector,
+        connector
+      )
+    )
 
   return {
     ...Inspectable.BaseProto,
@@ -410,27 +384,27 @@ const client = ({ connector, dedicated, options, shared }: {
     ready,
     changes,
 
-    // Its options have been checked.
-    lease: Effect.catchTag(connect(), "InvalidArgument", Effect.die),
-    leaseWith: connect,
+    // The options are valid: `make` has checked them.
+    lease: Effect.catchTag(lease(), "InvalidArgument", Effect.die),
+    leaseWith: lease,
     dedicated,
 
-    put: (tube, body, options) => check(putCommand(tube, body, options)),
+    put: (tube, body, options) => sendValid(putCommand(tube, body, options)),
     putAll: (tube, bodies, options) => PutAll.putAll(bodies, tube, options, { address, submit }),
 
-    peek: (id) => check(Protocol.peek(id)),
-    peekReady: (tube) => check(Protocol.peekReady({ tube })),
-    peekDelayed: (tube) => check(Protocol.peekDelayed({ tube })),
-    peekBuried: (tube) => check(Protocol.peekBuried({ tube })),
-    statsJob: (id) => check(Protocol.statsJob(id)),
-    statsTube: (tube) => check(Protocol.statsTube(tube)),
+    peek: (id) => sendValid(Protocol.peek(id)),
+    peekReady: (tube) => sendValid(Protocol.peekReady({ tube })),
+    peekDelayed: (tube) => sendValid(Protocol.peekDelayed({ tube })),
+    peekBuried: (tube) => sendValid(Protocol.peekBuried({ tube })),
+    statsJob: (id) => sendValid(Protocol.statsJob(id)),
+    statsTube: (tube) => sendValid(Protocol.statsTube(tube)),
     stats: send(Protocol.stats),
     listTubes: send(Protocol.listTubes),
 
-    delete: (id) => check(Protocol.deleteJob(id)),
-    kick: (tube, bound) => check(Protocol.kick(bound, { tube })),
-    kickJob: (id) => check(Protocol.kickJob(id)),
-    pauseTube: (tube, duration) => check(Protocol.pauseTube(tube, duration)),
+    delete: (id) => sendValid(Protocol.deleteJob(id)),
+    kick: (tube, bound) => sendValid(Protocol.kick(bound, { tube })),
+    kickJob: (id) => sendValid(Protocol.kickJob(id)),
+    pauseTube: (tube, duration) => sendValid(Protocol.pauseTube(tube, duration)),
     purge: (tube, bulk) => Bulk.purge(dedicated, tube, bulk),
     move: (from, to, bulk) => Bulk.move(dedicated, from, to, bulk)
   }
