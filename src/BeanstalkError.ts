@@ -429,13 +429,20 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
   Origin & {
     /** The reply line, or what is wrong with the reply; never the body of a job. */
     readonly reply: string
+    /**
+     * The last exchanges on the connection before this one, five at most, the oldest first: `put 1024 0 60 5 -> INSERTED 12`. Bodies
+     * are given as sizes.
+     */
+    readonly exchanges?: ReadonlyArray<string> | undefined
   }
 > {
   get [TypeId](): TypeId {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} sent an unexpected reply: ${this.reply}. ` +
+    const { exchanges = [] } = this
+    const before = exchanges.length === 0 ? "" : `The exchanges before it: ${exchanges.join("; ")}. `
+    return `${this.command}: beanstalkd at ${this.address} sent an unexpected reply: ${this.reply}. ${before}` +
       `The connection is closed. This is a bug in the server or in effect-beanstalk (please report it), ` +
       `or a program other than beanstalkd answered.`
   }

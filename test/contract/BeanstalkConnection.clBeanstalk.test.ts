@@ -262,6 +262,8 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.isNotEmpty(annotations)
         for (const found of annotations) {
           assert.deepStrictEqual(found, {
+            package: "effect-beanstalk",
+            module: "BeanstalkConnection",
             "beanstalkd.address": beanstalk.address,
             "beanstalkd.connection": "mailer"
           })

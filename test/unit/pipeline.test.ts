@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import fc from "fast-check"
+import { ProtocolViolation } from "../../src/BeanstalkError.ts"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
 import { type Ending, type Entry, Pipeline, type PipelineOptions } from "../../src/internal/connection/pipeline.ts"
 import { PeekedJob, ReservedJob } from "../../src/Job.ts"
@@ -160,6 +161,42 @@ describe("matching", () => {
     assert.strictEqual(
       bench.endings[0]?.cause,
       violation?._tag === "Failure" ? Cause.squash(violation.cause) : undefined
+    )
+  })
+
+  it("a protocol violation has the last five exchanges before it, the oldest first, with the size of each body", () => {
+    const violationAfter = (commands: ReadonlyArray<Protocol.Command<unknown, unknown>>, replies: string) => {
+      const bench = new Bench()
+      for (const command of [...commands, touch("9")]) bench.send(command)
+      bench.written()
+      bench.receive(`${replies}DELETED\r\n`)
+      const last = bench.exits.at(-1)
+      assert(last?._tag === "Failure")
+      const error = Cause.squash(last.cause)
+      assert(error instanceof ProtocolViolation)
+      return error
+    }
+    const none = violationAfter([], "")
+    assert.deepStrictEqual(none.exchanges, [])
+    assert.notInclude(none.message, "before it")
+
+    const some = violationAfter(
+      [put("secret"), Protocol.reserve, peek("3"), touch("4")],
+      "INSERTED 1\r\nRESERVED 2 6\r\nsecret\r\nFOUND 3 6\r\nsecret\r\nNOT_FOUND\r\n"
+    )
+    const exchanges = [
+      "put 1024 0 60 6 -> INSERTED 1",
+      "reserve -> RESERVED (6 bytes)",
+      "peek 3 -> FOUND (6 bytes)",
+      "touch 4 -> NOT_FOUND"
+    ]
+    assert.deepStrictEqual(some.exchanges, exchanges)
+    assert.include(some.message, `The exchanges before it: ${exchanges.join("; ")}.`)
+
+    const ids = Array.from({ length: 23 }, (_, index) => `${index}`)
+    assert.deepStrictEqual(
+      violationAfter(ids.map(touch), "TOUCHED\r\n".repeat(ids.length)).exchanges,
+      ids.slice(-5).map((id) => `touch ${id} -> TOUCHED`)
     )
   })
 

@@ -7,10 +7,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
+import { type CommandError, ConnectionLost, ProtocolViolation } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { TubeName } from "../../Job.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
+import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
 import { TubeSelection } from "./tubeSelection.ts"
 
@@ -49,7 +50,7 @@ export interface Entry extends Linked<Entry> {
   readonly command: Protocol.Command<unknown, unknown>
   /** `Abandoned`: in flight, while its caller no longer wants the result. */
   state: "Queued" | "InFlight" | "Abandoned" | "Settled" | "SettledWithJob"
-  answer(reply: Protocol.Reply, address: string): Protocol.Decoded<unknown, unknown>
+  answer(reply: Protocol.Reply, address: string, before: RecentExchanges): Protocol.Decoded<unknown, unknown>
   fail(error: ConnectionLost): void
   die(defect: Error): void
 }
@@ -66,8 +67,8 @@ class Pending<A, E> implements Entry {
     this.settle = settle
   }
 
-  answer(reply: Protocol.Reply, address: string) {
-    const decoded = this.command.decode(reply, address)
+  answer(reply: Protocol.Reply, address: string, before: RecentExchanges) {
+    const decoded = withExchanges(this.command.decode(reply, address), before)
     if (decoded._tag === "Success") this.finish(Exit.succeed(decoded.value), this.command.reserves)
     else this.finish(Exit.fail(decoded.error))
     return decoded
@@ -88,6 +89,16 @@ class Pending<A, E> implements Entry {
   }
 }
 
+/** A protocol violation is reported with the exchanges before it. */
+const withExchanges = <A, E>(
+  decoded: Protocol.Decoded<A, E | ProtocolViolation>,
+  before: RecentExchanges
+): Protocol.Decoded<A, E | ProtocolViolation> => {
+  if (decoded._tag === "Success" || !(decoded.error instanceof ProtocolViolation)) return decoded
+  const { address, command, reply } = decoded.error
+  return { ...decoded, error: new ProtocolViolation({ address, command, reply, exchanges: before.toStrings() }) }
+}
+
 type Status =
   | { readonly _tag: "Open" }
   /** A `quit` was written. Nothing is written behind it. */
@@ -99,6 +110,7 @@ export class Pipeline {
   private readonly decoder: Protocol.ReplyDecoder
   private readonly replyDeadline: ReplyDeadline
   private readonly tubeSelection = new TubeSelection()
+  private readonly exchanges = new RecentExchanges()
   private readonly queued = new LinkedList<Entry>()
   private readonly inFlight = new LinkedList<Entry>()
   private bytesInFlight = 0
@@ -123,7 +135,7 @@ export class Pipeline {
     const entry = new Pending(command, settle)
     const { maxJobSize, options, status } = this
     if (command.body !== undefined && command.body.length > maxJobSize) {
-      entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address)
+      entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address, this.exchanges)
     } else if (status._tag === "Ended") {
       this.lose(entry, "NotSent", status.ending)
     } else {
@@ -249,7 +261,8 @@ export class Pipeline {
     this.bytesInFlight -= command.size
     this.replyCount += 1
     const wasAbandoned = entry.state === "Abandoned"
-    const decoded = entry.answer(reply, this.options.address)
+    const decoded = entry.answer(reply, this.options.address, this.exchanges)
+    this.exchanges.add(command.line, reply)
     if (decoded._tag === "Failure" && decoded.fatal) {
       this.end({
         reason: `replies cannot be matched to commands after the reply to ${command.name}`,
