@@ -1,6 +1,6 @@
 /**
- * `client.purge` and `client.move` in the middle of the traffic: workers at both tubes, who give back and put aside what they
- * get, and a producer. Nothing is lost, and nobody is handed what was not ready.
+ * `client.purge` and `client.move` while workers of both tubes release, bury and delete jobs, and a producer puts more. No job
+ * is lost, and no worker reserves a job that was delayed or buried.
  *
  * `EFFECT_BEANSTALK_STRESS=1` runs it with 100,000 ready, 10,000 delayed and 10,000 buried jobs.
  */
@@ -74,7 +74,7 @@ const beside = <A, E, R, E2, R2>(bulk: Effect.Effect<A, E, R>, turn: Effect.Effe
 
 const keysOf = (jobs: ReadonlyArray<{ readonly body: string }>) => jobs.map(({ body }) => body)
 
-describeContract("in the middle of the traffic", (kind) => {
+describeContract("while workers and a producer use the tubes", (kind) => {
   const prepared = Effect.gen(function*() {
     const world = yield* start(kind)
     yield* putJobs(world.beanstalk, all)
@@ -85,7 +85,7 @@ describeContract("in the middle of the traffic", (kind) => {
 
   describe("purge", () => {
     it.scopedLive(
-      "what is gone was purged or finished, and nothing that was not ready was handed out",
+      "accounts for every job, and no worker reserves a job that is not ready",
       () =>
         Effect.gen(function*() {
           const { beanstalk, client, history, source } = yield* prepared
@@ -106,7 +106,7 @@ describeContract("in the middle of the traffic", (kind) => {
 
   describe("move", () => {
     it.scopedLive(
-      "every job is finished or there, and nothing that was not ready was handed out",
+      "loses no job, and no worker reserves a job that is not ready",
       () =>
         Effect.gen(function*() {
           const { beanstalk, client, history, source, target } = yield* prepared

@@ -1,5 +1,5 @@
 /**
- * Puts of many fibers share the round trips that each would take alone.
+ * The puts of many fibers share round trips.
  *
  * `EFFECT_BEANSTALK_STRESS=1` measures it longer, and prints figures.
  */

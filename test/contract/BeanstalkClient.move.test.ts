@@ -1,4 +1,4 @@
-/** `client.move` makes the jobs of one tube jobs of another, where they are what they were. */
+/** `client.move` moves the jobs of one tube to another, with their bodies, settings and states. */
 import { assert, describe, it } from "@effect/vitest"
 import type { BeanstalkClient, BeanstalkConnection } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -45,7 +45,7 @@ describeContract("move", (kind) => {
         })
     )
 
-    it.scopedLive("all of them, unless it is told otherwise, to a tube that is not there yet", () =>
+    it.scopedLive("all jobs by default, to a tube that does not exist yet", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const jobs = scattered(["here"], 400)
@@ -92,7 +92,7 @@ describeContract("move", (kind) => {
         assert.deepStrictEqual(yield* left(beanstalk), moved(jobs, isHere))
       }))
 
-    it.scopedLive("delayed ones are delayed for as long, and at most a second longer", () =>
+    it.scopedLive("delayed jobs, which stay delayed for as long, and at most a second longer", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const jobs = scattered(["here"], 80, { state: "delayed" })
@@ -111,7 +111,7 @@ describeContract("move", (kind) => {
         }
       }))
 
-    it.scopedLive("a tube that is empty, and one that is not there, leave nothing behind", () =>
+    it.scopedLive("nothing of an empty tube, and of one that does not exist, without creating a tube", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         yield* beanstalk.use("empty")
@@ -141,7 +141,7 @@ describeContract("move", (kind) => {
         yield* untouched(beanstalk)
       }))
 
-    it.scopedLive("not those in somebody's hands", () =>
+    it.scopedLive("no job that another client has reserved", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const jobs = scattered(["here"], 40)
@@ -191,7 +191,7 @@ describeContract("move", (kind) => {
         yield* untouched(beanstalk)
       }))
 
-    it.scopedLive("a tube that somebody keeps filling", () =>
+    it.scopedLive("a tube into which another client keeps putting jobs", () =>
       Effect.gen(function*() {
         const { beanstalk, client, server } = yield* start(kind)
         const producer = yield* openTo(server, { tube: "here" })
@@ -204,7 +204,7 @@ describeContract("move", (kind) => {
       }))
   })
 
-  it.scopedLive("tells how far it is, and never that it is less far", () =>
+  it.scopedLive("reports its progress, in numbers that never decrease", () =>
     Effect.gen(function*() {
       const { beanstalk, client } = yield* start(kind)
       yield* putJobs(beanstalk, scattered(["here"], 300))
@@ -218,7 +218,7 @@ describeContract("move", (kind) => {
       assert.deepStrictEqual(sums, sums.toSorted((a, b) => a - b))
     }))
 
-  it.scopedLive("what it cannot be told is an InvalidArgument, and nothing is connected", () =>
+  it.scopedLive("fails with InvalidArgument for invalid arguments, without a connection", () =>
     Effect.gen(function*() {
       const { beanstalk, client } = yield* start(kind)
       const before = (yield* beanstalk.stats).totalConnections

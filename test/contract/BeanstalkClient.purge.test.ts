@@ -1,4 +1,4 @@
-/** `client.purge` deletes the jobs of one tube: those it is told to, as many as it is told to, and no others. */
+/** `client.purge` deletes the jobs of one tube: those in the states asked for, up to the bound, and no others. */
 import { assert, describe, it } from "@effect/vitest"
 import type { BeanstalkClient } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -39,7 +39,7 @@ describeContract("purge", (kind) => {
         })
     )
 
-    it.scopedLive("all of them, unless it is told otherwise", () =>
+    it.scopedLive("all jobs by default", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const jobs = scattered(["here"], 400)
@@ -49,7 +49,7 @@ describeContract("purge", (kind) => {
         yield* eventually(beanstalk.listTubes, (tubes) => tubes.every((tube) => tube.toString() !== "here"))
       }))
 
-    it.scopedLive("whatever their bodies are", () =>
+    it.scopedLive("jobs with any body", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const bodies = ["", "\r\n", "delete 1\r\n", new Uint8Array(65_535)]
@@ -63,7 +63,7 @@ describeContract("purge", (kind) => {
         assert.deepStrictEqual(yield* left(beanstalk), [])
       }))
 
-    it.scopedLive("a tube that is empty, and one that is not there, leave nothing behind", () =>
+    it.scopedLive("nothing of an empty tube, and of one that does not exist, without creating a tube", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         yield* beanstalk.use("empty")
@@ -99,7 +99,7 @@ describeContract("purge", (kind) => {
         )
       }))
 
-    it.scopedLive("not those in somebody's hands, even of a second", () =>
+    it.scopedLive("no job that another client has reserved, even for a second", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         const jobs = scattered(["here"], 40, { ttr: 3600 })
@@ -157,7 +157,7 @@ describeContract("purge", (kind) => {
         assert.strictEqual(rest.filter(({ tube }) => tube === "there").length, jobs.length - here.length)
       }))
 
-    it.scopedLive.each([256, 300, 512])("%i of many ready ones", (bound) =>
+    it.scopedLive.each([256, 300, 512])("%i of many ready jobs", (bound) =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         yield* putJobs(beanstalk, Array.from({ length: 600 }, () => ({ tube: "here", state: "ready", body: "" })))
@@ -165,7 +165,7 @@ describeContract("purge", (kind) => {
         assert.strictEqual((yield* beanstalk.stats).currentJobsReady, 600 - bound)
       }))
 
-    it.scopedLive("a tube that somebody keeps filling", () =>
+    it.scopedLive("a tube into which another client keeps putting jobs", () =>
       Effect.gen(function*() {
         const { beanstalk, client, server } = yield* start(kind)
         const producer = yield* openTo(server, { tube: "here" })
@@ -179,7 +179,7 @@ describeContract("purge", (kind) => {
       }))
   })
 
-  it.scopedLive("tells how far it is, and never that it is less far", () =>
+  it.scopedLive("reports its progress, in numbers that never decrease", () =>
     Effect.gen(function*() {
       const { beanstalk, client } = yield* start(kind)
       yield* putJobs(beanstalk, scattered(["here"], 300))
@@ -191,7 +191,7 @@ describeContract("purge", (kind) => {
       assert.deepStrictEqual(sums, sums.toSorted((a, b) => a - b))
     }))
 
-  it.scopedLive("what it cannot be told is an InvalidArgument, and nothing is connected", () =>
+  it.scopedLive("fails with InvalidArgument for invalid arguments, without a connection", () =>
     Effect.gen(function*() {
       const { beanstalk, client } = yield* start(kind)
       const before = (yield* beanstalk.stats).totalConnections

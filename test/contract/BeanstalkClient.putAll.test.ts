@@ -1,5 +1,5 @@
 /**
- * Many puts from a stream: what comes out, how far ahead it runs, and what it says when it cannot go on.
+ * `putAll`: the ids that it emits, how far it runs ahead, and the errors with which it stops.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -39,7 +39,7 @@ describeContract("putAll", (kind) => {
     }
     for (const [size, count] of Object.entries(sizes)) {
       for (const [chunking, chunked] of Object.entries(chunkings)) {
-        it.scoped(`gives the id of each in their order: ${size} ${chunking}`, () =>
+        it.scoped(`emits the id of each body in order: ${size} ${chunking}`, () =>
           Effect.gen(function*() {
             const { client, tube } = yield* withClient
             for (const window of [undefined, 3]) {
@@ -54,7 +54,7 @@ describeContract("putAll", (kind) => {
       }
     }
 
-    it.scoped("puts into the tube that is named, as it is told", () =>
+    it.scoped("puts into the named tube, with the options", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const options = { priority: 7, delay: "1 hour", ttr: "2 minutes", window: 2 } as const
@@ -70,7 +70,7 @@ describeContract("putAll", (kind) => {
         assert.deepStrictEqual([pri, delay, ttr], [1024, 0, 60])
       }))
 
-    it.scoped("puts into no other tube than the one that is named, whatever else the options hold", () =>
+    it.scoped("ignores a tube among the options", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const options = { tube: `${tube}-other`, window: 5 }
@@ -78,7 +78,7 @@ describeContract("putAll", (kind) => {
         assert.strictEqual((yield* client.statsJob(id ?? "0")).tube, tube)
       }))
 
-    it.scoped("ends as the source ends, behind the ids of all that came before", () =>
+    it.scoped("ends as the source ends, after the ids of all bodies before", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const some = Stream.rechunk(Stream.map(Stream.range(0, 99), String), 10)
@@ -95,7 +95,7 @@ describeContract("putAll", (kind) => {
         assert.isTrue(Cause.isInterruptedOnly(yield* endsWith(Effect.interrupt)))
       }))
 
-    it.scoped("refuses what cannot be before the source is touched", () =>
+    it.scoped("fails with InvalidArgument before it runs the source", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const { bodies, source } = counting()
@@ -116,7 +116,7 @@ describeContract("putAll", (kind) => {
         assert.deepStrictEqual(source, { read: 0, isFinalized: false })
       }))
 
-    it.scoped("gives as many ids as are wanted, and lets go of the source", () =>
+    it.scoped("emits as many ids as are taken, and interrupts the source then", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const { bodies, source } = counting()
@@ -131,7 +131,7 @@ describeContract("putAll", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("the window", (it) => {
-    it.scoped("is how far the source is read ahead of the ids that were taken", () =>
+    it.scoped("is how far the source is read ahead of the ids that are taken", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const { bodies, source } = counting()
@@ -185,7 +185,7 @@ describeContract("putAll", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a body that fails", (it) => {
-    it.scoped("is the last that is sent, and all that was sent is accounted for: the server drains", () =>
+    it.scoped("is followed by no further one, and every body that was sent is accounted for: the server drains", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const client = yield* clientTo(server)
@@ -205,7 +205,7 @@ describeContract("putAll", (kind) => {
     const large = (bodies: Stream.Stream<string>, which: string) =>
       Stream.map(bodies, (body) => body === which ? "x".repeat(65_536) : body)
 
-    it.scoped("is not sent when it is known to be too big, and nothing behind it", () =>
+    it.scoped("is not sent when it is known to be too big, nor is a later one", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const { bodies, source } = counting()
@@ -215,7 +215,7 @@ describeContract("putAll", (kind) => {
         assert.deepStrictEqual(stopped.failures.map(({ error, index }) => [index, error._tag]), [[25, "JobTooBig"]])
       }))
 
-    it.scoped("does not take along what waited with it for the first connection", () =>
+    it.scoped("does not fail the bodies that waited with it for the first connection", () =>
       Effect.gen(function*() {
         const tube = yield* newTube
         const client = yield* Effect.flatMap(Beanstalkd, (server) => clientTo(server))
@@ -231,7 +231,7 @@ describeContract("putAll", (kind) => {
         )
       }))
 
-    it.scoped("may be what no body can be", () =>
+    it.scoped("may be an invalid argument", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient
         const number: string = JSON.parse("5")
@@ -246,7 +246,7 @@ describeContract("putAll", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a client that closes", (it) => {
-    it.scoped("stops it, and what it says is true", () =>
+    it.scoped("stops it, and its error accounts for every body", () =>
       Effect.gen(function*() {
         const { client: other, tube } = yield* withClient
         const scope = yield* Scope.make()
@@ -265,7 +265,7 @@ describeListening("putAll through a bad network", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
     const cuts = Array.from({ length: 6 }, (_, i) => 1_000 + i * 1_213)
     for (const way of ["toServer", "toClient"] as const) {
-      it.scoped(`stops it, and what it says is true, wherever it is cut on the way ${way}`, () =>
+      it.scoped(`stops it, and its error accounts for every body, wherever it is cut on the way ${way}`, () =>
         Effect.forEach(cuts, (bytes) =>
           Effect.gen(function*() {
             const proxy = yield* ChaosProxy.make(yield* ListeningBeanstalkd)
@@ -280,7 +280,7 @@ describeListening("putAll through a bad network", (kind) => {
           }).pipe(Effect.scoped)))
     }
 
-    it.scoped("takes with it what was written; the rest goes over the next, and nothing twice", () =>
+    it.scoped("fails the bodies that were written; the others are sent on the next connection, and none twice", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const proxy = yield* ChaosProxy.make(server)
@@ -301,7 +301,7 @@ describeListening("putAll through a bad network", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("an outage", (it) => {
-    it.scoped("is waited for, and nothing is put twice behind it", () =>
+    it.scoped("only delays the bodies, and none is put twice", () =>
       Effect.gen(function*() {
         const proxy = yield* ChaosProxy.make(yield* ListeningBeanstalkd)
         const client = yield* clientTo(proxy, atOnce)

@@ -1,6 +1,6 @@
 /**
- * A put whose connection is cut at any byte of what is said and answered: whoever put hears of it, knows what is certain,
- * and there is never a second job.
+ * A put whose connection is cut at any byte of the request and the reply: it always ends, with the id or with the outcome
+ * `Unknown`, and the server never stores a second job.
  *
  * `EFFECT_BEANSTALK_STRESS=1` cuts many puts in flight at every byte too.
  */
@@ -193,19 +193,19 @@ describeListening("a put that is cut", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })((it) => {
     for (const ending of ["FIN", "RST"] as const) {
       it.scoped(
-        `at any byte with a ${ending} is told as an id or as Unknown, and is one job at most`,
+        `at any byte with a ${ending} ends with an id or as Unknown, and stores one job at most`,
         () => cutEverywhere(small, ending, everyByte),
         patience
       )
 
       it.scoped(
-        `with a large body, and a ${ending}, is told, and is one job at most`,
+        `with a large body and a ${ending} ends, and stores one job at most`,
         () => cutEverywhere(large, ending, manyBytes),
         patience
       )
 
       it.scoped(
-        `with a ${ending} among others in flight is told, each of them, and is one job at most`,
+        `with a ${ending} among others in flight ends, each of them, and stores one job at most`,
         () => cutEverywhere(several, ending, stress ? everyByte : manyBytes),
         patience
       )

@@ -1,5 +1,5 @@
 /**
- * A client of every kind of server: what each of its methods does, and what it refuses.
+ * A client of every kind of server: what each method does, and its errors.
  */
 import { assert, layer } from "@effect/vitest"
 import type { BeanstalkClient, BeanstalkError } from "effect-beanstalk"
@@ -27,7 +27,7 @@ const isEmpty = (peeked: Option.Option<unknown>) => assert.isTrue(Option.isNone(
 
 describeContract("a client", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("producing", (it) => {
-    it.scoped("puts a job into the tube that is named, with all its options", () =>
+    it.scoped("puts a job into the named tube, with all its options", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start()
         const id = yield* client.put(tube, "hello", { priority: 7, delay: "1 hour", ttr: "1001 millis" })
@@ -42,7 +42,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual(yield* (yield* client.peek(id)).text(), "hello")
       }))
 
-    it.scoped("puts a job with the priority 1024, no delay and 60 seconds to run unless it is told otherwise", () =>
+    it.scoped("puts a job with the priority 1024, no delay and a time to run of 60 seconds by default", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start()
         for (const options of [undefined, {}, { priority: undefined }]) {
@@ -51,7 +51,7 @@ describeContract("a client", (kind) => {
         }
       }))
 
-    it.scoped("puts every job into its own tube, whatever other fibers do on the same connection", () =>
+    it.scoped("puts every job into the named tube, whatever other fibers do on the same connection", () =>
       Effect.gen(function*() {
         const { client } = yield* start({ maxInFlight: 50 })
         const tubes = [yield* newTube, yield* newTube]
@@ -74,7 +74,7 @@ describeContract("a client", (kind) => {
         }
       }))
 
-    it.scoped("tells of a body that is too large before it is sent, with the limit", () =>
+    it.scoped("fails with JobTooBig, and the limit, before it sends a body that is too large", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start()
         const { maxJobSize } = yield* client.ready
@@ -88,7 +88,7 @@ describeContract("a client", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("looking and tidying", (it) => {
-    it.scoped("finds nothing in a tube that is empty", () =>
+    it.scoped("finds no job in an empty tube", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start()
         isEmpty(yield* client.peekReady(tube))
@@ -97,7 +97,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual(yield* client.kick(tube, 10), 0)
       }))
 
-    it.scoped("finds the next job of each state, in the tube that is named", () =>
+    it.scoped("finds the next job of each state in the named tube", () =>
       Effect.gen(function*() {
         const { client, server, tube } = yield* start()
         const worker = yield* openTo(server, { watch: [tube] })
@@ -122,7 +122,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* client.stats).id, (yield* client.ready).id)
       }))
 
-    it.scoped("kicks the buried jobs of the tube that is named, and one job wherever it is", () =>
+    it.scoped("kicks the buried jobs of the named tube, and one job in any tube", () =>
       Effect.gen(function*() {
         const { client, server, tube } = yield* start()
         const worker = yield* openTo(server, { watch: [tube] })
@@ -137,7 +137,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* client.statsTube(tube)).currentJobsReady, 3)
       }))
 
-    it.scoped("deletes what is ready, delayed or buried, and nothing that somebody holds", () =>
+    it.scoped("deletes a job that is ready, delayed or buried, and none that is reserved", () =>
       Effect.gen(function*() {
         const { client, server, tube } = yield* start()
         const worker = yield* openTo(server, { watch: [tube] })
@@ -175,7 +175,7 @@ describeContract("a client", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("leasing", (it) => {
-    it.scoped("gives a connection of its own, which watches the default tube and uses it", () =>
+    it.scoped("opens a connection of its own, which watches and uses the default tube", () =>
       Effect.gen(function*() {
         const { client } = yield* start({ name: "mine" })
         const [one, other] = yield* Effect.all([client.lease, client.lease])
@@ -186,7 +186,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* other.listTubesWatched).length, 1)
       }))
 
-    it.scoped("gives one that uses and watches what it is told, and nothing else", () =>
+    it.scoped("opens one that uses and watches the tubes in the options, and no others", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start({ name: "mine" })
         const others = [yield* newTube, yield* newTube]
@@ -200,7 +200,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* both.reserve).id, id)
       }))
 
-    it.scoped("closes it with its scope, and its jobs are ready again", () =>
+    it.scoped("closes it with its Scope, and its jobs are ready again", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* start()
         const id = yield* client.put(tube, "hello")
@@ -217,7 +217,7 @@ describeContract("a client", (kind) => {
         yield* eventually(client.stats, ({ currentConnections }) => currentConnections === connections + 1)
       }))
 
-    it.scoped("leaves it open when it is the client that is closed", () =>
+    it.scoped("leaves it open when the client is closed", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const scope = yield* Effect.scope
@@ -272,7 +272,7 @@ describeContract("a client", (kind) => {
       socket: Effect.dieMessage("there was nothing to open a connection for")
     })
 
-    it.scoped("what cannot be, without a connection", () =>
+    it.scoped("invalid arguments, without a connection", () =>
       Effect.gen(function*() {
         const client = yield* clientTo({ connector: unwanted }, { offlineTimeout: "1 hour" })
         for (const [argument, send] of impossible) {
@@ -281,7 +281,7 @@ describeContract("a client", (kind) => {
         }
       }))
 
-    it.scoped("what cannot be, before anything is sent", () =>
+    it.scoped("invalid arguments, before anything is sent", () =>
       Effect.gen(function*() {
         const { client } = yield* start()
         yield* client.ready
@@ -293,7 +293,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual(after.totalConnections, before.totalConnections)
       }))
 
-    it.scoped("what a server that drains does not take", () =>
+    it.scoped("a put to a server that drains", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const client = yield* clientTo(server)
@@ -305,7 +305,7 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* client.stats).id, (yield* client.ready).id)
       }))
 
-    it.scoped("everything, in the end, when the server is killed", () =>
+    it.scoped("every command once the server is killed", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const client = yield* clientTo(server, { offlineTimeout: "100 millis" })

@@ -1,6 +1,5 @@
 /**
- * `purge` and `move` when something goes wrong in the middle: what they tell is true, nothing is lost, and no job becomes
- * what it was not.
+ * `purge` and `move` under faults: the numbers that they report are right, no job is lost, and no job changes its state.
  */
 import * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
@@ -143,7 +142,7 @@ const watching = (server: Scripted.Server) =>
     ))
 
 describe("a tally", () => {
-  it.scoped("counts what was answered before the connection was lost, to the last one", () =>
+  it.scoped("counts every job whose reply arrived before the connection was lost", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* Effect.provide(BeanstalkClient.make(), server.connector)
@@ -160,7 +159,7 @@ describe("a tally", () => {
     }))
 })
 
-describe("move, while the server takes no jobs", () => {
+describe("move, while the server refuses to put jobs", () => {
   const ways: Readonly<Record<string, (server: EmbeddedServer.Server) => Effect.Effect<void>>> = {
     Draining: (server) => server.drain,
     OutOfMemory: (server) => server.inject(Fault.NoMemory())
@@ -193,31 +192,34 @@ describe("move, while the server takes no jobs", () => {
       })
   )
 
-  it.scoped.each(states)("no memory for %s: the copy is buried, and it stops", (state) =>
-    Effect.gen(function*() {
-      const world = yield* prepared()
-      yield* world.server.inject(Fault.NoMemoryForQueues())
-      const error = yield* failsWith(world.client.move("here", "target", { states: [state] }), "BulkStopped")
-      assert.strictEqual(error.cause._tag, "Buried")
-      const found = yield* census(world)
-      assertNothingLost(found)
-      assert.strictEqual(found.length, jobs.length)
-      const copies = found.filter(({ tube }) => tube === "target")
-      assert.strictEqual(copies.length, sum(error.done))
-      assert.isAbove(copies.length, 0)
-      for (const copy of copies) assert.strictEqual(copy.state, "buried")
-    }))
+  it.scoped.each(states)(
+    "stops when the server buries the copy for lack of memory: %s",
+    (state) =>
+      Effect.gen(function*() {
+        const world = yield* prepared()
+        yield* world.server.inject(Fault.NoMemoryForQueues())
+        const error = yield* failsWith(world.client.move("here", "target", { states: [state] }), "BulkStopped")
+        assert.strictEqual(error.cause._tag, "Buried")
+        const found = yield* census(world)
+        assertNothingLost(found)
+        assert.strictEqual(found.length, jobs.length)
+        const copies = found.filter(({ tube }) => tube === "target")
+        assert.strictEqual(copies.length, sum(error.done))
+        assert.isAbove(copies.length, 0)
+        for (const copy of copies) assert.strictEqual(copy.state, "buried")
+      })
+  )
 })
 
-describe("time that stands still", () => {
-  it.scoped("a delay is a second longer, which may have been left beyond the whole ones", () =>
+describe("the delay of a copy", () => {
+  it.scoped("is a second longer than the time left, which the server rounds down", () =>
     Effect.gen(function*() {
       const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 100 }])
       yield* world.client.move("here", "target")
       assert.deepStrictEqual((yield* census(world)).map(({ timeLeft, tube }) => `${tube} ${timeLeft}`), ["target 101"])
     }))
 
-  it.scoped("the longest delay stays the longest", () =>
+  it.scoped("is not longer than the longest delay", () =>
     Effect.gen(function*() {
       const world = yield* prepared([{ tube: "here", state: "delayed", body: "x", delay: 2 ** 32 - 1 }])
       assert.strictEqual((yield* world.client.move("here", "target")).delayed, 1)
@@ -274,7 +276,7 @@ describe("interruption", () => {
     }))
 })
 
-describe("a job that somebody takes between look and deletion", () => {
+describe("a job that another client reserves between the peek and the deletion", () => {
   /** Lets somebody act as soon as the first copy has been put. */
   it.scoped.each(["delayed", "buried"] as const)(
     "%s: it stays with them, and its copy is undone",
@@ -305,7 +307,7 @@ describe("a job that somebody takes between look and deletion", () => {
   )
 })
 
-describe("no server", () => {
+describe("without a server", () => {
   it.scoped.each(["purge", "move"] as const)("%s fails with ConnectFailed", (bulk) =>
     Effect.gen(function*() {
       const { client, server } = yield* prepared()
@@ -315,7 +317,7 @@ describe("no server", () => {
 })
 
 /** Whether a server that says the same for ever is left alone in the end. */
-describe("a server that makes no sense", () => {
+describe("a server that gives the same replies for ever", () => {
   const answers: Readonly<Record<string, string>> = {
     "peek-ready": "FOUND 7 1\r\nx\r\n",
     "peek-delayed": "FOUND 7 1\r\nx\r\n",
@@ -368,7 +370,7 @@ const older = (
     }))
 })
 
-describe("a server that is older than reserve-job", () => {
+describe("a server without reserve-job", () => {
   const without = (answer: "reserve-jobs" | "spare-job") => (line: string) =>
     line.startsWith("reserve-job ") ? line.replace("reserve-job", answer) : line
 
@@ -390,7 +392,7 @@ describe("a server that is older than reserve-job", () => {
       })
   )
 
-  it.scoped("everything else is moved, and ready jobs of a paused tube too", () =>
+  it.scoped("moves delayed and ready jobs, those of a paused tube too", () =>
     Effect.gen(function*() {
       const world = yield* prepared()
       const client = yield* Effect.provideService(

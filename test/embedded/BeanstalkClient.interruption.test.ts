@@ -1,6 +1,6 @@
 /**
- * Whoever uses a client can be interrupted at any moment, and a client can be closed at any moment: nothing stays reserved,
- * nothing is sent afterwards, no connection is left, and the client of others goes on.
+ * A fiber that uses a client can be interrupted, and a client can be closed, at any step: no job stays reserved, nothing is
+ * sent afterwards, no connection is left, and other fibers can use the client.
  *
  * `EFFECT_BEANSTALK_STRESS=1` interrupts after each number of steps up to 500.
  */
@@ -99,7 +99,7 @@ const cases = Object.entries(uses).flatMap(([name, use]) =>
 )
 
 describe("an interruption after any number of steps", () => {
-  it.live.each(cases)("leaves nothing behind, and a client that goes on: $name, when it is $situation", (
+  it.live.each(cases)("leaves no job reserved and no connection, and the client usable: $name, when it is $situation", (
     { prepare, steps, use }
   ) =>
     Effect.forEach(steps, (k) =>
@@ -123,7 +123,7 @@ describe("an interruption after any number of steps", () => {
       }).pipe(Effect.scoped)), 120_000)
 
   it.live.each(Object.entries(uses))(
-    "of the client and who uses it, leaves nothing behind: %s",
+    "of the client and of the fiber that uses it leaves no job reserved and no connection: %s",
     ([name, use]) =>
       Effect.forEach(stepsOf(name.length), (k) =>
         Effect.gen(function*() {
@@ -145,7 +145,7 @@ describe("an interruption after any number of steps", () => {
 })
 
 describe("a client that is closed before any step", () => {
-  it.live("has nothing more to tell, whatever it was doing", () =>
+  it.live("ends its states with Closed, whatever it was doing", () =>
     Effect.forEach(Array.range(0, 250), (k) =>
       Effect.gen(function*() {
         const server = yield* Scripted.inMemory({

@@ -1,5 +1,5 @@
 /**
- * What `putAll` does in time, what it logs, and what it holds: against servers in memory.
+ * When `putAll` emits ids, what it logs, and how many bodies it holds.
  *
  * `EFFECT_BEANSTALK_STRESS=1` puts many more bodies.
  */
@@ -33,7 +33,7 @@ const embedded = Effect.gen(function*() {
 const bytes = (numbers: Stream.Stream<number>) => Stream.map(numbers, (number) => Buffer.from(String(number)))
 
 describe("putAll", () => {
-  it.scoped("gives each id when its job is acknowledged, however slowly the bodies come", () =>
+  it.scoped("emits each id when its job is acknowledged, however slowly the bodies come", () =>
     Effect.gen(function*() {
       const { client } = yield* embedded
       const slowly = Stream.schedule(Stream.range(1, 100), Schedule.spaced("1 second"))
@@ -53,7 +53,7 @@ describe("putAll", () => {
       }
     }))
 
-  it.scoped("gives the ids of those that are acknowledged while others are not", () =>
+  it.scoped("emits the ids of acknowledged jobs while later ones are not", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
@@ -89,7 +89,7 @@ describe("putAll", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped("sends what has waited for a connection before all that comes in the moment in which it is there", () =>
+  it.scoped("sends the bodies that waited for a connection before those that come when it opens", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
@@ -102,7 +102,7 @@ describe("putAll", () => {
       assert.deepStrictEqual<ReadonlyArray<string>>([...yield* Fiber.join(putting)], ["10", "11", "12", "13"])
     }))
 
-  it.scoped("ends at what fails, in a region that cannot be interrupted, too", () =>
+  it.scoped("ends at a body that fails, in an uninterruptible region, too", () =>
     Effect.gen(function*() {
       const { client, server } = yield* embedded
       yield* server.inject(EmbeddedServer.Fault.NoMemory())
@@ -116,7 +116,7 @@ describe("putAll", () => {
       assert.deepStrictEqual(yield* Scripted.endings(endings), ["PutAllStopped", "PutAllStopped"])
     }))
 
-  it.scopedLive("logs how far it came when it is interrupted", () =>
+  it.scopedLive("logs how many bodies were acknowledged when it is interrupted", () =>
     Effect.gen(function*() {
       const logs: Array<unknown> = []
       const logger = Logger.make(({ message }) => void logs.push(message))
@@ -141,7 +141,7 @@ describe("putAll", () => {
       ]])
     }))
 
-  it.scopedLive("sends nothing more once it is interrupted, wherever the bodies wait", () =>
+  it.scopedLive("sends no body that waits for a connection once it is interrupted", () =>
     Effect.gen(function*() {
       const { client, server } = yield* embedded
       const becomes = (state: BeanstalkClient.State["_tag"]) =>
@@ -159,7 +159,7 @@ describe("putAll", () => {
       assert.deepStrictEqual((yield* client.listTubes).map(String), ["default", "before", "after"])
     }))
 
-  it.scopedLive("holds no more bodies than there is room for in the window", () =>
+  it.scopedLive("holds no more bodies than the window", () =>
     Effect.gen(function*() {
       const { client, server } = yield* embedded
       const alive = new Set<WeakRef<Uint8Array>>()

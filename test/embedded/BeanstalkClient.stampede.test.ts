@@ -1,5 +1,5 @@
 /**
- * Clients do not all meet a server at once that is back after an outage.
+ * Clients do not all connect at once to a server that is available again.
  *
  * `EFFECT_BEANSTALK_STRESS=1` takes more chances, and real time too, and prints how the connects fell.
  */
@@ -93,13 +93,13 @@ const inVirtualTime = (seed: number) =>
 
 describe("200 clients after an outage of 2 seconds", () => {
   it.live.each(stress ? [1, 2, 3, 4, 5] : [1])(
-    "come back spread out, by the chance of seed %i",
+    "reconnect at different times, with the random seed %i",
     (seed) => Effect.map(inVirtualTime(seed), isSpread),
     120_000
   )
 
   if (stress) {
-    it.live("come back spread out, in real time", () =>
+    it.live("reconnect at different times, in real time", () =>
       Effect.gen(function*() {
         const { url } = yield* Effect.orDie(NodeEmbeddedServer.listen())
         const proxy = yield* ChaosProxy.make({ connect: () => Net.connect(targetOf(url)) })

@@ -1,5 +1,5 @@
 /**
- * What was acknowledged is there, however often the server is killed.
+ * A job that was acknowledged is stored, however often the server is killed.
  *
  * `EFFECT_BEANSTALK_STRESS=1` kills it 20 times, and prints figures.
  */
@@ -30,9 +30,9 @@ const ballast = stress ? 2000 : 600
 /** How many more have to be acknowledged between two kills. */
 const atLeast = 500
 
-describeReal("what was acknowledged", () => {
+describeReal("an acknowledged job", () => {
   it.scopedLive(
-    "is there when the server was killed again and again under its producers",
+    "is stored after the server was killed again and again while producers put jobs",
     () =>
       Effect.gen(function*() {
         const server = yield* startRestartable

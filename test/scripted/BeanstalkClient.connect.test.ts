@@ -1,6 +1,6 @@
 /**
- * Faults while connections are opened, and a peer that is gone without a farewell: whatever happens, a connection that lives
- * has begun with the first round trip, with the tubes asked for in place, and jobs go where they belong.
+ * Faults while a connection is opened, and a peer that disappears without closing it: every session begins with a complete
+ * handshake, and no job is put into another tube.
  *
  * `EFFECT_BEANSTALK_STRESS=1` runs more of it.
  */
@@ -66,7 +66,7 @@ type Fail = (peer: Scripted.Peer, answer: string) => Effect.Effect<void>
 
 const half = (text: string) => text.slice(0, text.length / 2)
 
-/** What can happen instead of an answer, or in the middle of it. */
+/** What can happen instead of a reply, or in the middle of it. */
 const faults: Readonly<Record<string, Fail>> = {
   "is reset": (peer) => peer.reset,
   "is closed": (peer) => peer.hangUp,
@@ -88,7 +88,7 @@ const cases = openings.flatMap((opening) =>
 )
 
 describe("a fault while a connection is opened", () => {
-  it.scoped.each(cases)("delays what waits for it, and nothing else: $name, when answer $at $how", (
+  it.scoped.each(cases)("only delays the command that waits for it: $name, when answer $at $how", (
     { at, fail, opening: { answers, greeting, reply, request, work }, rows }
   ) =>
     Effect.gen(function*() {
@@ -117,7 +117,7 @@ describe("a fault while a connection is opened", () => {
       }
     }))
 
-  it.live("at any byte, so many times in a row: the jobs are in the tubes that they were put into", () =>
+  it.live("at any byte, several times in a row, puts no job into another tube", () =>
     Effect.gen(function*() {
       for (let bytes = 0; bytes < Scripted.stats.length + 200; bytes += stress ? 1 : 97) {
         yield* Effect.gen(function*() {
@@ -148,8 +148,8 @@ describe("a fault while a connection is opened", () => {
     }))
 })
 
-describe("a peer that is gone without a farewell", () => {
-  it.scoped("is noticed within replyTimeout: what was under way fails, and the next goes to whoever is there", () =>
+describe("a peer that disappears without closing the connection", () => {
+  it.scoped("is detected within replyTimeout: a put in flight fails, and a read-only command is sent again on the next connection", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server, { reconnect: Schedule.forever, replyTimeout: "3 seconds" })
@@ -167,7 +167,7 @@ describe("a peer that is gone without a farewell", () => {
       assert.deepStrictEqual(yield* Scripted.endings([looking]), ["Success"])
     }))
 
-  it.scopedLive("is noticed behind a real socket, and the next put succeeds", () =>
+  it.scopedLive("is detected on a real socket, and the next put succeeds", () =>
     Effect.gen(function*() {
       const server = yield* NodeEmbeddedServer.listen()
       const target = targetOf(server.url)
@@ -190,7 +190,7 @@ describe("a peer that is gone without a farewell", () => {
       assert.deepStrictEqual(jobs.map(({ event }) => event), ["put", "reserved"])
     }))
 
-  it.scoped("while a connection is opened is noticed within connectTimeout", () =>
+  it.scoped("while a connection is opened is detected within connectTimeout", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server, { reconnect: Schedule.stop, connectTimeout: "2 seconds" })

@@ -1,6 +1,6 @@
 /**
- * A client's shared connection: when it opens, how it comes back, what it tells of itself, and what that means to whoever
- * waits for it.
+ * The shared connection of a client: when it opens, how it reconnects, its states and log lines, and the commands that wait
+ * for it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, type BeanstalkError, Connector } from "effect-beanstalk"
@@ -30,7 +30,7 @@ import * as Scripted from "../support/scripted.ts"
 
 const { State } = BeanstalkClient
 
-/** Lets time go by, and everything happen that follows from it. */
+/** Advances the clock, and runs what is due. */
 const pass = (millis: number) => TestClock.adjust(millis).pipe(Effect.zipRight(Scripted.turn))
 
 /** A server in memory that can be down, and counts who comes. */
@@ -74,7 +74,7 @@ const isTagged = (u: unknown): u is { readonly _tag: string } => typeof u === "o
 const failureOf = (fiber: Fiber.Fiber<unknown, BeanstalkError.BeanstalkError>) => Effect.flip(Fiber.join(fiber))
 
 describe("a client that is not used", () => {
-  it.scoped("opens nothing, and tells that it is idle", () =>
+  it.scoped("opens no connection, and its state is Idle", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server)
@@ -84,7 +84,7 @@ describe("a client that is not used", () => {
       assert.deepStrictEqual(states, [State.Idle()])
     }))
 
-  it.scopedLive("is built at an address where nobody answers, and has not looked", () =>
+  it.scopedLive("is built for an address where no server listens, without connecting", () =>
     Effect.gen(function*() {
       const proxy = yield* ChaosProxy.make({ connect: () => assert.fail("nobody was let in") })
       yield* proxy.refuse("RST")
@@ -95,7 +95,7 @@ describe("a client that is not used", () => {
       yield* eventually(proxy.connections, (connections) => connections.length >= 2)
     }))
 
-  it.scoped("refuses impossible options, and nothing else", () =>
+  it.scoped("fails with InvalidArgument for every invalid option", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const impossible: ReadonlyArray<readonly [argument: string, options: BeanstalkClient.Options]> = [
@@ -116,7 +116,7 @@ describe("a client that is not used", () => {
 })
 
 describe("ready", () => {
-  it.scoped("opens the shared connection, and tells which server it is to", () =>
+  it.scoped("opens the shared connection, and succeeds with its server", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server)
@@ -126,7 +126,7 @@ describe("ready", () => {
       assert.strictEqual(server.door.attempts, 1)
     }))
 
-  it.scoped("is for as many as want it, and opens one connection for all", () =>
+  it.scoped("opens one connection for a hundred fibers that wait for it", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server)
@@ -139,7 +139,7 @@ describe("ready", () => {
 })
 
 describe("changes", () => {
-  it.scoped("tell everything in order, from the state that it is in to the end", () =>
+  it.scoped("emit the present state, and every later one in order, until the client is closed", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const scope = yield* Scope.make()
@@ -181,7 +181,7 @@ describe("changes", () => {
       assert.deepStrictEqual(late.states.map(inWords), states.slice(-3).map(inWords))
     }))
 
-  it.scoped("of a client that is closed are that it is closed", () =>
+  it.scoped("of a closed client emit Closed, and end", () =>
     Effect.gen(function*() {
       const client = yield* Effect.scoped(Effect.map(connected(), ({ client }) => client))
       const states = yield* Stream.runCollect(client.changes)
@@ -190,7 +190,7 @@ describe("changes", () => {
 })
 
 describe("commands while there is no connection", () => {
-  it.scoped("wait, a thousand of them, and all are sent on the next one", () =>
+  it.scoped("wait, a thousand of them, and are all sent on the next one", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected()
       yield* peer.hangUp
@@ -223,7 +223,7 @@ describe("commands while there is no connection", () => {
       }
     }))
 
-  it.scoped("wait 10 seconds unless told otherwise, from when each was given", () =>
+  it.scoped("wait 10 seconds by default, each from when it was given", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       server.door.isOpen = false
@@ -241,7 +241,7 @@ describe("commands while there is no connection", () => {
       assert.strictEqual((yield* failureOf(second))._tag, "ConnectFailed")
     }))
 
-  it.scoped("fail after offlineTimeout in a region that cannot be interrupted, too", () =>
+  it.scoped("fail after offlineTimeout in an uninterruptible region, too", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       server.door.isOpen = false
@@ -257,7 +257,7 @@ describe("commands while there is no connection", () => {
       assert.deepStrictEqual(exits.flatMap(Option.toArray).map(Scripted.ending), ["ConnectFailed", "ConnectFailed"])
     }))
 
-  it.scoped("fail as timed out when no attempt has come to an end", () =>
+  it.scoped("fail with TimedOut when no attempt has ended", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory({ opening: Effect.never })
       const client = yield* clientTo(server, { offlineTimeout: "1 second" })
@@ -268,7 +268,7 @@ describe("commands while there is no connection", () => {
       assert.include(error.message, "within 1 second")
     }))
 
-  it.scoped("fail as timed out in an outage whose attempts have not ended, whatever the one before was like", () =>
+  it.scoped("fail with TimedOut when no attempt of this outage has ended, not with the reason of the outage before", () =>
     Effect.gen(function*() {
       let opening: Effect.Effect<void, typeof Scripted.refused> = Effect.fail(Scripted.refused)
       const server = yield* Scripted.inMemory({ opening: Effect.suspend(() => opening) })
@@ -280,7 +280,7 @@ describe("commands while there is no connection", () => {
       assert.strictEqual((yield* Effect.flip(Fiber.join(ready))).reason, "TimedOut")
     }))
 
-  it.scoped("are never sent when they are interrupted meanwhile", () =>
+  it.scoped("are not sent when they are interrupted while they wait", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected()
       yield* peer.hangUp
@@ -299,7 +299,7 @@ describe("commands while there is no connection", () => {
       assert.strictEqual(yield* next.rest, "")
     }))
 
-  it.scoped("are never sent when they are interrupted in the moment in which the connection is there", () =>
+  it.scoped("are not sent when they are interrupted in the moment in which the connection opens", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected()
       yield* peer.hangUp
@@ -314,7 +314,7 @@ describe("commands while there is no connection", () => {
       assert.strictEqual(server.door.attempts, 2)
     }))
 
-  it.scoped("get another chance when the connection is lost in the moment in which it was opened", () =>
+  it.scoped("are sent on the next connection when the first is lost in the moment in which it opens", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server, { reconnect: everySecond })
@@ -332,7 +332,7 @@ describe("commands while there is no connection", () => {
       assert.strictEqual(yield* Fiber.join(putting), "1")
     }))
 
-  it.scoped("get another chance when a reply nobody asked for comes with the first", () =>
+  it.scoped("are sent on the next connection when the reply to the handshake is followed by an unexpected one", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server, { reconnect: everySecond })
@@ -363,7 +363,7 @@ const answerPuts = (peer: Scripted.Peer, count: number) =>
     }
   })
 
-describe("the schedule of reconnect", () => {
+describe("the reconnect Schedule", () => {
   /** When a client of a dead server tried, in milliseconds; the server comes to life at the attempts of `answers`. */
   const attemptsOf = (
     options: BeanstalkClient.Options,
@@ -398,7 +398,7 @@ describe("the schedule of reconnect", () => {
 
   const gaps = (times: ReadonlyArray<number>) => times.slice(1).map((time, i) => time - times[i]!)
 
-  it.live("leaves all of each delay to chance, up to 50 ms and then twice as long each time, up to 5 seconds", () =>
+  it.live("by default delays by a random part of 50 ms, and of twice as long each time, up to 5 seconds", () =>
     Effect.gen(function*() {
       const times = yield* attemptsOf({}, { during: 60 * 60 * 1000 })
       assert.isAbove(times.length, 1200)
@@ -427,7 +427,7 @@ describe("the schedule of reconnect", () => {
       ])
     }).pipe(Effect.provide(VirtualClock.layer())))
 
-  it.live("goes on while a server only welcomes and hangs up", () =>
+  it.live("does not begin anew while the server only completes handshakes and closes the connection", () =>
     Effect.gen(function*() {
       const times = yield* attemptsOf(
         { reconnect: Schedule.exponential("1 second") },
@@ -436,7 +436,7 @@ describe("the schedule of reconnect", () => {
       assert.deepStrictEqual(gaps(times).slice(0, 4), [1100, 2100, 4100, 8100])
     }).pipe(Effect.provide(VirtualClock.layer())))
 
-  it.scoped("begins anew behind a connection that has answered, however short it was", () =>
+  it.scoped("begins anew after a connection that has answered a command, however short it was", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server, { reconnect: Schedule.exponential("1 second") })
@@ -461,7 +461,7 @@ describe("the schedule of reconnect", () => {
       assert.strictEqual(server.door.attempts, 5)
     }))
 
-  it.live("is given what was lost", () =>
+  it.live("gets what was lost as its input", () =>
     Effect.gen(function*() {
       const inputs: Array<string> = []
       const reconnect = Schedule.tapInput(
@@ -480,7 +480,7 @@ describe("the schedule of reconnect", () => {
       )
     }).pipe(Effect.provide(VirtualClock.layer())))
 
-  it.scoped("when it is done, fails those who wait at once; the next use tries again", () =>
+  it.scoped("that is done fails the waiting commands, and the next command connects again", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       server.door.isOpen = false
@@ -502,7 +502,7 @@ describe("the schedule of reconnect", () => {
       assert.deepStrictEqual(states.slice(-3).map(inWords), ["Idle", "Connecting 1", `Connected to ${sameInstance}`])
     }))
 
-  it.scoped("may be done as soon as the connection is lost", () =>
+  it.scoped("may be done with the first loss", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected({ reconnect: Schedule.stop })
       yield* peer.hangUp
@@ -513,7 +513,7 @@ describe("the schedule of reconnect", () => {
       assert.strictEqual(server.door.attempts, 2)
     }))
 
-  it.scoped("may break: then it is done", () =>
+  it.scoped("that throws counts as done", () =>
     Effect.gen(function*() {
       const broken = Schedule.delayedEffect(Schedule.forever, () => Effect.die(new Error("a broken schedule")))
       const { client, peer, server } = yield* connected({ reconnect: broken })
@@ -534,7 +534,7 @@ describe("a connector", () => {
   }
 
   it.scoped.each(Object.entries(broken))(
-    "that %s is only another reason to try again",
+    "that %s has failed to connect, and is tried again",
     ([, opening]) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* Effect.gen(function*() {
@@ -562,7 +562,7 @@ describe("a connector", () => {
   )
 })
 
-describe("a client that is closed", () => {
+describe("a closed client", () => {
   const uses: ReadonlyArray<(client: BeanstalkClient.Client) => Effect.Effect<unknown, BeanstalkError.BeanstalkError>> =
     [
       (client) => client.ready,
@@ -582,7 +582,7 @@ describe("a client that is closed", () => {
   const isClosed = (error: BeanstalkError.BeanstalkError) =>
     assert.deepStrictEqual([error._tag, "reason" in error ? error.reason : undefined], ["ConnectFailed", "Closed"])
 
-  it.scoped("fails everything at once, and opens nothing", () =>
+  it.scoped("fails every command at once, and opens no connection", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       for (const useBefore of [true, false]) {
@@ -596,7 +596,7 @@ describe("a client that is closed", () => {
       }
     }))
 
-  it.scoped("fails those who wait for a connection", () =>
+  it.scoped("fails the commands that wait for a connection", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       server.door.isOpen = false
@@ -608,7 +608,7 @@ describe("a client that is closed", () => {
       for (const fiber of fibers) isClosed(yield* failureOf(fiber))
     }))
 
-  it.scoped("fails those who wait while a connection is being opened, and does not open it", () =>
+  it.scoped("fails the commands that wait for a connection that is being opened, and closes that connection", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const scope = yield* Scope.make()
@@ -621,7 +621,7 @@ describe("a client that is closed", () => {
       assert.deepStrictEqual(peer.writes.join(""), "stats\r\n")
     }))
 
-  it.scoped("fails what is on its way: what only looks as all that comes later, the rest with an unknown outcome", () =>
+  it.scoped("fails commands in flight: read-only and unwritten ones with ConnectFailed, others with the outcome Unknown", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
       const scope = yield* Scope.make()
@@ -657,7 +657,7 @@ describe("the log", () => {
 
   const atDebug = Logger.minimumLogLevel(LogLevel.Debug)
 
-  it.scoped("warns of the first loss of an outage, and informs of its end", () =>
+  it.scoped("has the first loss of an outage at Warning, and its end at Info", () =>
     Effect.gen(function*() {
       const { lines, logged } = yield* collected
       yield* Effect.gen(function*() {
@@ -688,7 +688,7 @@ describe("the log", () => {
       expected.forEach((pattern, i) => assert.match(lines[i] ?? "", pattern))
     }))
 
-  it.scoped("warns once, and informs once, of a server that only welcomes and hangs up", () =>
+  it.scoped("has one Warning and one Info for a server that only completes handshakes and closes the connection", () =>
     Effect.gen(function*() {
       const { lines, logged } = yield* collected
       yield* Effect.gen(function*() {
@@ -710,7 +710,7 @@ describe("the log", () => {
       assert.deepStrictEqual(loud, ["WARN", "INFO"])
     }))
 
-  it.scoped("warns once of a server that is not there from the start", () =>
+  it.scoped("has one Warning for a server that is unavailable from the start", () =>
     Effect.gen(function*() {
       const { lines, logged } = yield* collected
       yield* Effect.gen(function*() {
@@ -727,7 +727,7 @@ describe("the log", () => {
       assert.deepStrictEqual(levels, ["WARN", "DEBUG", "DEBUG", "DEBUG", "DEBUG", "DEBUG", "INFO"])
     }))
 
-  it.scoped("that breaks does not break the client", () =>
+  it.scoped("may throw without an effect on the client", () =>
     Effect.gen(function*() {
       const broken = Logger.make(() => {
         throw new Error("a broken logger")

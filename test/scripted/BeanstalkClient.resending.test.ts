@@ -1,6 +1,6 @@
 /**
- * What becomes of a command whose connection is lost: what certainly did nothing is sent on the next one, and so is what
- * only looks. Nothing else is ever sent twice, and no job of another server is touched.
+ * Commands whose connection is lost: those that were not written, and those that only read, are sent again on the next
+ * connection. No other command is sent twice, and no command that names a job is sent to another instance of the server.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type BeanstalkClient, type BeanstalkError, EmbeddedServer } from "effect-beanstalk"
@@ -124,7 +124,7 @@ const saysNothingElse = (client: BeanstalkClient.Client, peer: Scripted.Peer) =>
     assert.strictEqual(yield* peer.rest, "")
   })
 
-describe("a command that was never written", () => {
+describe("a command that was not written", () => {
   /** Loses a connection on which another command keeps this one from being written. */
   const lostInTheQueue = (use: Use) =>
     Effect.gen(function*() {
@@ -145,7 +145,7 @@ describe("a command that was never written", () => {
     }))
 
   it.scoped.each(uses.filter(({ job }) => job !== true))(
-    "is sent to whoever answers there then: $name",
+    "is sent to another instance if it names no job: $name",
     (use) =>
       Effect.gen(function*() {
         const { fiber, server } = yield* lostInTheQueue(use)
@@ -154,7 +154,7 @@ describe("a command that was never written", () => {
   )
 
   it.scoped.each(acting.filter(({ job }) => job === true))(
-    "is not sent to another instance, where its id means another job: $name",
+    "is not sent to another instance if it names a job: $name",
     (use) =>
       Effect.gen(function*() {
         const { client, fiber, server } = yield* lostInTheQueue(use)
@@ -167,7 +167,7 @@ describe("a command that was never written", () => {
   )
 
   it.scoped.each(acting.filter(({ job }) => job === true))(
-    "nor when it was given after the loss, or after several: $name",
+    "is not sent to another instance either if it names a job and was given after one loss, or after several: $name",
     (use) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* connected({ reconnect: Schedule.spaced("1 second") })
@@ -185,7 +185,7 @@ describe("a command that was never written", () => {
   )
 
   it.scoped.each(acting.filter(({ job }) => job === true))(
-    "and was given to the new instance, is sent to it: $name",
+    "is sent to the new instance if it was given while that one was connected: $name",
     (use) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* connected()
@@ -197,7 +197,7 @@ describe("a command that was never written", () => {
       })
   )
 
-  it.scoped("is sent once its turn comes, however many connections that takes", () =>
+  it.scoped("is sent in its turn, however many connections that takes", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected({ maxInFlight: 1 })
       const fibers = yield* Scripted.start([1, 2, 3, 4, 5].map((id) => client.delete(`${id}`)))
@@ -228,7 +228,7 @@ describe("a command that was written", () => {
     Object.entries(endsOf).flatMap(([how, end]) => uses.map((use) => ({ name: use.name, use, how, end })))
 
   it.scoped.each(lost(acting))(
-    "and does something, is not sent again: $name, when the connection $how",
+    "and changes something, is not sent again: $name, when the connection $how",
     ({ end, how, use }) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* connected()
@@ -245,7 +245,7 @@ describe("a command that was written", () => {
   )
 
   it.scoped.each(lost(looking).filter(({ how }) => how !== "says nonsense"))(
-    "and only looks, is sent again: $name, when the connection $how",
+    "and only reads, is sent again: $name, when the connection $how",
     ({ end, use }) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* connected()
@@ -261,7 +261,7 @@ describe("a command that was written", () => {
       })
   )
 
-  it.scoped("and only looks, is sent again for offlineTimeout, counted from the first loss", () =>
+  it.scoped("and only reads, is sent again until offlineTimeout after the first loss", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected({ offlineTimeout: "3 seconds" })
       yield* TestClock.adjust("1 hour")
@@ -304,7 +304,7 @@ describe("a put whose connection is cut", () => {
   const puts = (server: EmbeddedServer.Server) =>
     Effect.map(server.journal, (journal) => journal.filter(({ event }) => event === "put").length)
 
-  it.live("at any byte of its request is there once or not at all, and the next one is there", () =>
+  it.live("at any byte of its request stores one job or none, and the next put succeeds", () =>
     Effect.forEach(
       Array.from({ length: request.length }, (_, i) => i + 1),
       (bytes) =>
@@ -323,7 +323,7 @@ describe("a put whose connection is cut", () => {
         )
     ))
 
-  it.live("at any byte of its reply is there once, and the next one is there", () =>
+  it.live("at any byte of its reply stores one job, and the next put succeeds", () =>
     Effect.forEach(
       Array.from({ length }, (_, bytes) => bytes),
       (bytes) =>
@@ -340,8 +340,8 @@ describe("a put whose connection is cut", () => {
     ))
 })
 
-describe("what a body is at most", () => {
-  it.scoped("is told before it is sent, and what the next server says counts then", () =>
+describe("the largest body", () => {
+  it.scoped("is known before a body is sent, and is that of the server that is connected", () =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected()
       const large = new Uint8Array(65_536)
@@ -358,7 +358,7 @@ describe("what a body is at most", () => {
       yield* Fiber.interrupt(putting)
     }))
 
-  it.scoped("is told of what has waited for the connection, too", () =>
+  it.scoped("is known for a body that waited for the connection, too", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
