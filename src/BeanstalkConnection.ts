@@ -94,7 +94,7 @@ export interface Connection extends Inspectable.Inspectable {
   readonly name: string | undefined
   /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** What the server said of itself in the first round trip. */
+  /** What the server reports about itself in the first round trip. */
   readonly server: ServerInfo
   /**
    * Succeeds when the connection has ended, with the reason. Its jobs are ready for other workers then: race work that must not go

@@ -1,5 +1,5 @@
 /**
- * Opens a connection: a socket, and one round trip, which proves that a beanstalkd answers and tells which one.
+ * Opens a connection: a socket, and one round trip, which proves that a beanstalkd answers, and identifies it.
  */
 import * as Socket from "@effect/platform/Socket"
 import type * as Duration from "effect/Duration"
@@ -66,7 +66,7 @@ export const checkOptions = (options: ConnectOptions & InitialTubes): ConnectSet
   }
 })
 
-/** The commands that select and watch the tubes. `ignore` comes behind `watch`: the last watched tube cannot be ignored. */
+/** The commands that select and watch the tubes. `ignore` comes after `watch`: the last watched tube cannot be ignored. */
 export const handshake = ({ tube, watch = [defaultTube] }: InitialTubes): ConnectSettings["handshake"] => {
   if (watch.length === 0) {
     throw new BeanstalkError.InvalidArgument({
@@ -88,7 +88,7 @@ export interface ServerSession extends Session {
   readonly name: string | undefined
   /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** What the server said of itself in the handshake. */
+  /** What the server reports about itself in the handshake. */
   readonly server: ServerInfo
 }
 

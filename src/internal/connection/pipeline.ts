@@ -101,7 +101,7 @@ const withExchanges = <A, E>(
 
 type Status =
   | { readonly _tag: "Open" }
-  /** A `quit` was written. Nothing is written behind it. */
+  /** A `quit` was written. Nothing is written after it. */
   | { readonly _tag: "Quitting" }
   | { readonly _tag: "Ended"; readonly ending: Ending }
 
@@ -216,7 +216,7 @@ export class Pipeline {
 
   /**
    * The `use` in front of a command. Both leave in one piece, so no other command comes between. If the server refuses it, the
-   * command behind it acts on the wrong tube, and its caller is told that the outcome is unknown.
+   * command acts on the wrong tube: the pipeline ends, and the command fails with the outcome `Unknown`.
    */
   private selectionOf(tube: TubeName): Entry {
     return new Pending(Protocol.select(tube), (exit) => {

@@ -7,7 +7,6 @@ import * as Option from "effect/Option"
 import {
   type CommandError,
   DeadlineSoon,
-  InvalidArgument,
   JobNotFound,
   type PutError,
   TimedOut,
@@ -18,12 +17,6 @@ import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import * as Commands from "../protocol/commands.ts"
 import type { Session } from "./session.ts"
-
-/** A command whose arguments are known to be valid. */
-export const certain = <A, Failure>(command: Command<A, Failure> | InvalidArgument): Command<A, Failure> => {
-  if (command instanceof InvalidArgument) throw command
-  return command
-}
 
 /** Sends all commands, and succeeds with how each ended, in the same order. */
 export const sendAll = <A, Failure>(

@@ -6,7 +6,7 @@
  */
 import type { Command } from "../../BeanstalkProtocol.ts"
 
-/** How many bytes count as progress of a body: a server that sends single bytes for ever counts as silent. */
+/** How many bytes count as progress of a body: a server that sends single bytes for ever times out. */
 const progressBytes = 64 * 1024
 
 /** How much later than its own timeout the reply to a blocking reserve may arrive, in milliseconds. */

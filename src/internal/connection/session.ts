@@ -168,7 +168,7 @@ const closedHere: Ending = { reason: "it was closed on this side" }
 
 const lost = (cause: unknown): Ending => ({ reason: innermostMessage(cause), cause })
 
-/** The message of the innermost error: `read ECONNRESET` says more than `An error has occurred`. */
+/** The message of the innermost error: `read ECONNRESET`, and not the `An error has occurred` around it. */
 export const innermostMessage = (cause: unknown): string => {
   if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(innermostMessage).join(", ")
   if (!(cause instanceof Error)) return String(cause)

@@ -1,8 +1,8 @@
 /**
- * Which tube a connection has selected with `use`, and so whether a command needs a `use` in front of it.
+ * Which tube a connection has selected with `use`, and therefore whether a command needs a `use` in front of it.
  *
- * A caller's `use` can be refused, and commands behind it are written before its reply arrives. Until then the selected tube
- * is unknown, and a command that needs one gets a `use` of its own. The server does not refuse that one, or the pipeline ends.
+ * The server can refuse a caller's `use`, and later commands are written before its reply arrives. Until then the selected tube is
+ * unknown, and a command that needs one gets a `use` of its own. If the server refuses that one, the pipeline ends.
  */
 import type { Command } from "../../BeanstalkProtocol.ts"
 import { defaultTube, type TubeName } from "../../Job.ts"
@@ -48,10 +48,10 @@ export class TubeSelection {
     const { tube } = sent.command
     if (tube._tag !== "Selects") return
     if (accepted) this.accepted = tube.name
-    // Another `use` may be behind it, which decides.
+    // A later `use` decides.
     if (this.unanswered?.sent !== sent) return
     this.unanswered = undefined
-    // If a tube was selected for a command behind it, that one is selected.
+    // Unless another tube was selected for a later command.
     if (accepted) this.selected ??= tube.name
   }
 }

@@ -58,7 +58,7 @@ function* innermost(issue: ParseResult.ParseIssue, place: Place): Generator<Payl
       else yield { path: place.path, expected: expectedBy(issue.ast) }
       break
     case "Transformation":
-      // The inner issue of a value that JSON cannot express only says that a string was expected.
+      // The inner issue of a value that JSON cannot express is only that it is no string.
       if (issue.kind === "Transformation" || isJson(issue.ast)) {
         yield { path: place.path, expected: expectedBy(issue.ast) }
       } else {

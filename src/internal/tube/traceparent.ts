@@ -27,7 +27,7 @@ const format = ({ sampled, spanId, traceId }: Tracer.AnySpan): Option.Option<str
   return grammar.test(text) ? Option.some(text) : Option.none()
 }
 
-/** The span that a `traceparent` names; none if it is malformed. A later version may have more fields behind a hyphen. */
+/** The span that a `traceparent` names; none if it is malformed. A later version may append fields after a hyphen. */
 export const parse = (value: unknown): Option.Option<Tracer.ExternalSpan> => {
   const [, traceId, spanId, flags] = typeof value === "string" ? grammar.exec(value) ?? [] : []
   return traceId === undefined || spanId === undefined || flags === undefined
