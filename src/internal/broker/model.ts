@@ -1,7 +1,7 @@
 /**
  * The data of the broker: jobs, tubes and clients. They refer to each other, so they are one module.
  *
- * They are changed by {@link ./jobStore.ts}, {@link ./tubes.ts} and {@link ./clientTimers.ts}.
+ * `jobStore.ts`, `tubes.ts` and `clientTimers.ts` change them.
  */
 import type { TubeName } from "../../Job.ts"
 import { Heap, type Positioned } from "../base/heap.ts"
