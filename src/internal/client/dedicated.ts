@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
-import { Connector } from "../../Connector.ts"
+import type { Connector } from "../../Connector.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
-import { connect, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
+import { type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./connectionState.ts"
-import { asConnectFailed } from "./reconnect.ts"
+import { openSession } from "./openSession.ts"
 
 /**
  * A worker uses sessions, not `Connection`s: with a `Connection` each command takes a fiber, and two commands of one fiber
@@ -20,7 +20,7 @@ export interface Dedicated {
   /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
   /**
-   * Opens a session that watches this tube and no other. `timers` keep its reply deadline, instead of a timer queue of its
+   * Opens a session that watches this tube and no other. `timers` hold its reply deadline, instead of a timer queue of its
    * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
    * closed.
    */
@@ -39,14 +39,12 @@ export const make = (
   address: connector.address,
   reconnect,
   open: (watch, timers, onEnd) =>
-    Effect.suspend(() =>
-      connect(
+    Effect.zipRight(
+      unlessClosed,
+      openSession(
+        connector,
         { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, timers } },
         onEnd
       )
-    ).pipe(
-      Effect.provideService(Connector, connector),
-      Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address))),
-      (opened) => Effect.zipRight(unlessClosed, opened)
     )
 })

@@ -39,17 +39,17 @@ export const moveAction = (session: Session, to: TubeName, tally: Tally): Action
       if (state === "buried") yield* Effect.tapError(buryCopies(session, copied), () => deleteCopies(copied))
 
       const deleteOriginals = deleteAll(session, copied.map(({ original }) => original.id), addTo(tally, state))
-      const deleteOtherCopies = (deleted: ReadonlyArray<boolean>) =>
+      const deleteRedundantCopies = (deleted: ReadonlyArray<boolean>) =>
         deleteCopies(copied.filter((_, index) => deleted[index] === false))
       const failed = exits.find(Exit.isFailure)
       if (failed !== undefined) {
         return yield* Effect.zipRight(
-          Effect.flatMap(deleteOriginals, deleteOtherCopies),
+          Effect.flatMap(deleteOriginals, deleteRedundantCopies),
           Effect.failCause(failed.cause)
         )
       }
       const [deleted, following] = yield* inOneWrite(deleteOriginals, next)
-      yield* deleteOtherCopies(deleted)
+      yield* deleteRedundantCopies(deleted)
       return following
     }).pipe(Effect.uninterruptible)
 

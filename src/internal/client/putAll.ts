@@ -63,7 +63,7 @@ class Window {
   acknowledgedCount = 0
   /** Open while more may be sent: closed while the window is full, and for good once a body has failed. */
   readonly mayContinue = Effect.unsafeMakeLatch(true)
-  /** Open when there may be ids to take, or an end to tell. */
+  /** Open when there may be ids to take, or the stream may end. */
   readonly changed = Effect.unsafeMakeLatch(false)
   private readonly options: PutAll
   private readonly sent = new LinkedList<Sent>()

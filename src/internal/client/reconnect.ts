@@ -6,11 +6,10 @@
  * attempts({ open, log, use }).pipe(Effect.retry(perOutage(reconnect)))
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { ConnectFailed } from "../../BeanstalkError.ts"
+import type { ConnectFailed } from "../../BeanstalkError.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
@@ -81,11 +80,3 @@ export const perOutage = <A>(schedule: Schedule.Schedule<A, Lost>): Schedule.Sch
     schedule.initial,
     (now, { lost, wasHealthy }: Disconnected, state) => schedule.step(now, lost, wasHealthy ? schedule.initial : state)
   )
-
-/** A connector that throws, or is interrupted, has failed to connect like any other. */
-export const asConnectFailed = (cause: Cause.Cause<ConnectFailed>, address: string): ConnectFailed => {
-  const error = Cause.squash(cause)
-  return error instanceof ConnectFailed
-    ? error
-    : new ConnectFailed({ address, reason: "Unreachable", detail: String(error), cause: error })
-}

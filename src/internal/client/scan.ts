@@ -13,7 +13,7 @@ import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/pipelined
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
 
-/** The states of a job that nobody has reserved. */
+/** The states of a job that is not reserved. */
 export type JobState = "ready" | "delayed" | "buried"
 
 /** How many jobs the action was completed for, by the state in which they were found. */
@@ -58,7 +58,7 @@ const maxBatchBytes = 16 * 1024 * 1024
 
 /**
  * How many rounds in a row may complete the action for no job. Other clients may take the jobs first now and then. A server
- * that shows a job, and refuses every command for it, would otherwise keep the scan going for ever.
+ * that shows a job, and refuses every command for it, would otherwise make the scan endless.
  */
 const maxRoundsWithoutProgress = 32
 

@@ -10,11 +10,12 @@ import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
-import { connect, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
+import type { ConnectSettings, ServerSession } from "../connection/connect.ts"
 import * as ConnectionLog from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
-import { asConnectFailed, attempts, perOutage } from "./reconnect.ts"
+import { openSession } from "./openSession.ts"
+import { attempts, perOutage } from "./reconnect.ts"
 import { type Submit, submitWithResend } from "./resend.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
@@ -45,10 +46,10 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
 
   const open = Effect.suspend(() => {
     current.startAttempt()
-    return connect({ ...settings, session: { ...settings.session, timers } }, () => current.end())
-  }).pipe(Effect.provideService(Connector, connector))
+    return openSession(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
+  })
 
-  yield* keepConnected({ address, reconnect, open, current, become }).pipe(
+  yield* connectWhenWanted({ address, reconnect, open, current, become }).pipe(
     Effect.annotateLogs({ package: "effect-beanstalk", module: "BeanstalkClient" }),
     Effect.interruptible,
     Effect.forkScoped
@@ -77,7 +78,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
 const awaitNext = (current: CurrentSession): Effect.Effect<ServerSession, ConnectFailed> =>
   fromCallback((settle) => current.awaitNext(current.deadline(), settle))
 
-interface Loop {
+interface LoopOptions {
   readonly address: string
   readonly reconnect: SharedConnectionOptions["reconnect"]
   readonly open: Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
@@ -86,20 +87,20 @@ interface Loop {
 }
 
 /** Whenever a connection is wanted, opens one, and others in its place, until the Schedule is done. */
-const keepConnected = ({ address, become, current, open, reconnect }: Loop): Effect.Effect<never> => {
+const connectWhenWanted = ({ address, become, current, open, reconnect }: LoopOptions): Effect.Effect<never> => {
   const log = ConnectionLog.make(address)
 
   const openNext = (attempt: number) =>
-    Effect.zipRight(become(State.Connecting({ attempt })), open).pipe(
-      Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, address))),
-      Effect.tapError((failure) => Effect.sync(() => current.attemptFailed(failure)))
+    Effect.tapError(
+      Effect.zipRight(become(State.Connecting({ attempt })), open),
+      (failure) => Effect.sync(() => current.attemptFailed(failure))
     )
 
   const untilLost = (session: ServerSession) =>
-    Effect.suspend(() => current.begin(session) ? become(State.Connected({ server: session.server })) : Effect.void)
-      .pipe(
-        Effect.zipRight(Effect.flip(session.ended))
-      )
+    Effect.gen(function*() {
+      if (current.begin(session)) yield* become(State.Connected({ server: session.server }))
+      return yield* Effect.flip(session.ended)
+    })
 
   const untilDone = Effect.suspend(() =>
     attempts({ log, open: openNext, use: untilLost }).pipe(
@@ -110,9 +111,8 @@ const keepConnected = ({ address, become, current, open, reconnect }: Loop): Eff
 
   return current.wanted.await.pipe(
     Effect.zipRight(untilDone),
-    // The Schedule is done, …
+    // The Schedule is done.
     Effect.catchAll(() => Effect.void),
-    // … or has thrown.
     Effect.catchAllCause(log.scheduleThrew),
     Effect.zipRight(Effect.suspend(() => {
       current.giveUp()
