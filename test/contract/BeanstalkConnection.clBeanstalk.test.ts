@@ -1,6 +1,4 @@
-/**
- * What users of cl-beanstalk, the Common Lisp client, can do: each behaviour of it, here.
- */
+/** Each behaviour of cl-beanstalk, the client for Common Lisp, in this library. */
 import { assert, layer } from "@effect/vitest"
 import { BeanstalkConnection, BeanstalkError, BeanstalkProtocol } from "effect-beanstalk"
 import { NodeBeanstalk } from "effect-beanstalk/node"
@@ -46,7 +44,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
       }))
 
     it.scoped.runIf(kind.canFillQueues)(
-      "buried-job: a job that was buried by put is a failure with its id, to carry on with",
+      "buried-job: a put whose job is buried fails with the id of that job",
       () =>
         Effect.gen(function*() {
           const server = yield* kind.start()
@@ -70,7 +68,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
         }
       }))
 
-    it.scoped("external-format: invalid text is a typed failure, or replaced, as one likes", () =>
+    it.scoped("external-format: invalid text is a typed failure, or has replacement characters", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         yield* beanstalk.put(Buffer.from("Größe", "latin1"))
@@ -96,7 +94,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
         assert.strictEqual(yield* attempt, "timed out")
       }))
 
-    it.scoped("reserve: :deadline-soon is a failure of its own, and touching the job is the answer to it", () =>
+    it.scoped("reserve: :deadline-soon is a typed failure, after which the job can be touched", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("message", { ttr: "1 second" })
@@ -124,7 +122,7 @@ describeContract("what cl-beanstalk can do", (kind) => {
         assert.deepStrictEqual(answers, [true, true, false, false])
       }))
 
-    it.scoped("release and bury: with a priority, and nothing of it for a job that is not held", () =>
+    it.scoped("release and bury: with a priority, and JobNotFound for a job that is not held", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("message", { priority: 1 })
@@ -211,7 +209,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.notInclude(sent(lines), "quit")
       }))
 
-    it.scoped("quit: it is really sent, and ends the connection", () =>
+    it.scoped("quit: is sent, and ends the connection", () =>
       Effect.gen(function*() {
         const { beanstalk, lines } = yield* traced(open())
         yield* beanstalk.quit
@@ -231,7 +229,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         yield* failsWith(leaked.listTubeUsed, "ConnectionLost")
       }))
 
-    it.scoped("with-beanstalk-connection: so has a program that is given the Layer", () =>
+    it.scoped("with-beanstalk-connection: a program has the connection of a Layer", () =>
       Effect.gen(function*() {
         const { target } = yield* ListeningBeanstalkd
         const { leaked, tube } = yield* Effect.gen(function*() {
@@ -251,7 +249,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         }
       }))
 
-    it.scoped("a connection has its name and its server in what it logs", () =>
+    it.scoped("a connection annotates its logs with its name and its server", () =>
       Effect.gen(function*() {
         const annotations: Array<unknown> = []
         const logger = Logger.make((entry) => void annotations.push(Object.fromEntries(entry.annotations)))
@@ -304,7 +302,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.deepStrictEqual(logged, [])
       }))
 
-    it.scoped("this code can run on several worker processes at once: each job goes to one of them", () =>
+    it.scoped("this code can run on several worker processes at once: each job is reserved by one of them", () =>
       Effect.gen(function*() {
         const { beanstalk: producer, tube } = yield* openOwnTube()
         const workers = yield* Effect.replicateEffect(open({ watch: [tube] }), 4)
@@ -333,7 +331,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("conditions", (it) => {
-    it.scoped("beanstalk-error: one guard knows every error of this client, and no other", () =>
+    it.scoped("beanstalk-error: one guard accepts every error of this client, and no other", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const errors = yield* Effect.all([
@@ -365,7 +363,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.strictEqual((yield* beanstalk.statsJob(id)).state, "ready")
       }))
 
-    it.scoped("beanstalkd-draining: retryable, since another server or a later time may take the job", () =>
+    it.scoped("beanstalkd-draining: retryable, since another server, or this one later, may accept the job", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
@@ -421,7 +419,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.include(error.message, "older than this command (it needs beanstalkd 1.12 or later)")
       }))
 
-    it.scoped("bad-reply: a reply without a meaning for the command is a ProtocolViolation that carries it", () =>
+    it.scoped("bad-reply: an unexpected reply is a ProtocolViolation that contains it", () =>
       Effect.gen(function*() {
         const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(valid(BeanstalkProtocol.touch("1")), yield* raw.ask("list-tube-used\r\n"))
@@ -441,7 +439,7 @@ describeListening("what cl-beanstalk can do", (kind) => {
         assert.match(other.error.reply, /cmd-put: \(missing\)/)
       }))
 
-    it.scoped("argument types: too long a name or a negative time is told at once, and nothing is written", () =>
+    it.scoped("argument types: too long a name, or a negative time, is an InvalidArgument, and nothing is written", () =>
       Effect.gen(function*() {
         const { beanstalk, lines } = yield* traced(open())
         const written = sent(lines).length

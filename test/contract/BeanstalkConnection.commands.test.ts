@@ -1,6 +1,4 @@
-/**
- * The commands that put, reserve and finish jobs, and what they do.
- */
+/** The commands that put, reserve and finish jobs. */
 import { assert, layer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -31,7 +29,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(job.ttr, 60)
       }))
 
-    it.scoped("put hands priority, delay and time to run over to the server", () =>
+    it.scoped("put sends priority, delay and time to run to the server", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("job", { priority: 7, delay: "1 hour", ttr: "2 minutes" })
@@ -43,7 +41,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.isAtLeast(job.timeLeft, 3500)
       }))
 
-    it.scoped("put takes the least and the most that the server takes", () =>
+    it.scoped("put accepts the smallest and the largest values that the server accepts", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const most = 2 ** 32 - 1
@@ -66,7 +64,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual([released.state, released.delay], ["delayed", 4])
       }))
 
-    it.scoped("the server makes a second of a time to run of zero", () =>
+    it.scoped("the server raises a time to run of zero to one second", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("job", { ttr: 0 })
@@ -81,7 +79,7 @@ describeContract("the commands of a connection", (kind) => {
       "all that the server takes": new Uint8Array(65535).fill(13)
     }
     for (const [name, body] of Object.entries(bodies)) {
-      it.scoped(`a body of ${name} comes back as it was put`, () =>
+      it.scoped(`a body of ${name} is reserved as it was put`, () =>
         Effect.gen(function*() {
           const { beanstalk } = yield* openOwnTube()
           const id = yield* beanstalk.put(body)
@@ -103,7 +101,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(yield* job.text(), text)
       }))
 
-    it.scoped("put with a tube puts the job there, and leaves the tube in use alone", () =>
+    it.scoped("put with a tube puts the job there, and does not change the tube in use", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const other = yield* newTube
@@ -114,7 +112,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(yield* beanstalk.listTubeUsed, tube)
       }))
 
-    it.scoped("use succeeds with the name of the tube, and jobs are put there from then on", () =>
+    it.scoped("use succeeds with the name of the tube, and later jobs are put there", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const other = yield* newTube
@@ -136,7 +134,7 @@ describeContract("the commands of a connection", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("working", (it) => {
-    it.scoped("reserve gives the most urgent job first, and the oldest among equals", () =>
+    it.scoped("reserve returns the most urgent job first, and the oldest of equal priority", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const late = yield* beanstalk.put("late", { priority: 10 })
@@ -147,7 +145,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual((yield* beanstalk.statsJob(first)).state, "reserved")
       }))
 
-    it.scoped("reserve waits until somebody puts a job", () =>
+    it.scoped("reserve waits until a job is put", () =>
       Effect.gen(function*() {
         const { beanstalk: worker, tube } = yield* openOwnTube()
         const { beanstalk: producer } = yield* openOwnTube()
@@ -159,7 +157,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(yield* job.text(), "at last")
       }))
 
-    it.scoped("of four connections that wait for a tube, the first is served first, then the second, fourth and third", () =>
+    it.scoped("of four connections that wait for a tube, the server serves the first, then the second, the fourth and the third", () =>
       Effect.gen(function*() {
         const { beanstalk: producer, tube } = yield* openOwnTube()
         const reserving = yield* Effect.forEach([1, 2, 3, 4], (count) =>
@@ -179,7 +177,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual(served.map((job) => job.id), [one, two, four, three])
       }))
 
-    it.scoped("what one connection does behind its reserve may serve another that has just been served", () =>
+    it.scoped("a put after a blocking reserve may serve a connection that has just been served", () =>
       Effect.gen(function*() {
         const { beanstalk: producer } = yield* openOwnTube()
         const { beanstalk: worker, tube } = yield* openOwnTube()
@@ -214,7 +212,7 @@ describeContract("the commands of a connection", (kind) => {
         yield* failsWith(beanstalk.reserveWithTimeout(0), "TimedOut")
       }))
 
-    it.scoped("reserve with a timeout gives a job that is there", () =>
+    it.scoped("reserve with a timeout returns a ready job", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("job")
@@ -239,7 +237,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.isAtLeast(Duration.toMillis(waited), 900)
       }))
 
-    it.scoped("a reserve fails with DeadlineSoon while a job it holds has no second left", () =>
+    it.scoped("a reserve fails with DeadlineSoon while a held job has less than a second left", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         yield* beanstalk.put("short", { ttr: "1 second" })
@@ -268,7 +266,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.include(error.message, "less than a second left to run")
       }))
 
-    it.scoped("touch starts the time to run anew", () =>
+    it.scoped("touch restarts the time to run", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("short", { ttr: "2 seconds" })
@@ -278,12 +276,12 @@ describeContract("the commands of a connection", (kind) => {
           beanstalk.statsJob(id),
           beanstalk.touch(id)
         ], { concurrency: "unbounded" })
-        // Asked on its own: for an embedded server no time passes in what comes in one piece.
+        // A command of its own: to the embedded server, commands in one write all arrive at the same time.
         const after = yield* beanstalk.statsJob(id)
         assert.deepStrictEqual([before.timeLeft, after.timeLeft], [0, 1])
       }))
 
-    it.scoped("a job whose time to run is over is ready again, and counts the timeout", () =>
+    it.scoped("a job whose time to run has ended is ready again, and has its timeout counted", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("short", { ttr: "1 second" })
@@ -308,7 +306,7 @@ describeContract("the commands of a connection", (kind) => {
         }
       }))
 
-    it.scoped("reserveJob fails with JobNotFound for a job that is reserved, by whomever", () =>
+    it.scoped("reserveJob fails with JobNotFound for a reserved job, even of this connection", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const { beanstalk: other } = yield* openOwnTube()
@@ -334,7 +332,7 @@ describeContract("the commands of a connection", (kind) => {
         }
       }))
 
-    it.scoped("release gives a job back, with a priority and a delay of its own", () =>
+    it.scoped("release makes a job ready or delayed, with a new priority", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("job", { priority: 5 })
@@ -348,7 +346,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual([delayed.state, delayed.pri, delayed.delay, delayed.releases], ["delayed", 7, 3600, 2])
       }))
 
-    it.scoped("bury puts a job aside, with a priority of its own", () =>
+    it.scoped("bury makes a job buried, with a new priority", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("job", { priority: 5 })
@@ -359,7 +357,7 @@ describeContract("the commands of a connection", (kind) => {
         yield* failsWith(beanstalk.reserveWithTimeout(0), "TimedOut")
       }))
 
-    it.scoped("a job that another connection holds is not ours to delete, release, bury or touch", () =>
+    it.scoped("delete, release, bury and touch fail with JobNotFound for a job that another connection holds", () =>
       Effect.gen(function*() {
         const { beanstalk: holder, tube } = yield* openOwnTube()
         const { beanstalk: other } = yield* openOwnTube()
@@ -385,7 +383,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.sameMembers([...yield* beanstalk.listTubesWatched], [tube, other])
       }))
 
-    it.scoped("ignore succeeds with the number of tubes still watched, even if it was none of them", () =>
+    it.scoped("ignore succeeds with the number of tubes still watched, even if the tube was not watched", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const other = yield* newTube
@@ -403,7 +401,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual([...yield* beanstalk.listTubesWatched].map(String), [tube])
       }))
 
-    it.scoped("closing the scope closes the connection, and gives its jobs back as they were", () =>
+    it.scoped("closing the scope closes the connection, and its jobs are ready again, unchanged", () =>
       Effect.gen(function*() {
         const { beanstalk: observer } = yield* openOwnTube()
         const tube = yield* newTube

@@ -1,5 +1,5 @@
 /**
- * What happens when things go wrong: the server dies, freezes or drains, and fibers are interrupted at any moment.
+ * A connection under faults: the server dies, freezes or drains, and fibers are interrupted at any moment.
  *
  * `EFFECT_BEANSTALK_STRESS=1` runs the two long tests at full size. A run is repeated with the `EFFECT_BEANSTALK_SEED`
  * that its failure names.
@@ -23,14 +23,14 @@ const reserves = stress ? 10_000 : 200
 
 const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now())
 
-/** Names the seed when it fails. */
+/** Adds the seed to the message of a failure. */
 const seeded = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   self.pipe(
     Effect.withRandom(Random.make(seed)),
     Effect.tapErrorCause(() => Effect.logError(`This was EFFECT_BEANSTALK_SEED=${seed}`))
   )
 
-/** Lets a random number of other fibers have their turn. */
+/** Yields a random number of times. */
 const randomTurns = Effect.flatMap(
   Random.nextIntBetween(0, 12),
   (turns) => Effect.replicateEffect(Effect.yieldNow(), turns, { discard: true })
@@ -48,7 +48,7 @@ const kinds: Readonly<Record<string, Reserve>> = {
   "reserveJob": (worker, id) => worker.reserveJob(id)
 }
 
-/** Runs something, and interrupts it after a random number of turns, or after the answer to another command. */
+/** Runs an Effect, and interrupts it after a random number of yields, or after the reply to another command. */
 const interruptedAtRandom = <A, E, R>(self: Effect.Effect<A, E, R>, roundTrip: Effect.Effect<unknown>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(self)
@@ -107,7 +107,7 @@ describeContract("faults", (kind) => {
         assert.deepStrictEqual([having(errors, "Unknown"), having(errors, "NotSent")], [1, 999])
       }))
 
-    it.scoped("a reserve that waits without end fails too", () =>
+    it.scoped("a reserve without a timeout fails too", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const observer = yield* openTo(server)
@@ -120,7 +120,7 @@ describeContract("faults", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
-    it.scoped("it is noticed within the reply timeout, and what was asked fails as Unknown", () =>
+    it.scoped("the connection is lost within the reply timeout, and the command fails as Unknown", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const beanstalk = yield* open({ replyTimeout: "1 second" })
@@ -137,7 +137,7 @@ describeContract("faults", (kind) => {
         assert.strictEqual((yield* next.stats).id, beanstalk.server.id)
       }))
 
-    it.scoped("a reserve with a timeout is given that timeout and a second more, not the reply timeout", () =>
+    it.scoped("a reserve with a timeout fails one second after it, and not at the reply timeout", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open({ replyTimeout: "1 second" })
         yield* (yield* Beanstalkd).freeze
@@ -145,7 +145,7 @@ describeContract("faults", (kind) => {
         assert.match(error.reason, /the server has not answered reserve-with-timeout for [2-9]/)
       }))
 
-    it.scoped("a connection that is accepted by a frozen server fails to open, and does not hang", () =>
+    it.scoped("a connection that a frozen server accepts fails to open, and does not hang", () =>
       Effect.gen(function*() {
         yield* (yield* Beanstalkd).freeze
         const error = yield* failsWith(open({ connectTimeout: "1 second" }), "ConnectFailed")
@@ -153,7 +153,7 @@ describeContract("faults", (kind) => {
         assert.include(error.message, "accepted the connection, but did not complete the handshake")
       }))
 
-    it.scoped("an answer that comes after the reply timeout is nobody's, and a late put is put at most once", () =>
+    it.scoped("a reply after the reply timeout is dropped, and its put is stored at most once", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const { beanstalk: observer, tube } = yield* openOwnTube()
@@ -166,7 +166,7 @@ describeContract("faults", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that drains", (it) => {
-    it.scoped("with puts in flight: each is there or Draining, and the connection goes on", () =>
+    it.scoped("with puts in flight: each is stored or fails with Draining, and the connection goes on", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
@@ -195,7 +195,7 @@ describeContract("faults", (kind) => {
     const fibers = 256
 
     it.scoped(
-      `${fibers} fibers, ${commands} commands, some interrupted at random: each reply reaches its asker`,
+      `${fibers} fibers, ${commands} commands, some interrupted at random: each reply reaches its own fiber`,
       () =>
         seeded(Effect.gen(function*() {
           const beanstalk = yield* open()
@@ -269,7 +269,7 @@ describeContract("faults", (kind) => {
             const ids = yield* Effect.replicateEffect(control.put("x", { ttr: "1 hour" }), jobs)
             for (let i = 0; i < reserves / lanes; i++) {
               const reserve = yield* Random.choice(Object.values(kinds))
-              // Either the jobs are there at once, or they come while the reserve waits.
+              // The jobs are ready before the reserve, or put while it blocks.
               const comesLater = yield* Random.nextBoolean
               if (comesLater) yield* control.pauseTube(tube, "1 hour")
               yield* Effect.scoped(Effect.gen(function*() {
@@ -290,7 +290,7 @@ describeContract("faults", (kind) => {
                   yield* failsWith(exit, "TimedOut")
                   timedOut += 1
                 }
-                // The connection is still there: nothing may be held on it that nobody knows of.
+                // The connection is still open: it must hold no job that no fiber knows of.
                 yield* eventually(
                   control.statsTube(tube),
                   (stats) =>
@@ -327,7 +327,7 @@ describeContract("faults", (kind) => {
         assert.strictEqual((yield* observer.statsTube(tube)).totalJobs, 1)
       }))
 
-    it.scoped("a command that is interrupted when it is written runs its course, and its reply is nobody's", () =>
+    it.scoped("a command that is interrupted after it is written is carried out, and its reply is dropped", () =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
         const { beanstalk, lines } = yield* traced(open({ tube, watch: [tube] }))
@@ -347,7 +347,7 @@ describeContract("faults", (kind) => {
 
 describeListening("faults", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("a connection that is cut", (it) => {
-    /** Puts a job, lets so many bytes of the request and of the answer pass, and tells how many jobs there are. */
+    /** Puts a job, forwards this many bytes of the request and of the reply, and returns the number of jobs. */
     const putAndCut = ({ answer, request }: { readonly request: number; readonly answer: number }) =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
@@ -383,7 +383,7 @@ describeListening("faults", (kind) => {
         assert.deepStrictEqual(seen, cuts.map(() => ({ outcome: "Unknown", totalJobs: 0 })))
       }))
 
-    it.scoped("a put that is cut at any byte of its answer is Unknown, and there is one job", () =>
+    it.scoped("a put that is cut at any byte of its reply is Unknown, and there is one job", () =>
       Effect.gen(function*() {
         const cuts = Array.from("INSERTED 1\r\n", (_, i) => i)
         const seen = yield* Effect.forEach(cuts, (cut) => Effect.scoped(putAndCut({ request, answer: cut })))
@@ -393,11 +393,11 @@ describeListening("faults", (kind) => {
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("interruptions on the way", (it) => {
     for (const [name, reserve] of Object.entries(kinds)) {
-      it.scoped(`${name}, interrupted between the arrival of its job and its own turn, gives the job back`, () =>
+      it.scoped(`${name}, interrupted between the arrival of its job and the next run of its fiber, gives the job back`, () =>
         Effect.gen(function*() {
           const { beanstalk: observer, tube } = yield* openOwnTube()
           const id = yield* observer.put("x", { ttr: "1 hour" })
-          // Holds the replies back until both can go in one piece, so that both fibers are resumed in the same turn.
+          // Holds the replies back until both can be sent in one piece, so that both fibers are resumed in the same turn.
           let held: Buffer | undefined
           const worker = yield* openTo(
             yield* proxy(yield* ListeningBeanstalkd, {

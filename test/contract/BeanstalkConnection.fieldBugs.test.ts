@@ -1,6 +1,4 @@
-/**
- * What other clients got wrong. Each test is named after what must not happen again.
- */
+/** Bugs of other clients, which must not occur here. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,7 +21,7 @@ import {
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 
-/** A connection to the shared server through a proxy, and the proxy's sockets to this side, to be cut. */
+/** A connection to the shared server through a proxy, and the proxy's client sockets, to be destroyed. */
 const openThroughProxy = ({ toClient, toServer }: Interference = {}) =>
   Effect.gen(function*() {
     const clients = new Set<Net.Socket>()
@@ -50,12 +48,12 @@ const replacing = (what: string, by: string) => (bytes: Buffer) =>
 
 describeContract("what other clients got wrong", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("hostile arguments", (it) => {
-    /** As a program without types may call. */
+    /** As a program in JavaScript may call them. */
     const numericText = JSON.parse("\"1\\r\\npause-tube default 9\"")
 
     const numbers = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32, -0.1, 1e21, numericText]
     for (const priority of numbers) {
-      it.scoped(`put with the priority ${show(priority)} never makes its body a command`, () =>
+      it.scoped(`put with the priority ${show(priority)} fails, and its body is not run as a command`, () =>
         Effect.gen(function*() {
           const beanstalk = yield* open()
           const error = yield* failsWith(beanstalk.put("pause-tube default 9", { priority }), "InvalidArgument")
@@ -67,7 +65,7 @@ describeContract("what other clients got wrong", (kind) => {
 
     const times = ["-1 seconds", "4294967296 seconds", Number.NaN, Number.POSITIVE_INFINITY, -1, numericText] as const
     for (const time of times) {
-      it.scoped(`put with the delay or ttr ${show(time)} never makes its body a command`, () =>
+      it.scoped(`put with the delay or ttr ${show(time)} fails, and its body is not run as a command`, () =>
         Effect.gen(function*() {
           const beanstalk = yield* open()
           const delay = yield* failsWith(beanstalk.put("pause-tube default 9", { delay: time }), "InvalidArgument")
@@ -95,7 +93,7 @@ describeContract("what other clients got wrong", (kind) => {
       "t".repeat(201)
     ]
     for (const name of names) {
-      it.scoped(`a tube named ${show(name)} is refused by every command that takes a tube, and runs nothing`, () =>
+      it.scoped(`a tube named ${show(name)} fails every command that takes a tube, and nothing is run`, () =>
         Effect.gen(function*() {
           const beanstalk = yield* open()
           yield* Effect.all([
@@ -118,7 +116,7 @@ describeContract("what other clients got wrong", (kind) => {
         }))
     }
 
-    it.scoped("an id with a line end in it is refused, and runs nothing", () =>
+    it.scoped("an id with a line end in it fails, and nothing is run", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open()
         const id = "1\r\npause-tube default 9"
@@ -135,7 +133,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual((yield* beanstalk.stats).cmdPauseTube, 0)
       }))
 
-    it.scoped("a put that is refused leaves nothing half written: not even the use of its tube", () =>
+    it.scoped("a put with an invalid argument writes nothing, not even the use of its tube", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open()
         yield* failsWith(beanstalk.put("x", { tube: "elsewhere", priority: -1 }), "InvalidArgument")
@@ -143,7 +141,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual(String(yield* beanstalk.listTubeUsed), "default")
       }))
 
-    it.scoped("a fraction of a second as delay is a second, and the body stays a body", () =>
+    it.scoped("a delay of a fraction of a second is sent as one second", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("pause-tube default 9\r\n", { delay: 1.5 })
@@ -180,7 +178,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual(sent(lines).at(-1), "reserve-with-timeout 30")
       }))
 
-    it.scoped("a name of exactly 200 bytes is a name", () =>
+    it.scoped("a tube name of exactly 200 bytes is valid", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const name = "n".repeat(200)
@@ -206,7 +204,7 @@ describeContract("what other clients got wrong", (kind) => {
         }))
     }
 
-    it.scoped("the operating system is not a comment, and neither it nor the host is in quotes", () =>
+    it.scoped("the operating system is read to the end of its line, and it and the host have no quotes", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const beanstalk = yield* openTo(server)
@@ -223,7 +221,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.match(version, /^[^"]+$/)
       }))
 
-    it.scoped("statistics of a tube that does not exist are a failure of their own", () =>
+    it.scoped("statistics of a tube that does not exist fail with TubeNotFound", () =>
       Effect.gen(function*() {
         const beanstalk = yield* open()
         yield* failsWith(beanstalk.statsTube("nowhere"), "TubeNotFound")
@@ -252,7 +250,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.deepStrictEqual(texts, bodies.map((body) => [body, body]))
       }))
 
-    it.scoped("pause-tube is answered, and does not glue itself to the next command", () =>
+    it.scoped("pause-tube is a line of its own, apart from the next command", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const [, used, count] = yield* Effect.all([
@@ -264,7 +262,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual((yield* beanstalk.statsTube(tube)).pause, 9)
       }))
 
-    it.scoped("what comes behind a waiting reserve waits with it, and both get their own answer", () =>
+    it.scoped("a command after a blocking reserve waits with it, and both get their own reply", () =>
       Effect.gen(function*() {
         const { beanstalk: producer } = yield* openOwnTube()
         const { beanstalk, lines } = yield* traced(open({ watch: [yield* producer.listTubeUsed] }))
@@ -278,7 +276,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual(String(yield* Fiber.join(listing)), "default")
       }))
 
-    it.scoped("fibers that share a connection never put into each other's tube, whatever is used meanwhile", () =>
+    it.scoped("fibers that share a connection never put into each other's tube, whichever tubes they use", () =>
       Effect.gen(function*() {
         const { beanstalk, tube: used } = yield* openOwnTube()
         const tubes = yield* Effect.replicateEffect(newTube, 20)
@@ -312,7 +310,7 @@ describeContract("what other clients got wrong", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("times to run", (it) => {
-    it.scoped("DEADLINE_SOON costs nothing: the job is still held, touch and delete work", () =>
+    it.scoped("after DEADLINE_SOON the job is still held: touch and delete succeed", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("x", { ttr: "1 second" })
@@ -326,7 +324,7 @@ describeContract("what other clients got wrong", (kind) => {
         yield* failsWith(beanstalk.reserveWithTimeout(0), "TimedOut")
       }))
 
-    it.scoped("reserveJob never fails for a deadline that is near", () =>
+    it.scoped("reserveJob does not fail with DeadlineSoon", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         yield* beanstalk.put("short", { ttr: "1 second", priority: 0 })
@@ -340,7 +338,7 @@ describeContract("what other clients got wrong", (kind) => {
         assert.strictEqual(job.id, id)
       }))
 
-    it.scoped("delete after the time to run succeeds while nobody else has the job, and touch then does not", () =>
+    it.scoped("delete after the time to run succeeds while no other connection holds the job, and touch then fails", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put("x", { ttr: "1 second" })
@@ -350,7 +348,7 @@ describeContract("what other clients got wrong", (kind) => {
         yield* beanstalk.delete(id)
       }))
 
-    it.scoped("delete after the time to run fails with JobNotFound once somebody else has the job", () =>
+    it.scoped("delete after the time to run fails with JobNotFound once another connection holds the job", () =>
       Effect.gen(function*() {
         const { beanstalk: late, tube } = yield* openOwnTube()
         const next = yield* open({ watch: [tube] })
@@ -378,7 +376,7 @@ describeListening("what other clients got wrong", (kind) => {
         }
       }))
 
-    it.scoped("an empty body is put, and the replies behind it stay in step", () =>
+    it.scoped("an empty body is put, and later commands get their own replies", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const [id, job, used, peeked, watched] = yield* Effect.all([
@@ -392,7 +390,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.deepStrictEqual([String(used), peeked._tag, watched], [tube, "JobNotFound", 1])
       }))
 
-    it.scoped("a body that is neither text nor bytes is refused, and does not hang", () =>
+    it.scoped("a body that is neither text nor bytes fails with InvalidArgument, and does not hang", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         for (const json of ["5", "null", "{\"0\":1}", "[\"type\"]", "true"]) {
@@ -401,7 +399,7 @@ describeListening("what other clients got wrong", (kind) => {
         }
       }))
 
-    it.scoped("a body that is not the text it should be costs neither the job's id nor the job", () =>
+    it.scoped("a body that is not valid text leaves the job reserved, and its id known", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const id = yield* beanstalk.put(Uint8Array.of(0xc3))
@@ -436,7 +434,7 @@ describeListening("what other clients got wrong", (kind) => {
         })
       }))
 
-    it.scoped("replies that arrive byte by byte are read as if they came in one piece", () =>
+    it.scoped("replies that arrive byte by byte are decoded like those that arrive in one piece", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const slow = yield* proxy(server, {
@@ -457,7 +455,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.deepStrictEqual([...tubes].map(String), ["default", tube])
       }))
 
-    it.scoped("bodies that are refused for their size leave no listener behind, and the connection usable", () =>
+    it.scoped("bodies that are too large leave no listener, and the connection open", () =>
       Effect.gen(function*() {
         const warnings: Array<Error> = []
         const onWarning = (warning: Error) => void warnings.push(warning)
@@ -472,7 +470,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.deepStrictEqual(warnings, [])
       }))
 
-    it.scoped("a body that only the server finds too big is swallowed, and the replies behind it stay in step", () =>
+    it.scoped("a body that the server refuses as too big is sent to its end, and later commands get their own replies", () =>
       Effect.gen(function*() {
         const server = yield* kind.start({ maxJobSize: 10 })
         const enlarge = replacing("max-job-size: 10\n", "max-job-size: 99\n")
@@ -491,7 +489,7 @@ describeListening("what other clients got wrong", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("connections that end", (it) => {
-    it.scoped("everything in flight fails when the server is gone, a waiting reserve too; nothing hangs", () =>
+    it.scoped("every command in flight fails when the server is gone, a blocking reserve too", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const observer = yield* openTo(server)
@@ -508,7 +506,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.strictEqual((yield* failsWith(beanstalk.stats, "ConnectionLost")).outcome, "NotSent")
       }))
 
-    it.scoped("the connection after one that was lost starts afresh: no reply of the old one reaches it", () =>
+    it.scoped("no reply of a lost connection reaches the next one", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const server = yield* Scope.extend(kind.start(), scope)
@@ -528,7 +526,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.deepStrictEqual([String(used), count, String(id)], ["afresh", 2, "1"])
       }))
 
-    it.scoped("a connection does not come back by itself, without its tubes: it stays lost", () =>
+    it.scoped("a lost connection does not reconnect without its tubes: it stays lost", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const server = yield* Scope.extend(kind.start(), scope)
@@ -542,7 +540,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.deepStrictEqual([currentConnections, totalJobs], [1, 0])
       }))
 
-    it.scoped("a connection that could not be made does not stand in the way of the next", () =>
+    it.scoped("a connection that could not be opened does not prevent the next", () =>
       Effect.gen(function*() {
         const gone = yield* Effect.scoped(kind.start())
         assert("port" in gone.target)
@@ -563,7 +561,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.include(error.message, "ECONNRESET")
       }))
 
-    it.scoped("the jobs of a connection that is cut go to others at once", () =>
+    it.scoped("the jobs of a connection that is cut are ready again at once", () =>
       Effect.gen(function*() {
         const { beanstalk: other, tube } = yield* openOwnTube()
         const { beanstalk, clients } = yield* openThroughProxy()
@@ -576,7 +574,7 @@ describeListening("what other clients got wrong", (kind) => {
         yield* failsWith(beanstalk.delete(id), "ConnectionLost")
       }))
 
-    it.scoped("a put whose answer was lost is not put a second time", () =>
+    it.scoped("a put whose reply was lost is not sent a second time", () =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
         const { beanstalk } = yield* openThroughProxy({
@@ -588,7 +586,7 @@ describeListening("what other clients got wrong", (kind) => {
         assert.strictEqual((yield* observer.statsTube(tube)).totalJobs, 1)
       }))
 
-    it.scoped("a job whose body was cut off in the middle is not handed over, and goes back", () =>
+    it.scoped("a job whose body was cut off in the middle fails its reserve, and is ready again", () =>
       Effect.gen(function*() {
         const { beanstalk: observer, tube } = yield* openOwnTube()
         const id = yield* observer.put("a body that will not arrive as a whole")
@@ -601,7 +599,7 @@ describeListening("what other clients got wrong", (kind) => {
         yield* eventually(observer.statsJob(id), (job) => job.state === "ready")
       }))
 
-    it.scoped("an interrupted reserve takes no job with it", () =>
+    it.scoped("an interrupted reserve leaves no job reserved", () =>
       Effect.gen(function*() {
         const { beanstalk: other, tube } = yield* openOwnTube()
         const beanstalk = yield* open({ watch: [tube] })
@@ -616,7 +614,7 @@ describeListening("what other clients got wrong", (kind) => {
   })
 
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })("replies that are out of step", (it) => {
-    it.scoped("BadFormat to a put closes the connection: what the body was run as reaches nobody", () =>
+    it.scoped("BadFormat to a put closes the connection: replies to its body reach no command", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({
           toServer: (bytes, _, upstream) => upstream.write(replacing("put 1024", "put -1")(bytes))
@@ -629,7 +627,7 @@ describeListening("what other clients got wrong", (kind) => {
         yield* failsWith(beanstalk.stats, "ConnectionLost")
       }))
 
-    it.scoped("ExpectedCRLF closes the connection: no command behind it gets another's reply", () =>
+    it.scoped("ExpectedCRLF closes the connection: no later command gets the reply of another", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({
           toServer: (bytes, _, upstream) => upstream.write(replacing("put 1024 0 60 5", "put 1024 0 60 4")(bytes))
@@ -643,7 +641,7 @@ describeListening("what other clients got wrong", (kind) => {
         yield* failsWith(beanstalk.stats, "ConnectionLost")
       }))
 
-    it.scoped("a word that no server says is a ProtocolViolation, and closes the connection", () =>
+    it.scoped("an unknown reply word is a ProtocolViolation, and closes the connection", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openThroughProxy({
           toClient: (bytes, client) => client.write(replacing("USING default", "MOVED TO default")(bytes))
@@ -657,7 +655,7 @@ describeListening("what other clients got wrong", (kind) => {
         yield* failsWith(beanstalk.stats, "ConnectionLost")
       }))
 
-    it.scoped("a reply that nobody asked for ends the connection, and is not taken for the next answer", () =>
+    it.scoped("a reply without a command ends the connection, and is not taken for the next reply", () =>
       Effect.gen(function*() {
         const { beanstalk, clients } = yield* openThroughProxy()
         for (const client of clients) client.write("INSERTED 1\r\n")

@@ -1,6 +1,4 @@
-/**
- * The commands that look at jobs, tubes and the server, and those that tidy up.
- */
+/** The commands that inspect jobs, tubes and the server, and those that administer tubes. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,7 +8,7 @@ import { describeContract, describeListening } from "../support/servers.ts"
 
 describeContract("the commands of a connection", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("looking and tidying", (it) => {
-    it.scoped("peek shows a job in whatever tube and state, and changes nothing", () =>
+    it.scoped("peek returns a job in any tube and state, and changes nothing", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const tube = yield* newTube
@@ -28,7 +26,7 @@ describeContract("the commands of a connection", (kind) => {
         }
       }))
 
-    it.scoped("peekReady, peekDelayed and peekBuried show the next job of the tube in use, or nothing", () =>
+    it.scoped("peekReady, peekDelayed and peekBuried return the next job of the tube in use, or none", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         assert.isTrue(Option.isNone(yield* beanstalk.peekReady()))
@@ -50,7 +48,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual(yield* Effect.forEach(seen, (job) => job.text()), ["ready", "delayed", "buried"])
       }))
 
-    it.scoped("peekReady, peekDelayed, peekBuried and kick act on another tube when they are told one", () =>
+    it.scoped("peekReady, peekDelayed, peekBuried and kick act on the tube that they name", () =>
       Effect.gen(function*() {
         const { beanstalk, tube: used } = yield* openOwnTube()
         const tube = yield* newTube
@@ -98,7 +96,7 @@ describeContract("the commands of a connection", (kind) => {
         )
       }))
 
-    it.scoped("kickJob makes one buried or delayed job ready, in whatever tube", () =>
+    it.scoped("kickJob makes one buried or delayed job ready, in any tube", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const tube = yield* newTube
@@ -114,7 +112,7 @@ describeContract("the commands of a connection", (kind) => {
         }
       }))
 
-    it.scoped("statsJob tells everything about a job", () =>
+    it.scoped("statsJob returns every statistic of a job", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const id = yield* beanstalk.put("job", { priority: 9, ttr: "100 seconds", delay: "1 hour" })
@@ -146,7 +144,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.isAbove(timeLeft, 0)
       }))
 
-    it.scoped("statsTube tells everything about a tube", () =>
+    it.scoped("statsTube returns every statistic of a tube", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         yield* open({ tube })
@@ -182,7 +180,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.isAbove(pauseTimeLeft, 3500)
       }))
 
-    it.scoped("stats tells which server it is, and knows every key of it", () =>
+    it.scoped("stats identifies the server, and has every key that it sends", () =>
       Effect.gen(function*() {
         const server = yield* Beanstalkd
         const { beanstalk } = yield* openOwnTube()
@@ -255,7 +253,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.deepStrictEqual(counted, counted.map(() => 1))
       }))
 
-    it.scoped("listTubes, listTubesWatched and listTubeUsed name what exists, is watched and is used", () =>
+    it.scoped("listTubes, listTubesWatched and listTubeUsed return the tubes that exist, are watched and are used", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const [used, filled] = [yield* newTube, yield* newTube]
@@ -266,7 +264,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual(yield* beanstalk.listTubeUsed, used)
       }))
 
-    it.scoped("pauseTube lets nobody reserve until the pause is over or ended, rounded up to whole seconds", () =>
+    it.scoped("pauseTube prevents reserves until the pause has ended, rounded up to whole seconds, or is cancelled", () =>
       Effect.gen(function*() {
         const { beanstalk, tube } = yield* openOwnTube()
         const id = yield* beanstalk.put("job")
@@ -280,7 +278,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual((yield* beanstalk.reserve).id, id)
       }))
 
-    it.scoped("quit succeeds once the server has closed, and gives the jobs back", () =>
+    it.scoped("quit succeeds when the server has closed the connection, whose jobs are ready again", () =>
       Effect.gen(function*() {
         const { beanstalk: observer } = yield* openOwnTube()
         const { beanstalk } = yield* openOwnTube()
@@ -290,7 +288,7 @@ describeContract("the commands of a connection", (kind) => {
         assert.strictEqual((yield* observer.statsJob(id)).state, "ready")
       }))
 
-    it.scoped("nothing is sent behind a quit: it fails with ConnectionLost as not sent", () =>
+    it.scoped("no command is sent after a quit: it fails with ConnectionLost as NotSent", () =>
       Effect.gen(function*() {
         const { beanstalk: observer } = yield* openOwnTube()
         const { beanstalk, tube } = yield* openOwnTube()

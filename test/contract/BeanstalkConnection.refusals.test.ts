@@ -1,6 +1,4 @@
-/**
- * What a server refuses, and what never gets as far as a server.
- */
+/** Commands that the server refuses, and those that are not sent. */
 import { assert, layer } from "@effect/vitest"
 import { type BeanstalkConnection, type BeanstalkError, BeanstalkProtocol } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -18,7 +16,7 @@ import { valid } from "../support/replies.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 
-/** An id that no server here ever gives. */
+/** An id that no server of these tests reaches. */
 const nobody = "18446744073709551615"
 
 describeContract("what a server refuses", (kind) => {
@@ -36,7 +34,7 @@ describeContract("what a server refuses", (kind) => {
       "stats-job": (beanstalk) => beanstalk.statsJob(nobody)
     }
     for (const [name, run] of Object.entries(aboutJobs)) {
-      it.scoped(`${name} of a job that does not exist fails with JobNotFound, and tells which`, () =>
+      it.scoped(`${name} of a job that does not exist fails with JobNotFound, which has the id`, () =>
         Effect.gen(function*() {
           const { beanstalk } = yield* openOwnTube()
           const error = yield* failsWith(run(beanstalk), "JobNotFound")
@@ -45,7 +43,7 @@ describeContract("what a server refuses", (kind) => {
         }))
     }
 
-    it.scoped("statsTube and pauseTube of a tube that does not exist fail with TubeNotFound, and make none", () =>
+    it.scoped("statsTube and pauseTube of a tube that does not exist fail with TubeNotFound, and do not make one", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const tube = yield* newTube
@@ -56,7 +54,7 @@ describeContract("what a server refuses", (kind) => {
         assert.notInclude(yield* beanstalk.listTubes, tube)
       }))
 
-    it.scoped("the largest id that can be is asked for as it is, and one more is refused", () =>
+    it.scoped("the largest possible id is sent unchanged, and the next number is an InvalidArgument", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         yield* failsWith(beanstalk.peek(nobody), "JobNotFound")
@@ -100,7 +98,7 @@ describeContract("what a server refuses", (kind) => {
       "pause-tube for less than nothing": ["duration", (beanstalk) => beanstalk.pauseTube("default", -1)]
     }
     for (const [name, [argument, run]] of Object.entries(refused)) {
-      it.scoped(`${name} fails with InvalidArgument, and the server hears nothing of it`, () =>
+      it.scoped(`${name} fails with InvalidArgument, and nothing is sent`, () =>
         Effect.gen(function*() {
           const { beanstalk } = yield* openOwnTube()
           const counters = Effect.map(
@@ -116,7 +114,7 @@ describeContract("what a server refuses", (kind) => {
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server in trouble", (it) => {
-    it.scoped("in drain mode put fails with Draining, and everything else goes on", () =>
+    it.scoped("in drain mode put fails with Draining, and every other command succeeds", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const beanstalk = yield* openTo(server)
@@ -166,7 +164,7 @@ describeContract("what a server refuses", (kind) => {
 
 describeListening("what a server refuses", (kind) => {
   layer(ListeningBeanstalkd.layer(kind, { maxJobSize: 10 }), { excludeTestServices: true })("too big a body", (it) => {
-    it.scoped("is refused here, with the server's own limit, and nothing is sent", () =>
+    it.scoped("fails with JobTooBig and the server's limit, and nothing is sent", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const before = yield* beanstalk.stats
@@ -185,7 +183,7 @@ describeListening("what a server refuses", (kind) => {
         assert.strictEqual(error.size, 12)
       }))
 
-    it.scoped("is JobTooBig when the server says so, and the replies behind it stay in step", () =>
+    it.scoped("fails with JobTooBig when the server answers that, and later commands get their own replies", () =>
       Effect.gen(function*() {
         const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const command = valid(BeanstalkProtocol.put("eleven byte"))
@@ -195,12 +193,12 @@ describeListening("what a server refuses", (kind) => {
         assert.deepStrictEqual(yield* raw.ask("watch default\r\n"), { _tag: "Watching", count: 1 })
       }))
 
-    it.scoped("is swallowed to its end, in however many pieces it comes", () =>
+    it.scoped("is read by the server to its end, in any number of pieces", () =>
       Effect.gen(function*() {
         const server = yield* ListeningBeanstalkd
         const raw = yield* openRaw(server)
         yield* raw.say("put 0 0 60 25\r\nuse one\r\n")
-        // The answer to another tells that what was said before has arrived.
+        // The reply to another command proves that what was sent before has arrived.
         yield* idOf(server)
         const reply = yield* raw.ask("use two\r\nuse six\r\n")
         assert.strictEqual(reply._tag, "JobTooBig")
@@ -213,7 +211,7 @@ describeListening("what a server refuses", (kind) => {
     const use = valid(BeanstalkProtocol.use("default"))
     const touch = valid(BeanstalkProtocol.touch("1"))
 
-    it.scoped("a body of another length than announced is ExpectedCRLF, and the connection unsafe", () =>
+    it.scoped("a body of another length than announced is ExpectedCRLF, and fatal for the connection", () =>
       Effect.gen(function*() {
         const raw = yield* openRaw(yield* ListeningBeanstalkd)
         const failure = failureOf(put, yield* raw.ask("put 0 0 60 1\r\nxyz"))
@@ -229,7 +227,7 @@ describeListening("what a server refuses", (kind) => {
       "put 0 0 60"
     ]
     for (const line of malformed) {
-      it.scoped(`"${line}" is BadFormat, its body is read as a command, and the connection unsafe`, () =>
+      it.scoped(`"${line}" is BadFormat, its body is read as a command, and it is fatal for the connection`, () =>
         Effect.gen(function*() {
           const raw = yield* openRaw(yield* ListeningBeanstalkd)
           const failure = failureOf(put, yield* raw.ask(`${line}\r\nuse default\r\n`))
@@ -242,7 +240,7 @@ describeListening("what a server refuses", (kind) => {
 
     const elsewhere: ReadonlyArray<string> = ["touch -1", "touch ", "touch 1 2", "touch 18446744073709551616"]
     for (const line of elsewhere) {
-      it.scoped(`"${line}" is BadFormat, and the replies behind it stay in step`, () =>
+      it.scoped(`"${line}" is BadFormat, and later commands get their own replies`, () =>
         Effect.gen(function*() {
           const raw = yield* openRaw(yield* ListeningBeanstalkd)
           const failure = failureOf(touch, yield* raw.ask(`${line}\r\n`))
@@ -276,7 +274,7 @@ describeListening("what a server refuses", (kind) => {
         assert.include(failure.error.message, "it needs beanstalkd 1.2 or later")
       }))
 
-    it.scoped("the longest command there can be is understood", () =>
+    it.scoped("the longest possible command is accepted", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         const tube = "t".repeat(200)

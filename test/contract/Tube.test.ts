@@ -1,6 +1,4 @@
-/**
- * Typed tubes: what is put comes out again as it was, in every way there is to see it.
- */
+/** Typed tubes: payloads are put, reserved and peeked unchanged. */
 import * as MsgPack from "@effect/platform/MsgPack"
 import { assert, layer } from "@effect/vitest"
 import { BeanstalkClient, BeanstalkError, Tube } from "effect-beanstalk"
@@ -30,7 +28,7 @@ const withClient = (kind: Kind) => {
 const leaseOf = (tube: { readonly name: string }) =>
   Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.leaseWith({ watch: [tube.name] }))
 
-/** What was put, reserved by a connection of its own, and decoded. */
+/** The payloads of the jobs, reserved on a connection of their own. */
 const reserved = <A, R>(tube: Tube.Tube<A, R>) =>
   Effect.gen(function*() {
     const lease = yield* leaseOf(tube)
@@ -54,7 +52,7 @@ const Tree = Schema.Struct({
   branches: Schema.Array(Schema.suspend((): Schema.Schema<Tree> => Tree))
 })
 
-/** A service that a Schema needs: it knows names by numbers. */
+/** A service that a Schema needs: names by number. */
 class Names extends Context.Tag("test/Names")<Names, ReadonlyMap<number, string>>() {
   static readonly live = Layer.succeed(this, new Map([[1, "one"], [2, "two"]]))
 }
@@ -94,7 +92,7 @@ describeContract("a typed tube", (kind) => {
         return found.payload
       })
 
-    it.effect("come out as they went in: JSON", () =>
+    it.effect("are decoded as they were encoded: JSON", () =>
       Effect.gen(function*() {
         const json = <A, I>(payload: Schema.Schema<A, I>) => (name: string) => Tube.make(name, { payload })
         const when = Schema.Struct({
@@ -116,7 +114,7 @@ describeContract("a typed tube", (kind) => {
         assert.strictEqual(person.greeting, "Hello, Ada")
       }))
 
-    it.effect("come out as they went in: text", () =>
+    it.effect("are decoded as they were encoded: text", () =>
       Effect.gen(function*() {
         for (const text of ["", "plain", "\ufeffwith a mark", "\u0000\r\n", "Grüße, 世界 \u{1f331}"]) {
           yield* roundTrip((name) => Tube.text(name), text, text)
@@ -124,7 +122,7 @@ describeContract("a typed tube", (kind) => {
         yield* roundTrip((name) => Tube.text(name, { payload: Schema.NumberFromString }), 42, "42")
       }))
 
-    it.effect("come out as they went in: bytes", () =>
+    it.effect("are decoded as they were encoded: bytes", () =>
       Effect.gen(function*() {
         const tube = Tube.bytes(yield* newTube)
         const payload = Uint8Array.from({ length: 256 }, (_, i) => i)
@@ -146,7 +144,7 @@ describeContract("a typed tube", (kind) => {
         assert.deepStrictEqual(error.issues, [{ path: "", expected: "a known name" }])
       }).pipe(Effect.provide(Names.live)))
 
-    it.effect("may be as large as the server takes, encoded", () =>
+    it.effect("may be as large as the server accepts, once encoded", () =>
       Effect.gen(function*() {
         const tube = Tube.text(yield* newTube)
         const client = yield* BeanstalkClient.BeanstalkClient
@@ -185,7 +183,7 @@ describeContract("a typed tube", (kind) => {
         yield* failsWith(json.stats, "TubeNotFound")
       }))
 
-    it.effect("of others are errors that name the job, and leave it where it is", () =>
+    it.effect("that do not match the Schema fail with an error that names the job, and the job stays", () =>
       Effect.gen(function*() {
         const client = yield* BeanstalkClient.BeanstalkClient
         const tube = Tube.make(yield* newTube, { payload: Schema.Struct({ url: Schema.String }) })
@@ -201,7 +199,7 @@ describeContract("a typed tube", (kind) => {
   })
 
   layer(withClient(kind), { excludeTestServices: true })("its jobs", (it) => {
-    it.effect("are put as the tube says, where a put does not say otherwise", () =>
+    it.effect("are put with the defaults of the tube, and the options of the put", () =>
       Effect.gen(function*() {
         const client = yield* BeanstalkClient.BeanstalkClient
         const defaults = { priority: 7, delay: "1 hour", ttr: "2 minutes" } as const
@@ -221,7 +219,7 @@ describeContract("a typed tube", (kind) => {
         assert.deepStrictEqual(yield* seen(id), [7, 3600, 3])
       }))
 
-    it.effect("are seen, kicked, paused and purged", () =>
+    it.effect("are peeked, kicked, paused and purged", () =>
       Effect.gen(function*() {
         const tube = Tube.make(yield* newTube, { payload: Schema.Number })
         yield* failsWith(tube.stats, "TubeNotFound")
@@ -261,7 +259,7 @@ describeContract("a typed tube", (kind) => {
     const numbers = Effect.map(newTube, (name) => Tube.make(name, { payload: Schema.Positive }))
     const seen = (tube: Tube.Tube<number>) => Effect.map(tube.stats, ({ totalJobs }) => totalJobs)
 
-    it.effect("puts everything, and counts it", () =>
+    it.effect("puts every payload, and counts the jobs", () =>
       Effect.gen(function*() {
         for (const count of [0, 1, 5_000]) {
           const tube = yield* numbers
@@ -270,7 +268,7 @@ describeContract("a typed tube", (kind) => {
         }
       }))
 
-    it.effect("stops at a payload that does not encode, as putAll does", () =>
+    it.effect("stops at a payload that cannot be encoded, like putAll", () =>
       Effect.gen(function*() {
         const payloads = Stream.concat(Stream.range(1, 200), Stream.concat(Stream.make(-1), Stream.range(1, 2_000)))
         const putAll = (tube: Tube.Tube<number>) => Stream.runDrain(tube.putAll(payloads))
@@ -287,7 +285,7 @@ describeContract("a typed tube", (kind) => {
         }
       }))
 
-    it.effect("ends with the server's refusal although the source never ends", () =>
+    it.effect("fails with the error of the server, although the source never ends", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const tube = yield* numbers
@@ -306,7 +304,7 @@ describeContract("a typed tube", (kind) => {
         }
       }).pipe(Effect.scoped))
 
-    it.effect("fails as its source does, and with what it is told wrongly", () =>
+    it.effect("fails with the error of its source, and with InvalidArgument for an invalid option", () =>
       Effect.gen(function*() {
         const tube = yield* numbers
         const broken = Stream.concat(Stream.range(1, 10), Stream.fail("broken"))

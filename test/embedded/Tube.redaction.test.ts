@@ -1,7 +1,4 @@
-/**
- * Neither what is in a payload nor what is in a body is ever told, whatever a Schema would like to say about it: not by an
- * error, not by a log, not by a span.
- */
+/** No error, log or span contains anything of a payload or a body, whatever the messages of its Schema contain. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, BeanstalkError, Connector, EmbeddedServer, Job, Tube } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
@@ -30,7 +27,7 @@ const jobOf = (body: string): Job.ReservedJob => new Job.ReservedJob(id, Buffer.
 
 const inspected = (value: unknown) => inspect(value, { depth: Number.POSITIVE_INFINITY, showHidden: true })
 
-/** Every way in which an error becomes text. */
+/** An error in every form of text. */
 const renderings = (error: BeanstalkError.PayloadError): ReadonlyArray<string> => {
   const cause = Cause.fail(error)
   const stopped = new BeanstalkError.PutAllStopped({
@@ -56,7 +53,7 @@ const renderings = (error: BeanstalkError.PayloadError): ReadonlyArray<string> =
   ]
 }
 
-/** Runs it, and looks whether it tells anything. It is counted how often there is anything to tell of. */
+/** Runs an Effect, and asserts that its error contains nothing secret. Counts the errors. */
 const tellsNothing = (run: Effect.Effect<unknown, BeanstalkError.PayloadError>) =>
   Effect.map(Effect.exit(run), (exit) => {
     if (Exit.isSuccess(exit)) return false
@@ -67,7 +64,7 @@ const tellsNothing = (run: Effect.Effect<unknown, BeanstalkError.PayloadError>) 
     return true
   })
 
-/** For most of what there is, whatever it is, there must have been something to tell. */
+/** Most of the generated values must have failed, so that the test has checked errors at all. */
 const property = <T>(
   values: fc.Arbitrary<T>,
   run: (payload: Loose, value: T) => Effect.Effect<unknown, BeanstalkError.PayloadError>
@@ -84,35 +81,35 @@ const property = <T>(
   })
 
 describe("a PayloadError", () => {
-  it.effect("tells nothing of a body that does not decode", () =>
+  it.effect("contains nothing of a body that cannot be decoded", () =>
     property(bodies, (payload, body) => Tube.make("secrets", { payload }).decode(jobOf(body))))
 
-  it.effect("tells nothing of an envelope that does not decode", () =>
+  it.effect("contains nothing of an envelope that cannot be decoded", () =>
     property(bodies, (payload, body) =>
       Tube.make("secrets", { payload, trace: true }).decode(
         jobOf(`{"traceparent":${body},"payload":${body}}`)
       )))
 
-  it.effect("tells nothing of a text that does not decode", () =>
+  it.effect("contains nothing of a text that cannot be decoded", () =>
     property(bodies, (payload, body) => {
       const schema = Schema.compose(Schema.String, payload, { strict: false })
       return Tube.text("secrets", { payload: schema }).decode(jobOf(body))
     }))
 
-  it.effect("tells nothing of a payload that does not encode", () =>
+  it.effect("contains nothing of a payload that cannot be encoded", () =>
     property(payloads, (payload, value) => Tube.make("secrets", { payload }).encode(value)))
 
-  it.effect("tells nothing of a payload that does not encode into an envelope", () =>
+  it.effect("contains nothing of a payload that cannot be encoded into an envelope", () =>
     property(payloads, (payload, value) => Tube.make("secrets", { payload, trace: true }).encode(value)))
 
-  it.effect("tells nothing of a payload that does not encode to bytes", () =>
+  it.effect("contains nothing of a payload that cannot be encoded to bytes", () =>
     property(payloads, (payload, value) => {
       const schema = Schema.compose(Schema.Uint8ArrayFromSelf, payload, { strict: false })
       return Tube.bytes("secrets", { payload: schema }).encode(value)
     }))
 })
 
-/** Keeps all that is logged, and all spans with what is in them. */
+/** Records every log entry, and every span with its attributes and events. */
 const observed = () => {
   const logs: Array<unknown> = []
   const spans: Array<unknown> = []
@@ -140,7 +137,7 @@ const observed = () => {
         event: (...event) => void events.push(event),
         addLinks: () => undefined,
         end: (_, exit) => {
-          // What succeeds has its payload, and may tell it.
+          // A success contains its payload.
           const failure = Exit.isFailure(exit) ? exit.cause : Cause.empty
           const told = Cause.pretty(failure, { renderErrorCause: true })
           spans.push({ name, attributes, events, links, failure, told })
@@ -158,7 +155,7 @@ const observed = () => {
 }
 
 describe("logs and spans", () => {
-  it.scoped("tell nothing of a payload that cannot be put, nor of a body that is no payload", () =>
+  it.scoped("contain nothing of a payload that cannot be put, or of a body that cannot be decoded", () =>
     Effect.gen(function*() {
       const { connector: connected } = yield* EmbeddedServer.make()
       const failing = (payload: Loose, value: unknown, body: string) =>

@@ -1,4 +1,4 @@
-/** A job tells whoever works it off which span it was put from, and its payload is what it was. */
+/** A job carries the span that it was put from, and its payload is decoded unchanged. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Connector, EmbeddedServer, Job, Tube } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ const spanId = "b7ad6b7169203331"
 
 const elsewhere = (sampled: boolean) => Tracer.externalSpan({ traceId, spanId, sampled })
 
-/** Keeps the spans that are made. */
+/** Records the spans. */
 const recorded = <A, E, R>(self: (spans: ReadonlyArray<Tracer.Span>) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Effect.tracer, (tracer) => {
     const spans: Array<Tracer.Span> = []
@@ -43,7 +43,7 @@ const recorded = <A, E, R>(self: (spans: ReadonlyArray<Tracer.Span>) => Effect.E
     return Effect.withTracer(self(spans), recording)
   })
 
-/** What a tube reads from a job, the sender in the words of Trace Context: Options of all kinds are deeply equal. */
+/** What a tube decodes from a job, the sender as text: `deepStrictEqual` takes any two Options for equal. */
 const received = <A>(tube: Tube.Tube<A>, job: Job.ReservedJob | Job.PeekedJob) =>
   Effect.map(tube.decode(job), (payload) => ({
     payload,
@@ -60,7 +60,7 @@ const traceparentOf = ({ spanId, traceId }: Tracer.AnySpan) => `00-${traceId}-${
 describe("the body of a job", () => {
   const inEnvelope = (traceparent: string | null) => JSON.stringify({ traceparent, payload: ada })
 
-  it.effect("names the span in which it is made", () =>
+  it.effect("names the span in which it is encoded", () =>
     Effect.gen(function*() {
       const span = yield* Effect.currentSpan
       assert.strictEqual(yield* Email.encode(ada), inEnvelope(traceparentOf(span)))
@@ -69,14 +69,14 @@ describe("the body of a job", () => {
   it.effect("names no span where there is none", () =>
     Effect.map(Email.encode(ada), (body) => assert.strictEqual(body, inEnvelope(null))))
 
-  it.effect("names the span of another process that is continued, and whether it is sampled", () =>
+  it.effect("names the span of another process that is continued, with its sampled flag", () =>
     Effect.forEach([[true, "01"], [false, "00"]] as const, ([sampled, flags]) =>
       Effect.map(
         Effect.withParentSpan(Email.encode(ada), elsewhere(sampled)),
         (body) => assert.strictEqual(body, inEnvelope(`00-${traceId}-${spanId}-${flags}`))
       )))
 
-  it.effect("names the span around where no spans are made", () =>
+  it.effect("names the outer span where the Tracer is disabled", () =>
     Email.encode(ada).pipe(
       Effect.withSpan("not made"),
       Effect.withTracerEnabled(false),
@@ -84,7 +84,7 @@ describe("the body of a job", () => {
       Effect.map((body) => assert.strictEqual(body, inEnvelope(`00-${traceId}-${spanId}-01`)))
     ))
 
-  it.effect("names no span that Trace Context has no words for", () =>
+  it.effect("names no span whose ids are not those of Trace Context", () =>
     Effect.forEach(
       [{ traceId: "noop", spanId: "noop" }, { traceId, spanId: "0000000000000000" }, {
         traceId: `${traceId}"`,
@@ -104,10 +104,10 @@ describe("the body of a job", () => {
     ))
 })
 
-describe("what is read from a body", () => {
+describe("decode and senderOf", () => {
   const traceparent = `00-${traceId}-${spanId}-01`
 
-  it.effect("is the payload and its sender", () =>
+  it.effect("return the payload and the sender", () =>
     Effect.gen(function*() {
       const job = jobOf(` { "payload" : {"to":"ada"}, "traceparent" : "${traceparent}" }\r\n`)
       assert.deepStrictEqual(yield* Email.decode(job), ada)
@@ -124,7 +124,7 @@ describe("what is read from a body", () => {
   ]
 
   for (const [written, sender] of read) {
-    it.effect(`is the sender that ${written} means`, () =>
+    it.effect(`return the sender that ${written} names`, () =>
       Effect.map(
         senderIn(jobOf(JSON.stringify({ traceparent: written, payload: 1 }))),
         (found) => assert.strictEqual(found, sender)
@@ -156,14 +156,14 @@ describe("what is read from a body", () => {
   ]
 
   for (const traceparent of senseless) {
-    it.effect(`is the payload, and no sender, beside ${JSON.stringify(traceparent)}`, () =>
+    it.effect(`return the payload, and no sender, for the traceparent ${JSON.stringify(traceparent)}`, () =>
       Effect.map(
         received(Email, jobOf(JSON.stringify({ traceparent, payload: ada }))),
         (received) => assert.deepStrictEqual(received, { payload: ada, sender: "none" })
       ))
   }
 
-  it.effect("does not mind what else belongs to a trace", () =>
+  it.effect("ignore tracestate and baggage", () =>
     Effect.map(
       received(
         Email,
@@ -174,7 +174,7 @@ describe("what is read from a body", () => {
 })
 
 describe("a payload", () => {
-  /** Some of it looks as an envelope does, or nearly. */
+  /** Some of them look like an envelope, or almost. */
   const json = fc.letrec<{ value: fc.JsonValue }>((tie) => {
     const keys = fc.constantFrom("traceparent", "payload", "tracestate", "baggage", "__proto__", "toString", "other")
     return {
@@ -194,7 +194,7 @@ describe("a payload", () => {
     return keys.includes("traceparent") && keys.includes("payload") && keys.every((key) => allowed.has(key))
   }
 
-  it.effect("comes out of its envelope as it went in, whatever it looks like", () =>
+  it.effect("is decoded from its envelope unchanged, whatever it looks like", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(json, async (value) => {
@@ -206,7 +206,7 @@ describe("a payload", () => {
       )
     ))
 
-  it.effect("that was put without an envelope is taken as it is, unless it looks like one", () =>
+  it.effect("that was put without an envelope is decoded, unless it looks like an envelope", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(json.filter((value) => !looksLikeEnvelope(value)), async (value) => {
@@ -218,7 +218,7 @@ describe("a payload", () => {
       )
     ))
 
-  it.effect("that is wrong is told of as if there were no envelope", () =>
+  it.effect("that does not match the Schema fails as without an envelope", () =>
     Effect.gen(function*() {
       const bodies = [`{"to":1}`, `{"traceparent":null,"payload":{"to":1}}`, `{"payload":{"to":"ada"}}`, "{", "null"]
       const told = yield* Effect.forEach(bodies, (body) => Effect.flip(Email.decode(jobOf(body))))
@@ -233,7 +233,7 @@ describe("a payload", () => {
 })
 
 describe("put", () => {
-  /** A client of a server in memory, which has an address of its own. */
+  /** A client of an embedded server, with a given address. */
   const clientAt = (address: string) =>
     Layer.unwrapScoped(
       Effect.map(EmbeddedServer.make({ maxJobSize: 500 }), ({ connector }) =>
@@ -251,7 +251,7 @@ describe("put", () => {
     return Option.getOrThrow(Option.fromNullable(found[0]))
   }
 
-  it.effect("is a span of the producer, which the job names", () =>
+  it.effect("makes a span of the producer, which the job names", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const jobId = yield* Effect.withSpan(Email.put({ to: "Ægir" }), "request")
@@ -275,7 +275,7 @@ describe("put", () => {
       }).pipe(withClient)
     ))
 
-  it.effect("puts as it is told", () =>
+  it.effect("uses the options of the put and the defaults of the tube", () =>
     Effect.gen(function*() {
       const client = yield* BeanstalkClient.BeanstalkClient
       const tube = Tube.make("emails", { payload: Schema.Unknown, trace: true, ttr: "3 minutes" })
@@ -290,7 +290,7 @@ describe("put", () => {
   ]
 
   for (const [address, attributes] of addresses) {
-    it.effect(`says in its span that the server is at ${address}`, () =>
+    it.effect(`has the address ${address} in its span`, () =>
       recorded((spans) =>
         Effect.gen(function*() {
           yield* Email.put(ada)
@@ -300,7 +300,7 @@ describe("put", () => {
       ))
   }
 
-  it.effect("says in its span what it failed with", () =>
+  it.effect("has its error in its span", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         yield* failsWith(Email.put({ to: "x".repeat(500) }), "JobTooBig")
@@ -316,7 +316,7 @@ describe("put", () => {
       }).pipe(withClient)
     ))
 
-  it.effect("many at a time makes no spans: its jobs name the one around it", () =>
+  it.effect("makes no spans in putAll: the jobs name the outer span", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const request = yield* Effect.currentSpan

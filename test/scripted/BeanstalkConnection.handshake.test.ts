@@ -1,7 +1,4 @@
-/**
- * The first round trip: what it says, everything that can answer it otherwise than beanstalkd does, and that nothing stays
- * behind then.
- */
+/** The first round trip: what is sent, and what happens when the server does not answer like beanstalkd. No socket stays open. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, type BeanstalkError, Connector } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
@@ -20,11 +17,11 @@ const failure = (fiber: Fiber.Fiber<unknown, BeanstalkError.ConnectFailed | Bean
     (error) => error._tag === "ConnectFailed" ? Effect.succeed(error) : Effect.die(error)
   )
 
-/** Starts to open a connection to a server. Its scope is the test's: what fails must not wait for that to close. */
+/** Opens a connection in the scope of the test: a failed attempt must close its socket before that scope ends. */
 const opening = (server: Pick<Scripted.Server, "connector">, options?: BeanstalkConnection.Options) =>
   Effect.fork(Effect.provide(BeanstalkConnection.make(options), server.connector))
 
-/** Lets all but a moment of a time go by, and then that moment. */
+/** Lets all but one millisecond of a duration pass, and then that millisecond. */
 const runsOut = (fiber: Fiber.RuntimeFiber<unknown, unknown>, millis: number) =>
   Effect.gen(function*() {
     yield* TestClock.adjust(millis - 1)
@@ -38,7 +35,7 @@ const replies = [Scripted.stats, "WATCHING 2\r\n", "WATCHING 1\r\n", "USING t\r\
 
 describe("the first round trip", () => {
   it.scoped.each(Scripted.waysToWrite)(
-    "stats, watch, ignore and use leave in one write: $writing",
+    "writes stats, watch, ignore and use in one write: $writing",
     (writing) =>
       Effect.gen(function*() {
         const server = yield* Scripted.inMemory(writing)
@@ -52,7 +49,7 @@ describe("the first round trip", () => {
       })
   )
 
-  it.scoped("the default tube is not ignored where it is wanted, nor watched again", () =>
+  it.scoped("neither ignores nor watches the default tube if it is one of the tubes to watch", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server, { watch: ["a", "default"] })
@@ -63,7 +60,7 @@ describe("the first round trip", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped("it succeeds with the last reply, and not before", () =>
+  it.scoped("succeeds with the last reply, and not before", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server, greeted)
@@ -80,7 +77,7 @@ describe("the first round trip", () => {
       assert.strictEqual(connection.address, "memory:11300")
     }))
 
-  it.scoped("an impossible option is refused before a socket is opened", () =>
+  it.scoped("fails with InvalidArgument for an invalid option, before a socket is opened", () =>
     Effect.gen(function*() {
       const connector = Layer.succeed(Connector.Connector, {
         address: "nowhere",
@@ -103,8 +100,8 @@ describe("the first round trip", () => {
     }))
 })
 
-describe("what cannot be reached", () => {
-  it.scopedLive("a port where nobody listens is Unreachable", () =>
+describe("a server that cannot be reached", () => {
+  it.scopedLive("fails as Unreachable if nothing listens on the port", () =>
     Effect.gen(function*() {
       const port = yield* Effect.scoped(Effect.map(Scripted.onLoopback, (server) => server.port))
       const error = yield* failure(yield* opening({ connector: NodeConnector.layer({ host: "127.0.0.1", port }) }))
@@ -113,7 +110,7 @@ describe("what cannot be reached", () => {
       assert.include(error.detail, "ECONNREFUSED")
     }))
 
-  it.scoped("a connector that fails at once is Unreachable", () =>
+  it.scoped("fails as Unreachable if the connector fails", () =>
     Effect.gen(function*() {
       const connector = Layer.succeed(Connector.Connector, { address: "nowhere", socket: Scripted.refused })
       const error = yield* failure(yield* opening({ connector }))
@@ -122,7 +119,7 @@ describe("what cannot be reached", () => {
       assert.strictEqual(error.address, "nowhere")
     }))
 
-  it.scoped("an address that swallows everything is TimedOut after connectTimeout", () =>
+  it.scoped("fails as TimedOut after connectTimeout if the connection is never accepted", () =>
     Effect.gen(function*() {
       const making = yield* opening(yield* Scripted.inMemory({ opening: Effect.never }))
       yield* runsOut(making, 5000)
@@ -131,14 +128,14 @@ describe("what cannot be reached", () => {
       assert.include(error.detail, "no connection was established within 5 seconds")
     }))
 
-  it.scoped("an address that swallows everything is TimedOut, however little patience there is for replies", () =>
+  it.scoped("fails as TimedOut if the connection is never accepted, however short replyTimeout is", () =>
     Effect.gen(function*() {
       const making = yield* opening(yield* Scripted.inMemory({ opening: Effect.never }), { replyTimeout: "1 second" })
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* failure(making)).reason, "TimedOut")
     }))
 
-  it.scoped("a connector that never gives a socket is TimedOut after connectTimeout", () =>
+  it.scoped("fails as TimedOut after connectTimeout if the connector never provides a socket", () =>
     Effect.gen(function*() {
       const connector = Layer.succeed(Connector.Connector, { address: "nowhere", socket: Effect.never })
       const making = yield* opening({ connector }, { connectTimeout: "2 seconds" })
@@ -148,7 +145,7 @@ describe("what cannot be reached", () => {
     }))
 })
 
-/** What answers, and does it otherwise than beanstalkd: it has heard the greeting when it does. */
+/** Servers that answer the handshake unlike beanstalkd. They have read it before they answer. */
 const answers: ReadonlyArray<{
   readonly what: string
   readonly answer: (peer: Scripted.Peer) => Effect.Effect<void>
@@ -267,8 +264,8 @@ const answers: ReadonlyArray<{
   }
 ]
 
-describe("a server of another kind", () => {
-  it.scoped("will do, as long as it tells its version, its id and its limit", () =>
+describe("a server other than beanstalkd", () => {
+  it.scoped("is accepted if its statistics have a version, an id and a job size limit", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server)
@@ -282,10 +279,10 @@ describe("a server of another kind", () => {
 
 const connectTimeout: Duration.DurationInput = "3 seconds"
 
-describe("what answers otherwise than beanstalkd", () => {
+describe("an invalid handshake", () => {
   const [surplus, ...failing] = answers.toReversed()
 
-  it.scoped.each(failing)("$what is a failure within connectTimeout, and leaves no socket", (
+  it.scoped.each(failing)("fails within connectTimeout, and leaves no socket: $what", (
     { answer, detail, reason }
   ) =>
     Effect.gen(function*() {
@@ -303,7 +300,7 @@ describe("what answers otherwise than beanstalkd", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped("a reply too many ends the connection that it comes behind", () =>
+  it.scoped("one reply too many ends the connection after the handshake", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server, greeted)
@@ -315,7 +312,7 @@ describe("what answers otherwise than beanstalkd", () => {
       assert.strictEqual(Scripted.ending(yield* Effect.exit(connection.listTubes)), "ConnectionLost NotSent")
     }))
 
-  it.scoped("a banner that is there before anything was asked is a failure", () =>
+  it.scoped("fails if the server sends a banner before the first command", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server)
@@ -325,7 +322,7 @@ describe("what answers otherwise than beanstalkd", () => {
       yield* peer.closed
     }))
 
-  it.scoped("a server that says one byte a second is TimedOut all the same", () =>
+  it.scoped("fails as TimedOut if the server sends one byte a second", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server)
@@ -342,7 +339,7 @@ describe("what answers otherwise than beanstalkd", () => {
       yield* peer.closed
     }))
 
-  it.scoped("a server that says nothing is TimedOut, too, where replies have less time than connecting", () =>
+  it.scoped("fails as TimedOut if the server sends nothing and replyTimeout is shorter than connectTimeout", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server, { replyTimeout: "2 seconds" })
@@ -353,7 +350,7 @@ describe("what answers otherwise than beanstalkd", () => {
       yield* peer.closed
     }))
 
-  it.scopedLive("a kernel that accepts for a process that resets is a failure, and no uncaught error", () =>
+  it.scopedLive("fails, without an uncaught error, if the server resets the accepted connection", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const making = yield* opening(server)
@@ -363,7 +360,7 @@ describe("what answers otherwise than beanstalkd", () => {
       assert.strictEqual((yield* failure(making)).reason, "Handshake")
     }))
 
-  it.scopedLive("a kernel that accepts for a process that hangs up is a failure", () =>
+  it.scopedLive("fails if the server closes the accepted connection", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const making = yield* opening(server)
@@ -376,7 +373,7 @@ describe("what answers otherwise than beanstalkd", () => {
 
 describe("after a failure", () => {
   it.scoped.each([1, 2, 3, 4, 5])(
-    "the tubes come first again after %i failures, at whichever reply they were",
+    "sends the whole handshake again after %i failures, at any of its replies",
     (failures) =>
       Effect.gen(function*() {
         const server = yield* Scripted.inMemory()
@@ -405,7 +402,7 @@ describe("after a failure", () => {
 })
 
 describe("interruption of make", () => {
-  it.scoped("midway in the first round trip closes the socket", () =>
+  it.scoped("during the first round trip closes the socket", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const making = yield* opening(server)
@@ -416,7 +413,7 @@ describe("interruption of make", () => {
       assert.isTrue(peer.isClosed)
     }))
 
-  it.scoped("while the socket is being opened gives it up", () =>
+  it.scoped("while the socket is being opened abandons it", () =>
     Effect.gen(function*() {
       let givenUp = 0
       const never = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (givenUp += 1)))

@@ -1,6 +1,6 @@
 /**
- * A fiber can be interrupted at any moment. Whatever that moment is, replies keep to their commands, and no job is reserved
- * and forgotten: either somebody has it, or the connection is closed, and the server has it back.
+ * A fiber can be interrupted at any moment. Each command still gets its own reply, and every reserved job has a fiber that knows of
+ * it, or else the connection is closed and the server has made the job ready again.
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { BeanstalkConnection, BeanstalkError, Job } from "effect-beanstalk"
@@ -72,7 +72,7 @@ describe("a command that is not written yet", () => {
       yield* stillWorks(connection, peer)
     }))
 
-  it.scoped("is never sent in the tick it was given in", () =>
+  it.scoped("is never sent if it is interrupted in the tick in which it was submitted", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [putting] = yield* Scripted.start([connection.put("x", { tube: "a" })])
@@ -80,20 +80,23 @@ describe("a command that is not written yet", () => {
       yield* stillWorks(connection, peer)
     }))
 
-  it.scoped.each(reserves)("may be a reserve, without any harm: $request", ({ reserve }) =>
-    Effect.gen(function*() {
-      const [connection, peer] = yield* Scripted.open({ maxInFlight: 1 })
-      const [touching, reserving] = yield* Scripted.start([connection.touch("1"), reserve(connection)])
-      yield* peer.expect("touch 1\r\n")
-      yield* Fiber.interrupt(reserving)
-      yield* peer.say("TOUCHED\r\n")
-      yield* Fiber.join(touching)
-      yield* stillWorks(connection, peer)
-    }))
+  it.scoped.each(reserves)(
+    "does not close the connection, even if it is a reserve: $request",
+    ({ reserve }) =>
+      Effect.gen(function*() {
+        const [connection, peer] = yield* Scripted.open({ maxInFlight: 1 })
+        const [touching, reserving] = yield* Scripted.start([connection.touch("1"), reserve(connection)])
+        yield* peer.expect("touch 1\r\n")
+        yield* Fiber.interrupt(reserving)
+        yield* peer.say("TOUCHED\r\n")
+        yield* Fiber.join(touching)
+        yield* stillWorks(connection, peer)
+      })
+  )
 })
 
 describe("a command that is written", () => {
-  it.scoped("has its reply dropped, and the others keep theirs", () =>
+  it.scoped("has its reply dropped, and the other commands get theirs", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.kick(1), connection.peek("2"), connection.kick(3)])
@@ -106,7 +109,7 @@ describe("a command that is written", () => {
       yield* stillWorks(connection, peer)
     }))
 
-  it.scoped("is not waited for: interrupting it takes no reply", () =>
+  it.scoped("is interrupted without waiting for its reply", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [touching] = yield* Scripted.start([connection.touch("1")])
@@ -115,7 +118,7 @@ describe("a command that is written", () => {
       assert.isFalse(peer.isClosed)
     }))
 
-  it.scoped("has its error dropped, but an error that ends the connection ends it", () =>
+  it.scoped("has its error dropped, unless that error ends the connection", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [deleting, putting, touching] = yield* Scripted.start([
@@ -133,7 +136,7 @@ describe("a command that is written", () => {
       yield* peer.closed
     }))
 
-  it.scoped("with a tube of its own leaves the next command in the right tube", () =>
+  it.scoped("that names a tube does not change the tube of the next command", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [putting, using] = yield* Scripted.start([connection.put("x", { tube: "a" }), connection.use("b")])
@@ -144,7 +147,7 @@ describe("a command that is written", () => {
       yield* peer.expect("put 1024 0 60 1\r\ny\r\nuse a\r\nput 1024 0 60 1\r\nz\r\n")
     }))
 
-  it.scoped("in an uninterruptible region is waited for", () =>
+  it.scoped("in an uninterruptible region gets its reply", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       for (const { request, reserve } of reserves) {
@@ -164,7 +167,7 @@ describe("a command that is written", () => {
     }))
 })
 
-describe("replies never shift", () => {
+describe("each reply reaches its own command", () => {
   it.scoped("while fibers are interrupted at random, and replies arrive in pieces of any size", () =>
     Effect.gen(function*() {
       const random = Random.make("replies never shift")
@@ -206,9 +209,9 @@ describe("replies never shift", () => {
     }))
 })
 
-describe("a reserve that waits", () => {
+describe("a blocking reserve", () => {
   it.scoped.each(waiting)(
-    "is taken back by closing the connection: $request",
+    "closes the connection when it is interrupted: $request",
     ({ request, reserve }) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open({ maxInFlight: 3 })
@@ -234,7 +237,7 @@ describe("a reserve that waits", () => {
   )
 
   it.scoped.each(waiting)(
-    "that is timed out here closes the connection: $request",
+    "closes the connection when Effect.timeout interrupts it: $request",
     ({ request, reserve }) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -247,7 +250,7 @@ describe("a reserve that waits", () => {
   )
 
   it.scoped.each(waiting)(
-    "and loses a race closes the connection: $request",
+    "closes the connection when it loses a race: $request",
     ({ request, reserve }) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -261,8 +264,8 @@ describe("a reserve that waits", () => {
   )
 })
 
-describe("a reserve that does not wait", () => {
-  it.scoped.each(prompt)("goes on when it is interrupted and there was no job: $request", (
+describe("a reserve that does not block", () => {
+  it.scoped.each(prompt)("leaves the connection open when it is interrupted and its reply is no job: $request", (
     { request, reserve, without }
   ) =>
     Effect.gen(function*() {
@@ -277,7 +280,7 @@ describe("a reserve that does not wait", () => {
       }
     }))
 
-  it.scoped.each(prompt)("closes the connection when it is interrupted and there was a job: $request", (
+  it.scoped.each(prompt)("closes the connection when it is interrupted and its reply is a job: $request", (
     { request, reserve }
   ) =>
     Effect.gen(function*() {
@@ -300,8 +303,8 @@ describe("a reserve that does not wait", () => {
     }))
 })
 
-describe("a reply that has arrived for a fiber that is interrupted before it runs", () => {
-  /** Says something and interrupts a fiber in one go, so that it runs no step in between. */
+describe("a reply that arrives before its fiber is interrupted, which has not run since", () => {
+  /** Sends a reply and interrupts a fiber in the same turn, so that the fiber runs no step in between. */
   const sayAndInterrupt = (peer: Scripted.Peer, text: string, fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
     Effect.sync(() => {
       peer.sayNow(text)
@@ -325,7 +328,7 @@ describe("a reply that has arrived for a fiber that is interrupted before it run
   )
 
   it.scoped.each(reserves)(
-    "leaves the connection open when it is none: $request",
+    "leaves the connection open when it is no job: $request",
     ({ request, reserve }) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -337,7 +340,7 @@ describe("a reply that has arrived for a fiber that is interrupted before it run
       })
   )
 
-  it.scoped("leaves the connection open when it is somebody else's", () =>
+  it.scoped("leaves the connection open when the command is no reserve", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [peeking] = yield* Scripted.start([connection.peek("7")])
@@ -348,7 +351,7 @@ describe("a reply that has arrived for a fiber that is interrupted before it run
     }))
 
   it.scoped.each(reserves)(
-    "reaches the fiber, and is its own, when it ran before: $request",
+    "leaves the connection open when the fiber has run before it is interrupted: $request",
     ({ request, reserve }) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -367,7 +370,7 @@ describe("a reply that has arrived for a fiber that is interrupted before it run
 })
 
 describe("an interruption after any number of steps", () => {
-  /** Reserves jobs in every way there is, one after the other, and notes each one that it gets. */
+  /** Reserves jobs with every reserve command, one after the other, and records each job. */
   const working = (connection: Connection, held: Array<string>) => {
     const ways: ReadonlyArray<() => ReturnType<Reserve["reserve"]>> = [
       () => connection.reserve,
@@ -383,7 +386,7 @@ describe("an interruption after any number of steps", () => {
   }
 
   it.scoped.each(Scripted.waysToWrite)(
-    "leaves no job that nobody has on an open connection: $writing",
+    "leaves no job reserved without a holder on an open connection: $writing",
     (writing) =>
       Effect.gen(function*() {
         const runtime = yield* Effect.runtime<never>()
@@ -418,7 +421,7 @@ describe("an interruption after any number of steps", () => {
       })
   )
 
-  it.scoped("of a command that reserves nothing leaves the connection open, and its replies in place", () =>
+  it.scoped("of a command that reserves nothing leaves the connection open, and later commands get their own replies", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       for (let k = 0; k <= 500; k += 1) {

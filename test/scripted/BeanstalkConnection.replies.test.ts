@@ -1,4 +1,4 @@
-/** One connection against servers that say what no beanstalkd says, or nothing, or not in one piece. */
+/** A connection to servers that send unexpected replies, no replies, or replies in pieces. */
 import * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkConnection, Connector } from "effect-beanstalk"
@@ -19,17 +19,17 @@ import * as Scripted from "../support/scripted.ts"
 type Connection = BeanstalkConnection.Connection
 type Command = (connection: Connection) => Effect.Effect<unknown, unknown>
 
-/** A body, no word of which may be seen anywhere. */
+/** A body that must not appear in any error. */
 const secret = "hunter2 swordfish"
 const secrets = /hunter2|swordfish/i
 
-/** Everything that a person or a log could get to see of an error. */
+/** An error in every form in which it can be printed or logged. */
 const everythingOf = (error: unknown) =>
   [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error), String(error)].join("\n")
 
 const put = `put 1024 0 60 1\r\nx\r\n`
 
-describe("a reply that has no meaning ends the connection", () => {
+describe("an unexpected reply ends the connection", () => {
   const job = `FOUND 7 ${secret.length}\r\n${secret}`
   const surprises: ReadonlyArray<readonly [what: string, command: Command, request: string, reply: string]> = [
     ["another command's word", (_) => _.delete("7"), "delete 7", "TOUCHED\r\n"],
@@ -103,7 +103,7 @@ describe("a reply that has no meaning ends the connection", () => {
       }
     }))
 
-  it.scoped("the violation quotes the line, and the other commands say what became of them", () =>
+  it.scoped("the violation quotes the line, and the other commands fail with their outcome", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ maxInFlight: 2 })
       const [first, second, third] = yield* Scripted.start([
@@ -122,9 +122,9 @@ describe("a reply that has no meaning ends the connection", () => {
       assert.include((yield* Effect.flip(Fiber.join(third))).message, "not sent")
     }))
 
-  /** Behind a size that is too small, the rest of somebody's job is read as lines. */
+  /** After a size that is too small, the rest of the body is read as reply lines. */
   it.scoped.each([secret, "TOKEN hunter2", "HUNTER2", "Hunter2".repeat(40)])(
-    "the rest of a body that was announced too short is not quoted: %s",
+    "the rest of a body longer than announced is not quoted: %s",
     (rest) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -140,7 +140,7 @@ describe("a reply that has no meaning ends the connection", () => {
   )
 })
 
-describe("a reply that nobody asked for ends the connection", () => {
+describe("a reply without a command ends the connection", () => {
   it.scoped.each(["DELETED\r\n", "D", "\r\n", "\0"])("while it is idle: %j", (unasked) =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
@@ -150,7 +150,7 @@ describe("a reply that nobody asked for ends the connection", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped.each(["DELETED\r\n", "D", "\r\n"])("behind the last one that was: %j", (unasked) =>
+  it.scoped.each(["DELETED\r\n", "D", "\r\n"])("after the last reply: %j", (unasked) =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ maxInFlight: 1 })
       const fibers = yield* Scripted.start([connection.delete("1"), connection.delete("2")])
@@ -161,7 +161,7 @@ describe("a reply that nobody asked for ends the connection", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped("while a reserve waits: nothing said to it is taken for its job", () =>
+  it.scoped("while a reserve blocks: no other reply is taken for its job", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.reserve])
@@ -172,7 +172,7 @@ describe("a reply that nobody asked for ends the connection", () => {
     }))
 })
 
-describe("an error that the server answers with", () => {
+describe("an error of the server", () => {
   const commands: ReadonlyArray<readonly [request: string, command: Command]> = [
     ["delete 7", (_) => _.delete("7")],
     ["reserve", (_) => _.reserve],
@@ -194,7 +194,7 @@ describe("an error that the server answers with", () => {
     ["UNKNOWN_COMMAND", "UnknownCommand"]
   ] as const
 
-  it.scoped.each(errors)("is that command's own and nobody else's: %s", ([word, tag]) =>
+  it.scoped.each(errors)("fails the command that gets it, and no other: %s", ([word, tag]) =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       for (const [request, command] of commands) {
@@ -217,7 +217,7 @@ describe("an error that the server answers with", () => {
     ["BAD_FORMAT", "BadFormat"],
     ["UNKNOWN_COMMAND", "UnknownCommand"]
   ])(
-    "closes the connection behind a put, whose body may be read as commands: %s",
+    "closes the connection if it answers a put, whose body the server may read as commands: %s",
     ([word, tag]) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open({ maxInFlight: 2 })
@@ -255,8 +255,8 @@ describe("an error that the server answers with", () => {
     }))
 })
 
-describe("a tube of a command's own", () => {
-  it.scoped("use and put leave in one write, and use is left out where the server has that tube already", () =>
+describe("a command that names a tube", () => {
+  it.scoped("is written with a use in one write, unless the server has selected that tube already", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const first = yield* Scripted.start([connection.put("x", { tube: "a" })])
@@ -269,7 +269,7 @@ describe("a tube of a command's own", () => {
       assert.deepStrictEqual(yield* Scripted.endings([...first, ...second]), ["Success", "Success", "Success"])
     }))
 
-  it.scoped("what has no tube of its own goes back to the one in use, each time", () =>
+  it.scoped("does not change the tube of commands that name none", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([
@@ -293,7 +293,7 @@ describe("a tube of a command's own", () => {
     }))
 
   it.scoped.each(["OUT_OF_MEMORY\r\n", "USING b\r\n", "BAD_FORMAT\r\n"])(
-    "a use that is refused in front of a put ends the connection: %j",
+    "ends the connection when its use is refused: %j",
     (refusal) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open({ maxInFlight: 3 })
@@ -312,7 +312,7 @@ describe("a tube of a command's own", () => {
       })
   )
 
-  it.scoped("a put behind a use that is not answered yet takes the tube along, should that use be refused", () =>
+  it.scoped("a put after an unanswered use selects the tube again, since that use may be refused", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.use("a"), connection.put("x"), connection.put("x")])
@@ -323,7 +323,7 @@ describe("a tube of a command's own", () => {
       yield* peer.expect(`use default\r\n${put}`)
     }))
 
-  it.scoped("a put behind a use that was answered needs no other", () =>
+  it.scoped("a put after an answered use selects nothing", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [using] = yield* Scripted.start([connection.use("a")])
@@ -334,7 +334,7 @@ describe("a tube of a command's own", () => {
       yield* peer.expect(`${put}${put}`)
     }))
 
-  it.scoped("a use of one's own that is refused leaves the tube as it was", () =>
+  it.scoped("a caller's use that is refused leaves the tube in use as it was", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [using] = yield* Scripted.start([connection.use("a")])
@@ -345,7 +345,7 @@ describe("a tube of a command's own", () => {
       yield* peer.expect(`use default\r\n${put}`)
     }))
 
-  it.scoped("two uses on their way that are both refused leave the tube as it was", () =>
+  it.scoped("two uses in flight that are both refused leave the tube in use as it was", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const using = yield* Scripted.start([connection.use("a"), connection.use("b")])
@@ -356,7 +356,7 @@ describe("a tube of a command's own", () => {
       yield* peer.expect(`use default\r\n${put}`)
     }))
 
-  it.scoped("two uses on their way of which the second is refused leave the first in use", () =>
+  it.scoped("two uses in flight of which the second is refused leave the tube of the first in use", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const using = yield* Scripted.start([connection.use("a"), connection.use("b")])
@@ -367,13 +367,13 @@ describe("a tube of a command's own", () => {
       yield* peer.expect(`use a\r\n${put}`)
     }))
 
-  /** A tube to use, a put into a tube, or a put into whatever is in use. */
+  /** A use, a put into a named tube, or a put into the tube in use. */
   const step = fc.oneof(
     fc.record({ use: fc.constantFrom("a", "b", "c") }),
     fc.record({ put: fc.constantFrom("a", "b", "c", undefined), interrupted: fc.boolean() })
   )
 
-  it.live("every job is put into the tube it was meant for, whatever other fibers use, and when they are answered", () =>
+  it.live("every job is put into its own tube, whatever other fibers use, and whenever they are answered", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(
@@ -427,7 +427,7 @@ describe("a tube of a command's own", () => {
 })
 
 describe.each(Scripted.waysToWrite)("writing $writing", (writing) => {
-  it.scoped("the commands of 256 fibers in one tick leave in one write, and each gets its own answer", () =>
+  it.scoped("the commands of 256 fibers in one tick leave in one write, and each fiber gets its own reply", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open(writing)
       const numbers = Array.range(1, 256)
@@ -439,7 +439,7 @@ describe.each(Scripted.waysToWrite)("writing $writing", (writing) => {
       assert.deepStrictEqual(yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber)), numbers)
     }))
 
-  it.scoped("a body over the server's limit is refused before a byte is written", () =>
+  it.scoped("a body over the server's limit fails with JobTooBig before a byte is written", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open(writing)
       const error = yield* Effect.flip(connection.put(new Uint8Array(65_536)))
@@ -465,7 +465,7 @@ describe.each(Scripted.waysToWrite)("writing $writing", (writing) => {
 })
 
 describe.each(Scripted.waysToWrite)("back-pressure, writing $writing", (writing) => {
-  it.scoped("no more than maxInFlight commands are written and not answered", () =>
+  it.scoped("at most maxInFlight commands are in flight", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ ...writing, maxInFlight: 4 })
       const fibers = yield* Scripted.start(Array.range(1, 10).map((n) => connection.kick(n)))
@@ -484,7 +484,7 @@ describe.each(Scripted.waysToWrite)("back-pressure, writing $writing", (writing)
       assert.deepStrictEqual(yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber)), Array.range(1, 10))
     }))
 
-  it.scoped("no more than maxQueuedBytes are written and not answered, but one command always", () =>
+  it.scoped("at most maxQueuedBytes are in flight, but always one command", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ ...writing, maxQueuedBytes: 2 * put.length + 1 })
       const large = "y".repeat(200)
@@ -513,7 +513,7 @@ describe.each(Scripted.waysToWrite)("back-pressure, writing $writing", (writing)
       assert.deepStrictEqual(yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber)), ["1", "2", "3", "4", "5"])
     }))
 
-  it.scoped("a server that stops reading is written no more than maxQueuedBytes to", () =>
+  it.scoped("at most maxQueuedBytes are written to a server that stops reading", () =>
     Effect.gen(function*() {
       const putting = `put 1024 0 60 970\r\n${"z".repeat(970)}\r\n`
       const [connection, peer] = yield* Scripted.open({ ...writing, maxQueuedBytes: 10 * putting.length })
@@ -535,8 +535,8 @@ describe.each(Scripted.waysToWrite)("back-pressure, writing $writing", (writing)
     }))
 })
 
-describe("a kernel that takes nothing any more", () => {
-  it.scopedLive("holds writes back, and memory with them", () =>
+describe("a full send buffer of the kernel", () => {
+  it.scopedLive("stops the writing, and bounds the memory", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const [connection, peer] = yield* Scripted.connect(server, { maxQueuedBytes: 8 * 1024 * 1024 })
@@ -552,10 +552,10 @@ describe("a kernel that takes nothing any more", () => {
     }))
 })
 
-describe("the other end", () => {
+describe("a server", () => {
   const lost = ["ConnectionLost Unknown", "ConnectionLost Unknown", "ConnectionLost NotSent"]
 
-  it.scoped("that hangs up fails everything that waits, and everything that comes", () =>
+  it.scoped("that closes the connection fails every command in flight, and every later one", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ maxInFlight: 2 })
       const fibers = yield* Scripted.start([connection.reserve, connection.touch("1"), connection.touch("2")])
@@ -565,7 +565,7 @@ describe("the other end", () => {
       assert.strictEqual(Scripted.ending(yield* Effect.exit(connection.listTubes)), "ConnectionLost NotSent")
     }))
 
-  it.scoped("that hangs up in the middle of a body gives nobody half a job", () =>
+  it.scoped("that closes the connection in the middle of a body fails its command", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.reserve])
@@ -576,13 +576,13 @@ describe("the other end", () => {
     }))
 
   it.scopedLive.each(["hangUp", "reset"] as const)(
-    "of a real socket: %s, idle and busy, and no error is uncaught",
+    "on a real socket that closes or resets it leaves no error uncaught, idle or busy: %s",
     (way) =>
       Effect.gen(function*() {
         const server = yield* Scripted.onLoopback
         const [idle, idlePeer] = yield* Scripted.connect(server)
         yield* idlePeer[way]
-        // Nothing was waiting: only the next command can tell.
+        // No command was in flight: the next one fails.
         yield* Effect.exit(idle.listTubes).pipe(
           Effect.repeat({ until: (exit) => Scripted.ending(exit) === "ConnectionLost NotSent" })
         )
@@ -597,7 +597,7 @@ describe("the other end", () => {
       })
   )
 
-  it.scoped("that cannot be written to any more fails everything that waits, although it can be read from", () =>
+  it.scoped("that can be read from, but not written to, fails every command in flight", () =>
     Effect.gen(function*() {
       let isBroken = false
       const broken = Effect.fail(new Socket.SocketGenericError({ reason: "Write", cause: new Error("write EPIPE") }))
@@ -620,7 +620,7 @@ describe("the other end", () => {
       yield* peer.closed
     }))
 
-  it.scopedLive("that only half closes is answered by closing", () =>
+  it.scopedLive("that closes its half of the connection has the other half closed as well", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const [connection, peer] = yield* Scripted.connect(server)
@@ -629,7 +629,7 @@ describe("the other end", () => {
       assert.strictEqual(Scripted.ending(yield* Effect.exit(connection.listTubes)), "ConnectionLost NotSent")
     }))
 
-  it.scoped("tells what was acknowledged, cut at every byte of what it says", () =>
+  it.scoped("that is cut off at any byte fails exactly the commands that it has not answered", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const ids = ["1", "22", "333"]
@@ -659,7 +659,7 @@ describe("the end of the scope", () => {
   /** How many of these the process has open. */
   const resources = (kind: string) => process.getActiveResourcesInfo().filter((each) => each === kind).length
 
-  it.scoped("fails everything in flight, and leaves no fiber", () =>
+  it.scoped("fails every command in flight, and leaves no fiber", () =>
     Effect.gen(function*() {
       const supervisor = yield* Supervisor.track
       const ends = yield* Effect.gen(function*() {
@@ -685,7 +685,7 @@ describe("the end of the scope", () => {
       assert.lengthOf(yield* supervisor.value, 0)
     }))
 
-  it.scopedLive("leaves no socket and no timer of ours in the process", () =>
+  it.scopedLive("leaves no socket and no timer in the process", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const timers = resources("Timeout")
@@ -728,7 +728,7 @@ describe("quit", () => {
       assert.deepStrictEqual(yield* Scripted.endings(fibers), ["Success", "Success"])
     }))
 
-  it.scoped("lets nothing be sent behind it", () =>
+  it.scoped("lets no command be sent after it", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.quit, connection.touch("1"), connection.put("x", { tube: "a" })])
@@ -757,7 +757,7 @@ describe("quit", () => {
       yield* peer.closed
     }))
 
-  it.scoped("fails with ConnectionLost when it is answered, or another command before it is not", () =>
+  it.scoped("fails with ConnectionLost when the server replies to it, or leaves an earlier command unanswered", () =>
     Effect.gen(function*() {
       const [talkative, talking] = yield* Scripted.open()
       const answered = yield* Scripted.start([talkative.quit])
@@ -786,7 +786,7 @@ describe("quit", () => {
 })
 
 describe("replies in pieces", () => {
-  /** A body that looks like replies, with every line end there is. */
+  /** A body that looks like replies, with every kind of line end. */
   const tricky = "RESERVED 1 5\r\nhello\r\n\r\r\n\nDELETED\r\n"
 
   const session: ReadonlyArray<readonly [command: Command, request: string, reply: string, answer: unknown]> = [
@@ -814,7 +814,7 @@ describe("replies in pieces", () => {
   ]
 
   it.scoped.each([1, 2, 3, 5, 7, 16, 64, 1000, 1_000_000])(
-    "of %i bytes mean the same",
+    "of %i bytes are decoded alike",
     (size) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -828,7 +828,7 @@ describe("replies in pieces", () => {
       })
   )
 
-  it.scopedLive("of one byte mean the same over a real socket", () =>
+  it.scopedLive("of one byte are decoded alike over a real socket", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.onLoopback
       const [connection, peer] = yield* Scripted.connect(server)
@@ -839,7 +839,7 @@ describe("replies in pieces", () => {
       assert.deepStrictEqual(answers, session.map(([, , , answer]) => answer))
     }))
 
-  it.scoped("a CRLF that comes later than its body is waited for, and belongs to that body", () =>
+  it.scoped("a body is complete only with the CRLF after it", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const fibers = yield* Scripted.start([connection.peek("1"), connection.peek("2"), connection.touch("3")])
@@ -869,7 +869,7 @@ describe("replies in pieces", () => {
       assert.deepStrictEqual(bodies, ["first!", "second!"])
     }))
 
-  it.scoped("a job's body is its own: what comes later does not change it", () =>
+  it.scoped("later replies do not change the body of a job", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [first, second] = yield* Scripted.start([connection.peek("1"), connection.peek("2")])

@@ -1,4 +1,4 @@
-/** How long a server may be silent, to the millisecond. */
+/** When a connection is lost because the server does not reply, to the millisecond. */
 import { assert, describe, it } from "@effect/vitest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,11 +6,11 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import * as Scripted from "../support/scripted.ts"
 
-/** Lets time go by, and everything happen that follows from it. */
+/** Lets time pass, and the fibers run that wait for it. */
 const pass = (duration: Duration.DurationInput) =>
   TestClock.adjust(duration).pipe(Effect.zipRight(TestClock.adjust(0)), Effect.zipRight(Scripted.turn))
 
-/** Asserts that a command waits until all but one of these milliseconds are over, and has lost its connection then. */
+/** Asserts that a command is still waiting one millisecond before this duration has passed, and has lost its connection after it. */
 const isLostAfter = (millis: number, peer: Scripted.Peer, fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
   Effect.gen(function*() {
     yield* pass(millis - 1)
@@ -21,7 +21,7 @@ const isLostAfter = (millis: number, peer: Scripted.Peer, fiber: Fiber.RuntimeFi
     assert.deepStrictEqual(yield* Scripted.endings([fiber]), ["ConnectionLost Unknown"])
   })
 
-describe("a silent server", () => {
+describe("a server that does not reply", () => {
   it.scoped("loses the connection at replyTimeout, and not before", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
@@ -32,7 +32,7 @@ describe("a silent server", () => {
       assert.include(error.message, "the server has not answered touch for 10 seconds")
     }))
 
-  it.scoped("loses the connection at the replyTimeout that was asked for", () =>
+  it.scoped("loses the connection at the replyTimeout of the options", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ replyTimeout: "1234 millis" })
       yield* pass("1 hour")
@@ -41,7 +41,7 @@ describe("a silent server", () => {
       yield* isLostAfter(1234, peer, touching)
     }))
 
-  it.scoped("fails everything behind the command that it leaves unanswered", () =>
+  it.scoped("fails every command after the unanswered one", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ maxInFlight: 2 })
       const fibers = yield* Scripted.start([connection.touch("1"), connection.touch("2"), connection.touch("3")])
@@ -54,7 +54,7 @@ describe("a silent server", () => {
       ])
     }))
 
-  it.scoped("may be silent for ever while nobody has asked it anything", () =>
+  it.scoped("keeps the connection while no command is in flight", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       yield* pass("30 days")
@@ -66,7 +66,7 @@ describe("a silent server", () => {
       assert.isFalse(peer.isClosed)
     }))
 
-  it.scoped("is not kept by what is written behind the command that it leaves unanswered", () =>
+  it.scoped("loses the connection although later commands are written", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [first] = yield* Scripted.start([connection.touch("0")])
@@ -78,7 +78,7 @@ describe("a silent server", () => {
       yield* isLostAfter(1000, peer, first)
     }))
 
-  it.scoped("that takes half a reply's time does not shorten the time of the next", () =>
+  it.scoped("has the whole replyTimeout for each reply", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       for (let i = 0; i < 5; i += 1) {
@@ -90,7 +90,7 @@ describe("a silent server", () => {
       }
     }))
 
-  it.scoped("loses the connection although whoever asked is gone", () =>
+  it.scoped("loses the connection although the caller was interrupted", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [first, second] = yield* Scripted.start([connection.touch("1"), connection.touch("2")])
@@ -100,7 +100,7 @@ describe("a silent server", () => {
     }))
 })
 
-describe("a server that says a byte now and then", () => {
+describe("a server that sends a byte now and then", () => {
   it.scoped.each([
     { part: "a line", bytes: 4, left: 6000 },
     { part: "a body, from its first byte on", bytes: 9, left: 2000 }
@@ -116,7 +116,7 @@ describe("a server that says a byte now and then", () => {
       yield* isLostAfter(left, peer, listing)
     }))
 
-  it.scoped("is another than one that says much: a large body may take its time", () =>
+  it.scoped("loses the connection, but not one that sends a large body slowly", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [reserving, touching] = yield* Scripted.start([
@@ -136,7 +136,7 @@ describe("a server that says a byte now and then", () => {
 })
 
 describe("a wall clock that is set back", () => {
-  it.scoped("puts off no deadline", () =>
+  it.scoped("postpones no deadline", () =>
     Effect.gen(function*() {
       let isSetBack = false
       const testClock = yield* Effect.clock
@@ -156,7 +156,7 @@ describe("a wall clock that is set back", () => {
 })
 
 describe("a command that becomes the oldest", () => {
-  it.scoped("has its whole time from then on", () =>
+  it.scoped("has the whole replyTimeout from then on", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [first, second] = yield* Scripted.start([connection.touch("1"), connection.touch("2")])
@@ -167,7 +167,7 @@ describe("a command that becomes the oldest", () => {
       yield* isLostAfter(10_000, peer, second)
     }))
 
-  it.scoped("behind a reserve has its whole time from the end of that", () =>
+  it.scoped("after a reserve has the whole replyTimeout from the reply to that", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [reserving, touching] = yield* Scripted.start([connection.reserve, connection.touch("2")])
@@ -178,7 +178,7 @@ describe("a command that becomes the oldest", () => {
       yield* isLostAfter(10_000, peer, touching)
     }))
 
-  it.scoped("has a nearer end than the one that was waited for, and is watched by it", () =>
+  it.scoped("has its deadline kept, although that is earlier than the one before", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [reserving, touching] = yield* Scripted.start([
@@ -192,7 +192,7 @@ describe("a command that becomes the oldest", () => {
       yield* isLostAfter(10_000, peer, touching)
     }))
 
-  it.scoped("when it is written long after it was given has its time from then", () =>
+  it.scoped("when it is written long after it was submitted has its time from the write", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open({ maxInFlight: 1 })
       const [first, second] = yield* Scripted.start([connection.touch("1"), connection.touch("2")])
@@ -206,7 +206,7 @@ describe("a command that becomes the oldest", () => {
 })
 
 describe("a reserve", () => {
-  it.scoped("without a timeout may wait for ever", () =>
+  it.scoped("without a timeout may block for ever", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [reserving] = yield* Scripted.start([connection.reserve])
@@ -243,7 +243,7 @@ describe("a reserve", () => {
       yield* isLostAfter(10_000, peer, reserving)
     }))
 
-  it.scoped("answered in its last second is no loss", () =>
+  it.scoped("that is answered in the last second keeps the connection", () =>
     Effect.gen(function*() {
       const [connection, peer] = yield* Scripted.open()
       const [reserving] = yield* Scripted.start([connection.reserveWithTimeout("5 seconds")])

@@ -1,4 +1,4 @@
-/** What a connection tells of itself: every line at Trace, its name, and never a body. */
+/** What a connection logs: every request and reply line at Trace, with its name, and never a body. */
 import { assert, describe, it } from "@effect/vitest"
 import type { BeanstalkConnection } from "effect-beanstalk"
 import type * as Cause from "effect/Cause"
@@ -21,7 +21,7 @@ interface Entry {
   readonly annotations: Record<string, unknown>
 }
 
-/** Runs something with a logger that keeps what it is given, in every form in which loggers show it. */
+/** Runs an Effect with a logger that records each entry, in every form in which loggers print it. */
 const logged = <A, E, R>(level: LogLevel.LogLevel, self: (entries: ReadonlyArray<Entry>) => Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const entries: Array<Entry> = []
@@ -39,7 +39,7 @@ const logged = <A, E, R>(level: LogLevel.LogLevel, self: (entries: ReadonlyArray
     )
   })
 
-/** The entries that a connection made, and not the fibers of the test. */
+/** The entries of a connection, without those of the fibers of the test. */
 const own = (entries: ReadonlyArray<Entry>) => entries.filter(({ annotations }) => "beanstalkd.address" in annotations)
 
 const lines = (entries: ReadonlyArray<Entry>) => own(entries).map(({ message }) => message)
@@ -95,7 +95,7 @@ describe("at Trace", () => {
         assert.deepStrictEqual(new Set(own(entries).map(({ level }) => level)), new Set(["TRACE"]))
       })))
 
-  it.scoped("no word of a body is in any log, error or printed job", () =>
+  it.scoped("no part of a body is in any log, error or printed job", () =>
     logged(LogLevel.All, (entries) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -110,7 +110,7 @@ describe("at Trace", () => {
         assert.notMatch(shown, /hunter2|swordfish/)
       })))
 
-  it.scoped("what makes no sense is logged before the connection ends", () =>
+  it.scoped("an unexpected reply is logged before the connection ends", () =>
     logged(LogLevel.Trace, (entries) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open()
@@ -121,7 +121,7 @@ describe("at Trace", () => {
         assert.deepStrictEqual(lines(entries).slice(2), ["> delete 1", "> touch 2", "< TOUCHED"])
       })))
 
-  it.scoped("what waits, and what is taken back before it is written, is not logged as sent", () =>
+  it.scoped("a command that waits, or is cancelled before it is written, is not logged as sent", () =>
     logged(LogLevel.Trace, (entries) =>
       Effect.gen(function*() {
         const [connection, peer] = yield* Scripted.open({ maxInFlight: 1 })
@@ -133,7 +133,7 @@ describe("at Trace", () => {
         assert.deepStrictEqual(lines(entries).slice(2), ["> touch 1", "< TOUCHED", "> touch 2"])
       })))
 
-  it.scoped("each line names the server and the connection", () =>
+  it.scoped("each line is annotated with the server and the connection", () =>
     logged(LogLevel.Trace, (entries) =>
       Effect.gen(function*() {
         const [connection] = yield* Scripted.open({ name: "producer" })
@@ -153,7 +153,7 @@ describe("at Trace", () => {
         }
       })))
 
-  it.scoped("a connection without a name is known by its server alone", () =>
+  it.scoped("a line of a connection without a name is annotated with the server alone", () =>
     logged(LogLevel.Trace, (entries) =>
       Effect.gen(function*() {
         const [connection] = yield* Scripted.open()
@@ -167,10 +167,10 @@ describe("at Trace", () => {
 })
 
 describe("below Trace", () => {
-  /** How many fibers have ever been started by now; this call counts as one. */
+  /** How many fibers were started until now, that of this call included. */
   const fibersStarted = () => FiberId.unsafeMake().id
 
-  /** How many fibers it takes to receive a reply. */
+  /** How many fibers are started for a reply. */
   const fibersPerReply = Effect.gen(function*() {
     const [connection, peer] = yield* Scripted.open()
     yield* Scripted.start([connection.touch("1"), connection.touch("2")])
@@ -204,7 +204,7 @@ describe("below Trace", () => {
         }))
   )
 
-  it.scoped("nothing is done that tracing would need", () =>
+  it.scoped("no fiber is started for tracing", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* logged(LogLevel.Debug, () => fibersPerReply), 0)
       assert.isAbove(yield* logged(LogLevel.Trace, () => fibersPerReply), 0)
@@ -212,7 +212,7 @@ describe("below Trace", () => {
 })
 
 describe("a logger that throws", () => {
-  /** Runs something with a logger that throws once it is told to. Nothing may come of that which nobody catches. */
+  /** Runs an Effect with a logger that can be made to throw, and asserts that no exception is uncaught. */
   const sabotaged = <A, E, R>(self: (sabotage: Effect.Effect<void>) => Effect.Effect<A, E, R>) =>
     Effect.gen(function*() {
       const uncaught: Array<unknown> = []
@@ -233,7 +233,7 @@ describe("a logger that throws", () => {
       assert.deepStrictEqual(uncaught, [])
     })
 
-  /** A fiber that fails would want to log that, too: these hand their exits over instead. */
+  /** A failed fiber would be logged as well: these succeed with their exits instead. */
   const succeed = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<unknown, unknown>>>) =>
     Effect.forEach(
       fibers,
@@ -280,7 +280,7 @@ describe("a logger that throws", () => {
       })
     ))
 
-  it.scopedLive("on a real socket is no uncaught exception", () =>
+  it.scopedLive("on a real socket leaves nothing uncaught", () =>
     sabotaged((sabotage) =>
       Effect.gen(function*() {
         const server = yield* Scripted.onLoopback
@@ -295,7 +295,7 @@ describe("a logger that throws", () => {
 })
 
 describe("a clock that throws", () => {
-  /** Goes wrong in the middle of whatever asks it for the time. */
+  /** Throws when it is asked for the time. */
   class BrokenClock {
     isBroken = false
     readonly clock = new Proxy(Clock.make(), {

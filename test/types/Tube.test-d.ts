@@ -57,17 +57,17 @@ describe("the types of a tube", () => {
   it("are the same when jobs carry their span, which only JSON can", () => {
     expectTypeOf(Tube.make("pages", { payload, trace: true })).toEqualTypeOf<Tube.Tube<Page>>()
     expectTypeOf(Tube.make("secrets", { payload: secret, trace: true })).toEqualTypeOf<Tube.Tube<Page, Key>>()
-    // @ts-expect-error: text has no place for it
+    // @ts-expect-error: text has no option `trace`
     Tube.text("text", { trace: true })
-    // @ts-expect-error: nor have bytes
+    // @ts-expect-error: bytes have no option `trace`
     Tube.bytes("bytes", { payload: packed, trace: true })
   })
 
-  it("do not take a Schema whose bodies are something else", () => {
+  it("do not accept a Schema of the wrong encoded type", () => {
     const ofNumbers = { payload: Schema.Number, ttr: "1 minute" } as const
-    // @ts-expect-error: neither are they those of no Schema, then
+    // @ts-expect-error: the Schema encodes to numbers, not to text
     Tube.text("text", ofNumbers)
-    // @ts-expect-error: nor here
+    // @ts-expect-error: nor to bytes
     Tube.bytes("bytes", ofNumbers)
     expectTypeOf<{ readonly payload: typeof packed }>().not.toExtend<Parameters<typeof Tube.text<Page>>[1]>()
     expectTypeOf<{ readonly payload: typeof secret }>().not.toExtend<Parameters<typeof Tube.bytes<Page, Key>>[1]>()
@@ -120,7 +120,7 @@ describe("the types of a tube", () => {
         Client
       >
     }
-    /** What the members are, or give: whatever else they could be given. */
+    /** The type of each member, or of what it returns. */
     type Results<T> = { readonly [K in keyof T]: T[K] extends (...args: infer _) => infer Made ? Made : T[K] }
     expectTypeOf<Results<Pick<Tube.Tube<Page>, keyof Expected<never>>>>().toEqualTypeOf<Results<Expected<never>>>()
     expectTypeOf<Results<Pick<Tube.Tube<Page, Key>, keyof Expected<Key>>>>().toEqualTypeOf<Results<Expected<Key>>>()

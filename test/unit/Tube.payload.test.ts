@@ -1,6 +1,4 @@
-/**
- * What a `PayloadError` says of ordinary mistakes, and how little it takes to say it of hostile ones.
- */
+/** The issues of a `PayloadError`: for common mistakes, and for hostile bodies, which must cost little. */
 import { assert, describe, it } from "@effect/vitest"
 import { Job, Tube } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -10,11 +8,11 @@ const id = Schema.decodeSync(Job.JobId)("7")
 
 const jobOf = (body: string | Uint8Array) => new Job.ReservedJob(id, Buffer.from(body))
 
-/** What is said of a body. */
+/** The error for a body. */
 const ofBody = <A, I>(payload: Schema.Schema<A, I>, body: string | Uint8Array) =>
   Effect.flip(Tube.make("emails", { payload }).decode(jobOf(body)))
 
-/** What is said of a payload that comes from nowhere. */
+/** The error for a payload of any type. */
 const ofPayload = <A, I>({ ast }: Schema.Schema<A, I>, payload: unknown) =>
   Effect.flip(Tube.make("emails", { payload: Schema.make<unknown, unknown>(ast) }).encode(payload))
 
@@ -92,14 +90,14 @@ const payloads: ReadonlyArray<readonly [schema: Schema.Schema.AnyNoContext, payl
 
 describe("a PayloadError", () => {
   for (const [schema, body, says] of bodies) {
-    it.effect(`says of ${typeof body === "string" ? JSON.stringify(body) : "bytes"}: expected ${says}`, () =>
+    it.effect(`for the body ${typeof body === "string" ? JSON.stringify(body) : "of invalid UTF-8"}: expected ${says}`, () =>
       Effect.map(ofBody(schema, body), ({ direction, id, message }) => {
         assert.strictEqual(message, `The body of job 7 does not match the Schema of tube emails: expected ${says}.`)
         assert.deepStrictEqual([direction, String(id)], ["decode", "7"])
       }))
   }
 
-  it.effect("says of payloads what they should be", () =>
+  it.effect("says what the Schema expects of a payload", () =>
     Effect.forEach(
       payloads,
       ([schema, payload, says]) =>
@@ -109,7 +107,7 @@ describe("a PayloadError", () => {
         })
     ))
 
-  it.effect("says of text and bytes what they should be", () =>
+  it.effect("says what a text tube expects", () =>
     Effect.gen(function*() {
       const surrogate = yield* Effect.flip(Tube.text("text").encode("\ud800"))
       assert.strictEqual(
@@ -147,7 +145,7 @@ describe("encode and decode", () => {
 describe("a hostile body", () => {
   const mebibyte = 2 ** 20
 
-  it.effect("with a hundred thousand mistakes is an error of ten", () =>
+  it.effect("with a hundred thousand mistakes fails with ten issues", () =>
     Effect.gen(function*() {
       const wrong = Array.from({ length: 100_000 }, (_, index) => `w${index}`)
       const asArray = JSON.stringify(wrong)
@@ -160,7 +158,7 @@ describe("a hostile body", () => {
       }
     }))
 
-  it.effect("says no more of a hundred thousand mistakes than it must look at", () =>
+  it.effect("with a hundred thousand mistakes has only ten of them described", () =>
     Effect.gen(function*() {
       let words = 0
       const counted = Schema.Number.annotations({})
@@ -169,7 +167,7 @@ describe("a hostile body", () => {
       assert.strictEqual(words, 10)
     }))
 
-  it.effect("however deep it is, is an error", () =>
+  it.effect("of any depth fails with a short error", () =>
     Effect.gen(function*() {
       type Deep = ReadonlyArray<Deep>
       const Deep: Schema.Schema<Deep> = Schema.Array(Schema.suspend(() => Deep))
@@ -187,7 +185,7 @@ describe("a hostile body", () => {
       assert.deepStrictEqual((yield* ofBody(Schema.String, nested(100_000))).issues, [{ path: "", expected: "string" }])
     }))
 
-  it.effect("does no harm with its numbers and keys", () =>
+  it.effect("with a huge number, or keys of Object.prototype, does no harm", () =>
     Effect.gen(function*() {
       const huge = yield* ofBody(Schema.Int, `1${"0".repeat(mebibyte)}`)
       assert.deepStrictEqual(huge.issues, [{ path: "", expected: "Int" }])
