@@ -1,10 +1,23 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
-import { LeftOut } from "./test/support/leftOut.ts"
+import { Summary } from "./test/support/summary.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-export default defineConfig({
+/** Tests that measure their own process: its heap, its handles, its CPU time, or the registry of metrics. */
+const measuring = [
+  "test/embedded/BeanstalkClient.putAll.test.ts",
+  "test/embedded/NodeEmbeddedServer*.test.ts",
+  "test/embedded/VirtualClock.test.ts",
+  "test/embedded/Worker.metrics.test.ts",
+  "test/real/Worker.growth.test.ts",
+  "test/scripted/BeanstalkConnection.replies.test.ts",
+  "test/unit/replyDecoder.test.ts"
+]
+
+const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now() % 2 ** 32)
+
+export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       { find: "effect-beanstalk/node", replacement: file("./src/node/index.ts") },
@@ -12,14 +25,24 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
-    globalSetup: ["test/support/requireServer.ts"],
-    reporters: ["default", new LeftOut()],
-    testTimeout: 30_000,
-    typecheck: {
-      enabled: true,
-      include: ["test/**/*.test-d.ts"],
-      tsconfig: "tsconfig.json"
-    }
+    globalSetup: ["test/support/globalSetup.ts"],
+    reporters: ["default", new Summary(seed)],
+    provide: { seed, full: mode === "full" },
+    setupFiles: ["test/support/setup.ts"],
+    testTimeout: 120_000,
+    poolOptions: { threads: { isolate: false } },
+    projects: [
+      {
+        extends: true,
+        test: {
+          // A thread imports Effect once for all its files, which is half of the time that most of them take.
+          name: "shared",
+          pool: "threads",
+          include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
+          exclude: measuring
+        }
+      },
+      { extends: true, test: { name: "isolated", pool: "forks", include: measuring } }
+    ]
   }
-})
+}))

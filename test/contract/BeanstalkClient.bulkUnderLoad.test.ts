@@ -10,12 +10,15 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { everyJob, putJobs, start, type State, states, type Wanted } from "../support/bulk.ts"
 import { openTo } from "../support/connections.ts"
+import { amount } from "../support/edition.ts"
 import { chars } from "../support/replies.ts"
 import { describeContract } from "../support/servers.ts"
 
-const counts = process.env["EFFECT_BEANSTALK_STRESS"] === undefined
-  ? { ready: 800, delayed: 80, buried: 80 }
-  : { ready: 100_000, delayed: 10_000, buried: 10_000 }
+const counts = {
+  ready: amount(300, 800, 100_000),
+  delayed: amount(30, 80, 10_000),
+  buried: amount(30, 80, 10_000)
+}
 
 const jobsOf = (state: State): ReadonlyArray<Wanted> =>
   Array.from({ length: counts[state] }, (_, index) => ({ tube: "here", state, body: `${state}-${index}`, ttr: 3600 }))

@@ -8,19 +8,18 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
+import { stress } from "../support/edition.ts"
 import { ListeningBeanstalkd } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
 /** A busy machine may spoil some of them. */
-const rounds = stress ? 10 : 20
+const rounds = 10
 
 const isEnough = (ratio: number) => ratio >= 20
 
 const together = 1000
 
-const alone = stress ? 200 : 50
+const alone = 10
 
 /** Milliseconds a put. */
 const timeOf = <E>(put: Effect.Effect<unknown, E>, count: number, concurrency: 1 | "unbounded") =>
@@ -32,12 +31,12 @@ const timeOf = <E>(put: Effect.Effect<unknown, E>, count: number, concurrency: 1
     )
   })
 
-describeListening("with a millisecond each way", (kind) => {
+describeListening("with 20 milliseconds each way", (kind) => {
   layer(ListeningBeanstalkd.layer(kind), { excludeTestServices: true })((it) => {
     it.scoped("1,000 puts at once are many times faster than one at a time", () =>
       Effect.gen(function*() {
         const client = yield* clientTo(
-          yield* ChaosProxy.make(yield* ListeningBeanstalkd, { latency: "1 millis" })
+          yield* ChaosProxy.make(yield* ListeningBeanstalkd, { latency: "20 millis" })
         )
         const put = client.put("latency", "x".repeat(100))
         yield* timeOf(put, together, "unbounded")

@@ -15,6 +15,7 @@ import {
   type Wanted
 } from "../support/bulk.ts"
 import { failsWith, openTo } from "../support/connections.ts"
+import { amount, sample } from "../support/edition.ts"
 import { untyped } from "../support/replies.ts"
 import { describeContract } from "../support/servers.ts"
 
@@ -31,7 +32,7 @@ const untouched = (beanstalk: BeanstalkConnection.Connection) =>
 
 describeContract("move", (kind) => {
   describe("what it moves", () => {
-    it.scopedLive.each(choices.map((states) => ({ states })))(
+    it.scopedLive.each(sample(choices, 3).map((states) => ({ states })))(
       "$states, and nothing else",
       ({ states }) =>
         Effect.gen(function*() {
@@ -48,7 +49,7 @@ describeContract("move", (kind) => {
     it.scopedLive("all jobs by default, to a tube that does not exist yet", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here"], 400)
+        const jobs = scattered(["here"], amount(100, 400))
         yield* putJobs(beanstalk, jobs)
         assert.deepStrictEqual(yield* client.move("here", "target"), tallyOf(jobs))
         assert.deepStrictEqual(yield* left(beanstalk), moved(jobs, isHere))
@@ -159,7 +160,7 @@ describeContract("move", (kind) => {
     it.scopedLive("jobs that have a second to run", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here", "elsewhere"], 400, { ttr: 1 })
+        const jobs = scattered(["here", "elsewhere"], amount(100, 400), { ttr: 1 })
         yield* putJobs(beanstalk, jobs)
         assert.deepStrictEqual(yield* client.move("here", "target"), tallyOf(jobs.filter(isHere)))
         assert.deepStrictEqual(yield* left(beanstalk), moved(jobs, isHere))
@@ -171,25 +172,30 @@ describeContract("move", (kind) => {
     const there = tallyOf(jobs.filter(isHere))
     const all = there.ready + there.delayed + there.buried
 
-    it.scopedLive.each([
+    const bounds = [
       ...[0, 1, 5, all - 1, all, 2 ** 32 - 1].map((bound) => ({ bound, paused: false })),
       ...[0, 5, all - 1].map((bound) => ({ bound, paused: true }))
-    ])("$bound at most, by the order of states, paused: $paused", ({ bound, paused }) =>
-      Effect.gen(function*() {
-        const { beanstalk, client } = yield* start(kind)
-        yield* putJobs(beanstalk, jobs)
-        if (paused) yield* beanstalk.pauseTube("here", "1 hour")
-        const states = ["delayed", "buried", "ready"] as const
-        const done = yield* client.move("here", "target", { bound, states })
-        let room = bound
-        const expected = { ...nothing }
-        for (const state of states) room -= expected[state] = Math.min(there[state], room)
-        assert.deepStrictEqual(done, expected)
-        const rest = yield* everyJob(beanstalk)
-        assert.deepStrictEqual(tallyOf(rest.filter(({ tube }) => tube === "target")), done)
-        assert.strictEqual(rest.length, jobs.length)
-        yield* untouched(beanstalk)
-      }))
+    ]
+
+    it.scopedLive.each(sample(bounds, 4))(
+      "$bound at most, by the order of states, paused: $paused",
+      ({ bound, paused }) =>
+        Effect.gen(function*() {
+          const { beanstalk, client } = yield* start(kind)
+          yield* putJobs(beanstalk, jobs)
+          if (paused) yield* beanstalk.pauseTube("here", "1 hour")
+          const states = ["delayed", "buried", "ready"] as const
+          const done = yield* client.move("here", "target", { bound, states })
+          let room = bound
+          const expected = { ...nothing }
+          for (const state of states) room -= expected[state] = Math.min(there[state], room)
+          assert.deepStrictEqual(done, expected)
+          const rest = yield* everyJob(beanstalk)
+          assert.deepStrictEqual(tallyOf(rest.filter(({ tube }) => tube === "target")), done)
+          assert.strictEqual(rest.length, jobs.length)
+          yield* untouched(beanstalk)
+        })
+    )
 
     it.scopedLive("a tube into which another client keeps putting jobs", () =>
       Effect.gen(function*() {

@@ -15,6 +15,7 @@ import {
   type Wanted
 } from "../support/bulk.ts"
 import { eventually, failsWith, openTo } from "../support/connections.ts"
+import { amount, sample } from "../support/edition.ts"
 import { untyped } from "../support/replies.ts"
 import { describeContract } from "../support/servers.ts"
 
@@ -22,7 +23,7 @@ const nothing = { ready: 0, delayed: 0, buried: 0 }
 
 describeContract("purge", (kind) => {
   describe("what it deletes", () => {
-    it.scopedLive.each(choices.map((states) => ({ states })))(
+    it.scopedLive.each(sample(choices, 3).map((states) => ({ states })))(
       "$states, and nothing else",
       ({ states }) =>
         Effect.gen(function*() {
@@ -42,7 +43,7 @@ describeContract("purge", (kind) => {
     it.scopedLive("all jobs by default", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here"], 400)
+        const jobs = scattered(["here"], amount(100, 400))
         yield* putJobs(beanstalk, jobs)
         assert.deepStrictEqual(yield* client.purge("here"), tallyOf(jobs))
         assert.deepStrictEqual(yield* left(beanstalk), [])
@@ -117,7 +118,7 @@ describeContract("purge", (kind) => {
     it.scopedLive("jobs that have a second to run", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
-        const jobs = scattered(["here", "there"], 400, { ttr: 1 })
+        const jobs = scattered(["here", "there"], amount(100, 400), { ttr: 1 })
         yield* putJobs(beanstalk, jobs)
         const isHere = ({ tube }: Wanted) => tube === "here"
         assert.deepStrictEqual(yield* client.purge("here"), tallyOf(jobs.filter(isHere)))
@@ -132,32 +133,39 @@ describeContract("purge", (kind) => {
     const jobs = scattered(["here", "there"], 60)
     const here = jobs.filter(({ tube }) => tube === "here")
 
-    it.scopedLive.each(
-      [
-        ...[0, 1, 5, here.length - 1, here.length, 2 ** 32 - 1].map((bound) => ({ bound, paused: false })),
-        ...[0, 5, here.length - 1].map((bound) => ({ bound, paused: true }))
-      ]
-    )("$bound at most, by the order of states, paused: $paused", ({ bound, paused }) =>
-      Effect.gen(function*() {
-        const { beanstalk, client } = yield* start(kind)
-        yield* putJobs(beanstalk, jobs)
-        if (paused) yield* beanstalk.pauseTube("here", "1 hour")
-        const states = ["buried", "ready", "delayed"] as const
-        const done = yield* client.purge("here", { bound, states })
-        let room = bound
-        const there = tallyOf(here)
-        const expected = { ...nothing }
-        for (const state of states) room -= expected[state] = Math.min(there[state], room)
-        assert.deepStrictEqual(done, expected)
-        const rest = yield* everyJob(beanstalk)
-        assert.deepStrictEqual(
-          tallyOf(rest.filter(({ tube }) => tube === "here")),
-          { ready: there.ready - done.ready, delayed: there.delayed - done.delayed, buried: there.buried - done.buried }
-        )
-        assert.strictEqual(rest.filter(({ tube }) => tube === "there").length, jobs.length - here.length)
-      }))
+    const bounds = [
+      ...[0, 1, 5, here.length - 1, here.length, 2 ** 32 - 1].map((bound) => ({ bound, paused: false })),
+      ...[0, 5, here.length - 1].map((bound) => ({ bound, paused: true }))
+    ]
 
-    it.scopedLive.each([256, 300, 512])("%i of many ready jobs", (bound) =>
+    it.scopedLive.each(sample(bounds, 4))(
+      "$bound at most, by the order of states, paused: $paused",
+      ({ bound, paused }) =>
+        Effect.gen(function*() {
+          const { beanstalk, client } = yield* start(kind)
+          yield* putJobs(beanstalk, jobs)
+          if (paused) yield* beanstalk.pauseTube("here", "1 hour")
+          const states = ["buried", "ready", "delayed"] as const
+          const done = yield* client.purge("here", { bound, states })
+          let room = bound
+          const there = tallyOf(here)
+          const expected = { ...nothing }
+          for (const state of states) room -= expected[state] = Math.min(there[state], room)
+          assert.deepStrictEqual(done, expected)
+          const rest = yield* everyJob(beanstalk)
+          assert.deepStrictEqual(
+            tallyOf(rest.filter(({ tube }) => tube === "here")),
+            {
+              ready: there.ready - done.ready,
+              delayed: there.delayed - done.delayed,
+              buried: there.buried - done.buried
+            }
+          )
+          assert.strictEqual(rest.filter(({ tube }) => tube === "there").length, jobs.length - here.length)
+        })
+    )
+
+    it.scopedLive.each(sample([256, 300, 512], 1))("%i of many ready jobs", (bound) =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)
         yield* putJobs(beanstalk, Array.from({ length: 600 }, () => ({ tube: "here", state: "ready", body: "" })))

@@ -1,8 +1,6 @@
 /**
  * A put whose connection is cut at any byte of the request and the reply: it always ends, with the id or with the outcome
  * `Unknown`, and the server never stores a second job.
- *
- * `EFFECT_BEANSTALK_STRESS=1` cuts many puts in flight at every byte too.
  */
 import { assert, layer } from "@effect/vitest"
 import { BeanstalkClient } from "effect-beanstalk"
@@ -13,10 +11,9 @@ import * as Stream from "effect/Stream"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
 import { eventually, openTo } from "../support/connections.ts"
+import { full, sample, stress } from "../support/edition.ts"
 import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 /** What a busy machine may need, in milliseconds. */
 const patience = 180_000
@@ -194,19 +191,19 @@ describeListening("a put that is cut", (kind) => {
     for (const ending of ["FIN", "RST"] as const) {
       it.scoped(
         `at any byte with a ${ending} ends with an id or as Unknown, and stores one job at most`,
-        () => cutEverywhere(small, ending, everyByte),
+        () => cutEverywhere(small, ending, (length) => sample(everyByte(length), 14)),
         patience
       )
 
       it.scoped(
         `with a large body and a ${ending} ends, and stores one job at most`,
-        () => cutEverywhere(large, ending, manyBytes),
+        () => cutEverywhere(large, ending, (length) => sample(manyBytes(length), 8)),
         patience
       )
 
       it.scoped(
         `with a ${ending} among others in flight ends, each of them, and stores one job at most`,
-        () => cutEverywhere(several, ending, stress ? everyByte : manyBytes),
+        () => cutEverywhere(several, ending, full ? everyByte : (length) => sample(manyBytes(length), 8)),
         patience
       )
     }

@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import { Connector } from "../../src/Connector.ts"
 import { clientTo } from "../support/clients.ts"
 import { eventually, failsWith, newTube, openTo } from "../support/connections.ts"
+import { amount } from "../support/edition.ts"
 import { Beanstalkd } from "../support/server.ts"
 import { describeContract } from "../support/servers.ts"
 
@@ -54,20 +55,21 @@ describeContract("a client", (kind) => {
     it.scoped("puts every job into the named tube, whatever other fibers do on the same connection", () =>
       Effect.gen(function*() {
         const { client } = yield* start({ maxInFlight: 50 })
+        const count = amount(300, 2000)
         const tubes = [yield* newTube, yield* newTube]
         const putting = (tube: string) =>
-          Effect.forEach(Array.range(1, 2000), (i) =>
+          Effect.forEach(Array.range(1, count), (i) =>
             Effect.zipLeft(
               client.put(tube, tube),
               i % 3 === 0 ? Effect.yieldNow() : i % 5 === 0 ? client.kick(tube, 1) : Effect.void
             ), { concurrency: 20 })
         yield* Effect.all(tubes.map(putting), { concurrency: "unbounded" })
         for (const tube of tubes) {
-          assert.strictEqual((yield* client.statsTube(tube)).currentJobsReady, 2000)
+          assert.strictEqual((yield* client.statsTube(tube)).currentJobsReady, count)
           const lease = yield* client.leaseWith({ watch: [tube] })
           const bodies = yield* Effect.replicateEffect(
             Effect.flatMap(lease.reserveWithTimeout(0), (job) => job.text()),
-            2000,
+            count,
             { concurrency: "unbounded" }
           )
           assert.deepStrictEqual([...new Set(bodies)], [tube])

@@ -1,8 +1,7 @@
 /**
  * A connection under faults: the server dies, freezes or drains, and fibers are interrupted at any moment.
  *
- * `EFFECT_BEANSTALK_STRESS=1` runs the two long tests at full size. A run is repeated with the `EFFECT_BEANSTALK_SEED`
- * that its failure names.
+ * `EFFECT_BEANSTALK_STRESS=1` runs the two long tests at full size.
  */
 import { assert, layer } from "@effect/vitest"
 import type { BeanstalkConnection, BeanstalkError, Job } from "effect-beanstalk"
@@ -12,23 +11,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import { eventually, failsWith, open, openOwnTube, openTo, proxy, sent, traced } from "../support/connections.ts"
+import { amount, seed } from "../support/edition.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
+const commands = amount(2_000, 5_000, 100_000)
 
-const commands = stress ? 100_000 : 5_000
-
-const reserves = stress ? 10_000 : 200
-
-const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now())
-
-/** Adds the seed to the message of a failure. */
-const seeded = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  self.pipe(
-    Effect.withRandom(Random.make(seed)),
-    Effect.tapErrorCause(() => Effect.logError(`This was EFFECT_BEANSTALK_SEED=${seed}`))
-  )
+const reserves = amount(80, 200, 10_000)
 
 /** Yields a random number of times. */
 const randomTurns = Effect.flatMap(
@@ -197,7 +186,7 @@ describeContract("faults", (kind) => {
     it.scoped(
       `${fibers} fibers, ${commands} commands, some interrupted at random: each reply reaches its own fiber`,
       () =>
-        seeded(Effect.gen(function*() {
+        Effect.withRandom(Random.make(seed))(Effect.gen(function*() {
           const beanstalk = yield* open()
           const other = yield* open()
           const roundTrip = Effect.orDie(other.listTubeUsed)
@@ -258,7 +247,7 @@ describeContract("faults", (kind) => {
     it.scoped(
       `${reserves} reserves of every kind, interrupted at random: no job stays reserved, and none is lost`,
       () =>
-        seeded(Effect.gen(function*() {
+        Effect.withRandom(Random.make(seed))(Effect.gen(function*() {
           const lanes = 8
           const jobs = 3
           let [interrupted, served, timedOut] = [0, 0, 0]

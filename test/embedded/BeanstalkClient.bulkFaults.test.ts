@@ -11,15 +11,14 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import { everyJob, putJobs, states, tallyOf, type Wanted } from "../support/bulk.ts"
 import { failsWith } from "../support/connections.ts"
+import { amount, sample, spread, upTo } from "../support/edition.ts"
 import { bytes, chars } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
 
 const { Fault } = EmbeddedServer
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
-/** How far apart cuts are, in bytes. */
-const spread = { request: 113, reply: 277 }
+/** So many bytes are more than a bulk writes, and more than it reads. */
+const mostBytes = { CutAfterRequest: 2260, CutAfterReply: 5540 }
 
 /** A few of each state, whose bodies tell which they are. */
 const jobs: ReadonlyArray<Wanted> = Array.from({ length: 4 }, (_, index) =>
@@ -99,10 +98,7 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
   }
 
   /** Every offset at which a line, or the body of a job, can be cut in two. */
-  const offsets = Array.from(
-    { length: 20 * (stress ? 50 : 1) },
-    (_, index) => Math.floor(index * (fault === "CutAfterRequest" ? spread.request : spread.reply) / (stress ? 50 : 1))
-  )
+  const offsets = spread(upTo(mostBytes[fault]), amount(8, 40, 1000))
 
   it.scoped.each(["purge", "move"] as const)("%s, cut at many points", (bulk) =>
     Effect.gen(function*() {
@@ -129,7 +125,7 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
         // All that was answered is counted: when it is the way there that was cut, the server had nothing more to say.
         if (fault === "CutAfterReply") assert.isAtMost(sum(gone) - sum(error.done), jobs.length)
       }
-      assert.isAbove(stopped, 3)
+      assert.isAbove(stopped, offsets.length / 10)
     }))
 })
 
@@ -255,7 +251,7 @@ describe("interruption", () => {
   it.scoped.each(["purge", "move"] as const)("%s, at any point", (bulk) =>
     Effect.gen(function*() {
       let interruptions = 0
-      for (let turns = 0; turns < 80; turns += stress ? 1 : 4) {
+      for (const turns of sample(upTo(79), 8)) {
         const { exit, found, lines } = yield* interruptedAfter(bulk, turns)
         assertOriginals(found)
         const gone = goneOf(found)
@@ -272,7 +268,7 @@ describe("interruption", () => {
           assert.deepStrictEqual(lines, [`${bulk} in tube here of beanstalkd at memory was interrupted ${numbers}`])
         }
       }
-      assert.isAbove(interruptions, 4)
+      assert.isAbove(interruptions, amount(1, 10))
     }))
 })
 

@@ -1,12 +1,9 @@
 /**
  * A fiber that uses a client can be interrupted, and a client can be closed, at any step: no job stays reserved, nothing is
  * sent afterwards, no connection is left, and other fibers can use the client.
- *
- * `EFFECT_BEANSTALK_STRESS=1` interrupts after each number of steps up to 500.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer } from "effect-beanstalk"
-import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -21,14 +18,12 @@ import * as Stream from "effect/Stream"
 import { Connector } from "../../src/Connector.ts"
 import { clientTo } from "../support/clients.ts"
 import { openTo } from "../support/connections.ts"
+import { sample, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
 import { Stepping } from "../support/stepping.ts"
 
-/** Before which steps to interrupt: in a short run only before every seventh, in each case of another seventh. */
-const stepsOf = (nth: number) =>
-  process.env["EFFECT_BEANSTALK_STRESS"] === undefined
-    ? Array.makeBy(30, (i) => 7 * i + nth % 7)
-    : Array.range(0, 500)
+/** Before which steps to interrupt. */
+const stepsOf = (nth: number) => sample(upTo(500), 12, nth)
 
 type Client = BeanstalkClient.Client
 
@@ -146,7 +141,7 @@ describe("an interruption after any number of steps", () => {
 
 describe("a client that is closed before any step", () => {
   it.live("ends its states with Closed, whatever it was doing", () =>
-    Effect.forEach(Array.range(0, 250), (k) =>
+    Effect.forEach(sample(upTo(250), 40), (k) =>
       Effect.gen(function*() {
         const server = yield* Scripted.inMemory({
           opening: Effect.zipRight(Effect.yieldNow(), Effect.fail(Scripted.refused))

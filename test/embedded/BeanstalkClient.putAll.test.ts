@@ -16,10 +16,11 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { clientTo, welcome } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
+import { amount } from "../support/edition.ts"
 import { counting } from "../support/puttingAll.ts"
 import * as Scripted from "../support/scripted.ts"
 
-const many = process.env["EFFECT_BEANSTALK_STRESS"] === undefined ? 100_000 : 1_000_000
+const many = amount(30_000, 100_000, 1_000_000)
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")

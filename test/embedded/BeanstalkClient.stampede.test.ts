@@ -18,9 +18,8 @@ import * as Stream from "effect/Stream"
 import * as Net from "node:net"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
+import { stress } from "../support/edition.ts"
 import { type Server, targetOf } from "../support/server.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 const count = 200
 

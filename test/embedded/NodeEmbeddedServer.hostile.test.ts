@@ -11,9 +11,8 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Caller } from "../support/caller.ts"
 import { eventually } from "../support/connections.ts"
+import { stress } from "../support/edition.ts"
 import { Random } from "../support/random.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")

@@ -15,11 +15,10 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
+import { amount } from "../support/edition.ts"
 import { bodies, type Loose, payloads, schemas, secretsIn } from "../support/secrets.ts"
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
-const runs = stress ? 25_000 : 250
+const runs = amount(60, 250, 25_000)
 
 const id = Schema.decodeSync(Job.JobId)("7")
 

@@ -1,12 +1,9 @@
 /**
  * A worker can be interrupted at any moment, and told to be quiet or to shut down at any moment, those of its shutdown
  * included: nothing stays reserved, and no connection and no fiber is left.
- *
- * `EFFECT_BEANSTALK_STRESS=1` interferes after each number of steps up to 500.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
-import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,13 +14,12 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
+import { full, sample, upTo } from "../support/edition.ts"
 import { Stepping } from "../support/stepping.ts"
 import { happens, inVirtualTime } from "../support/workers.ts"
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
-/** In front of which steps to interfere: in a short run only some, in each case others. */
-const stepsOf = (nth: number) => stress ? Array.range(0, 500) : Array.makeBy(12, (i) => 23 * i + 5 * nth)
+/** In front of which steps to interfere. */
+const stepsOf = (nth: number) => sample(upTo(500), 10, nth)
 
 type Services = BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer
 
@@ -120,7 +116,7 @@ const interferences = {
 } as const
 
 const ends = Object.entries(interferences).flatMap(([when, interfere], nth) =>
-  cases.flatMap((how, i) => stress || nth % cases.length === i ? [{ when, interfere, ...how }] : [])
+  cases.flatMap((how, i) => full || nth % cases.length === i ? [{ when, interfere, ...how }] : [])
 )
 
 describe("R5: a worker that is being shut down", () => {

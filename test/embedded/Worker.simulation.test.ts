@@ -5,14 +5,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { amount, seedOr, stress } from "../support/edition.ts"
 import { simulate } from "../support/simulation/world.ts"
 
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
 /** The seed of the short run is fixed: a random one would fail in the build of somebody who cannot follow it up. */
-const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? (stress ? Date.now() : 4))
+const seed = seedOr(4)
 
-const jobs = stress ? 1_000_000 : 8000
+const jobs = amount(3000, 8000, 1_000_000)
 
 describe("workers among faults", () => {
   it.live(

@@ -9,9 +9,8 @@ import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { stress } from "../support/edition.ts"
 import { happens, historyOf, inVirtualTime, listenTo } from "../support/workers.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 const ttr = 3000
 

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { eventually, listen, openTo } from "../support/connections.ts"
+import * as Scripted from "../support/scripted.ts"
 import { type Listening, targetOf } from "../support/server.ts"
 
 /** One end of a connection, and what has come to it. */
@@ -332,6 +333,8 @@ describe("silence", () => {
         if (ending === "FIN") server.socket.end()
         else server.socket.resetAndDestroy()
         yield* eventually(Effect.sync(() => made.upstreams[0]), (socket) => socket?.readable === false)
+        // The proxy takes a few turns to see the end.
+        yield* Effect.replicateEffect(Scripted.turn, 20)
         // Another connection is made and used in the meantime: there was time for an end to pass.
         yield* made.proxy.heal
         const other = yield* connectBoth(made)

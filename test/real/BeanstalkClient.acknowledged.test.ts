@@ -11,11 +11,10 @@ import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
+import { stress } from "../support/edition.ts"
 import { drain, produce, tally } from "../support/producing.ts"
 import { describeReal } from "../support/real.ts"
 import { startRestartable } from "../support/restartable.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 const restarts = stress ? 20 : 3
 

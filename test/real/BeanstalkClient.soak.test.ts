@@ -15,14 +15,11 @@ import * as Schedule from "effect/Schedule"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
 import { eventually, openTo } from "../support/connections.ts"
+import { seed, stress } from "../support/edition.ts"
 import { drain, produce, tally } from "../support/producing.ts"
 import { Random } from "../support/random.ts"
 import { describeReal } from "../support/real.ts"
 import { startRestartable } from "../support/restartable.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
-
-const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now())
 
 const duration = stress ? "60 seconds" : "2 seconds"
 
@@ -118,7 +115,6 @@ describeReal("an acknowledged job", () => {
           )
         }
       }).pipe(
-        Effect.tapErrorCause(() => Effect.logError(`This was EFFECT_BEANSTALK_SEED=${seed}`)),
         Logger.withMinimumLogLevel(LogLevel.Error)
       ),
     stress ? 180_000 : 30_000

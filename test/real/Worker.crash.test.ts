@@ -23,7 +23,7 @@ const lifeOf = (program: string, port: number, tube: string) =>
 describeOnOne("A worker that is killed by a job", { timeout: 120_000 }, (kind) => {
   it.scopedLive("is started again until the job is buried, and the others are done", () =>
     Effect.gen(function*() {
-      const program = yield* bundle("fixtures/crashing-worker.ts")
+      const program = yield* bundle("test/fixtures/crashing-worker.ts")
       const server = yield* kind.start()
       const tube = yield* newTube
       const client = yield* clientTo(server)

@@ -22,10 +22,9 @@ import { runInNewContext } from "node:vm"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
 import { eventually, newTube } from "../support/connections.ts"
+import { stress } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
 import { describeOnOne } from "../support/servers.ts"
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 const rounds = stress ? Number(process.env["EFFECT_BEANSTALK_MINUTES"] ?? 20) : 4
 

@@ -11,7 +11,7 @@ import { describeOnOne } from "../support/servers.ts"
 /** Runs the process to its end, and reads what it said. */
 const runProcess = (...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const program = yield* bundle("support/workerProcess.ts")
+    const program = yield* bundle("test/fixtures/worker-process.ts")
     const ended = yield* Deferred.make<number | null>()
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => spawn(process.execPath, [program, ...args])),

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
-import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundled.ts"
 import { clientTo } from "../support/clients.ts"
 import { openTo } from "../support/connections.ts"
 import { fiveSteps } from "../support/fiveSteps.ts"
@@ -64,14 +64,12 @@ it.live.each([1, 2, 3, 4, 5])(
 
 /** The delay in seconds that a process of its own has its job wait for. */
 const delayOfProcess = (target: Target) =>
-  Effect.promise(() => {
-    const port = "port" in target ? `${target.port}` : ""
-    const attempt = fileURLToPath(new URL("../fixtures/attempt.ts", import.meta.url))
-    const child = spawn(process.execPath, ["--import", "tsx", attempt, port, tube.name], {
-      stdio: ["ignore", "pipe", "inherit"]
-    })
-    return text(child.stdout)
-  }).pipe(Effect.map(Number))
+  Effect.flatMap(bundle("test/fixtures/attempt.ts"), (attempt) =>
+    Effect.promise(() => {
+      const port = "port" in target ? `${target.port}` : ""
+      const child = spawn(process.execPath, [attempt, port, tube.name], { stdio: ["ignore", "pipe", "inherit"] })
+      return text(child.stdout)
+    })).pipe(Effect.map(Number))
 
 describeReal("rule 18: a job that was retried by another process, with a server that is killed then", () => {
   it.scopedLive("rule 18: is in its next attempt, and waits as long as by one worker", () =>

@@ -7,23 +7,21 @@ import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { temporaryFolder } from "../support/beanstalkd.ts"
+import { bundle, root } from "../support/bundled.ts"
 import { eventually, failsWith } from "../support/connections.ts"
-
-const root = fileURLToPath(new URL("../..", import.meta.url))
 
 interface Ending {
   readonly code: number | null
   readonly signal: string | null
 }
 
-/** Starts the program; it is killed when the scope closes. */
-const start = (...args: ReadonlyArray<string>) =>
+/** Starts `node`, and kills it when the scope closes. */
+const startNode = (...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ending>()
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, ["--import", "tsx", "src/node/bin.ts", ...args], { cwd: root })),
+      Effect.sync(() => spawn(process.execPath, args, { cwd: root })),
       (child) => Effect.zipRight(Effect.sync(() => child.kill("SIGKILL")), Deferred.await(ended))
     )
     const said = { out: "", err: "" }
@@ -32,6 +30,9 @@ const start = (...args: ReadonlyArray<string>) =>
     child.on("close", (code, signal) => Deferred.unsafeDone(ended, Effect.succeed({ code, signal })))
     return { child, said, ended: Deferred.await(ended) }
   })
+
+const start = (...args: ReadonlyArray<string>) =>
+  Effect.flatMap(bundle("src/node/bin.ts"), (program) => startNode(program, ...args))
 
 /** Starts a server, and waits until it listens. */
 const serve = (...args: ReadonlyArray<string>) =>
@@ -45,10 +46,14 @@ const serve = (...args: ReadonlyArray<string>) =>
   })
 
 describe("npm run serve", () => {
-  it("runs src/node/bin.ts", () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
-    assert.strictEqual(scripts.serve, "node --import tsx src/node/bin.ts")
-  })
+  it.scopedLive("runs src/node/bin.ts", () =>
+    Effect.gen(function*() {
+      const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+      assert.strictEqual(scripts.serve, "node --import tsx src/node/bin.ts")
+      const program = yield* startNode("--import", "tsx", "src/node/bin.ts", "-v")
+      assert.strictEqual((yield* program.ended).code, 0)
+      assert.strictEqual(program.said.out, "beanstalkd 1.13, embedded in effect-beanstalk\n")
+    }))
 
   it.scopedLive("listens on the address of -l and -p, with the maximum job size of -z; SIGUSR1 starts drain mode, SIGTERM ends it", () =>
     Effect.gen(function*() {

@@ -11,16 +11,17 @@ import * as Effect from "effect/Effect"
 import { findBeanstalkd } from "../support/beanstalkd.ts"
 import { type Figures, run } from "../support/differential.ts"
 import { canFreezeClock, frozenClock, type Pair, type Peer, second, startPair } from "../support/differentialPair.ts"
+import { amount, seedOr } from "../support/edition.ts"
 import { describeReal } from "../support/real.ts"
 
 const fuzz = process.env["EFFECT_BEANSTALK_FUZZ"]
 
-const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? 1)
+const seed = seedOr(1)
 
 /** The number of scripts of each of the two main kinds. */
-const scripts = Number(fuzz ?? 40)
+const scripts = Number(fuzz ?? amount(15, 40))
 
-const timeout = Duration.toMillis(fuzz === undefined ? "30 seconds" : "30 minutes")
+const timeout = Duration.toMillis(fuzz === undefined ? "2 minutes" : "30 minutes")
 
 const showsNoDifference = (name: string, { differences, ...figures }: Figures) =>
   Effect.gen(function*() {

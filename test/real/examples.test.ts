@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { type ChildProcess, spawn } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { temporaryFolder } from "../support/beanstalkd.ts"
+import { bundle, root } from "../support/bundled.ts"
 import { openTo } from "../support/connections.ts"
 import type { Listening } from "../support/server.ts"
 import { describeOnOne } from "../support/servers.ts"
@@ -14,20 +14,20 @@ import { describeOnOne } from "../support/servers.ts"
 const url = ({ target }: Listening) =>
   "path" in target ? `unix:${target.path}` : `beanstalk://${target.host}:${target.port}`
 
-const start = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
-  spawn(
-    process.execPath,
-    ["--import", "tsx", fileURLToPath(new URL(`../../scratchpad/${example}`, import.meta.url)), ...args],
-    { cwd: fileURLToPath(new URL("../../", import.meta.url)), env: { ...process.env, ...env } }
+/** Starts `node` in the folder of the project, and kills it when the scope closes. */
+const startNode = (env: NodeJS.ProcessEnv, ...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => spawn(process.execPath, args, { cwd: root, env: { ...process.env, ...env } })),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-/** An example that runs, until the scope closes at the latest. */
-const begin = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
+/** Starts an example. */
+const start = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
+  Effect.flatMap(bundle(`scratchpad/${example}`), (program) => startNode(env, program, ...args))
+
+/** Follows a process to its end. */
+const follow = (child: ChildProcessWithoutNullStreams) =>
   Effect.gen(function*() {
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() => start(example, env, args)),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
-    )
     const ended = yield* Deferred.make<{ readonly code: number | null; readonly output: string }>()
     let output = ""
     child.stdout.on("data", (chunk) => output += String(chunk))
@@ -43,7 +43,10 @@ const begin = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<stri
     return { kill: (signal: NodeJS.Signals) => child.kill(signal), says, ended: Deferred.await(ended) }
   })
 
-/** Runs an example as its reader would, and succeeds with what it printed and how it ended. */
+const begin = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
+  Effect.flatMap(start(example, env, args), follow)
+
+/** Runs an example, and succeeds with what it printed and how it ended. */
 const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
   Effect.scoped(Effect.flatMap(begin(example, env, args), ({ ended }) => ended))
 
@@ -66,26 +69,20 @@ const silence = Effect.gen(function*() {
   return { url: `http://127.0.0.1:${port}/`, asked: Deferred.await(asked) }
 })
 
-/** Starts an example that serves until the scope closes, and succeeds with where it listens. */
+/** Starts an example that serves, and succeeds with where it listens. */
 const serve = (example: string, env: NodeJS.ProcessEnv) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.async<{ readonly address: string; readonly child: ChildProcess }>((resume) => {
-        const child = start(example, env)
-        let output = ""
-        child.stdout.on("data", (chunk) => {
-          output += String(chunk)
-          const [address] = /http:\/\/[\d.:]+/.exec(output) ?? []
-          if (address !== undefined) resume(Effect.succeed({ address, child }))
-        })
-        child.once("close", () => resume(Effect.dieMessage(`it ended: ${output}`)))
-      }),
-      ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
-    ),
-    ({ address }) => ({ address })
-  )
+  Effect.flatMap(start(example, env), (child) =>
+    Effect.async<{ readonly address: string }>((resume) => {
+      let output = ""
+      child.stdout.on("data", (chunk) => {
+        output += String(chunk)
+        const [address] = /http:\/\/[\d.:]+/.exec(output) ?? []
+        if (address !== undefined) resume(Effect.succeed({ address }))
+      })
+      child.once("close", () => resume(Effect.dieMessage(`it ended: ${output}`)))
+    }))
 
-/** Each is a process that takes seconds to start, and waits for nothing but itself. */
+/** Each mostly waits for processes of its own. */
 const sideBySide = { concurrent: true, timeout: 120_000 }
 
 describeOnOne("the examples", sideBySide, (kind) => {
@@ -250,9 +247,12 @@ describeOnOne("the examples", sideBySide, (kind) => {
 })
 
 describe("without any server", sideBySide, () => {
-  it.live("the main job fetches every page but the one that is out of order, and ends by itself", () =>
+  it.scopedLive("the main job, by npm start, fetches every page but the one that is out of order, and ends by itself", () =>
     Effect.gen(function*() {
-      const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: undefined })
+      const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+      assert.strictEqual(scripts.start, "tsx scratchpad/urls-to-fetch.ts")
+      const child = yield* startNode({ BEANSTALKD_URL: undefined }, "--import", "tsx", "scratchpad/urls-to-fetch.ts")
+      const { code, output } = yield* Effect.flatMap(follow(child), ({ ended }) => ended)
       assert.strictEqual(code, 0, output)
       const [, jobs] = /^put +(\d+) URLs/m.exec(output) ?? []
       const lines = (start: RegExp) => output.match(start)?.length

@@ -1,8 +1,6 @@
 /**
  * Faults while a connection is opened, and a peer that disappears without closing it: every session begins with a complete
  * handshake, and no job is put into another tube.
- *
- * `EFFECT_BEANSTALK_STRESS=1` runs more of it.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type BeanstalkClient, EmbeddedServer } from "effect-beanstalk"
@@ -18,12 +16,11 @@ import * as VirtualClock from "../../src/VirtualClock.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo, welcome } from "../support/clients.ts"
 import { eventually, failsWith } from "../support/connections.ts"
+import { sample, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
 import { targetOf } from "../support/server.ts"
 
 const { Fault } = EmbeddedServer
-
-const stress = process.env["EFFECT_BEANSTALK_STRESS"] !== undefined
 
 interface Opening {
   readonly name: string
@@ -77,11 +74,11 @@ const faults: Readonly<Record<string, Fail>> = {
   "is silence within": (peer, answer) => Effect.zipRight(peer.say(half(answer)), TestClock.adjust("5 seconds"))
 }
 
-/** Each fault up to so many times in a row; in a short run each of them once, twice, … or five times. */
+/** Each fault up to so many times in a row. */
 const cases = openings.flatMap((opening) =>
   opening.answers.flatMap((_, at) =>
     Object.entries(faults).map(([how, fail], i) => {
-      const rows = stress ? [1, 2, 3, 4, 5] : [1 + (at + i) % 5]
+      const rows = sample([1, 2, 3, 4, 5], 1, at + i)
       return { name: opening.name, opening, at, how, fail, rows }
     })
   )
@@ -119,7 +116,7 @@ describe("a fault while a connection is opened", () => {
 
   it.live("at any byte, several times in a row, puts no job into another tube", () =>
     Effect.gen(function*() {
-      for (let bytes = 0; bytes < Scripted.stats.length + 200; bytes += stress ? 1 : 97) {
+      for (const bytes of sample(upTo(Scripted.stats.length + 199), 6)) {
         yield* Effect.gen(function*() {
           const { connector, server } = yield* EmbeddedServer.make()
           const client = yield* clientTo({ connector: Layer.succeed(Connector, connector) })

@@ -13,6 +13,7 @@ import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
+import { amount } from "../support/edition.ts"
 import { ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
 
@@ -381,7 +382,7 @@ describe("a command that names a tube", () => {
           fc.integer({ min: 1, max: 8 }),
           (steps, maxInFlight) => Effect.runPromise(Effect.scoped(tubesAreKept(steps, maxInFlight)))
         ),
-        { numRuns: 150 }
+        { numRuns: amount(50, 150) }
       )
     ))
 

@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { TimerQueue } from "../../src/internal/base/timerQueue.ts"
 import { failsWith } from "../support/connections.ts"
+import { amount } from "../support/edition.ts"
 import { Random } from "../support/random.ts"
 import * as Scripted from "../support/scripted.ts"
 
@@ -17,7 +18,7 @@ describe.each([0, 1_700_000_000_000])("a moment between two milliseconds, in a t
       const clock = yield* Effect.clock
       const timers = new TimerQueue(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
       yield* Effect.fork(timers.run)
-      for (let i = 0; i < 1000; i += 1) {
+      for (let i = 0; i < amount(200, 1000); i += 1) {
         const at = timers.now() + 1000 * random.next()
         const keptAt = yield* Effect.async<number>((resume) => {
           timers.set({ deadline: 0, position: -1, fire: (now) => resume(Effect.succeed(now)) }, at)
@@ -29,7 +30,7 @@ describe.each([0, 1_700_000_000_000])("a moment between two milliseconds, in a t
   it.live("comes for a server that is silent for too long", () =>
     Effect.gen(function*() {
       const random = new Random(2)
-      for (let i = 0; i < 100; i += 1) {
+      for (let i = 0; i < amount(30, 100); i += 1) {
         yield* Clock.sleep(random.next())
         const replyTimeout = 1000 * random.next()
         yield* Effect.scoped(Effect.flatMap(

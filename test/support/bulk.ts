@@ -3,6 +3,7 @@ import type { BeanstalkConnection, Job } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import { clientTo } from "./clients.ts"
 import { openTo } from "./connections.ts"
+import { seed } from "./edition.ts"
 import { Random } from "./random.ts"
 import { chars } from "./replies.ts"
 import type { Kind } from "./server.ts"
@@ -126,14 +127,13 @@ export const start = (kind: Kind) =>
 export const left = (beanstalk: BeanstalkConnection.Connection) =>
   Effect.map(everyJob(beanstalk), (jobs) => sorted(jobs.map(essence)))
 
-const random = new Random(7)
-
 /** Jobs of all states whose ids are scattered over several tubes, in runs and one by one, due in another order than put. */
 export const scattered = (
   tubes: ReadonlyArray<string>,
   count: number,
   all: Partial<Wanted> = {}
 ): ReadonlyArray<Wanted> => {
+  const random = new Random(seed + count)
   let tube = random.pick(tubes)
   let state: State = "ready"
   return Array.from({ length: count }, (_, index) => {

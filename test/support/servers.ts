@@ -16,6 +16,7 @@ import { join } from "node:path"
 import type { TestOptions } from "vitest"
 import { findBeanstalkd, startBeanstalkd, temporaryFolder } from "./beanstalkd.ts"
 import { connectorTo, failsWith, openTo } from "./connections.ts"
+import { full } from "./edition.ts"
 import { canLimitMemory, limitMemory } from "./memory.ts"
 import { describeReal } from "./real.ts"
 import { type Kind, type Listening, type Server, type ServerOptions, targetOf } from "./server.ts"
@@ -136,9 +137,12 @@ export const describeContract = (title: string, tests: (kind: Kind) => void): vo
   describeListening(title, tests)
 }
 
-/** Tests that every beanstalkd must pass that listens on a port or a socket. */
+/**
+ * Tests that every beanstalkd must pass that listens on a port or a socket. A sampled run leaves out the embedded one if there is
+ * a real one.
+ */
 export const describeListening = (title: string, tests: (kind: Kind<Listening>) => void): void => {
-  describe(`${title}, on ${listening.name}`, () => tests(listening))
+  if (full || findBeanstalkd() === undefined) describe(`${title}, on ${listening.name}`, () => tests(listening))
   describeReal(`${title}, on ${real.name}`, () => tests(real))
 }
 

@@ -1,0 +1,10 @@
+/** Runs in front of each test file. */
+import { it, makeMethods } from "@effect/vitest"
+import { configureGlobal } from "fast-check"
+import { inject } from "vitest"
+
+// `layer` replaces methods of the one `it` there is: without this, files that share a thread would go on with them.
+makeMethods(it)
+
+// The seed of the run repeats a property that failed, too.
+configureGlobal({ seed: inject("seed") | 0 })
