@@ -3,7 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
-import { type Ending, type Entry, Pipeline, type PipelineOptions } from "../../src/internal/connection/pipeline.ts"
+import type { PendingCommand } from "../../src/internal/connection/pendingCommand.ts"
+import { type Ending, Pipeline, type PipelineOptions } from "../../src/internal/connection/pipeline.ts"
 import { PeekedJob, ReservedJob } from "../../src/Job.ts"
 import { bytes, chars, gibibyte, valid } from "./replies.ts"
 
@@ -52,7 +53,7 @@ export class PipelineHarness {
     })
   }
 
-  send<A, E>(command: Protocol.Command<A, E>, then?: () => void): Entry {
+  send<A, E>(command: Protocol.Command<A, E>, then?: () => void): PendingCommand {
     return this.pipeline.submit(command, (exit) => {
       this.exits.push(exit)
       this.settled.push(`${command.line}: ${describeExit(exit)}`)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
-import type { Entry } from "../../src/internal/connection/pipeline.ts"
+import type { PendingCommand } from "../../src/internal/connection/pendingCommand.ts"
 import { describeExit, peek, PipelineHarness, put, touch, use } from "../support/pipelineHarness.ts"
 import { chars, valid } from "../support/replies.ts"
 
@@ -105,7 +105,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 interface Sent {
   readonly mark: number
-  readonly entry: Entry
+  readonly entry: PendingCommand
   /** The tube it names, or selects. */
   readonly tube: string | undefined
   readonly selects: boolean
@@ -232,7 +232,7 @@ describe("any interleaving of commands, cancellations and chunks", () => {
         model.harness.pipeline.end({ reason: "enough" })
         model.harness.pipeline.closed()
         assert.strictEqual(model.harness.ending, "enough")
-        const ends: Partial<Record<Entry["state"], string>> = {
+        const ends: Partial<Record<PendingCommand["state"], string>> = {
           Queued: "ConnectionLost NotSent: enough",
           InFlight: "ConnectionLost Unknown: enough"
         }

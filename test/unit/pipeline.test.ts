@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import { ProtocolViolation } from "../../src/BeanstalkError.ts"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
-import type { Entry } from "../../src/internal/connection/pipeline.ts"
+import type { PendingCommand } from "../../src/internal/connection/pendingCommand.ts"
 import { peek, PipelineHarness, put, reserveWithin, touch } from "../support/pipelineHarness.ts"
 import { bytes, valid } from "../support/replies.ts"
 
@@ -372,7 +372,7 @@ describe("cancel", () => {
 
   it("gives a job back when its reserve is cancelled while it is settled", () => {
     const harness = new PipelineHarness()
-    const entry: Entry = harness.send(Protocol.reserve, () => harness.pipeline.cancel(entry))
+    const entry: PendingCommand = harness.send(Protocol.reserve, () => harness.pipeline.cancel(entry))
     harness.written()
     harness.receive("RESERVED 7 1\r\nx\r\n")
     assert.strictEqual(harness.ending, "a reserve that was interrupted has reserved a job")

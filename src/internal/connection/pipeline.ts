@@ -7,10 +7,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import { type CommandError, ConnectionLost, ProtocolViolation } from "../../BeanstalkError.ts"
+import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
 import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { TubeName } from "../../Job.ts"
-import { type Linked, LinkedList } from "../base/linkedList.ts"
+import { LinkedList } from "../base/linkedList.ts"
+import { makePending, type PendingCommand } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
 import { TubeSelection } from "./tubeSelection.ts"
@@ -45,60 +46,6 @@ export interface Ending {
 /** The cause of an {@link Ending}: the server did not reply in time. */
 export class ReplyTimedOut extends Error {}
 
-/** A command on its way, whatever it succeeds or fails with. */
-export interface Entry extends Linked<Entry> {
-  readonly command: Protocol.Command<unknown, unknown>
-  /** `Abandoned`: in flight, while its caller no longer wants the result. */
-  state: "Queued" | "InFlight" | "Abandoned" | "Settled" | "SettledWithJob"
-  answer(reply: Protocol.Reply, address: string, before: RecentExchanges): Protocol.Decoded<unknown, unknown>
-  fail(error: ConnectionLost): void
-  die(defect: Error): void
-}
-
-class Pending<A, E> implements Entry {
-  readonly command: Protocol.Command<A, E>
-  private readonly settle: (exit: Exit.Exit<A, E | CommandError>) => void
-  state: Entry["state"] = "Queued"
-  previous: Entry | undefined = undefined
-  next: Entry | undefined = undefined
-
-  constructor(command: Protocol.Command<A, E>, settle: (exit: Exit.Exit<A, E | CommandError>) => void) {
-    this.command = command
-    this.settle = settle
-  }
-
-  answer(reply: Protocol.Reply, address: string, before: RecentExchanges) {
-    const decoded = withExchanges(this.command.decode(reply, address), before)
-    if (decoded._tag === "Success") this.finish(Exit.succeed(decoded.value), this.command.reserves)
-    else this.finish(Exit.fail(decoded.error))
-    return decoded
-  }
-
-  fail(error: ConnectionLost): void {
-    this.finish(Exit.fail(error))
-  }
-
-  die(defect: Error): void {
-    this.finish(Exit.die(defect))
-  }
-
-  private finish(exit: Exit.Exit<A, E | CommandError>, withJob = false): void {
-    const wanted = this.state !== "Abandoned"
-    this.state = withJob ? "SettledWithJob" : "Settled"
-    if (wanted) this.settle(exit)
-  }
-}
-
-/** A protocol violation is reported with the exchanges before it. */
-const withExchanges = <A, E>(
-  decoded: Protocol.Decoded<A, E | ProtocolViolation>,
-  before: RecentExchanges
-): Protocol.Decoded<A, E | ProtocolViolation> => {
-  if (decoded._tag === "Success" || !(decoded.error instanceof ProtocolViolation)) return decoded
-  const { address, command, reply } = decoded.error
-  return { ...decoded, error: new ProtocolViolation({ address, command, reply, exchanges: before.toStrings() }) }
-}
-
 type Status =
   | { readonly _tag: "Open" }
   /** A `quit` was written. Nothing is written after it. */
@@ -111,8 +58,8 @@ export class Pipeline {
   private readonly replyDeadline: ReplyDeadline
   private readonly tubeSelection = new TubeSelection()
   private readonly exchanges = new RecentExchanges()
-  private readonly queued = new LinkedList<Entry>()
-  private readonly inFlight = new LinkedList<Entry>()
+  private readonly queued = new LinkedList<PendingCommand>()
+  private readonly inFlight = new LinkedList<PendingCommand>()
   private bytesInFlight = 0
   private status: Status = { _tag: "Open" }
   /** How many replies have arrived. */
@@ -131,8 +78,11 @@ export class Pipeline {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Queues a command. `settle` is called once with its result, or never if it is cancelled before. */
-  submit<A, E>(command: Protocol.Command<A, E>, settle: (exit: Exit.Exit<A, E | CommandError>) => void): Entry {
-    const entry = new Pending(command, settle)
+  submit<A, E>(
+    command: Protocol.Command<A, E>,
+    settle: (exit: Exit.Exit<A, E | CommandError>) => void
+  ): PendingCommand {
+    const entry = makePending(command, settle)
     const { maxJobSize, options, status } = this
     if (command.body !== undefined && command.body.length > maxJobSize) {
       entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address, this.exchanges)
@@ -151,7 +101,7 @@ export class Pipeline {
    * A command that is not written is dropped. The reply to one that is written is read and dropped. A reserve is different: to
    * close the connection is the only way to cancel one that blocks, and the only way to give an unwanted job back unchanged.
    */
-  cancel(entry: Entry): void {
+  cancel(entry: PendingCommand): void {
     const { name, blocksFor } = entry.command
     switch (entry.state) {
       case "Queued":
@@ -197,14 +147,14 @@ export class Pipeline {
     return Protocol.encode(batch)
   }
 
-  private hasRoom(entry: Entry): boolean {
+  private hasRoom(entry: PendingCommand): boolean {
     const { maxInFlight, maxQueuedBytes } = this.options
     if (this.status._tag !== "Open") return false
     return this.inFlight.length === 0 ||
       (this.inFlight.length < maxInFlight && this.bytesInFlight + entry.command.size <= maxQueuedBytes)
   }
 
-  private write(entry: Entry, batch: Array<Protocol.Command<unknown, unknown>>): void {
+  private write(entry: PendingCommand, batch: Array<Protocol.Command<unknown, unknown>>): void {
     const { command } = entry
     entry.state = "InFlight"
     this.inFlight.push(entry)
@@ -218,8 +168,8 @@ export class Pipeline {
    * The `use` in front of a command. Both leave in one piece, so no other command comes between. If the server refuses it, the
    * command acts on the wrong tube: the pipeline ends, and the command fails with the outcome `Unknown`.
    */
-  private selectionOf(tube: TubeName): Entry {
-    return new Pending(Protocol.select(tube), (exit) => {
+  private selectionOf(tube: TubeName): PendingCommand {
+    return makePending(Protocol.select(tube), (exit) => {
       if (Exit.isFailure(exit)) {
         this.end({ reason: `the server did not accept the use of tube ${tube}`, cause: Cause.squash(exit.cause) })
       }
@@ -280,7 +230,7 @@ export class Pipeline {
   }
 
   /** The server has reserved a job for a caller that is gone: it gives the job back, unchanged, when the connection closes. */
-  private giveBack(entry: Entry): void {
+  private giveBack(entry: PendingCommand): void {
     this.end({ reason: `a ${entry.command.name} that was interrupted has reserved a job` })
   }
 
@@ -320,7 +270,7 @@ export class Pipeline {
     }
   }
 
-  private lose(entry: Entry, outcome: ConnectionLost["outcome"], ending: Ending): void {
+  private lose(entry: PendingCommand, outcome: ConnectionLost["outcome"], ending: Ending): void {
     const { address } = this.options
     entry.fail(new ConnectionLost({ command: entry.command.name, address, outcome, ...ending }))
   }

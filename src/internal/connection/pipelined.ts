@@ -42,7 +42,7 @@ const isAbsent = (error: PutError | Absent): error is Absent =>
   error instanceof JobNotFound || error instanceof TubeNotFound || error instanceof TimedOut ||
   error instanceof DeadlineSoon
 
-/** The results of all commands, `None` where the server has no such job or tube. Fails with the first other error. */
+/** The results of all commands, `None` where the server has no such job or tube, or no job to reserve. Fails with the first other error. */
 export const toOptions = <A>(
   exits: ReadonlyArray<Exit.Exit<A, PutError | Absent>>
 ): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> =>
@@ -64,7 +64,7 @@ export const sendAllOptional = <A>(
   commands: ReadonlyArray<Command<A, PutError | Absent>>
 ): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> => Effect.flatMap(sendAll(session, commands), toOptions)
 
-/** Sends all commands, and succeeds with the results of those whose job or tube exists. */
+/** Sends all commands, and succeeds with the results that are not `None`. */
 export const sendAllPresent = <A>(
   session: Session,
   commands: ReadonlyArray<Command<A, PutError | Absent>>

@@ -51,11 +51,11 @@ export class ReplyDeadline {
     return true
   }
 
-  /** On the clock of the times it was given, for the oldest command in flight. */
+  /** The deadline of the oldest command in flight. `insideBody`: its reply has arrived up to some point of its body. */
   of({ blocksFor }: Command<unknown, unknown>, insideBody: boolean): number {
     const { arrivingSince, oldestSince, replyTimeout } = this
-    const lineEnds = arrivingSince === undefined ? Number.POSITIVE_INFINITY : arrivingSince + replyTimeout
-    if (insideBody) return lineEnds
-    return Math.min(lineEnds, oldestSince + (blocksFor > 0 ? blocksFor * 1000 + blockingGrace : replyTimeout))
+    const toArrive = arrivingSince === undefined ? Number.POSITIVE_INFINITY : arrivingSince + replyTimeout
+    if (insideBody) return toArrive
+    return Math.min(toArrive, oldestSince + (blocksFor > 0 ? blocksFor * 1000 + blockingGrace : replyTimeout))
   }
 }

@@ -7,7 +7,7 @@
 import type { Command } from "../../BeanstalkProtocol.ts"
 import { defaultTube, type TubeName } from "../../Job.ts"
 
-/** A command that is about to be written, or was. Two of them may hold the same command. */
+/** A command that is about to be written, or was. The same command may be sent twice, so that it cannot identify itself. */
 interface Sent {
   readonly command: Command<unknown, unknown>
 }
