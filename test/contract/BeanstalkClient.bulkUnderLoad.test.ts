@@ -25,11 +25,11 @@ const jobsOf = (state: State): ReadonlyArray<Wanted> =>
 
 const all = states.flatMap(jobsOf)
 
-/** What the workers were handed. */
+/** The jobs that the workers have reserved. */
 class History {
-  /** Keys of what is done, each as often as it was. */
+  /** The keys of finished jobs, each as often as it was finished. */
   readonly finished: Array<string> = []
-  /** Keys of what was handed out although it was not ready. */
+  /** The keys of jobs that were reserved although they were not ready. */
   readonly untimely: Array<string> = []
   handed = 0
   private readonly aside = new Set<string>()
@@ -48,7 +48,7 @@ class History {
   }
 }
 
-/** Takes one job, if there is one, and does with it what its turn is: it gives back, puts aside, or finishes. */
+/** Reserves one job, if one is ready, and releases, buries or deletes it in turn. */
 const work = (worker: BeanstalkConnection.Connection, history: History, { onlyFinishes }: { onlyFinishes: boolean }) =>
   Effect.gen(function*() {
     const job = yield* worker.reserveWithTimeout(0)
@@ -64,7 +64,7 @@ const work = (worker: BeanstalkConnection.Connection, history: History, { onlyFi
     yield* worker.delete(job.id)
   }).pipe(Effect.catchTag("TimedOut", () => Effect.void))
 
-/** Runs something over and over beside the bulk, and lets it come to the end of its turn when the bulk is done. */
+/** Repeats an Effect while the bulk operation runs, and lets the last repetition end. */
 const beside = <A, E, R, E2, R2>(bulk: Effect.Effect<A, E, R>, turn: Effect.Effect<unknown, E2, R2>) =>
   Effect.gen(function*() {
     let over = false
@@ -122,7 +122,7 @@ describeContract("while workers and a producer use the tubes", (kind) => {
           assert.isAbove(history.handed, 0)
           assert.isAbove(later.handed, 0)
           assert.deepStrictEqual([history.untimely, later.untimely], [[], []])
-          // Nothing was cut: each is somewhere, and nowhere twice.
+          // Without faults, every job is in exactly one tube.
           const keys = [...found, ...history.finished, ...later.finished]
           assert.deepStrictEqual(keys.toSorted(), keysOf(all.map(({ body }) => ({ body: `${body}` }))).toSorted())
           assert.strictEqual(done.delayed, counts.delayed)

@@ -12,7 +12,7 @@ import { stress } from "../support/edition.ts"
 import { ListeningBeanstalkd } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
 
-/** A busy machine may spoil some of them. */
+/** How often to measure: a busy machine may disturb some of the measurements. */
 const rounds = 10
 
 const isEnough = (ratio: number) => ratio >= 20

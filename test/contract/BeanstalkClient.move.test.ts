@@ -21,7 +21,7 @@ import { describeContract } from "../support/servers.ts"
 
 const nothing = { ready: 0, delayed: 0, buried: 0 }
 
-/** What is there after a move of some of them. */
+/** The jobs that are expected after some of them are moved. */
 const moved = (jobs: ReadonlyArray<Wanted>, isMeant: (job: Wanted) => boolean) =>
   sorted(jobs.map((job) => essenceOf(isMeant(job) ? { ...job, tube: "target" } : job)))
 
@@ -106,7 +106,7 @@ describeContract("move", (kind) => {
         assert.strictEqual(copies.length, jobs.length)
         for (const { body, timeLeft } of copies) {
           const before = dueBefore.get(body) ?? Number.NaN
-          // Both are rounded down: what was told before may have been almost a second more, and so may this.
+          // The server rounds both times left down, each by up to a second.
           assert.isAtLeast(timeLeft + 1, before - took)
           assert.isAtMost(timeLeft, Math.min(before + 2, 2 ** 32 - 1))
         }

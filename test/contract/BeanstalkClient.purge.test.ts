@@ -181,7 +181,7 @@ describeContract("purge", (kind) => {
         const putting = Effect.forever(Effect.tap(producer.put("more"), () => Effect.sync(() => put += 1)))
         const done = yield* Effect.raceFirst(Effect.orDie(client.purge("here", { bound: 60 })), Effect.orDie(putting))
         assert.deepStrictEqual(done, { ...nothing, ready: 60 })
-        // The last put may have been interrupted behind its acknowledgement.
+        // The last put may have been interrupted after its job was stored.
         const { currentJobsReady } = yield* beanstalk.stats
         assert.include([put - 60, put - 59], currentJobsReady)
       }))

@@ -14,11 +14,11 @@ import * as ChaosProxy from "../support/chaosProxy.ts"
 import { clientTo } from "../support/clients.ts"
 import { eventually, failsWith, newTube } from "../support/connections.ts"
 import { amount, sample } from "../support/edition.ts"
-import { counting, isTrue, ranOut, readyIn, stops } from "../support/puttingAll.ts"
+import { assertAccountsFor, counting, ranOut, readyIn, stops } from "../support/putAll.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 
-/** A client of the shared server, connected. */
+/** A client that is connected to the shared server. */
 const connected = Effect.tap(Effect.flatMap(Beanstalkd, (server) => clientTo(server)), (client) => client.ready)
 
 const withClient = Effect.all({ client: connected, tube: newTube })
@@ -194,12 +194,12 @@ describeContract("putAll", (kind) => {
         const { bodies, source } = counting()
         const draining = Stream.tap(bodies, (body) => body === "300" ? server.drain : Effect.void)
         const { given, stopped } = yield* stops(client.putAll(tube, draining, { window: 100 }))
-        isTrue(stopped, { given, found: yield* readyIn(client, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
         assert.isAtLeast(stopped.acknowledged, 200)
         assert.deepStrictEqual([...new Set(stopped.failures.map(({ error }) => error._tag))], ["Draining"])
         assert.deepStrictEqual([stopped.tube, stopped.address], [tube, client.address])
         assert.isTrue(source.isFinalized)
-        // One had been read while the last was sent.
+        // One body had been read when the last one was sent.
         assert.isAtMost(source.read, stopped.sent + 1)
       }))
 
@@ -211,7 +211,7 @@ describeContract("putAll", (kind) => {
         const { client, tube } = yield* withClient
         const { bodies, source } = counting()
         const { given, stopped } = yield* stops(client.putAll(tube, large(bodies, "25"), { window: 10 }))
-        isTrue(stopped, { given, found: yield* readyIn(client, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent, source.read], [25, 26, 26])
         assert.deepStrictEqual(stopped.failures.map(({ error, index }) => [index, error._tag]), [[25, "JobTooBig"]])
       }))
@@ -222,7 +222,7 @@ describeContract("putAll", (kind) => {
         const client = yield* Effect.flatMap(Beanstalkd, (server) => clientTo(server))
         const bodies = Stream.map(Stream.range(0, 19), String)
         const { given, stopped } = yield* stops(client.putAll(tube, large(bodies, "5"), { window: 20 }))
-        isTrue(stopped, { given, found: yield* readyIn(client, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [19, 20])
         assert.strictEqual(
           stopped.message,
@@ -237,7 +237,7 @@ describeContract("putAll", (kind) => {
         const { client, tube } = yield* withClient
         const number: string = JSON.parse("5")
         const { given, stopped } = yield* stops(client.putAll(tube, Stream.make("0", "1", number, "3")))
-        isTrue(stopped, { given, found: yield* readyIn(client, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [2, 3])
         assert.deepStrictEqual(stopped.failures.map(({ error, index }) => [index, error._tag]), [[
           2,
@@ -255,7 +255,7 @@ describeContract("putAll", (kind) => {
         const { bodies, source } = counting()
         const closing = Stream.tap(bodies, (body) => body === "300" ? Scope.close(scope, Exit.void) : Effect.void)
         const { given, stopped } = yield* stops(client.putAll(tube, closing, { window: 100 }))
-        isTrue(stopped, { given, found: yield* readyIn(other, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(other, tube) })
         assert.isAtLeast(stopped.acknowledged, 200)
         assert.isTrue(source.isFinalized)
       }))
@@ -276,7 +276,7 @@ describeListening("putAll through a bad network", (kind) => {
             yield* proxy.set({ cutAfter: { bytes: 4_000 + bytes, ending: "RST" } }, way)
             const { bodies } = counting()
             const { given, stopped } = yield* stops(client.putAll(tube, bodies, { window: 200 }))
-            isTrue(stopped, { given, found: yield* readyIn(other, tube) })
+            assertAccountsFor(stopped, { given, found: yield* readyIn(other, tube) })
             assert.isTrue(stopped.failures.every(({ error }) => error._tag === "ConnectionLost"))
           }).pipe(Effect.scoped)))
     }
@@ -295,7 +295,7 @@ describeListening("putAll through a bad network", (kind) => {
         yield* proxy.heal
         yield* proxy.cut("RST")
         const { given, stopped } = yield* Fiber.join(putting)
-        isTrue(stopped, { given, found: yield* readyIn(other, tube) })
+        assertAccountsFor(stopped, { given, found: yield* readyIn(other, tube) })
         assert.deepStrictEqual(stopped.failures.map(({ index }) => index), [0])
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [49, 50])
       }))
@@ -326,7 +326,7 @@ describeListening("putAll through a bad network", (kind) => {
         yield* proxy.refuse("RST")
         const { bodies, source } = counting()
         const { given, stopped } = yield* stops(client.putAll(yield* newTube, bodies, { window: 20 }))
-        isTrue(stopped, { given, found: [] })
+        assertAccountsFor(stopped, { given, found: [] })
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [0, 20])
         assert.isTrue(stopped.failures.every(({ error }) => error._tag === "ConnectFailed"))
         assert.strictEqual(source.read, 20)
@@ -343,7 +343,7 @@ describeListening("putAll through a bad network", (kind) => {
         yield* eventually(Effect.sync(() => source.read), (read) => read === 20)
         yield* Scope.close(scope, Exit.void)
         const { given, stopped } = yield* Fiber.join(putting)
-        isTrue(stopped, { given, found: [] })
+        assertAccountsFor(stopped, { given, found: [] })
         assert.deepStrictEqual([stopped.acknowledged, stopped.sent], [0, 20])
         assert.isTrue(
           stopped.failures.every(({ error }) => error._tag === "ConnectFailed" && error.reason === "Closed")

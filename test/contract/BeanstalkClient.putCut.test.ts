@@ -15,17 +15,17 @@ import { full, sample, stress } from "../support/edition.ts"
 import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
 
-/** What a busy machine may need, in milliseconds. */
+/** How long a busy machine may need, in milliseconds. */
 const patience = 180_000
 
 interface Cut {
   readonly way: ChaosProxy.Way
   readonly ending: ChaosProxy.Ending
-  /** Behind so many bytes, counted from where the put begins. */
+  /** After so many bytes, counted from the first byte of the put. */
   readonly at: number
 }
 
-/** What somebody who put is told: the id of the job, or that it cannot be known. */
+/** The result of a put: the id of the job, or the outcome `Unknown`. */
 type Told = { readonly id: string } | "Unknown"
 
 interface Case {
@@ -33,16 +33,16 @@ interface Case {
   readonly bodies: ReadonlyArray<string>
   readonly cut: Cut
   readonly told: ReadonlyArray<Told>
-  /** The ids of the acknowledgements that were let through. */
+  /** The ids in the replies that reached the client. */
   readonly acknowledged: ReadonlyArray<string>
 }
 
 let tubes = 0
 
-/** All as long as each other, so that a byte has the same place in every request. */
+/** All of the same length, so that a byte has the same offset in every request. */
 const nextTube = Effect.sync(() => `cut-${`${tubes += 1}`.padStart(6, "0")}`)
 
-/** Nothing ends by a timeout here: a put that is told nothing would be told nothing for ever. */
+/** Longer than any test, so that no put ends by a timeout. */
 const patient: BeanstalkClient.Options = { replyTimeout: "1 hour", offlineTimeout: "1 hour" }
 
 const putAll = (client: BeanstalkClient.Client, tube: string, bodies: ReadonlyArray<string>) => {
@@ -53,7 +53,7 @@ const putAll = (client: BeanstalkClient.Client, tube: string, bodies: ReadonlyAr
         (error) => error._tag === "ConnectionLost" && error.outcome === "Unknown",
         () => Effect.succeed<Told>("Unknown")
       ),
-      // The client itself has to send again what was not sent, and the way is free: there is nothing else to be told.
+      // A put that was not sent is sent again by the client, so that only these two results are left.
       Effect.orDie
     )
   return Effect.all(bodies.map(put), { concurrency: "unbounded" })
@@ -63,7 +63,7 @@ const passed = ({ passed, seen }: ChaosProxy.Traffic) => seen.subarray(0, passed
 
 const idsIn = (replies: string) => [...replies.matchAll(/INSERTED (\d+)\r\n/g)].map(([, id]) => id)
 
-/** How many bytes a request and its replies have, without those of the handshake. */
+/** The number of bytes of a request and its replies, without those of the handshake. */
 const lengthsOf = (server: Listening, bodies: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const proxy = yield* ChaosProxy.make(server, { record: true })
@@ -81,7 +81,7 @@ const lengthsOf = (server: Listening, bodies: ReadonlyArray<string>) =>
 const only = (proxy: ChaosProxy.ChaosProxy) =>
   Effect.flatMap(proxy.connections, ([first]) => Effect.orDie(Effect.fromNullable(first)))
 
-/** Puts through a connection that is cut; what is connected afterwards is left alone. */
+/** Puts through a connection that is cut; later connections are not. */
 const putAndCut = (server: Listening, { bodies, cut, marker }: Pick<Case, "bodies" | "cut"> & { marker: string }) =>
   Effect.gen(function*() {
     const tube = yield* nextTube
@@ -93,13 +93,13 @@ const putAndCut = (server: Listening, { bodies, cut, marker }: Pick<Case, "bodie
     yield* Effect.forkScoped(Effect.zipRight(wasCut, proxy.heal))
     yield* proxy.set({ cutAfter: { bytes: handshake.seen.length + cut.at, ending: cut.ending } }, cut.way)
     const told = yield* putAll(client, tube, bodies)
-    // The next connection begins with a clean slate.
+    // The next connection is counted from zero.
     assert.strictEqual(yield* Effect.flatMap(client.peek(marker), (job) => job.text()), "marker")
     const acknowledged = (yield* proxy.connections).flatMap(({ toClient }) => idsIn(passed(toClient)))
     return { tube, bodies, cut, told, acknowledged }
   }).pipe(
     Effect.scoped,
-    // That it is lost needs not be told hundreds of times.
+    // Without the log lines of hundreds of losses.
     Logger.withMinimumLogLevel(LogLevel.None),
     Effect.timeoutFail({ duration: "1 minute", onTimeout: () => new Error(`it hangs: ${JSON.stringify(cut)}`) }),
     Effect.orDie
@@ -120,7 +120,7 @@ const jobsIn = (server: Listening, tubes: ReadonlyArray<string>) =>
     return jobs
   }).pipe(Effect.scoped)
 
-/** What was promised, of one case. */
+/** Asserts the promises for one case. */
 const check = ({ acknowledged, bodies, cut, told }: Case, jobs: ReadonlyMap<string, string>) => {
   const where = `cut ${JSON.stringify(cut)}`
   const found = [...jobs.values()]
@@ -139,7 +139,7 @@ interface Figures {
   unknownAndNot: number
 }
 
-/** Cuts puts of these bodies at these places, each on its own connection, and looks at what came of it. */
+/** Cuts puts of these bodies at these offsets, each on its own connection, and reads the jobs that were stored. */
 const cutEverywhere = (
   bodies: ReadonlyArray<string>,
   ending: ChaosProxy.Ending,
@@ -154,7 +154,7 @@ const cutEverywhere = (
       placesOf(lengths[way]).map((at) => ({ way, ending, at }))
     )
     const cases = yield* Effect.forEach(cuts, (cut) => putAndCut(server, { bodies, cut, marker }), { concurrency: 16 })
-    // Once the server has done with all that was cut, no job will come of it any more.
+    // Once the server has read all that was cut, it stores no further job.
     yield* eventually(observer.stats, ({ currentConnections }) => currentConnections === 1)
     const figures: Figures = { told: 0, unknownAndThere: 0, unknownAndNot: 0 }
     const jobsOf = yield* jobsIn(server, cases.map(({ tube }) => tube))
@@ -166,15 +166,15 @@ const cutEverywhere = (
       figures.unknownAndThere += jobs.size - told
       figures.unknownAndNot += bodies.length - jobs.size
     }
-    // All of it did happen: otherwise nothing was proved.
+    // Every kind of result occurred; otherwise the test would prove nothing.
     assert.isAbove(Math.min(figures.told, figures.unknownAndThere, figures.unknownAndNot), 0)
     if (stress) yield* Effect.logInfo(`${cases.length} cuts with a ${ending}: ${JSON.stringify(figures)}`)
   })
 
-/** Also behind the last: an id may have more digits than the one that was measured by. */
+/** Also after the last byte: an id may have more digits than the one that was measured. */
 const everyByte = (length: number) => Array.from({ length: length + 4 }, (_, at) => at)
 
-/** Around the ends, and now and then in between. */
+/** The first and the last bytes, and some in between. */
 const manyBytes = (length: number) => {
   const step = Math.max(1, Math.floor(length / 8))
   return everyByte(length).filter((at) => at < 3 || at > length - 5 || at % step === 0)

@@ -17,7 +17,7 @@ import { describeContract } from "../support/servers.ts"
 
 type Client = BeanstalkClient.Client
 
-/** A client of the server that the tests share, and a tube of its own. */
+/** A client of the shared server, and a tube for one test. */
 const start = (options?: BeanstalkClient.Options) =>
   Effect.gen(function*() {
     const server = yield* Beanstalkd
@@ -82,7 +82,7 @@ describeContract("a client", (kind) => {
         const { maxJobSize } = yield* client.ready
         const error = yield* failsWith(client.put(tube, new Uint8Array(maxJobSize + 1)), "JobTooBig")
         assert.strictEqual(error.limit, maxJobSize)
-        // The server would have made the tube, and counted the put.
+        // The server would have created the tube, and counted the put.
         yield* failsWith(client.statsTube(tube), "TubeNotFound")
         const id = yield* client.put(tube, new Uint8Array(maxJobSize))
         assert.strictEqual((yield* client.peek(id)).body.length, maxJobSize)
@@ -268,7 +268,7 @@ describeContract("a client", (kind) => {
       ["watch", (client) => Effect.scoped(client.leaseWith({ watch: [] }))]
     ]
 
-    /** Nobody may open this one. */
+    /** A connector that must not be used. */
     const unwanted = Layer.succeed(Connector, {
       address: "nowhere",
       socket: Effect.dieMessage("there was nothing to open a connection for")

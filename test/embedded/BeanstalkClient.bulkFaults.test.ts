@@ -17,10 +17,10 @@ import * as Scripted from "../support/scripted.ts"
 
 const { Fault } = EmbeddedServer
 
-/** So many bytes are more than a bulk writes, and more than it reads. */
+/** More bytes than a bulk operation writes, and more than it reads. */
 const mostBytes = { CutAfterRequest: 2260, CutAfterReply: 5540 }
 
-/** A few of each state, whose bodies tell which they are. */
+/** A few jobs of each state, which their bodies name. */
 const jobs: ReadonlyArray<Wanted> = Array.from({ length: 4 }, (_, index) =>
   states.map((state): Wanted => ({
     tube: "here",
@@ -31,20 +31,20 @@ const jobs: ReadonlyArray<Wanted> = Array.from({ length: 4 }, (_, index) =>
 
 const keys = jobs.map(({ body }) => `${body}`).toSorted()
 
-/** A server with those jobs, seen by a connection that is there before anything goes wrong. */
+/** A server with those jobs, and a connection that was made before any fault. */
 const prepared = (wanted: ReadonlyArray<Wanted> = jobs) =>
   Effect.gen(function*() {
     const { connector, server } = yield* EmbeddedServer.make()
     const beanstalk = yield* Effect.provideService(BeanstalkConnection.make(), Connector.Connector, connector)
     const client = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, connector)
     const ids = yield* putJobs(beanstalk, wanted)
-    // The faults of a server begin with the next byte of every connection: this one looks from within another scope.
+    // Faults are injected later, and apply to every connection from its next byte on.
     return { connector, server, beanstalk, client, ids }
   })
 
 type Prepared = Effect.Effect.Success<ReturnType<typeof prepared>>
 
-/** Looks at everything, on a connection made once nothing goes wrong any more. */
+/** Reads every job, on a connection that is made after the faults. */
 const census = ({ connector, server }: Pick<Prepared, "connector" | "server">) =>
   Effect.gen(function*() {
     yield* server.heal
@@ -71,12 +71,12 @@ const goneOf = (found: ReadonlyArray<{ readonly tube: string; readonly body: str
 
 const sum = ({ buried, delayed, ready }: BeanstalkClient.Tally) => ready + delayed + buried
 
-/** Originals are what they were. */
+/** Asserts that the originals have kept their states. */
 const assertOriginals = (found: Effect.Effect.Success<ReturnType<typeof census>>) => {
   for (const { body, state, tube } of found) if (tube === "here") assert.strictEqual(state, body.split(" ")[0])
 }
 
-/** Every key is there, and what the target has of ready and delayed ones is what it was. */
+/** Asserts that every key is stored, and that the originals have kept their states. */
 const assertNothingLost = (found: Effect.Effect.Success<ReturnType<typeof census>>) => {
   assert.deepStrictEqual([...new Set(found.map(({ body }) => body))].toSorted(), keys)
   assertOriginals(found)
@@ -86,7 +86,7 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
   const cut = (bulk: keyof typeof bulks, size: number) =>
     Effect.gen(function*() {
       const world = yield* prepared()
-      // The observer is idle from here on: nothing but the connection of the bulk is counted.
+      // The first connection is idle from here on, so that only the bytes of the bulk operation count.
       yield* world.server.inject(Fault[fault]({ bytes: size }))
       const exit = yield* Effect.exit(bulks[bulk](world.client))
       return { exit, found: yield* census(world) }
@@ -97,7 +97,7 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
     return Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error : undefined
   }
 
-  /** Every offset at which a line, or the body of a job, can be cut in two. */
+  /** Offsets at which a line, or the body of a job, is cut in two. */
   const offsets = spread(upTo(mostBytes[fault]), amount(8, 40, 1000))
 
   it.scoped.each(["purge", "move"] as const)("%s, cut at many points", (bulk) =>
@@ -122,14 +122,14 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
         assert.strictEqual(error.cause._tag, "ConnectionLost")
         const gone = goneOf(found)
         for (const state of states) assert.isAtMost(error.done[state], gone[state])
-        // All that was answered is counted: when it is the way there that was cut, the server had nothing more to say.
+        // Every reply is counted: after a cut of the requests the server sends no further one.
         if (fault === "CutAfterReply") assert.isAtMost(sum(gone) - sum(error.done), jobs.length)
       }
       assert.isAbove(stopped, offsets.length / 10)
     }))
 })
 
-/** The connection of a bulk that works on the tube, to a server whose part the test plays. */
+/** The connection of a bulk operation to a scripted server. */
 const watching = (server: Scripted.Server) =>
   Effect.tap(server.accept, (peer) =>
     Effect.zipRight(
@@ -183,7 +183,7 @@ describe("move, while the server refuses to put jobs", () => {
           found.map(({ body, tube }) => `${tube} ${body}`).toSorted(),
           keys.map((key) => `here ${key}`)
         )
-        // The server without memory buries what it is given back.
+        // A server without memory buries the jobs that it makes ready again.
         if (state !== "ready") assertOriginals(found)
       })
   )
@@ -226,7 +226,7 @@ describe("the delay of a copy", () => {
 })
 
 describe("interruption", () => {
-  /** What it logs, and what is there afterwards, when it is interrupted after so many turns. */
+  /** The log lines, and the jobs afterwards, when a bulk operation is interrupted after so many turns. */
   const interruptedAfter = (bulk: keyof typeof bulks, turns: number) =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -241,7 +241,7 @@ describe("interruption", () => {
       const exit = yield* Fiber.interrupt(fiber)
       yield* Scripted.turn
       const connections = yield* world.server.connections
-      // The one that looks is all there is: nothing of the bulk is left, and nothing is held.
+      // Only the connection that reads the jobs is left, and no job is reserved.
       assert.strictEqual(connections.length, 1)
       const found = yield* census(world)
       assert.isFalse(found.some(({ state }) => state === "reserved"))
@@ -257,7 +257,7 @@ describe("interruption", () => {
         const gone = goneOf(found)
         if (bulk === "move") {
           assertNothingLost(found)
-          // Not even twice: what it has begun is finished first.
+          // Not even in two tubes: an interruption waits for the commands that are sent.
           assert.strictEqual(found.length, jobs.length)
           for (const { body, state } of found) assert.strictEqual(state, body.split(" ")[0])
         }
@@ -273,7 +273,7 @@ describe("interruption", () => {
 })
 
 describe("a job that another client reserves between the peek and the deletion", () => {
-  /** Lets somebody act as soon as the first copy has been put. */
+  /** Lets another client act as soon as the first copy has been put. */
   it.scoped.each(["delayed", "buried"] as const)(
     "%s: it stays with them, and its copy is undone",
     (state) =>
@@ -312,7 +312,7 @@ describe("without a server", () => {
     }))
 })
 
-/** Whether a server that says the same for ever is left alone in the end. */
+/** Asserts that a bulk operation ends although the server gives the same replies for ever. */
 describe("a server that gives the same replies for ever", () => {
   const answers: Readonly<Record<string, string>> = {
     "peek-ready": "FOUND 7 1\r\nx\r\n",
@@ -328,7 +328,7 @@ describe("a server that gives the same replies for ever", () => {
     "stats-tube": "NOT_FOUND\r\n"
   }
 
-  /** Answers every line by its first word; bodies have one letter. */
+  /** Replies to every line by its first word; bodies have one letter. */
   const answering = (peer: Scripted.Peer, reserve: string) =>
     Effect.forever(Effect.flatMap(peer.line, (line) => {
       const word = line.split(/[ \r]/, 1)[0] ?? ""
@@ -350,7 +350,7 @@ describe("a server that gives the same replies for ever", () => {
     }))
 })
 
-/** A connector that changes what goes to a server, line by line, as an older one would understand it. */
+/** A connector that changes the lines sent to a server into commands that this server does not know. */
 const older = (
   { address, socket }: Context.Tag.Service<Connector.Connector>,
   translate: (line: string) => string

@@ -22,14 +22,14 @@ import { sample, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
 import { Stepping } from "../support/stepping.ts"
 
-/** Before which steps to interrupt. */
+/** The steps before which to interrupt. */
 const stepsOf = (nth: number) => sample(upTo(500), 12, nth)
 
 type Client = BeanstalkClient.Client
 
 const options: BeanstalkClient.Options = { reconnect: Schedule.spaced("1 millis") }
 
-/** Goes on until it is interrupted. */
+/** Never ends by itself. */
 const busy = Effect.forever(Effect.yieldNow())
 
 const uses: Readonly<Record<string, (client: Client) => Effect.Effect<unknown, unknown>>> = {
@@ -49,7 +49,7 @@ const start = Effect.map(EmbeddedServer.make(), ({ connector, server }) => ({
 
 type Started = Effect.Effect.Success<typeof start>
 
-/** Runs something, interrupts it after so many steps, and tells whether it was still under way. */
+/** Runs an Effect, interrupts it after so many steps, and succeeds with whether it was still running. */
 const interruptedAfter = (steps: number, self: Effect.Effect<unknown, unknown>) =>
   Effect.gen(function*() {
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
@@ -62,21 +62,21 @@ const interruptedAfter = (steps: number, self: Effect.Effect<unknown, unknown>) 
 const countOf = (server: EmbeddedServer.Server, event: EmbeddedServer.JobEvent) =>
   Effect.map(server.journal, (journal) => journal.filter((entry) => entry.event === event).length)
 
-/** Waits for what needs nothing but some turns of the event loop. */
+/** Waits for a condition that needs only some turns of the event loop. */
 const settled = <A>(read: Effect.Effect<A>, condition: (value: A) => boolean, turns = 100): Effect.Effect<A> =>
   Effect.flatMap(read, (value) =>
     condition(value) ? Effect.succeed(value) : turns === 0
       ? Effect.dieMessage("it did not come to rest")
       : Effect.zipRight(Scripted.turn, settled(read, condition, turns - 1)))
 
-/** Asserts that nobody holds a job, and that nobody but these is connected. */
+/** Asserts that no job is reserved, and that only these connections are open. */
 const holdsNothing = ({ server }: Started, connections: number, message: string) =>
   Effect.gen(function*() {
     yield* settled(server.connections, ({ length }) => length === connections)
     assert.strictEqual(yield* countOf(server, "reserved"), yield* countOf(server, "given-back"), message)
   })
 
-/** What the client of those who are interrupted is doing at the time. */
+/** The state of the client when the fiber is interrupted. */
 const situations: Readonly<Record<string, (client: Client, started: Started) => Effect.Effect<unknown, unknown>>> = {
   "idle": () => Effect.void,
   "connected": (client) => client.ready,
@@ -131,7 +131,7 @@ describe("an interruption after any number of steps", () => {
           yield* interruptedAfter(k, using)
           yield* holdsNothing(started, 0, `interrupted before step ${k}`)
           if (client === undefined) return
-          // Nothing that was under way may have the last word.
+          // No state may follow `Closed`.
           const states = yield* Stream.runCollect(client.changes)
           assert.deepStrictEqual([...states], [BeanstalkClient.State.Closed()])
         }).pipe(Effect.scoped)),

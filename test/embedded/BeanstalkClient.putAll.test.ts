@@ -14,10 +14,10 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { clientTo, welcome } from "../support/clients.ts"
+import { acceptHandshake, clientTo } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
 import { amount } from "../support/edition.ts"
-import { counting } from "../support/puttingAll.ts"
+import { counting } from "../support/putAll.ts"
 import * as Scripted from "../support/scripted.ts"
 
 const many = amount(30_000, 100_000, 1_000_000)
@@ -77,7 +77,7 @@ describe("putAll", () => {
       yield* Scripted.turn
       assert.deepStrictEqual(given, ["10", "11", "12", "14"])
       assert.isTrue(yield* Scripted.isPending(putting))
-      // What was sent while it was not known yet is waited for.
+      // The bodies that were sent before the failure was known are awaited.
       yield* peer.say("OUT_OF_MEMORY\r\n")
       const stopped = yield* Effect.flip(Fiber.join(putting))
       assert.strictEqual(stopped._tag, "PutAllStopped")
@@ -97,7 +97,7 @@ describe("putAll", () => {
       const isThere = Stream.filter(client.changes, BeanstalkClient.State.$is("Connected"))
       const bodies = Stream.make("0", "1", "2").pipe(Stream.concat(Stream.as(Stream.take(isThere, 1), "3")))
       const putting = yield* Effect.fork(Stream.runCollect(client.putAll("tube", bodies)))
-      const peer = yield* welcome(server)
+      const peer = yield* acceptHandshake(server)
       yield* peer.expect(`use tube\r\n${["0", "1", "2", "3"].map((body) => `put 1024 0 60 1\r\n${body}\r\n`).join("")}`)
       yield* peer.say("USING tube\r\nINSERTED 10\r\nINSERTED 11\r\nINSERTED 12\r\nINSERTED 13\r\n")
       assert.deepStrictEqual<ReadonlyArray<string>>([...yield* Fiber.join(putting)], ["10", "11", "12", "13"])
@@ -174,7 +174,7 @@ describe("putAll", () => {
         Stream.rechunk(100),
         Stream.chunks,
         Stream.zipWithIndex,
-        // Now and then the source waits until no more are held than may be.
+        // Now and then the source waits until no more bodies are held than the window allows.
         Stream.mapEffect(([chunk, index]) =>
           Effect.as(
             index % 250 === 249 ? eventually(living, (living) => living < 2 * 1024 + 200) : Effect.void,

@@ -1,7 +1,7 @@
 /**
  * Clients do not all connect at once to a server that is available again.
  *
- * `EFFECT_BEANSTALK_STRESS=1` takes more chances, and real time too, and prints how the connects fell.
+ * `EFFECT_BEANSTALK_STRESS=1` takes more seeds, and real time too, and prints how the connects are distributed.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Connector, EmbeddedServer, VirtualClock } from "effect-beanstalk"
@@ -27,7 +27,7 @@ const outage = "2 seconds"
 
 const bucket = 100
 
-/** How many connects fell into each 100 ms since then. */
+/** The number of connects in each 100 ms since then. */
 const histogram = (times: ReadonlyArray<number>, since: number): ReadonlyArray<number> => {
   const buckets: Array<number> = []
   for (const time of times) {
@@ -40,33 +40,33 @@ const histogram = (times: ReadonlyArray<number>, since: number): ReadonlyArray<n
 
 const isSpread = (buckets: ReadonlyArray<number>) => {
   const all = buckets.reduce((sum, count) => sum + count, 0)
-  assert.isAtLeast(all, count, "not everybody came back")
+  assert.isAtLeast(all, count, "not every client reconnected")
   assert.isAtMost(Math.max(...buckets) / all, 0.25, `connects in each ${bucket} ms: ${buckets.join(" ")}`)
 }
 
-/** What stands between the clients and their server. */
-interface Door {
-  readonly shut: Effect.Effect<void>
-  readonly open: Effect.Effect<void>
+/** Makes the server of the clients unavailable, and available again. */
+interface Availability {
+  readonly stop: Effect.Effect<void>
+  readonly restore: Effect.Effect<void>
 }
 
-/** Waits until a client knows that its connection is lost: what it puts from then on waits for the next. */
-const knowsItsLoss = ({ changes }: BeanstalkClient.Client) =>
+/** Waits until a client has lost its connection: later puts wait for the next one. */
+const untilLost = ({ changes }: BeanstalkClient.Client) =>
   Stream.runHead(Stream.filter(changes, (state) => !BeanstalkClient.State.$is("Connected")(state)))
 
-/** Connects all clients, shuts the server away from them, and waits until each has put what it wanted to put meanwhile. */
-const goThrough = (server: Pick<Server, "connector">, door: Door, now: Effect.Effect<number>) =>
+/** Connects all clients, makes the server unavailable for a while, and waits until each has put the job it was given meanwhile. */
+const putDuringOutage = (server: Pick<Server, "connector">, availability: Availability, now: Effect.Effect<number>) =>
   Effect.gen(function*() {
     const clients = yield* Effect.replicateEffect(clientTo(server), count)
     yield* Effect.forEach(clients, (client) => client.ready, { concurrency: "unbounded", discard: true })
-    yield* door.shut
-    yield* Effect.forEach(clients, knowsItsLoss, { concurrency: "unbounded", discard: true })
+    yield* availability.stop
+    yield* Effect.forEach(clients, untilLost, { concurrency: "unbounded", discard: true })
     const puts = yield* Effect.fork(
       Effect.forEach(clients, (client) => client.put("stampede", ""), { concurrency: "unbounded", discard: true })
     )
-    const openedAt = yield* Effect.delay(Effect.zipLeft(now, door.open), outage)
+    const restoredAt = yield* Effect.delay(Effect.zipLeft(now, availability.restore), outage)
     yield* Fiber.join(puts)
-    return openedAt
+    return restoredAt
   }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
 
 /** The connects of 200 clients after an outage, in virtual time. */
@@ -78,12 +78,12 @@ const inVirtualTime = (seed: number) =>
       ...connector,
       socket: Effect.tap(connector.socket, () => Effect.map(Clock.currentTimeMillis, (at) => times.push(at)))
     })
-    const door = {
-      shut: Effect.zipRight(server.inject(EmbeddedServer.Fault.Refuse()), server.inject(EmbeddedServer.Fault.Cut())),
-      open: server.heal
+    const availability = {
+      stop: Effect.zipRight(server.inject(EmbeddedServer.Fault.Refuse()), server.inject(EmbeddedServer.Fault.Cut())),
+      restore: server.heal
     }
-    const openedAt = yield* goThrough({ connector: noting }, door, Clock.currentTimeMillis)
-    return histogram(times.filter((at) => at >= openedAt), openedAt)
+    const restoredAt = yield* putDuringOutage({ connector: noting }, availability, Clock.currentTimeMillis)
+    return histogram(times.filter((at) => at >= restoredAt), restoredAt)
   }).pipe(
     Effect.scoped,
     Effect.withRandom(Random.make(seed)),
@@ -102,10 +102,10 @@ describe("200 clients after an outage of 2 seconds", () => {
       Effect.gen(function*() {
         const { url } = yield* Effect.orDie(NodeEmbeddedServer.listen())
         const proxy = yield* ChaosProxy.make({ connect: () => Net.connect(targetOf(url)) })
-        const door = { shut: proxy.close, open: proxy.reopen }
-        const openedAt = yield* goThrough(proxy, door, Effect.sync(() => performance.now()))
-        const times = (yield* proxy.connections).map(({ madeAt }) => madeAt).filter((at) => at >= openedAt)
-        const buckets = histogram(times, openedAt)
+        const availability = { stop: proxy.close, restore: proxy.reopen }
+        const restoredAt = yield* putDuringOutage(proxy, availability, Effect.sync(() => performance.now()))
+        const times = (yield* proxy.connections).map(({ madeAt }) => madeAt).filter((at) => at >= restoredAt)
+        const buckets = histogram(times, restoredAt)
         yield* Console.log(`connects in each ${bucket} ms: ${buckets.join(" ")}`)
         isSpread(buckets)
       }).pipe(Effect.scoped), 120_000)

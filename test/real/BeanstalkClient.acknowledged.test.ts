@@ -26,7 +26,7 @@ const tube = "acknowledged"
  */
 const ballast = stress ? 2000 : 600
 
-/** How many more have to be acknowledged between two kills. */
+/** How many more puts must be acknowledged between two kills. */
 const atLeast = 500
 
 describeReal("an acknowledged job", () => {
@@ -47,7 +47,7 @@ describeReal("an acknowledged job", () => {
           yield* server.revive
         }
         yield* stop
-        // Only what is on the disk counts.
+        // Only jobs in the binlog count.
         yield* server.kill
         yield* server.revive
         const found = tally(yield* drain(server, tube))

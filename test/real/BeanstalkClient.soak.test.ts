@@ -31,12 +31,12 @@ const producers = 64
 
 const consumers = 4
 
-/** How many jobs a consumer has in hand. */
+/** How many jobs a consumer holds at a time. */
 const inHand = 8
 
 const tube = "soak"
 
-/** A job is completed once it may be deleted: nobody will see it again then. */
+/** A job counts as completed as soon as it may have been deleted: no consumer reserves it again then. */
 const consume = (client: BeanstalkClient.Client, completed: Array<string>) =>
   Effect.gen(function*() {
     const lease = yield* client.leaseWith({ watch: [tube] })
@@ -47,12 +47,12 @@ const consume = (client: BeanstalkClient.Client, completed: Array<string>) =>
         Effect.as(true),
         Effect.catchTags({
           ConnectionLost: ({ outcome }) => Effect.succeed(outcome === "Unknown"),
-          // Its time to run was over, and it is somebody else's.
+          // Its time to run was over, and another consumer has it.
           JobNotFound: () => Effect.succeed(false)
         })
       )
       const remember = (isIt: boolean) => void (isIt && completed.push(key))
-      // Whoever is interrupted in between would not remember what was deleted.
+      // An interruption in between would lose the record of the deletion.
       yield* Effect.uninterruptible(Effect.map(isMaybeDeleted, remember))
     })
     const completing = Effect.forever(Effect.catchTag(complete, "TimedOut", () => Effect.void))

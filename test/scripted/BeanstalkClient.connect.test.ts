@@ -14,7 +14,7 @@ import * as Net from "node:net"
 import { Connector } from "../../src/Connector.ts"
 import * as VirtualClock from "../../src/VirtualClock.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
-import { clientTo, welcome } from "../support/clients.ts"
+import { acceptHandshake, clientTo } from "../support/clients.ts"
 import { eventually, failsWith } from "../support/connections.ts"
 import { sample, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -28,7 +28,7 @@ interface Opening {
   readonly greeting: string
   /** … and how a healthy server answers. */
   readonly answers: ReadonlyArray<string>
-  /** Does something on the connection that this client opens, as soon as there is one. */
+  /** Sends a command on the connection that this client opens. */
   readonly work: (client: BeanstalkClient.Client) => Effect.Effect<unknown, { readonly _tag: string }>
   readonly request: string
   readonly reply: string
@@ -128,7 +128,7 @@ describe("a fault while a connection is opened", () => {
           const leasing = yield* Effect.fork(
             Effect.retry(client.leaseWith({ tube: "d", watch: ["a", "b", "c"] }), Schedule.spaced("10 millis"))
           )
-          // On the virtual clock: more and more attempts have met the fault by then.
+          // In virtual time: with each round more attempts have met the fault by then.
           yield* Effect.delay(server.heal, 1 + bytes % 5 * 100)
           yield* Fiber.join(putting)
           const lease = yield* Fiber.join(leasing)
@@ -150,12 +150,12 @@ describe("a peer that disappears without closing the connection", () => {
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server, { reconnect: Schedule.forever, replyTimeout: "3 seconds" })
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
       const [putting, looking] = yield* Scripted.start([client.put("t", "x"), client.listTubes])
       yield* Effect.zipRight(Scripted.turn, TestClock.adjust("2999 millis"))
       assert.isTrue(yield* Scripted.isPending(putting))
       yield* TestClock.adjust("1 millis")
-      const next = yield* welcome(server)
+      const next = yield* acceptHandshake(server)
       const error = yield* failsWith(Fiber.join(putting), "ConnectionLost")
       assert.strictEqual(error.outcome, "Unknown")
       assert.include(error.message, "has not answered use for 3 seconds")

@@ -23,7 +23,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as VirtualClock from "../../src/VirtualClock.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
-import { clientTo, sameInstance, watchStates, welcome } from "../support/clients.ts"
+import { acceptHandshake, clientTo, sameInstance, watchStates } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
 import { ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -33,26 +33,26 @@ const { State } = BeanstalkClient
 /** Advances the clock, and runs what is due. */
 const pass = (millis: number) => TestClock.adjust(millis).pipe(Effect.zipRight(Scripted.turn))
 
-/** A server in memory that can be down, and counts who comes. */
+/** A server in memory that can refuse connections, and counts the attempts to connect. */
 const unreliable = Effect.gen(function*() {
-  const door = { isOpen: true, attempts: 0 }
+  const availability = { isUp: true, attempts: 0 }
   const server = yield* Scripted.inMemory({
     opening: Effect.suspend(() => {
-      door.attempts += 1
-      return door.isOpen ? Effect.void : Effect.fail(Scripted.refused)
+      availability.attempts += 1
+      return availability.isUp ? Effect.void : Effect.fail(Scripted.refused)
     })
   })
-  return { ...server, door }
+  return { ...server, availability }
 })
 
 const everySecond = Schedule.spaced("1 second")
 
-/** A client of a scripted server, connected, and the server's end. */
+/** A client that is connected to a scripted server, and the server's end of the connection. */
 const connected = (options: BeanstalkClient.Options = { reconnect: everySecond }) =>
   Effect.gen(function*() {
     const server = yield* unreliable
     const client = yield* clientTo(server, options)
-    const [, peer] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+    const [, peer] = yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
     return { server, client, peer }
   })
 
@@ -80,7 +80,7 @@ describe("a client that is not used", () => {
       const client = yield* clientTo(server)
       const { states } = yield* watchStates(client)
       yield* pass(24 * 60 * 60 * 1000)
-      assert.strictEqual(server.door.attempts, 0)
+      assert.strictEqual(server.availability.attempts, 0)
       assert.deepStrictEqual(states, [State.Idle()])
     }))
 
@@ -111,7 +111,7 @@ describe("a client that is not used", () => {
         const error = yield* Effect.flip(clientTo(server, options))
         assert.strictEqual(error.argument, argument)
       }
-      assert.strictEqual(server.door.attempts, 0)
+      assert.strictEqual(server.availability.attempts, 0)
     }))
 })
 
@@ -120,10 +120,10 @@ describe("ready", () => {
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server)
-      const [info] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      const [info] = yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
       assert.strictEqual(info.id, sameInstance)
       assert.deepStrictEqual(yield* client.ready, info)
-      assert.strictEqual(server.door.attempts, 1)
+      assert.strictEqual(server.availability.attempts, 1)
     }))
 
   it.scoped("opens one connection for a hundred fibers that wait for it", () =>
@@ -131,10 +131,10 @@ describe("ready", () => {
       const server = yield* unreliable
       const client = yield* clientTo(server)
       const fibers = yield* Scripted.start(Array.makeBy(100, () => client.ready))
-      yield* welcome(server)
+      yield* acceptHandshake(server)
       const infos = yield* Effect.forEach(fibers, (fiber) => Fiber.join(fiber))
       assert.strictEqual(infos.length, 100)
-      assert.strictEqual(server.door.attempts, 1)
+      assert.strictEqual(server.availability.attempts, 1)
     }))
 })
 
@@ -145,14 +145,16 @@ describe("changes", () => {
       const scope = yield* Scope.make()
       const client = yield* Scope.extend(clientTo(server, { reconnect: everySecond }), scope)
       const { fiber, states } = yield* watchStates(client)
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" }).pipe(
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" }).pipe(
         Effect.flatMap(([, peer]) => Effect.zipRight(pass(5000), peer.reset))
       )
-      server.door.isOpen = false
+      server.availability.isUp = false
       yield* Effect.zipRight(Scripted.turn, pass(1000))
       yield* pass(1000)
-      server.door.isOpen = true
-      const [peer] = yield* Effect.all([welcome(server, "fedcba9876543210"), pass(1000)], { concurrency: "unbounded" })
+      server.availability.isUp = true
+      const [peer] = yield* Effect.all([acceptHandshake(server, "fedcba9876543210"), pass(1000)], {
+        concurrency: "unbounded"
+      })
       yield* Scripted.turn
       const late = yield* watchStates(client)
       yield* peer.hangUp
@@ -198,18 +200,18 @@ describe("commands while there is no connection", () => {
       const putting = yield* Scripted.start(Array.makeBy(1000, (i) => client.put(`tube-${i % 7}`, `${i}`)))
       yield* pass(900)
       assert.isTrue(yield* Scripted.isPending(putting[0]!))
-      const [next] = yield* Effect.all([welcome(server), pass(100)], { concurrency: "unbounded" })
+      const [next] = yield* Effect.all([acceptHandshake(server), pass(100)], { concurrency: "unbounded" })
       yield* answerPuts(next, 1000)
       assert.deepStrictEqual([...new Set(yield* Scripted.endings(putting))], ["Success"])
       const puts = [...next.writes.join("").matchAll(/put 1024 0 60 \d+\r\n(\d+)\r\n/g)].map(([, body]) => Number(body))
       assert.deepStrictEqual(puts.toSorted((a, b) => a - b), Array.makeBy(1000, (i) => i))
-      assert.strictEqual(server.door.attempts, 2)
+      assert.strictEqual(server.availability.attempts, 2)
     }))
 
   it.scoped("fail after offlineTimeout, and not before, with the reason of the last failed attempt", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
-      server.door.isOpen = false
+      server.availability.isUp = false
       const client = yield* clientTo(server, { offlineTimeout: "2500 millis", reconnect: everySecond })
       const fibers = yield* Scripted.start([client.put("t", "x"), client.stats, client.delete("1"), client.ready])
       yield* pass(2499)
@@ -226,7 +228,7 @@ describe("commands while there is no connection", () => {
   it.scoped("wait 10 seconds by default, each from when it was given", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
-      server.door.isOpen = false
+      server.availability.isUp = false
       const client = yield* clientTo(server)
       const [first] = yield* Scripted.start([client.put("t", "x")])
       yield* pass(9000)
@@ -244,7 +246,7 @@ describe("commands while there is no connection", () => {
   it.scoped("fail after offlineTimeout in an uninterruptible region, too", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
-      server.door.isOpen = false
+      server.availability.isUp = false
       const client = yield* clientTo(server, { reconnect: everySecond, offlineTimeout: "2.5 seconds" })
       const fibers = yield* Scripted.start([
         Effect.uninterruptible(client.put("t", "hello")),
@@ -252,8 +254,8 @@ describe("commands while there is no connection", () => {
       ])
       yield* pass(2500)
       const exits = yield* Effect.forEach(fibers, (fiber: Fiber.Fiber<unknown, unknown>) => Fiber.poll(fiber))
-      server.door.isOpen = true
-      yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+      server.availability.isUp = true
+      yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
       assert.deepStrictEqual(exits.flatMap(Option.toArray).map(Scripted.ending), ["ConnectFailed", "ConnectFailed"])
     }))
 
@@ -291,7 +293,7 @@ describe("commands while there is no connection", () => {
         client.delete("5")
       ])
       yield* Effect.zipRight(Scripted.turn, Fiber.interruptAll([interrupted, another]))
-      const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+      const [next] = yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
       yield* next.expect("use t\r\nput 1024 0 60 7\r\nwaiting\r\n")
       yield* next.say("USING t\r\nINSERTED 1\r\n")
       assert.strictEqual(yield* Fiber.join(waiting), "1")
@@ -311,7 +313,7 @@ describe("commands while there is no connection", () => {
       yield* Fiber.interrupt(putting)
       yield* Scripted.turn
       assert.strictEqual(yield* next.rest, "")
-      assert.strictEqual(server.door.attempts, 2)
+      assert.strictEqual(server.availability.attempts, 2)
     }))
 
   it.scoped("are sent on the next connection when the first is lost in the moment in which it opens", () =>
@@ -326,7 +328,7 @@ describe("commands while there is no connection", () => {
         yield* peer.hangUp
         yield* pass(1000)
       }
-      const peer = yield* welcome(server)
+      const peer = yield* acceptHandshake(server)
       yield* peer.expect("use t\r\nput 1024 0 60 1\r\nx\r\n")
       yield* peer.say("USING t\r\nINSERTED 1\r\n")
       assert.strictEqual(yield* Fiber.join(putting), "1")
@@ -341,7 +343,7 @@ describe("commands while there is no connection", () => {
       yield* first.expect("stats\r\n")
       yield* first.say(`${Scripted.stats}USING t\r\n`)
       yield* pass(1000)
-      const second = yield* welcome(server)
+      const second = yield* acceptHandshake(server)
       yield* second.expect("use t\r\nput 1024 0 60 1\r\nx\r\n")
       yield* second.say("USING t\r\nINSERTED 1\r\n")
       assert.strictEqual(yield* Fiber.join(putting), "1")
@@ -349,7 +351,7 @@ describe("commands while there is no connection", () => {
     }))
 })
 
-/** Says what a server says to so many `put`s, and to the `use`s between them. */
+/** Replies to so many `put`s, and to the `use`s between them. */
 const answerPuts = (peer: Scripted.Peer, count: number) =>
   Effect.gen(function*() {
     for (let put = 0; put < count;) {
@@ -364,13 +366,13 @@ const answerPuts = (peer: Scripted.Peer, count: number) =>
   })
 
 describe("the reconnect Schedule", () => {
-  /** When a client of a dead server tried, in milliseconds; the server comes to life at the attempts of `answers`. */
+  /** The times of a client's attempts to connect, in milliseconds. The server accepts only the attempts in `answers`. */
   const attemptsOf = (
     options: BeanstalkClient.Options,
     { answers = [], during, stay = 0 }: {
       readonly answers?: ReadonlyArray<number>
       readonly during: number
-      /** How long in milliseconds whoever is let in may stay. */
+      /** After how many milliseconds the server closes a connection that it has accepted. */
       readonly stay?: number
     }
   ) =>
@@ -388,7 +390,7 @@ describe("the reconnect Schedule", () => {
         }))
       ).pipe(Layer.provide(alive.connector))
       yield* Effect.forkScoped(
-        Effect.forever(Effect.flatMap(welcome(alive), (peer) => Effect.delay(peer.hangUp, stay)))
+        Effect.forever(Effect.flatMap(acceptHandshake(alive), (peer) => Effect.delay(peer.hangUp, stay)))
       )
       const client = yield* clientTo({ connector }, options)
       yield* Effect.either(client.ready)
@@ -403,7 +405,7 @@ describe("the reconnect Schedule", () => {
       const times = yield* attemptsOf({}, { during: 60 * 60 * 1000 })
       assert.isAbove(times.length, 1200)
       const shares = gaps(times).map((gap, n) => gap / Math.min(50 * 2 ** n, 5000))
-      // The clock's steps are milliseconds.
+      // The clock has a resolution of a millisecond.
       assert.isAtMost(Math.max(...shares), 1.02)
       assert.isAbove(Math.max(...shares), 0.99)
       assert.isBelow(Math.min(...shares), 0.01)
@@ -440,7 +442,7 @@ describe("the reconnect Schedule", () => {
     Effect.gen(function*() {
       const server = yield* unreliable
       const client = yield* clientTo(server, { reconnect: Schedule.exponential("1 second") })
-      const [, first] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      const [, first] = yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
       const answered = (peer: Scripted.Peer) =>
         Effect.all(
           [client.listTubes, Effect.zipRight(peer.expect("list-tubes\r\n"), peer.say(ok("---\n- default\n")))],
@@ -454,11 +456,11 @@ describe("the reconnect Schedule", () => {
           Effect.gen(function*() {
             yield* answered(peer)
             yield* Effect.zipRight(peer.hangUp, Scripted.turn)
-            const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+            const [next] = yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
             return { peer: next, round: round + 1 }
           })
       })
-      assert.strictEqual(server.door.attempts, 5)
+      assert.strictEqual(server.availability.attempts, 5)
     }))
 
   it.live("gets what was lost as its input", () =>
@@ -483,7 +485,7 @@ describe("the reconnect Schedule", () => {
   it.scoped("that is done fails the waiting commands, and the next command connects again", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
-      server.door.isOpen = false
+      server.availability.isUp = false
       const reconnect = Schedule.intersect(everySecond, Schedule.recurs(2))
       const client = yield* clientTo(server, { offlineTimeout: "1 hour", reconnect })
       const { states } = yield* watchStates(client)
@@ -494,10 +496,10 @@ describe("the reconnect Schedule", () => {
       for (const fiber of fibers) assert.include((yield* failureOf(fiber)).message, "ECONNREFUSED")
       assert.deepStrictEqual(states.at(-1), State.Idle())
       yield* pass(60_000)
-      assert.strictEqual(server.door.attempts, 3)
+      assert.strictEqual(server.availability.attempts, 3)
 
-      server.door.isOpen = true
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      server.availability.isUp = true
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
       yield* Scripted.turn
       assert.deepStrictEqual(states.slice(-3).map(inWords), ["Idle", "Connecting 1", `Connected to ${sameInstance}`])
     }))
@@ -509,8 +511,8 @@ describe("the reconnect Schedule", () => {
       yield* Scripted.turn
       const { states } = yield* watchStates(client)
       assert.deepStrictEqual(states, [State.Idle()])
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
-      assert.strictEqual(server.door.attempts, 2)
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
+      assert.strictEqual(server.availability.attempts, 2)
     }))
 
   it.scoped("that throws counts as done", () =>
@@ -519,8 +521,8 @@ describe("the reconnect Schedule", () => {
       const { client, peer, server } = yield* connected({ reconnect: broken })
       yield* peer.hangUp
       yield* Scripted.turn
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
-      assert.strictEqual(server.door.attempts, 2)
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
+      assert.strictEqual(server.availability.attempts, 2)
     }))
 })
 
@@ -538,26 +540,26 @@ describe("a connector", () => {
     ([, opening]) =>
       Effect.gen(function*() {
         const { client, peer, server } = yield* Effect.gen(function*() {
-          const door = { attempts: 0 }
+          const availability = { attempts: 0 }
           const alive = yield* Scripted.inMemory()
           const connector = Layer.effect(
             Connector.Connector,
             Effect.map(Connector.Connector, ({ address, socket }) => ({
               address,
-              socket: Effect.suspend(() => (door.attempts += 1) <= 2 ? opening : socket)
+              socket: Effect.suspend(() => (availability.attempts += 1) <= 2 ? opening : socket)
             }))
           ).pipe(Layer.provide(alive.connector))
           const client = yield* clientTo({ connector }, { reconnect: everySecond })
           const [ready] = yield* Scripted.start([client.ready])
           yield* pass(1000)
           yield* pass(1000)
-          const peer = yield* welcome(alive)
+          const peer = yield* acceptHandshake(alive)
           assert.strictEqual((yield* Fiber.join(ready)).id, sameInstance)
           return { client, peer, server: alive }
         })
         yield* peer.hangUp
         yield* Scripted.turn
-        yield* Effect.all([client.ready, welcome(server), pass(1000)], { concurrency: "unbounded" })
+        yield* Effect.all([client.ready, acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
       })
   )
 })
@@ -588,18 +590,18 @@ describe("a closed client", () => {
       for (const useBefore of [true, false]) {
         const client = yield* Effect.scoped(Effect.tap(clientTo(server), (client) =>
           useBefore
-            ? Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+            ? Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
             : Effect.void))
-        const { attempts } = server.door
+        const { attempts } = server.availability
         for (const use of uses) isClosed(yield* Effect.flip(use(client)))
-        assert.strictEqual(server.door.attempts, attempts)
+        assert.strictEqual(server.availability.attempts, attempts)
       }
     }))
 
   it.scoped("fails the commands that wait for a connection", () =>
     Effect.gen(function*() {
       const server = yield* unreliable
-      server.door.isOpen = false
+      server.availability.isUp = false
       const scope = yield* Scope.make()
       const client = yield* Scope.extend(clientTo(server), scope)
       const fibers = yield* Scripted.start(uses.slice(0, 8).map((use) => use(client)))
@@ -626,7 +628,7 @@ describe("a closed client", () => {
       const server = yield* unreliable
       const scope = yield* Scope.make()
       const client = yield* Scope.extend(clientTo(server, { maxInFlight: 4 }), scope)
-      yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+      yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
       const fibers = yield* Scripted.start([
         client.delete("1"),
         client.put("t", "x"),
@@ -643,12 +645,12 @@ describe("a closed client", () => {
         "ConnectFailed",
         "ConnectFailed"
       ])
-      assert.strictEqual(server.door.attempts, 1)
+      assert.strictEqual(server.availability.attempts, 1)
     }))
 })
 
 describe("the log", () => {
-  /** What is logged, with its level. */
+  /** The log lines, each with its level. */
   const collected = Effect.sync(() => {
     const lines: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label}: ${String(message)}`))
@@ -664,13 +666,13 @@ describe("the log", () => {
         const { peer, server } = yield* connected()
         for (const lost of [peer.hangUp, peer.reset]) {
           yield* pass(5000)
-          server.door.isOpen = false
+          server.availability.isUp = false
           yield* lost
           yield* Scripted.turn
           yield* pass(1000)
           yield* pass(1000)
-          server.door.isOpen = true
-          const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+          server.availability.isUp = true
+          const [next] = yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
           yield* Scripted.turn
           yield* pass(5000)
           if (lost === peer.hangUp) yield* next.reset
@@ -694,13 +696,13 @@ describe("the log", () => {
       yield* Effect.gen(function*() {
         const server = yield* unreliable
         const client = yield* clientTo(server, { reconnect: everySecond })
-        const [, first] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+        const [, first] = yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
         yield* Effect.iterate({ peer: first, rounds: 0 }, {
           while: ({ rounds }) => rounds < 4,
           body: ({ peer, rounds }) =>
             Effect.gen(function*() {
               yield* Effect.zipRight(peer.hangUp, Scripted.turn)
-              const [next] = yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+              const [next] = yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
               yield* Scripted.turn
               return { peer: next, rounds: rounds + 1 }
             })
@@ -715,12 +717,12 @@ describe("the log", () => {
       const { lines, logged } = yield* collected
       yield* Effect.gen(function*() {
         const server = yield* unreliable
-        server.door.isOpen = false
+        server.availability.isUp = false
         const client = yield* clientTo(server, { reconnect: everySecond })
         const [ready] = yield* Scripted.start([client.ready])
         yield* pass(5000)
-        server.door.isOpen = true
-        yield* Effect.all([welcome(server), pass(1000)], { concurrency: "unbounded" })
+        server.availability.isUp = true
+        yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
         yield* Fiber.join(ready)
       }).pipe(Effect.provide(logged))
       const levels = lines.map((line) => line.split(":")[0])
@@ -736,7 +738,7 @@ describe("the log", () => {
         const { client, peer, server } = yield* connected()
         yield* peer.hangUp
         yield* Scripted.turn
-        yield* Effect.all([client.ready, welcome(server), pass(1000)], { concurrency: "unbounded" })
+        yield* Effect.all([client.ready, acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
       }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, broken)))
     }))
 })

@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import { Connector } from "../../src/Connector.ts"
 import * as VirtualClock from "../../src/VirtualClock.ts"
-import { clientTo, sameInstance, welcome } from "../support/clients.ts"
+import { acceptHandshake, clientTo, sameInstance } from "../support/clients.ts"
 import { eventually, failsWith } from "../support/connections.ts"
 import { sample, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -98,12 +98,12 @@ const requestOf = ({ request, tube }: Use) => tube === undefined ? request : `us
 
 const replyOf = ({ reply, tube }: Use) => tube === undefined ? reply : `USING ${tube}\r\n${reply}`
 
-/** A client that is connected, and tries again at once. */
+/** A client that is connected, and reconnects at once. */
 const connected = (options?: BeanstalkClient.Options) =>
   Effect.gen(function*() {
     const server = yield* Scripted.inMemory()
     const client = yield* clientTo(server, { reconnect: Schedule.forever, ...options })
-    const [, peer] = yield* Effect.all([client.ready, welcome(server)], { concurrency: "unbounded" })
+    const [, peer] = yield* Effect.all([client.ready, acceptHandshake(server)], { concurrency: "unbounded" })
     return { server, client, peer }
   })
 
@@ -114,7 +114,7 @@ const isServed = (use: Use, peer: Scripted.Peer, fiber: Fiber.Fiber<unknown, unk
     assert.deepStrictEqual(yield* Scripted.endings([fiber]), [use.ends ?? "Success"])
   })
 
-/** Asserts that a client is connected, and has nothing else to say than what it is asked for now. */
+/** Asserts that a client is connected, and sends nothing but the command that it is given now. */
 const saysNothingElse = (client: BeanstalkClient.Client, peer: Scripted.Peer) =>
   Effect.gen(function*() {
     yield* Scripted.turn
@@ -126,7 +126,7 @@ const saysNothingElse = (client: BeanstalkClient.Client, peer: Scripted.Peer) =>
   })
 
 describe("a command that was not written", () => {
-  /** Loses a connection on which another command keeps this one from being written. */
+  /** Loses a connection on which this command was not written, because another one filled it. */
   const lostInTheQueue = (use: Use) =>
     Effect.gen(function*() {
       const { client, peer, server } = yield* connected({ maxInFlight: 1 })
@@ -140,7 +140,7 @@ describe("a command that was not written", () => {
   it.scoped.each(uses)("is sent on the next connection: $name", (use) =>
     Effect.gen(function*() {
       const { client, fiber, server } = yield* lostInTheQueue(use)
-      const peer = yield* welcome(server)
+      const peer = yield* acceptHandshake(server)
       yield* isServed(use, peer, fiber)
       yield* saysNothingElse(client, peer)
     }))
@@ -150,7 +150,7 @@ describe("a command that was not written", () => {
     (use) =>
       Effect.gen(function*() {
         const { fiber, server } = yield* lostInTheQueue(use)
-        yield* isServed(use, yield* welcome(server, "another instance"), fiber)
+        yield* isServed(use, yield* acceptHandshake(server, "another instance"), fiber)
       })
   )
 
@@ -159,7 +159,7 @@ describe("a command that was not written", () => {
     (use) =>
       Effect.gen(function*() {
         const { client, fiber, server } = yield* lostInTheQueue(use)
-        const peer = yield* welcome(server, "another instance")
+        const peer = yield* acceptHandshake(server, "another instance")
         assert.deepStrictEqual(yield* Scripted.endings([fiber]), ["ConnectionLost NotSent"])
         const error = yield* Effect.flip(Fiber.join(fiber))
         assert.include(error.message, "another instance of beanstalkd")
@@ -176,10 +176,10 @@ describe("a command that was not written", () => {
         yield* Scripted.turn
         const [fiber] = yield* Scripted.start([use.send(client)])
         yield* Effect.zipRight(Scripted.turn, TestClock.adjust("1 second"))
-        // This one never comes so far as to say who it is.
+        // This connection is lost before the handshake is answered.
         yield* Effect.flatMap(server.accept, (peer) => peer.hangUp)
         yield* Effect.zipRight(Scripted.turn, TestClock.adjust("1 second"))
-        const next = yield* welcome(server, "another instance")
+        const next = yield* acceptHandshake(server, "another instance")
         assert.deepStrictEqual(yield* Scripted.endings([fiber]), ["ConnectionLost NotSent"])
         yield* saysNothingElse(client, next)
       })
@@ -191,7 +191,7 @@ describe("a command that was not written", () => {
       Effect.gen(function*() {
         const { client, peer, server } = yield* connected()
         yield* peer.reset
-        const next = yield* welcome(server, "another instance")
+        const next = yield* acceptHandshake(server, "another instance")
         yield* client.ready
         const [fiber] = yield* Scripted.start([use.send(client)])
         yield* isServed(use, next, fiber)
@@ -206,7 +206,7 @@ describe("a command that was not written", () => {
       yield* peer.reset
       const seen: Array<string> = []
       for (let i = 0; i < 4; i += 1) {
-        const next = yield* welcome(server)
+        const next = yield* acceptHandshake(server)
         seen.push(yield* next.line)
         yield* Scripted.turn
         assert.strictEqual(yield* next.rest, "")
@@ -241,7 +241,7 @@ describe("a command that was written", () => {
           violation ? "ProtocolViolation" : "ConnectionLost Unknown",
           "ConnectionLost Unknown"
         ])
-        yield* saysNothingElse(client, yield* welcome(server))
+        yield* saysNothingElse(client, yield* acceptHandshake(server))
       })
   )
 
@@ -255,7 +255,7 @@ describe("a command that was written", () => {
         for (const instance of ["the second", "the third", "the fourth"]) {
           yield* next.expect(requestOf(use))
           yield* end(next)
-          next = yield* welcome(server, instance)
+          next = yield* acceptHandshake(server, instance)
         }
         yield* isServed(use, next, fiber)
         yield* saysNothingElse(client, next)
@@ -267,7 +267,7 @@ describe("a command that was written", () => {
       const { client, peer, server } = yield* connected({ offlineTimeout: "3 seconds" })
       yield* TestClock.adjust("1 hour")
       const [fiber] = yield* Scripted.start([client.listTubes])
-      for (let second = 0, next = peer; second <= 3; second += 1, next = yield* welcome(server)) {
+      for (let second = 0, next = peer; second <= 3; second += 1, next = yield* acceptHandshake(server)) {
         yield* next.expect("list-tubes\r\n")
         if (second > 0) yield* TestClock.adjust("1 second")
         yield* next.reset
@@ -283,7 +283,7 @@ describe("a command that was written", () => {
       yield* peer.expect("list-tubes\r\nstats\r\n")
       yield* Fiber.interruptAll(fibers)
       yield* peer.reset
-      yield* saysNothingElse(client, yield* welcome(server))
+      yield* saysNothingElse(client, yield* acceptHandshake(server))
     }))
 })
 
@@ -364,7 +364,7 @@ describe("the largest body", () => {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
       const [putting] = yield* Scripted.start([client.put("t", new Uint8Array(65_536))])
-      const peer = yield* welcome(server)
+      const peer = yield* acceptHandshake(server)
       assert.strictEqual((yield* failsWith(Fiber.join(putting), "JobTooBig")).limit, 65_535)
       yield* saysNothingElse(client, peer)
       assert.strictEqual((yield* client.ready).id, sameInstance)

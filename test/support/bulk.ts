@@ -1,4 +1,4 @@
-/** Tubes full of jobs of every state, and what has become of them, seen without anything of `purge` and `move`. */
+/** Puts jobs of every state into tubes, and reads them back without `purge` or `move`. */
 import type { BeanstalkConnection, Job } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import { clientTo } from "./clients.ts"
@@ -12,7 +12,7 @@ export type State = "ready" | "delayed" | "buried"
 
 export const states: ReadonlyArray<State> = ["ready", "delayed", "buried"]
 
-/** Every choice of states, in another order than they have if nothing is chosen. */
+/** Every choice of states, in another order than the default. */
 export const choices: ReadonlyArray<ReadonlyArray<State>> = [
   [],
   ["ready"],
@@ -24,7 +24,7 @@ export const choices: ReadonlyArray<ReadonlyArray<State>> = [
   ["buried", "delayed", "ready"]
 ]
 
-/** A job that is to be there. */
+/** A job to be put. */
 export interface Wanted {
   readonly tube: string
   readonly state: State
@@ -32,13 +32,13 @@ export interface Wanted {
   readonly priority?: number
   /** In seconds. */
   readonly ttr?: number
-  /** In seconds, of one that is delayed. Default: an hour. */
+  /** In seconds, of a delayed job. Default: an hour. */
   readonly delay?: number
 }
 
 const hour = 3600
 
-/** Puts them in this order, at once; those that are to be buried never become ready on their way. */
+/** Puts jobs in this order, without waiting in between. Those to be buried are never ready meanwhile. */
 export const putJobs = (beanstalk: BeanstalkConnection.Connection, jobs: ReadonlyArray<Wanted>) =>
   Effect.forEach(jobs, ({ body, delay = hour, priority = 1024, state, tube, ttr = 60 }) => {
     const put = beanstalk.put(body, {
@@ -51,7 +51,7 @@ export const putJobs = (beanstalk: BeanstalkConnection.Connection, jobs: Readonl
     return state === "buried" ? Effect.tap(put, bury) : put
   }, { concurrency: 1000 })
 
-/** A job that is there. */
+/** A stored job. */
 export interface Found {
   readonly id: Job.JobId
   readonly tube: string
@@ -63,7 +63,7 @@ export interface Found {
   readonly body: string
 }
 
-/** Every job of a server, by going through all the ids it has given. */
+/** Every job of a server, found by all ids that it has given. */
 export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
   Effect.gen(function*() {
     const last = yield* beanstalk.put("the last", { tube: "the-last" })
@@ -87,10 +87,10 @@ export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
     return (yield* Effect.forEach(ids, look, { concurrency: 1000 })).flat()
   })
 
-/** A job without what differs from time to time, and from server to server. */
+/** A job without the fields that differ between runs and servers. */
 export const essence = ({ body, priority, state, tube, ttr }: Found) => ({ body, priority, state, tube, ttr })
 
-/** The same of one that is wanted. */
+/** The same for a job to be put. */
 export const essenceOf = ({ body, priority = 1024, state, tube, ttr = 60 }: Wanted) => ({
   body: typeof body === "string" ? body : chars(body),
   priority,
@@ -101,20 +101,20 @@ export const essenceOf = ({ body, priority = 1024, state, tube, ttr = 60 }: Want
 
 export type Essence = ReturnType<typeof essence>
 
-/** In an order that does not depend on ids. */
+/** Sorts jobs in an order that does not depend on ids. */
 export const sorted = (jobs: ReadonlyArray<Essence>): ReadonlyArray<Essence> =>
   jobs.toSorted((one, other) => {
     const [first, second] = [JSON.stringify(one), JSON.stringify(other)]
     return first < second ? -1 : first > second ? 1 : 0
   })
 
-/** How many of each state. */
+/** The number of jobs in each state. */
 export const tallyOf = (jobs: ReadonlyArray<{ readonly state: string }>) => {
   const count = (state: State) => jobs.filter((job) => job.state === state).length
   return { ready: count("ready"), delayed: count("delayed"), buried: count("buried") }
 }
 
-/** A server of the test's own, a connection to it, and a client. */
+/** A server for one test, a connection to it, and a client. */
 export const start = (kind: Kind) =>
   Effect.gen(function*() {
     const server = yield* kind.start()
@@ -123,11 +123,11 @@ export const start = (kind: Kind) =>
     return { server, beanstalk, client }
   })
 
-/** What is left on a server, but for ids. */
+/** The jobs on a server, without ids. */
 export const left = (beanstalk: BeanstalkConnection.Connection) =>
   Effect.map(everyJob(beanstalk), (jobs) => sorted(jobs.map(essence)))
 
-/** Jobs of all states whose ids are scattered over several tubes, in runs and one by one, due in another order than put. */
+/** Jobs of all states, whose ids are scattered over several tubes, in runs and one by one, with random delays. */
 export const scattered = (
   tubes: ReadonlyArray<string>,
   count: number,

@@ -1,4 +1,4 @@
-/** Clients for tests, and the part of a server that welcomes them. */
+/** Clients for tests, and a scripted server's part of the handshake. */
 import { BeanstalkClient } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -10,20 +10,20 @@ import type { Server } from "./server.ts"
 export const clientTo = (server: Pick<Server, "connector">, options?: BeanstalkClient.Options) =>
   Effect.provide(BeanstalkClient.make(options), server.connector)
 
-/** What a process of beanstalkd answers to `stats`. */
+/** The reply of an instance of beanstalkd to `stats`. */
 export const statsOf = (instance: string): string => ok(Scripted.document.replace(/^id: .*$/m, `id: ${instance}`))
 
-/** The instance that a scripted server is, unless it is told otherwise. */
+/** The default instance id of a scripted server. */
 export const sameInstance = "0123456789abcdef"
 
-/** The next connection that a client opens to a scripted server, behind its first round trip. */
-export const welcome = (server: Scripted.Server, instance = sameInstance) =>
+/** Accepts the next connection of a client to a scripted server, and replies to its handshake. */
+export const acceptHandshake = (server: Scripted.Server, instance = sameInstance) =>
   Effect.tap(
     server.accept,
     (peer) => Effect.zipRight(peer.expect("stats\r\n"), peer.say(statsOf(instance)))
   )
 
-/** Everything that a client does from now on. The fiber ends with it. */
+/** Collects the states of a client from now on. The fiber ends when the client is closed. */
 export const watchStates = (client: BeanstalkClient.Client) =>
   Effect.gen(function*() {
     const states: Array<BeanstalkClient.State> = []

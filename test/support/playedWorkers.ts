@@ -4,7 +4,7 @@ import { BeanstalkClient, Tube, VirtualClock, type Worker } from "effect-beansta
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { clientTo, welcome } from "./clients.ts"
+import { acceptHandshake, clientTo } from "./clients.ts"
 import { ok } from "./replies.ts"
 import * as Scripted from "./scripted.ts"
 import { start, unlogged } from "./workers.ts"
@@ -21,7 +21,7 @@ export const heard = (peer: Scripted.Peer) =>
 
 /** The next connection of a worker, behind its handshake. */
 export const hire = (server: Scripted.Server) =>
-  Effect.tap(welcome(server), (peer) =>
+  Effect.tap(acceptHandshake(server), (peer) =>
     Effect.zipRight(
       peer.expect("watch t\r\nignore default\r\n"),
       peer.say("WATCHING 2\r\nWATCHING 1\r\n")

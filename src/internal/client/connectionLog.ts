@@ -38,6 +38,11 @@ export const make = (address: string): ConnectionLog => {
       outage = "None"
     },
     scheduleThrew: (cause) =>
-      safeLog(Effect.logError(`The reconnect Schedule of beanstalkd at ${address} threw, and counts as done.`, cause))
+      safeLog(
+        Effect.logError(
+          `The reconnect Schedule for beanstalkd at ${address} threw. The client connects again with the next command.`,
+          cause
+        )
+      )
   }
 }

@@ -1,4 +1,4 @@
-/** Which commands are sent again when the session is lost under them, and until when. */
+/** Which commands are sent again when their session is lost, and until when. */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
@@ -44,12 +44,16 @@ export const submitWithResend = (current: CurrentSession, now: () => number): Su
     const { command, instance, settle } = submission
     const waiting = { ...submission, deadline: Math.min(submission.deadline, current.deadline()) }
     let cancel: (() => void) | undefined
-    const stopWaiting = current.awaitNext(waiting.deadline, (next) => {
-      if (Exit.isFailure(next)) settle(Exit.failCause(next.cause))
-      else if (isForAnother(command, instance, next.value.server)) {
-        settle(Exit.fail(instanceChanged(command, next.value)))
-      } else cancel = submitOn(next.value, waiting)
-    })
+    const stopWaiting = current.awaitNext(
+      waiting.deadline,
+      Exit.match({
+        onFailure: (cause) => settle(Exit.failCause(cause)),
+        onSuccess: (session) => {
+          if (isForAnother(command, instance, session.server)) settle(Exit.fail(instanceChanged(command, session)))
+          else cancel = submitOn(session, waiting)
+        }
+      })
+    )
     return () => (cancel ?? stopWaiting)()
   }
 

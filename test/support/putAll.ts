@@ -1,4 +1,4 @@
-/** What the tests of `putAll` share: sources that know how far they were read, and the server's own books. */
+/** For tests of `putAll`: sources that count how far they were read, and the jobs that the server has stored. */
 import { assert } from "@effect/vitest"
 import { type BeanstalkClient, BeanstalkError, type Job } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { failsWith } from "./connections.ts"
 
-/** A source without end of bodies that are their indices, one by one, which knows how many were taken from it. */
+/** An endless source of bodies that are their indices, in chunks of one. It counts the bodies that were read. */
 export const counting = () => {
   const source = { read: 0, isFinalized: false }
   const bodies = Stream.repeatEffect(Effect.sync(() => String(source.read++))).pipe(
@@ -17,7 +17,7 @@ export const counting = () => {
   return { source, bodies }
 }
 
-/** The ids that came before it ended, and how it ended. */
+/** The ids that were emitted, and how the stream ended. */
 export const ranOut = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
   Effect.suspend(() => {
     const given: Array<Job.JobId> = []
@@ -30,7 +30,7 @@ export const ranOut = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
 const failureOf = <E>(exit: Exit.Exit<unknown, E>): E | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
-/** The ids that came before it stopped, and what it said then. */
+/** The ids that were emitted, and the error with which the stream stopped. */
 export const stops = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
   Effect.flatMap(ranOut(ids), ({ exit, given }) => {
     const stopped = failureOf(exit)
@@ -39,7 +39,7 @@ export const stops = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
       : Effect.die(Exit.isFailure(exit) ? exit.cause : "it should stop")
   })
 
-/** Every ready job of a tube, by the server: what its body says, and its id. */
+/** The body and the id of every ready job of a tube. */
 export const readyIn = (client: BeanstalkClient.Client, tube: string) =>
   Effect.gen(function*() {
     const lease = yield* client.leaseWith({ watch: [tube] })
@@ -50,8 +50,8 @@ export const readyIn = (client: BeanstalkClient.Client, tube: string) =>
     return found
   }).pipe(Effect.scoped)
 
-/** Whether what it says has become of each body, its index, is what the server says. */
-export const isTrue = (
+/** Asserts that the server has stored exactly the bodies that the error accounts for. */
+export const assertAccountsFor = (
   { acknowledged, failures, sent }: BeanstalkError.PutAllStopped,
   { found, given }: {
     readonly given: ReadonlyArray<Job.JobId>
