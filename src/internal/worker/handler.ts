@@ -34,7 +34,12 @@ const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> =
   return Context.unsafeMake(services)
 }
 
-/** What a lane runs of the user's, one effect at a time. */
+/**
+ * Runs what a lane runs of the user's, one effect at a time.
+ *
+ * An effect is forked and watched in plain code, and its Scope closed in a fiber of its own. `Effect.onExit` around each
+ * handler, and an `Effect.async` where there is nothing to wait for, take 25 to 30 µs for each job more, of some 30.
+ */
 export class Handler<R> {
   private readonly runtime: Runtime.Runtime<R>
   private running: Running | undefined = undefined
@@ -53,48 +58,63 @@ export class Handler<R> {
     effect: Effect.Effect<A, E, R | Scope.Scope>,
     span?: Tracer.AnySpan
   ): Effect.Effect<Exit.Exit<A, E> | undefined> {
-    return Effect.flatMap(Scope.make(), (scope) =>
-      Effect.async((resume) => {
-        let ended: Exit.Exit<A, E> | undefined
-        const closeScope = (exit: Exit.Exit<A, E>) =>
-          Effect.map(Effect.exit(Scope.close(scope, exit)), (closed) => {
-            ended = withFinalizers(exit, closed)
-          })
-        this.isInterrupted = false
-        const fiber = this.fork(Effect.onExit(effect, closeScope), scope, span)
-        const running: Running = { fiber, abandon: () => resume(Effect.succeed(undefined)) }
-        this.running = running
-        fiber.addObserver((exit) => {
-          if (this.running === running) this.running = undefined
-          resume(Effect.succeed(ended ?? exit))
-        })
-        if (this.isInterrupted) this.interrupt()
-      }))
+    return Effect.flatMap(Scope.make(), (scope) => {
+      this.isInterrupted = false
+      const fiber = this.fork(effect, scope, span)
+      const ended = this.join(fiber)
+      if (this.isInterrupted) this.interrupt()
+      return Effect.flatMap(ended, (exit) => {
+        if (exit !== undefined) return this.close(scope, exit)
+        fiber.addObserver((late) => this.fork(Scope.close(scope, late), scope))
+        return Effect.succeed(undefined)
+      })
+    })
   }
 
   get isRunning(): boolean {
     return this.running !== undefined
   }
 
-  /** Interrupts the effect that runs, if there is one, without waiting for its end. */
+  /** Interrupts the effect that runs, if there is one, without waiting for its end. Finalizers are not interrupted. */
   interrupt(): void {
     this.isInterrupted = true
-    if (this.running !== undefined) Effect.runFork(this.running.fiber.interruptAsFork(FiberId.none))
+    if (this.running?.isClosing === false) Effect.runFork(this.running.fiber.interruptAsFork(FiberId.none))
   }
 
   /** Stops waiting for the effect that runs, if there is one. It is interrupted, but may never end. */
   abandon(): void {
-    const { running } = this
     this.interrupt()
+    this.running?.abandon()
     this.running = undefined
-    running?.abandon()
+  }
+
+  /** Closes the Scope of an effect. A finalizer that dies is a failure of the effect. */
+  private close<A, E>(
+    scope: Scope.CloseableScope,
+    exit: Exit.Exit<A, E>
+  ): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    return Effect.map(this.join(this.fork(Scope.close(scope, exit), scope), true), (closed) => {
+      if (closed === undefined || Exit.isSuccess(closed)) return closed && exit
+      return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
+    })
+  }
+
+  /** Waits for a fiber, unless it has ended. */
+  private join<A, E>(fiber: Fiber.RuntimeFiber<A, E>, isClosing = false): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    const run = new Run<A, E>(fiber, isClosing)
+    this.running = run
+    fiber.addObserver((exit) => {
+      if (this.running === run) this.running = undefined
+      run.settle(exit)
+    })
+    return run.result === undefined ? run.await : Effect.succeed(run.result)
   }
 
   /** A service in the Runtime costs a tenth of `Effect.provideService`. */
   private fork<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
     scope: Scope.Scope,
-    span: Tracer.AnySpan | undefined
+    span?: Tracer.AnySpan
   ): Fiber.RuntimeFiber<A, E> {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const scoped = Context.add(context, Scope.Scope, scope)
@@ -109,16 +129,41 @@ export class Handler<R> {
   }
 }
 
-/**
- * How an effect ended, with its finalizers. An interruption that arrives while they run is too late to change that, a finalizer
- * that dies is a failure.
- */
-const withFinalizers = <A, E>(exit: Exit.Exit<A, E>, closed: Exit.Exit<void>): Exit.Exit<A, E> => {
-  if (Exit.isSuccess(closed) || Cause.isInterruptedOnly(closed.cause)) return exit
-  return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
-}
-
 interface Running {
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  /** Whether it is the fiber that closes the Scope. */
+  readonly isClosing: boolean
   readonly abandon: () => void
+}
+
+/** A fiber that a lane waits for. */
+class Run<A, E> implements Running {
+  readonly fiber: Fiber.RuntimeFiber<A, E>
+  readonly isClosing: boolean
+  result: Exit.Exit<A, E> | undefined = undefined
+  private isSettled = false
+  private resume: ((result: Effect.Effect<Exit.Exit<A, E> | undefined>) => void) | undefined = undefined
+
+  constructor(fiber: Fiber.RuntimeFiber<A, E>, isClosing: boolean) {
+    this.fiber = fiber
+    this.isClosing = isClosing
+  }
+
+  abandon(): void {
+    this.settle(undefined)
+  }
+
+  settle(result: Exit.Exit<A, E> | undefined): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.result = result
+    this.resume?.(Effect.succeed(result))
+  }
+
+  get await(): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    return Effect.async((resume) => {
+      if (this.isSettled) resume(Effect.succeed(this.result))
+      else this.resume = resume
+    })
+  }
 }
