@@ -26,7 +26,7 @@ const options = {
   retry: Schedule.intersect(Schedule.exponential("1 hour"), Schedule.recurs(5))
 }
 
-const mail = { to: "somebody@example.org", dueAt: new Date(0) }
+const mail = { to: "kim@example.org", dueAt: new Date(0) }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // a handler alone
@@ -45,20 +45,20 @@ it.effect("says hello again when it is run again", () =>
 
 const working = Effect.provideService(Mailer, { send: () => Effect.void })
 
-it.effect("has a mail deleted that nobody can get", () =>
+it.effect("discards a mail without an address", () =>
   Effect.gen(function*() {
-    const verdict = yield* Effect.flip(WorkerTest.runOnce(sendMail, { ...mail, to: "nobody" }, { tube: Mails }))
-    assert.strictEqual(verdict._tag, "Discard")
+    const order = yield* Effect.flip(WorkerTest.runOnce(sendMail, { ...mail, to: "Kim" }, { tube: Mails }))
+    assert.strictEqual(order._tag, "Discard")
   }).pipe(working))
 
-it.effect("a mail with a date that is none does not come through the tube", () =>
+it.effect("a mail with an invalid date cannot be encoded", () =>
   Effect.gen(function*() {
     const undated = { ...mail, dueAt: new Date(Number.NaN) }
     const error = yield* Effect.flip(WorkerTest.runOnce(sendMail, undated, { tube: Mails }))
     assert.strictEqual(error._tag, "PayloadError")
   }).pipe(working))
 
-it.effect("what is begun is undone when the job is lost", () =>
+it.effect("a handler that has begun is interrupted when its job is lost", () =>
   Effect.gen(function*() {
     const isUndone = yield* Ref.make(false)
     const begun = yield* Deferred.make<void>()
@@ -79,9 +79,9 @@ it.effect("what is begun is undone when the job is lost", () =>
 const signUp = (to: string) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => Mails.put({ to, dueAt: new Date(now) }, { delay: "1 hour" }))
 
-it.effect("whoever signs up gets a mail in an hour", () =>
+it.effect("a mail is put with a delay of an hour", () =>
   Effect.gen(function*() {
-    const id = yield* signUp("somebody@example.org")
+    const id = yield* signUp("kim@example.org")
     assert.deepStrictEqual(yield* WorkerTest.jobsIn(Mails), [
       { id, payload: mail, state: "delayed", priority: 1024, delay: 3600, ttr: 60 }
     ])
@@ -91,7 +91,7 @@ it.effect("whoever signs up gets a mail in an hour", () =>
 // retries
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Refuses so many mails, and takes the next. */
+/** Refuses this many mails, then accepts them. */
 const refusing = (times: number) =>
   Effect.provideServiceEffect(
     Mailer,
@@ -101,16 +101,16 @@ const refusing = (times: number) =>
     }))
   )
 
-it.effect("is patient with a mail server that is away over night", () =>
+it.effect("sends the mail once the mail server accepts it again", () =>
   Effect.gen(function*() {
     yield* Mails.put(mail)
     const events = yield* WorkerTest.drain(Mails, sendMail, options)
     assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Retried", "Retried", "Retried", "Completed"])
-    // 1, 2 and 4 hours, which have passed in a moment.
+    // 1, 2 and 4 hours of virtual time.
     assert.strictEqual(yield* Clock.currentTimeMillis, Duration.toMillis("7 hours"))
   }).pipe(refusing(3), Effect.provide(WorkerTest.layerVirtual())))
 
-it.effect("puts a mail aside that was refused six times", () =>
+it.effect("buries a mail that was refused six times", () =>
   Effect.gen(function*() {
     yield* Mails.put(mail)
     const events = yield* WorkerTest.drain(Mails, sendMail, { ...options, within: "2 days" })
@@ -118,7 +118,7 @@ it.effect("puts a mail aside that was refused six times", () =>
     assert.isTrue(last?._tag === "Buried" && last.attempt === 6)
     assert.deepStrictEqual((yield* WorkerTest.jobsIn(Mails)).map(({ state }) => state), ["buried"])
 
-    // Somebody has mended the mail server.
+    // The mail server works again.
     yield* Mails.kick(1)
     const [event] = yield* working(WorkerTest.drain(Mails, sendMail, options))
     assert.strictEqual(event?._tag, "Completed")
@@ -128,18 +128,18 @@ it.effect("puts a mail aside that was refused six times", () =>
 // what goes wrong
 // ---------------------------------------------------------------------------------------------------------------------
 
-it.effect("a body that is no mail is buried, and never sent", () =>
+it.effect("a body that does not decode is buried, and the handler does not run", () =>
   Effect.gen(function*() {
     const client = yield* BeanstalkClient.BeanstalkClient
     yield* client.put(Mails.name, "{\"to\":1}")
     const [event] = yield* WorkerTest.drain(Mails, () => Effect.dieMessage("This must not be run"))
     assert.strictEqual(event?._tag, "Undecodable")
-    // Whatever it is, it is text.
+    // Read as text, it is a body like any other.
     const [job] = yield* WorkerTest.jobsIn(Tube.text(Mails.name))
     assert.deepStrictEqual([job?.state, job?.payload], ["buried", "{\"to\":1}"])
   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
 
-it.effect("a mail is begun again when the connection is lost", () =>
+it.effect("a handler runs again when the connection is lost", () =>
   Effect.gen(function*() {
     const server = yield* EmbeddedServer.EmbeddedServer
     yield* Mails.put(mail)
@@ -147,7 +147,7 @@ it.effect("a mail is begun again when the connection is lost", () =>
     const handler = () =>
       Effect.suspend(() => {
         runs += 1
-        // A cut connection gives the job back at once. The handler is interrupted, wherever it is.
+        // When the connection is cut, the server gives the job back at once, and the handler is interrupted.
         return runs === 1 ? Effect.zipRight(server.inject(EmbeddedServer.Fault.Cut()), Effect.never) : Effect.void
       })
     const events = yield* WorkerTest.drain(Mails, handler)
@@ -158,7 +158,7 @@ it.effect("a mail is begun again when the connection is lost", () =>
 // the end
 // ---------------------------------------------------------------------------------------------------------------------
 
-it.scoped("a shutdown waits for the mail that is being sent, and leaves the next", () =>
+it.scoped("a shutdown waits for the handler that runs, and leaves the next job", () =>
   Effect.gen(function*() {
     const [begun, mayEnd] = yield* Effect.all([Deferred.make<void>(), Deferred.make<void>()])
     const worker = yield* WorkerTest.make(Mails, () =>
@@ -180,7 +180,7 @@ it.scoped("a shutdown waits for the mail that is being sent, and leaves the next
     )
   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
 
-it.scoped("a mail that takes too long is given back", () =>
+it.scoped("a job whose handler does not end in time is given back", () =>
   Effect.gen(function*() {
     const worker = yield* WorkerTest.make(Mails, () => Effect.never, { shutdownTimeout: "10 seconds" })
     const id = yield* Mails.put(mail)

@@ -1,16 +1,16 @@
 /**
- * For the tests of those who have workers: a server in memory, a handler that is run once, a tube that is worked off to its
- * end, and what is in it then.
+ * Tests of handlers and workers, without a beanstalkd: run a handler once, run a worker until its tube is empty, wait for an
+ * event of a worker, and read the jobs in a tube.
  *
- * Nothing is installed and nobody waits. With {@link layerVirtual} hours of back-off pass in a moment; with {@link layer} the
- * program keeps its own Clock, be it `TestClock` or the real one.
+ * With {@link layerVirtual}, hours of back-off take milliseconds of real time. With {@link layer}, time is that of the program's
+ * Clock: `TestClock`, or the real one.
  *
- * **Example** (a mail that cannot be sent is tried three times, and buried)
+ * **Example** (a mail that cannot be sent is tried three times, then buried)
  *
  * ```ts
- * it.effect("gives up in the end", () =>
+ * it.effect("buries a mail that was refused three times", () =>
  *   Effect.gen(function*() {
- *     yield* Mails.put({ to: "nobody@example.org" })
+ *     yield* Mails.put({ to: "kim@example.org" })
  *     const events = yield* WorkerTest.drain(Mails, () => Effect.fail("refused"), {
  *       retry: Schedule.intersect(Schedule.spaced("1 hour"), Schedule.recurs(2))
  *     })
@@ -39,8 +39,8 @@ import * as BeanstalkClient from "./BeanstalkClient.ts"
 import type { LeaseLost, PayloadError, WorkerStartError } from "./BeanstalkError.ts"
 import type { Connector } from "./Connector.ts"
 import * as EmbeddedServer from "./EmbeddedServer.ts"
-import * as Advancing from "./internal/testing/advancing.ts"
-import * as Rehearsal from "./internal/testing/stubJob.ts"
+import { advanceTestClock } from "./internal/testing/advanceTestClock.ts"
+import { StubJob, type StubJobOptions, throughTube } from "./internal/testing/stubJob.ts"
 import type * as Events from "./internal/worker/events.ts"
 import type { JobId, TubeName } from "./Job.ts"
 import type { Tube } from "./Tube.ts"
@@ -48,21 +48,21 @@ import * as VirtualClock from "./VirtualClock.ts"
 import * as Worker from "./Worker.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a server and a client
+// the embedded server and a client
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * An embedded server, a client of it, and the `Connector` to it, on the Clock of the program.
+ * An embedded server, a client of it, and the `Connector` to it. They use the Clock of the program.
  *
  * **Example**
  *
  * ```ts
  * it.effect("puts a mail for each address", () =>
  *   Effect.gen(function*() {
- *     yield* signUp("somebody@example.org")
+ *     yield* signUp("kim@example.org")
  *     assert.deepStrictEqual(
  *       (yield* WorkerTest.jobsIn(Mails)).map(({ payload }) => payload),
- *       [{ to: "somebody@example.org" }]
+ *       [{ to: "kim@example.org" }]
  *     )
  *   }).pipe(Effect.provide(WorkerTest.layer())))
  * ```
@@ -76,8 +76,8 @@ export const layer = (
   Layer.provideMerge(Layer.orDie(BeanstalkClient.layer()), EmbeddedServer.layer(options))
 
 /**
- * The same in virtual time, which jumps to the next sleeper when nothing can run: see `VirtualClock`, also for what does not
- * go with it. Provide it outside all other layers.
+ * Like {@link layer}, with a `VirtualClock`: when no fiber can run, time jumps to the end of the next sleep. See `VirtualClock`
+ * for the programs that it does not suit. Provide it outside all other layers.
  *
  * @category layers
  * @since 0.1.0
@@ -88,37 +88,39 @@ export const layerVirtual = (
   Layer.provideMerge(layer(options), VirtualClock.layer(options))
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a handler, once
+// one run of a handler
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * The circumstances under which a handler is run.
+ * The options of {@link runOnce}: the tube of the job, what its `stats` say, and whether its lease is lost.
  *
  * @category models
  * @since 0.1.0
  */
-export interface RunOptions<in out A, out RT = never> extends Rehearsal.Circumstances {
+export interface RunOptions<in out A, out RT = never> extends StubJobOptions {
   /**
-   * The tube of the job. The payload is encoded and decoded as it would be on its way, so that the handler gets what comes
-   * out there. Default: none, and the handler gets the payload itself.
+   * The tube of the job. The payload is encoded and decoded with its Schema, and the handler gets the result, as it does from a
+   * worker. Default: none; the handler gets the payload itself, and the job's tube is `default`.
    */
   readonly tube?: Tube<A, RT> | undefined
 }
 
 /**
- * Runs a handler on a payload, once, without a server and without a worker, and ends as the handler does.
+ * Runs a handler on a payload, once, without a server and without a worker. Succeeds or fails as the handler does.
  *
- * The `job` says of itself what the options say. It can be touched, until the handler has ended. If it is lost (`lostWhen`),
- * the handler is interrupted, and the run fails with `LeaseLost`. The handler's `Scope` is closed when it ends. What it fails
- * with (`Worker.RetryAfter`, say) is not carried out: nobody is there to retry anything. A payload that does not come through the
- * tube is a `PayloadError`; an option that cannot be is a defect.
+ * The `stats` of the `job` are made from the options. `touch` succeeds until the handler has ended or the lease is lost. When the
+ * lease is lost (`lostWhen`), the handler is interrupted and the run fails with `LeaseLost`, unless `onLeaseLost` is
+ * `"continue"`. The handler's `Scope` is closed when the handler has ended. Nothing follows from a failure: `Worker.RetryAfter`,
+ * for example, does not run the handler again.
+ *
+ * Fails with `PayloadError` if the payload cannot be encoded or decoded. Dies with `InvalidArgument` if an option is invalid.
  *
  * **Example**
  *
  * ```ts
- * it.effect("is rude at the third attempt", () =>
+ * it.effect("sends a last warning at the third attempt", () =>
  *   Effect.gen(function*() {
- *     const subject = yield* WorkerTest.runOnce(remind, { to: "somebody@example.org" }, { tube: Mails, attempt: 3 })
+ *     const subject = yield* WorkerTest.runOnce(remind, { to: "kim@example.org" }, { tube: Mails, attempt: 3 })
  *     assert.strictEqual(subject, "Last warning")
  *   }))
  * ```
@@ -133,18 +135,18 @@ export const runOnce = <A, B, E, R, RT = never>(
 ): Effect.Effect<B, E | LeaseLost | PayloadError, Exclude<R, Scope.Scope> | RT> =>
   Effect.suspend(() => {
     const { tube } = options
-    const job = new Rehearsal.RehearsedJob(tube?.name, options, tube?.defaults)
-    const received = tube === undefined ? Effect.succeed(payload) : Rehearsal.throughTube(tube, payload)
-    return Effect.flatMap(received, (payload) => Effect.scoped(job.hold(handler(payload, job))))
+    const job = new StubJob(tube?.name, options, tube?.defaults)
+    const received = tube === undefined ? Effect.succeed(payload) : throughTube(tube, payload)
+    return Effect.flatMap(received, (payload) => Effect.scoped(job.run(handler(payload, job))))
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a worker
+// a worker and its events
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * Starts a worker that forgets nothing: its `events` begin with the first, whenever they are run. Apart from that it is
- * `Worker.make`.
+ * Starts a worker like `Worker.make`, except that its `events` are replayed: the Stream begins with the first event of the
+ * worker, whenever it is run. All events are kept in memory.
  *
  * @category constructors
  * @since 0.1.0
@@ -160,42 +162,43 @@ export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = n
 > =>
   Effect.gen(function*() {
     const runtime = yield* Effect.interruptible(Effect.runtime())
-    const told = yield* PubSub.unbounded<Take.Take<Worker.Event>>({ replay: Number.POSITIVE_INFINITY })
+    const replayed = yield* PubSub.unbounded<Take.Take<Worker.Event>>({ replay: Number.POSITIVE_INFINITY })
     const worker = yield* Worker.make(tube, handler, options)
-    // A fiber that is run like that listens before anything else happens. It ends with the worker.
-    Runtime.runFork(runtime)(Stream.runIntoPubSub(worker.events, told))
-    return { ...worker, events: Stream.flattenTake(Stream.fromPubSub(told)) }
+    // `runFork` runs the fiber at once until it first waits, so that it listens before the worker emits an event. It ends with
+    // the worker.
+    Runtime.runFork(runtime)(Stream.runIntoPubSub(worker.events, replayed))
+    return { ...worker, events: Stream.flattenTake(Stream.fromPubSub(replayed)) }
   })
 
 /**
- * A worker was closed without having told what was waited for.
+ * A worker was closed before it emitted the event that {@link awaitEvent} waited for.
  *
  * @category errors
  * @since 0.1.0
  */
-export class NeverTold extends Data.TaggedError("NeverTold")<{
+export class EventNotEmitted extends Data.TaggedError("EventNotEmitted")<{
   readonly tube: TubeName
-  /** What it told instead. */
-  readonly told: ReadonlyArray<Worker.Event>
+  /** The events that the worker emitted. */
+  readonly events: ReadonlyArray<Worker.Event>
 }> {
   override get message() {
-    const told = this.told.map((event) => "id" in event ? `${event._tag} of job ${event.id}` : event._tag)
-    return `The worker of tube ${this.tube} was closed without such an event. What it told: ${listed(told)}.`
+    const events = this.events.map((event) => "id" in event ? `${event._tag} of job ${event.id}` : event._tag)
+    return `The worker of tube ${this.tube} was closed without emitting the event. It emitted: ${listed(events)}.`
   }
 }
 
 /**
- * Waits until a worker tells an event that is wanted, and succeeds with it.
+ * Waits until a worker emits an event that matches, and succeeds with it. Fails with `EventNotEmitted` if the worker is closed
+ * before.
  *
- * Of a worker of {@link make} it may also have been told before: nothing is missed, however late one asks, and asking twice for
- * the same gives the same event. Of a worker of `Worker.make` only what is told from now on is heard, so fork this before the
- * job is put.
+ * For a worker of {@link make}, events that it emitted earlier match too: it succeeds with the first event of the worker's life
+ * that matches, whenever it is called. For a worker of `Worker.make` only events from now on match: fork it before the job is put.
  *
  * **Example**
  *
  * ```ts
  * const worker = yield* WorkerTest.make(Mails, sendMail)
- * yield* Mails.put({ to: "somebody@example.org" })
+ * yield* Mails.put({ to: "kim@example.org" })
  * yield* WorkerTest.awaitEvent(worker, Worker.Event.$is("Completed"))
  * ```
  *
@@ -206,27 +209,27 @@ export const awaitEvent: {
   <B extends Worker.Event>(
     worker: Worker.Worker,
     predicate: Predicate.Refinement<Worker.Event, B>
-  ): Effect.Effect<B, NeverTold>
-  (worker: Worker.Worker, predicate: Predicate.Predicate<Worker.Event>): Effect.Effect<Worker.Event, NeverTold>
+  ): Effect.Effect<B, EventNotEmitted>
+  (worker: Worker.Worker, predicate: Predicate.Predicate<Worker.Event>): Effect.Effect<Worker.Event, EventNotEmitted>
 } = (worker: Worker.Worker, predicate: Predicate.Predicate<Worker.Event>) =>
   Effect.suspend(() => {
-    const told: Array<Worker.Event> = []
+    const events: Array<Worker.Event> = []
     return worker.events.pipe(
-      Stream.tap((event) => Effect.sync(() => told.push(event))),
+      Stream.tap((event) => Effect.sync(() => events.push(event))),
       Stream.filter(predicate),
       Stream.runHead,
       Effect.flatMap((found: Option.Option<Worker.Event>) =>
-        Effect.catchTag(found, "NoSuchElementException", () => new NeverTold({ tube: worker.tube, told }))
+        Effect.catchTag(found, "NoSuchElementException", () => new EventNotEmitted({ tube: worker.tube, events }))
       )
     )
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// a tube, to its end
+// a worker that runs until its tube is empty
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What has become of a job: every event of a worker but its last, the `ShutdownReport`.
+ * What became of a job: every event of a worker but its last, the `ShutdownReport`.
  *
  * @category models
  * @since 0.1.0
@@ -234,8 +237,8 @@ export const awaitEvent: {
 export type JobEvent = Events.JobEvent
 
 /**
- * What {@link drain} may be told: what a worker may, and how long it may take. By default `reserveSlice` is a day and
- * `shutdownTimeout` none: nothing is to happen but what the jobs call for.
+ * The options of {@link drain}: those of a worker, and a limit of time. By default, `reserveSlice` is one day, so that no
+ * reserve times out, and `shutdownTimeout` is zero, so that handlers that still run at the end are interrupted at once.
  *
  * @category models
  * @since 0.1.0
@@ -243,12 +246,12 @@ export type JobEvent = Events.JobEvent
 export interface DrainOptions<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
   extends Worker.Options<A, E, RRetry, RExhausted, RGate>
 {
-  /** How long, on the Clock of the program, it may take. Default: one day, which is long on a real clock. */
+  /** How long it may take, on the Clock of the program. Default: one day; set it on a real Clock. */
   readonly within?: Duration.DurationInput | undefined
 }
 
 /**
- * A tube was not worked off in the time there was.
+ * A tube still had jobs when the time of {@link drain} was over.
  *
  * @category errors
  * @since 0.1.0
@@ -256,38 +259,38 @@ export interface DrainOptions<in out A, in out E, out RRetry = never, out RExhau
 export class NotDrained extends Data.TaggedError("NotDrained")<{
   readonly tube: TubeName
   readonly within: Duration.Duration
-  /** What is still there, buried jobs left out. */
+  /** The jobs that are still in the tube, without those that are buried. */
   readonly jobs: ReadonlyArray<Pick<EmbeddedServer.StoredJob, "id" | "state">>
-  /** What the worker has told so far. */
+  /** The events that the worker emitted. */
   readonly events: ReadonlyArray<JobEvent>
 }> {
   override get message() {
     const retries = (id: JobId) => this.events.filter((event) => event._tag === "Retried" && event.id === id).length
     const jobs = this.jobs.map(({ id, state }) => `job ${id} is ${state}, after ${retries(id)} retries`)
-    return `Tube ${this.tube} was not worked off within ${Duration.format(this.within)}: ${listed(jobs)}.`
+    return `Tube ${this.tube} was not empty after ${Duration.format(this.within)}: ${listed(jobs)}.`
   }
 }
 
-/** The first few of many. */
+/** A message is to stay readable: no more than ten parts are listed. */
 const listed = (parts: ReadonlyArray<string>): string =>
   parts.length === 0
     ? "nothing"
     : [...parts.slice(0, 10), ...(parts.length > 10 ? [`and ${parts.length - 10} more`] : [])].join(", ")
 
 /**
- * Runs a worker until no job of its tube is ready, reserved or delayed, shuts it down, and succeeds with what has become of
- * the jobs, in the order of the events. Buried jobs stay, and so does what handlers put into other tubes.
+ * Runs a worker until no job of its tube is ready, reserved or delayed, shuts the worker down, and succeeds with its events of
+ * jobs, in order. Buried jobs stay in the tube; jobs that handlers put into other tubes are not run.
  *
- * On `VirtualClock` ({@link layerVirtual}) and on `TestClock` whatever is delayed comes due by itself, and all time that a handler
- * or the worker waits passes in a moment: nobody has to adjust anything. `VirtualClock` is much the faster.
+ * On `VirtualClock` ({@link layerVirtual}) and on `TestClock` time moves by itself: delayed jobs become ready, and sleeps of the
+ * handler and of the worker end, without `TestClock.adjust`. `VirtualClock` is much faster than `TestClock`.
  *
- * Fails with `NotDrained` if that does not come to an end: a handler that waits for what does not happen, a `retry` without
- * end, a tube that is paused. Fails with `WorkerStartError` as `Worker.make` does.
+ * Fails with `NotDrained` if the tube is not empty after `within`: a handler does not end, `retry` has no end, or the tube is
+ * paused. Fails with `WorkerStartError` as `Worker.make` does.
  *
  * **Example**
  *
  * ```ts
- * yield* Mails.put({ to: "somebody@example.org" }, { delay: "8 hours" })
+ * yield* Mails.put({ to: "kim@example.org" }, { delay: "8 hours" })
  * const events = yield* WorkerTest.drain(Mails, sendMail)
  * assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Completed"])
  * ```
@@ -307,8 +310,8 @@ export const drain = <A, RT, R = never, E = never, RRetry = never, RExhausted = 
   Effect.scopedWith((scope) =>
     Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer
-      const worker = yield* Scope.extend(make(tube, handler, { ...quietly, ...options }), scope)
-      yield* Effect.forkIn(Advancing.advance, scope)
+      const worker = yield* Scope.extend(make(tube, handler, { ...drainDefaults, ...options }), scope)
+      yield* Effect.forkIn(advanceTestClock, scope)
       const isEmpty = yield* Effect.timeoutTo(untilEmpty(server, tube.name), {
         duration: within,
         onSuccess: () => true,
@@ -316,16 +319,15 @@ export const drain = <A, RT, R = never, E = never, RRetry = never, RExhausted = 
       })
       const jobs = yield* pendingIn(server, tube.name)
       yield* worker.shutdown
-      const told = Chunk.toReadonlyArray(yield* Stream.runCollect(worker.events))
-      const events = told.filter((event) => event._tag !== "ShutdownReport")
+      const emitted = Chunk.toReadonlyArray(yield* Stream.runCollect(worker.events))
+      const events = emitted.filter((event) => event._tag !== "ShutdownReport")
       return isEmpty
         ? events
         : yield* new NotDrained({ tube: tube.name, within: Duration.decode(within), jobs, events })
     })
   )
 
-/** Nobody waits for a job that may come later, nor, in the end, for a handler that has had its time. */
-const quietly: Pick<Worker.Options<never, never>, "reserveSlice" | "shutdownTimeout"> = {
+const drainDefaults: Pick<Worker.Options<never, never>, "reserveSlice" | "shutdownTimeout"> = {
   reserveSlice: "1 day",
   shutdownTimeout: 0
 }
@@ -333,7 +335,7 @@ const quietly: Pick<Worker.Options<never, never>, "reserveSlice" | "shutdownTime
 const isPending = ({ state }: { readonly state: EmbeddedServer.JournalEntry["state"] }): boolean =>
   state === "ready" || state === "reserved" || state === "delayed"
 
-/** What a worker of a tube has still to do. */
+/** The jobs of a tube that its worker has not yet deleted or buried. */
 const pendingIn = (server: EmbeddedServer.Server, tube: TubeName) =>
   Effect.map(server.jobs, (jobs) => jobs.filter((job) => job.tube === tube && isPending(job)))
 
@@ -342,7 +344,8 @@ const untilEmpty = (server: EmbeddedServer.Server, tube: TubeName) =>
     const pending = pendingIn(server, tube)
     const ids = new Set(Arr.map(yield* pending, ({ id }) => id))
     if (ids.size === 0) return
-    // Its entries begin with those of long ago: what looks like an end need not be the last one.
+    // The Stream begins with the oldest entry of the journal, so that `ids` may become empty at an entry after which jobs were
+    // put: only the server knows whether the tube is empty now.
     yield* server.events.pipe(
       Stream.filter((entry) => entry.tube === tube),
       Stream.filter((entry) => {
@@ -356,11 +359,11 @@ const untilEmpty = (server: EmbeddedServer.Server, tube: TubeName) =>
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// what is in a tube
+// the jobs in a tube
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * A job as it is in a tube.
+ * A job in a tube, its payload decoded.
  *
  * @category models
  * @since 0.1.0
@@ -370,24 +373,24 @@ export interface JobIn<out A> {
   readonly payload: A
   readonly state: "ready" | "reserved" | "delayed" | "buried"
   readonly priority: number
-  /** The delay it was put, or last released, with, in seconds. */
+  /** The delay, in seconds, with which it was put, or last released. */
   readonly delay: number
-  /** Its time to run, in seconds. */
+  /** The time to run, in seconds. */
   readonly ttr: number
 }
 
 /**
- * Every job that is in a tube, in the order in which they were put. The embedded server itself tells: no connection is needed,
- * and nothing is changed by it.
+ * The jobs in a tube, in the order in which they were put. It reads the state of the embedded server, without a connection and
+ * without changing anything.
  *
- * Fails with `PayloadError` if a body does not decode. `jobsIn(Tube.text(tube.name))` shows them as they are.
+ * Fails with `PayloadError` if a body does not decode. `jobsIn(Tube.text(tube.name))` returns the bodies as text.
  *
  * **Example**
  *
  * ```ts
- * yield* signUp("somebody@example.org")
+ * yield* signUp("kim@example.org")
  * assert.deepStrictEqual(yield* WorkerTest.jobsIn(Mails), [
- *   { id: "1", payload: { to: "somebody@example.org" }, state: "delayed", priority: 100, delay: 3600, ttr: 60 }
+ *   { id: "1", payload: { to: "kim@example.org" }, state: "delayed", priority: 100, delay: 3600, ttr: 60 }
  * ])
  * ```
  *
@@ -399,7 +402,7 @@ export const jobsIn = <A, RT>(
 ): Effect.Effect<ReadonlyArray<JobIn<A>>, PayloadError, EmbeddedServer.EmbeddedServer | RT> =>
   Effect.gen(function*() {
     const { jobs } = yield* EmbeddedServer.EmbeddedServer
-    const here = (yield* jobs).filter((job) => job.tube === tube.name)
-    return yield* Effect.forEach(here, ({ delay, id, peeked, priority, state, ttr }) =>
+    const stored = (yield* jobs).filter((job) => job.tube === tube.name)
+    return yield* Effect.forEach(stored, ({ delay, id, peeked, priority, state, ttr }) =>
       Effect.map(tube.decode(peeked), (payload): JobIn<A> => ({ id, payload, state, priority, delay, ttr })))
   })

@@ -1,4 +1,4 @@
-/** What the tests of those who have workers are made of. */
+/** `WorkerTest`: what it runs, returns, and fails with. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer, Tube, Worker, WorkerTest } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
@@ -20,7 +20,7 @@ const Mails = Tube.make("mails", {
   ttr: "20 seconds"
 })
 
-const somebody = { to: "somebody@example.org" }
+const mail = { to: "kim@example.org" }
 
 const tagsOf = (events: ReadonlyArray<Worker.Event>) => events.map(({ _tag }) => _tag)
 
@@ -29,7 +29,7 @@ const hourly = (times: number) => Schedule.intersect(Schedule.spaced("1 hour"), 
 const inVirtualTime = Effect.provide(WorkerTest.layerVirtual())
 
 describe("runOnce", () => {
-  it.effect("ends as the handler does", () =>
+  it.effect("succeeds, fails and dies as the handler does", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* WorkerTest.runOnce((n: number) => Effect.succeed(n + 1), 1), 2)
       const order = yield* failsWith(
@@ -41,7 +41,7 @@ describe("runOnce", () => {
       assert.deepStrictEqual(exit, Exit.die("bug"))
     }))
 
-  it.effect("gives the handler what comes out of the tube, and not what was put in", () =>
+  it.effect("gives the handler the payload as it is encoded and decoded by the tube", () =>
     Effect.gen(function*() {
       const at = new Date(0)
       const Loose = Tube.make("loose", { payload: Schema.Struct({ at: Schema.Date, note: Schema.Unknown }) })
@@ -50,7 +50,7 @@ describe("runOnce", () => {
       assert.notStrictEqual(received.at, at)
     }))
 
-  it.effect("finds out what does not come through the tube, and does not run the handler then", () =>
+  it.effect("fails with PayloadError on a payload that the tube cannot encode, and does not run the handler", () =>
     Effect.gen(function*() {
       let runs = 0
       const handler = () => Effect.sync(() => runs += 1)
@@ -60,15 +60,15 @@ describe("runOnce", () => {
       assert.strictEqual(runs, 0)
     }))
 
-  it.effect("the job says of itself what it was told to", () =>
+  it.effect("makes the stats of the job from the options and the defaults of the tube", () =>
     Effect.gen(function*() {
-      const look = (_: unknown, job: Worker.Job) =>
+      const read = (_: unknown, job: Worker.Job) =>
         Effect.map(job.stats, ({ job: all, ...stats }) => ({
           ...stats,
           tube: job.tube,
           counted: [all.reserves, all.releases]
         }))
-      assert.deepStrictEqual<unknown>(yield* WorkerTest.runOnce(look, 1), {
+      assert.deepStrictEqual<unknown>(yield* WorkerTest.runOnce(read, 1), {
         attempt: 1,
         failures: 0,
         disconnects: 0,
@@ -78,8 +78,8 @@ describe("runOnce", () => {
         tube: "default",
         counted: [1, 0]
       })
-      const told = yield* WorkerTest.runOnce(look, somebody, { tube: Mails, attempt: 3, disconnects: 2, age: "1 hour" })
-      assert.deepStrictEqual<unknown>(told, {
+      const stats = yield* WorkerTest.runOnce(read, mail, { tube: Mails, attempt: 3, disconnects: 2, age: "1 hour" })
+      assert.deepStrictEqual<unknown>(stats, {
         attempt: 3,
         failures: 2,
         disconnects: 2,
@@ -89,7 +89,7 @@ describe("runOnce", () => {
         tube: "mails",
         counted: [5, 2]
       })
-      const { priority, ttr } = yield* WorkerTest.runOnce(look, somebody, {
+      const { priority, ttr } = yield* WorkerTest.runOnce(read, mail, {
         tube: Mails,
         priority: 1,
         ttr: "3 seconds"
@@ -97,30 +97,30 @@ describe("runOnce", () => {
       assert.deepStrictEqual([priority, ttr], [1, 3])
     }))
 
-  it.effect("the job can be touched while the handler runs, and not afterwards", () =>
+  it.effect("the job can be touched until the handler has ended", () =>
     Effect.gen(function*() {
-      const job = yield* WorkerTest.runOnce((_, job) => Effect.as(job.touch, job), somebody, { tube: Mails })
+      const job = yield* WorkerTest.runOnce((_, job) => Effect.as(job.touch, job), mail, { tube: Mails })
       yield* failsWith(job.touch, "LeaseLost")
       yield* failsWith(job.stats, "LeaseLost")
     }))
 
-  it.effect("a handler whose job is lost is interrupted, and hears of it", () =>
+  it.effect("a handler is interrupted when the lease of its job is lost, and touch fails with LeaseLost", () =>
     Effect.gen(function*() {
-      const heard: Array<string> = []
+      const errors: Array<string> = []
       const run = yield* Effect.fork(WorkerTest.runOnce(
         (_, job) =>
           Effect.never.pipe(
-            Effect.onInterrupt(() => Effect.catchAll(job.touch, ({ _tag }) => Effect.sync(() => heard.push(_tag))))
+            Effect.onInterrupt(() => Effect.catchAll(job.touch, ({ _tag }) => Effect.sync(() => errors.push(_tag))))
           ),
         1,
         { lostWhen: takes("1 minute") }
       ))
       yield* TestClock.adjust("1 minute")
       yield* failsWith(Fiber.join(run), "LeaseLost")
-      assert.deepStrictEqual(heard, ["LeaseLost"])
+      assert.deepStrictEqual(errors, ["LeaseLost"])
     }))
 
-  it.effect("a handler that goes on without its job hears of it too", () =>
+  it.effect("with onLeaseLost: continue, touch and leaseLost fail, and the handler runs to its end", () =>
     Effect.gen(function*() {
       const lost = yield* Deferred.make<void>()
       const handler = (_: number, job: Worker.Job) =>
@@ -137,13 +137,13 @@ describe("runOnce", () => {
 
   it.effect("the handler's scope is closed when it ends", () =>
     Effect.gen(function*() {
-      const story: Array<string> = []
-      const note = (line: string) => Effect.sync(() => story.push(line))
+      const log: Array<string> = []
+      const note = (line: string) => Effect.sync(() => log.push(line))
       yield* WorkerTest.runOnce(() => Effect.zipRight(Effect.addFinalizer(() => note("closed")), note("ran")), 1)
-      assert.deepStrictEqual(story, ["ran", "closed"])
+      assert.deepStrictEqual(log, ["ran", "closed"])
     }))
 
-  it.effect("takes no attempt that cannot be", () =>
+  it.effect("dies when an option is invalid", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(WorkerTest.runOnce(Effect.succeed, 1, { attempt: 0 }))
       assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
@@ -151,7 +151,7 @@ describe("runOnce", () => {
 })
 
 describe("drain", () => {
-  it.effect("runs a worker until there is nothing left to do, and tells what has become of the jobs", () =>
+  it.effect("runs a worker until the tube is empty, and succeeds with the events", () =>
     Effect.gen(function*() {
       const began = yield* Clock.currentTimeMillis
       yield* Mails.put({ to: "now" })
@@ -166,9 +166,9 @@ describe("drain", () => {
       assert.deepStrictEqual(yield* WorkerTest.jobsIn(Mails), [])
     }).pipe(inVirtualTime))
 
-  it.effect("tells every retry, and leaves buried jobs where they are", () =>
+  it.effect("returns an event for each retry, and leaves buried jobs in the tube", () =>
     Effect.gen(function*() {
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       const events = yield* WorkerTest.drain(Mails, () => Effect.fail("refused"), { retry: hourly(3) })
       assert.deepStrictEqual(tagsOf(events), ["Retried", "Retried", "Retried", "Buried"])
       const states = (yield* WorkerTest.jobsIn(Mails)).map(({ state }) => state)
@@ -178,13 +178,13 @@ describe("drain", () => {
       assert.deepStrictEqual(tagsOf(yield* WorkerTest.drain(Mails, () => Effect.void)), ["Completed"])
     }).pipe(inVirtualTime))
 
-  it.effect("has nothing to do in a tube that never was", () =>
+  it.effect("ends at once when no job was ever put into the tube", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* WorkerTest.drain(Mails, () => Effect.void), [])
       assert.strictEqual(yield* Clock.currentTimeMillis, 0)
     }).pipe(inVirtualTime))
 
-  it.effect("waits for the jobs that handlers put", () =>
+  it.effect("runs the jobs that handlers put into the tube", () =>
     Effect.gen(function*() {
       yield* Mails.put({ to: "3" })
       const events = yield* WorkerTest.drain(Mails, ({ to }) =>
@@ -196,7 +196,7 @@ describe("drain", () => {
       )
     }).pipe(inVirtualTime))
 
-  it.effect("does not mind that a tube was empty before", () =>
+  it.effect("runs a new job of a tube that was empty before", () =>
     Effect.gen(function*() {
       for (const to of ["first", "second"]) {
         const id = yield* Mails.put({ to })
@@ -206,26 +206,26 @@ describe("drain", () => {
       assert.deepStrictEqual(yield* WorkerTest.drain(Mails, () => Effect.void), [])
     }).pipe(inVirtualTime))
 
-  it.effect("does nothing in other tubes", () =>
+  it.effect("does not run, or wait for, the jobs of other tubes", () =>
     Effect.gen(function*() {
       const Letters = Tube.text("letters")
       yield* Letters.put("slow", { delay: "365 days" })
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       assert.deepStrictEqual(tagsOf(yield* WorkerTest.drain(Mails, () => Effect.void)), ["Completed"])
       assert.strictEqual((yield* WorkerTest.jobsIn(Letters)).length, 1)
     }).pipe(inVirtualTime))
 
-  it.effect("works off many at a time, with what it was told", () =>
+  it.effect("runs as many jobs at a time as concurrency says", () =>
     Effect.gen(function*() {
-      yield* Effect.forEach(Array.from({ length: 40 }), () => Mails.put(somebody), { concurrency: "unbounded" })
+      yield* Effect.forEach(Array.from({ length: 40 }), () => Mails.put(mail), { concurrency: "unbounded" })
       const events = yield* WorkerTest.drain(Mails, () => takes("1 minute"), { concurrency: 10 })
       assert.strictEqual(events.length, 40)
       assert.strictEqual(yield* Clock.currentTimeMillis, Duration.toMillis("4 minutes"))
     }).pipe(inVirtualTime))
 
-  it.effect("tells what is still there if it does not come to an end", () =>
+  it.effect("fails with NotDrained, which lists the jobs that are left, when the time is over", () =>
     Effect.gen(function*() {
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       yield* Mails.put({ to: "never" })
       yield* Mails.put({ to: "next year" }, { delay: "365 days" })
       const error = yield* failsWith(
@@ -238,11 +238,11 @@ describe("drain", () => {
       )
       assert.strictEqual(
         error.message,
-        "Tube mails was not worked off within 59m: job 1 is delayed, after 6 retries, " +
+        "Tube mails was not empty after 59m: job 1 is delayed, after 6 retries, " +
           "job 2 is reserved, after 0 retries, job 3 is delayed, after 0 retries."
       )
       assert.strictEqual(yield* Clock.currentTimeMillis, Duration.toMillis("59 minutes"))
-      // The handler that does not end is not waited for, and its job is given back.
+      // The handler that does not end is interrupted at once, and its job is given back.
       assert.deepStrictEqual((yield* WorkerTest.jobsIn(Mails)).map(({ state }) => state), [
         "delayed",
         "ready",
@@ -250,18 +250,18 @@ describe("drain", () => {
       ])
     }).pipe(inVirtualTime))
 
-  it.effect("tells the first few of many that are still there", () =>
+  it.effect("NotDrained lists the first ten of many jobs", () =>
     Effect.gen(function*() {
-      yield* Effect.forEach(Array.from({ length: 13 }), () => Mails.put(somebody, { delay: "2 days" }))
+      yield* Effect.forEach(Array.from({ length: 13 }), () => Mails.put(mail, { delay: "2 days" }))
       const error = yield* failsWith(WorkerTest.drain(Mails, () => Effect.void), "NotDrained")
-      assert.include(error.message, "within 1d: job 1 is delayed")
+      assert.include(error.message, "after 1d: job 1 is delayed")
       assert.match(error.message, /, job 10 is delayed, after 0 retries, and 3 more\.$/)
     }).pipe(inVirtualTime))
 
-  it.effect("goes on behind a lost connection", () =>
+  it.effect("continues when the connection is lost", () =>
     Effect.gen(function*() {
       const { inject } = yield* EmbeddedServer.EmbeddedServer
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       let runs = 0
       const events = yield* WorkerTest.drain(Mails, () =>
         Effect.suspend(() =>
@@ -270,9 +270,9 @@ describe("drain", () => {
       assert.deepStrictEqual(tagsOf(events), ["LeaseLost", "Completed"])
     }).pipe(inVirtualTime))
 
-  it.effect("needs nobody to adjust a TestClock", () =>
+  it.effect("advances a TestClock by itself", () =>
     Effect.gen(function*() {
-      yield* Mails.put(somebody, { delay: "1 hour" })
+      yield* Mails.put(mail, { delay: "1 hour" })
       const events = yield* WorkerTest.drain(Mails, (_, job) =>
         takes("1 minute").pipe(
           Effect.zipRight(job.stats),
@@ -282,14 +282,14 @@ describe("drain", () => {
       assert.isAtLeast(yield* Clock.currentTimeMillis, Duration.toMillis("183 minutes"))
     }).pipe(Effect.provide(WorkerTest.layer())))
 
-  it.live("takes the time it takes on a real clock", () =>
+  it.live("runs on the real Clock", () =>
     Effect.gen(function*() {
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       const events = yield* WorkerTest.drain(Mails, () => Effect.void)
       assert.deepStrictEqual(tagsOf(events), ["Completed"])
     }).pipe(Effect.provide(WorkerTest.layer())))
 
-  it.effect("fails as the worker does that cannot start", () =>
+  it.effect("fails with WorkerStartError when an option is invalid", () =>
     Effect.gen(function*() {
       const error = yield* failsWith(
         WorkerTest.drain(Mails, () => Effect.void, { concurrency: 0 }),
@@ -300,14 +300,14 @@ describe("drain", () => {
 })
 
 describe("jobsIn", () => {
-  it.effect("tells every job of the tube, with what it was put with", () =>
+  it.effect("returns each job of the tube with its payload, state, priority, delay and ttr", () =>
     Effect.gen(function*() {
-      yield* Mails.put(somebody, { delay: "1 hour" })
+      yield* Mails.put(mail, { delay: "1 hour" })
       yield* Tube.text("letters").put("dear")
-      yield* Mails.put({ to: "else", at: new Date(0) }, { priority: 7, ttr: "1 minute" })
+      yield* Mails.put({ to: "lee@example.org", at: new Date(0) }, { priority: 7, ttr: "1 minute" })
       assert.deepStrictEqual<unknown>(yield* WorkerTest.jobsIn(Mails), [
-        { id: "1", payload: somebody, state: "delayed", priority: 100, delay: 3600, ttr: 20 },
-        { id: "3", payload: { to: "else", at: new Date(0) }, state: "ready", priority: 7, delay: 0, ttr: 60 }
+        { id: "1", payload: mail, state: "delayed", priority: 100, delay: 3600, ttr: 20 },
+        { id: "3", payload: { to: "lee@example.org", at: new Date(0) }, state: "ready", priority: 7, delay: 0, ttr: 60 }
       ])
     }).pipe(Effect.provide(WorkerTest.layer())))
 
@@ -319,10 +319,10 @@ describe("jobsIn", () => {
     }).pipe(Effect.provide(WorkerTest.layer())))
 })
 
-describe("a worker that forgets nothing", () => {
-  it.scoped("tells from its first event on, whenever one listens", () =>
+describe("make and awaitEvent", () => {
+  it.scoped("the events of make begin with the first, whenever they are run", () =>
     Effect.gen(function*() {
-      const id = yield* Mails.put(somebody)
+      const id = yield* Mails.put(mail)
       const worker = yield* WorkerTest.make(Mails, () => Effect.void)
       const completed = Worker.Event.Completed({ tube: Mails.name, id })
       assert.deepStrictEqual(yield* WorkerTest.awaitEvent(worker, Worker.Event.$is("Completed")), completed)
@@ -334,42 +334,42 @@ describe("a worker that forgets nothing", () => {
       )
     }).pipe(inVirtualTime))
 
-  it.scoped("is waited for until it tells what is wanted", () =>
+  it.scoped("awaitEvent waits for the first event that matches", () =>
     Effect.gen(function*() {
-      const worker = yield* WorkerTest.make(Mails, ({ to }) => to === "nobody" ? new Worker.Bury() : Effect.void)
+      const worker = yield* WorkerTest.make(Mails, ({ to }) => to === "" ? new Worker.Bury() : Effect.void)
       const waiting = yield* Effect.fork(WorkerTest.awaitEvent(worker, Worker.Event.$is("Buried")))
-      yield* Mails.put(somebody)
-      const id = yield* Mails.put({ to: "nobody" })
+      yield* Mails.put(mail)
+      const id = yield* Mails.put({ to: "" })
       assert.strictEqual((yield* Fiber.join(waiting)).id, id)
     }).pipe(inVirtualTime))
 
-  it.scoped("of any worker one hears what is told from now on", () =>
+  it.scoped("awaitEvent succeeds with a later event of a worker of Worker.make", () =>
     Effect.gen(function*() {
       const worker = yield* Worker.make(Mails, () => Effect.void)
       const waiting = yield* Effect.fork(WorkerTest.awaitEvent(worker, () => true))
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       assert.strictEqual((yield* Fiber.join(waiting))._tag, "Completed")
     }).pipe(inVirtualTime))
 
-  it.scoped("that is closed first is not waited for any longer, and what it told is told", () =>
+  it.scoped("awaitEvent fails with the events that were emitted when the worker is closed first", () =>
     Effect.gen(function*() {
       const worker = yield* WorkerTest.make(Mails, () => Effect.void)
-      yield* Mails.put(somebody)
+      yield* Mails.put(mail)
       yield* WorkerTest.awaitEvent(worker, Worker.Event.$is("Completed"))
       yield* worker.shutdown
-      const error = yield* failsWith(WorkerTest.awaitEvent(worker, Worker.Event.$is("Buried")), "NeverTold")
+      const error = yield* failsWith(WorkerTest.awaitEvent(worker, Worker.Event.$is("Buried")), "EventNotEmitted")
       assert.strictEqual(
         error.message,
-        "The worker of tube mails was closed without such an event. What it told: Completed of job 1, ShutdownReport."
+        "The worker of tube mails was closed without emitting the event. It emitted: Completed of job 1, ShutdownReport."
       )
     }).pipe(inVirtualTime))
 })
 
 describe("layerVirtual", () => {
-  it.effect("begins when it is told to", () =>
+  it.effect("starts its Clock at startsAt", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* Clock.currentTimeMillis, 1000)
-      yield* Mails.put(somebody, { delay: "1 second" })
+      yield* Mails.put(mail, { delay: "1 second" })
       yield* WorkerTest.drain(Mails, () => Effect.void)
       assert.strictEqual(yield* Clock.currentTimeMillis, 2000)
     }).pipe(Effect.provide(WorkerTest.layerVirtual({ startsAt: 1000 }))))

@@ -1,4 +1,4 @@
-/** What a worker is, to the compiler. */
+/** The types of `WorkerTest`. */
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import {
   type BeanstalkClient,
@@ -12,12 +12,12 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-describe("the verdicts of a handler", () => {
-  it("need no reason", () => {
+describe("the failures Bury and Discard", () => {
+  it("take an optional reason", () => {
     expectTypeOf(Worker.Bury).toBeConstructibleWith()
-    expectTypeOf(Worker.Bury).toBeConstructibleWith({ reason: "nobody lives there" })
+    expectTypeOf(Worker.Bury).toBeConstructibleWith({ reason: "the address does not exist" })
     expectTypeOf(Worker.Discard).toBeConstructibleWith()
-    expectTypeOf(Worker.Discard).toBeConstructibleWith({ reason: "it is too late" })
+    expectTypeOf(Worker.Discard).toBeConstructibleWith({ reason: "the mail is out of date" })
   })
 })
 
@@ -36,7 +36,7 @@ const handler = (payload: string) =>
 const Letters = Tube.text("letters")
 
 describe("WorkerTest", () => {
-  it("a handler that is run once needs what it needs, but no scope", () => {
+  it("runOnce has the errors and services of the handler, without Scope", () => {
     expectTypeOf(WorkerTest.runOnce(handler, "", { tube: Letters })).toEqualTypeOf<
       Effect.Effect<number, "refused" | BeanstalkError.LeaseLost | BeanstalkError.PayloadError, Mailer>
     >()
@@ -45,7 +45,7 @@ describe("WorkerTest", () => {
     >()
   })
 
-  it("so does a tube that is worked off, with a server and a client", () => {
+  it("drain and make need the client besides; drain needs the embedded server too", () => {
     expectTypeOf(WorkerTest.drain(Letters, handler)).toEqualTypeOf<
       Effect.Effect<
         ReadonlyArray<WorkerTest.JobEvent>,
@@ -62,10 +62,10 @@ describe("WorkerTest", () => {
     >()
   })
 
-  it("an event that is waited for is what was wanted", () => {
+  it("awaitEvent succeeds with the type that the predicate refines to", () => {
     const awaitBuried = (worker: Worker.Worker) => WorkerTest.awaitEvent(worker, Worker.Event.$is("Buried"))
     expectTypeOf(awaitBuried).returns.toEqualTypeOf<
-      Effect.Effect<Extract<Worker.Event, { readonly _tag: "Buried" }>, WorkerTest.NeverTold>
+      Effect.Effect<Extract<Worker.Event, { readonly _tag: "Buried" }>, WorkerTest.EventNotEmitted>
     >()
   })
 })

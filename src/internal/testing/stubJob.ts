@@ -1,4 +1,4 @@
-/** A job that no server knows, for a handler that is run without one. */
+/** The job that `WorkerTest.runOnce` gives to a handler: its stats come from options, and no server is involved. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,94 +13,87 @@ import type { Job, RunStats } from "../../Worker.ts"
 import * as Validate from "../protocol/validate.ts"
 import { runStats } from "../worker/jobHandle.ts"
 
-/** What a job has been through, and what it is to go through. */
-export interface Circumstances {
-  /** Which run it is, counted from 1. Default: 1. */
+/** What the stats of the job say, and whether its lease is lost. See `WorkerTest.RunOptions`. */
+export interface StubJobOptions {
+  /** The number of the run, counted from 1. Default: 1. */
   readonly attempt?: number | undefined
-  /** How often its worker was gone. Default: 0. */
+  /** How often the connection of the job's worker was lost while the job was reserved. Default: 0. */
   readonly disconnects?: number | undefined
-  /** How long ago it was put. Default: just now. */
+  /** How long ago the job was put. Default: just now. */
   readonly age?: Duration.DurationInput | undefined
-  /** Default: as the tube has it, or else 1024. */
+  /** Default: that of the tube, or else 1024. */
   readonly priority?: number | undefined
-  /** Default: as the tube has it, or else a minute. */
+  /** Default: that of the tube, or else a minute. */
   readonly ttr?: Duration.DurationInput | undefined
   /**
-   * The job is ours until this is done: `Effect.sleep("1 minute")`, or the await of a `Deferred`. Default: for as long as the
-   * handler runs.
+   * The lease is lost when this Effect ends: `Effect.sleep("1 minute")`, or the await of a `Deferred`. Default: the lease is not
+   * lost.
    */
   readonly lostWhen?: Effect.Effect<unknown> | undefined
-  /** Whether the handler is interrupted then. Default: `"interrupt"`. */
+  /** Whether the handler is interrupted when the lease is lost. Default: `"interrupt"`. */
   readonly onLeaseLost?: "interrupt" | "continue" | undefined
 }
 
-/** A server begins with it. */
+/** The first id that a server gives. */
 const id = Schema.decodeSync(JobId)("1")
 
-export class RehearsedJob extends Inspectable.Class implements Job {
+export class StubJob extends Inspectable.Class implements Job {
   readonly id = id
   readonly tube: TubeName
-  readonly #circumstances: Circumstances
+  readonly #options: StubJobOptions
   readonly #stats: RunStats
-  readonly #lost = Deferred.unsafeMake<never, LeaseLost>(FiberId.none)
-  #isLost = false
-  #isOver = false
+  /** Fails when the lease is lost or the handler has ended, whichever is first. */
+  readonly #end = Deferred.unsafeMake<never, LeaseLost>(FiberId.none)
 
-  constructor(tube: TubeName = defaultTube, circumstances: Circumstances, defaults: Defaults = {}) {
+  constructor(tube: TubeName = defaultTube, options: StubJobOptions, defaults: Defaults = {}) {
     super()
     this.tube = tube
-    this.#circumstances = circumstances
-    const { delay, priority = defaults.priority, ttr = defaults.ttr } = { delay: defaults.delay, ...circumstances }
-    this.#stats = statsOf(this.tube, { ...circumstances, delay, priority, ttr })
+    this.#options = options
+    const { delay, priority = defaults.priority, ttr = defaults.ttr } = { delay: defaults.delay, ...options }
+    this.#stats = statsOf(this.tube, { ...options, delay, priority, ttr })
   }
 
   get stats() {
-    return this.#unlessGone(Effect.succeed(this.#stats))
+    return this.#whileHeld(Effect.succeed(this.#stats))
   }
 
   get touch() {
-    return this.#unlessGone(Effect.void)
+    return this.#whileHeld(Effect.void)
   }
 
   get leaseLost() {
-    return Deferred.await(this.#lost)
+    return Deferred.await(this.#end)
   }
 
-  /** Has something done while the job is ours. */
-  hold<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
-    const { lostWhen = Effect.never, onLeaseLost } = this.#circumstances
-    const losing = Effect.zipRight(lostWhen, Effect.suspend(() => this.#lose()))
-    const ours = onLeaseLost === "continue"
-      ? Effect.scoped(Effect.zipRight(Effect.forkScoped(Effect.ignore(losing)), work))
-      : Effect.raceFirst(work, losing)
-    return Effect.ensuring(ours, Effect.sync(() => this.#isOver = true))
+  /** Runs the handler while the job is held. */
+  run<A, E, R>(handler: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
+    const { lostWhen = Effect.never, onLeaseLost } = this.#options
+    const lose = Effect.zipRight(lostWhen, this.#endBecause("`lostWhen` ended"))
+    const run = onLeaseLost === "continue"
+      ? Effect.scoped(Effect.zipRight(Effect.forkScoped(lose), handler))
+      : Effect.raceFirst(handler, Effect.zipRight(lose, this.leaseLost))
+    return Effect.ensuring(run, this.#endBecause("the handler has ended"))
   }
 
   override toJSON() {
     return { _id: "effect-beanstalk/Worker/Job", id: this.id, tube: this.tube }
   }
 
-  #lose(): Effect.Effect<never, LeaseLost> {
-    this.#isLost = true
-    const lost = this.#loss("so it was rehearsed")
-    return Effect.zipRight(Deferred.fail(this.#lost, lost), lost)
-  }
-
-  #unlessGone<A>(effect: Effect.Effect<A>): Effect.Effect<A, LeaseLost> {
+  #endBecause(reason: string): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      if (this.#isLost) return Deferred.await(this.#lost)
-      return this.#isOver ? this.#loss("it has been dealt with") : effect
+      const { id, tube } = this
+      return Deferred.fail(this.#end, new LeaseLost({ id, tube, address: "WorkerTest.runOnce", reason }))
     })
   }
 
-  #loss(reason: string): LeaseLost {
-    return new LeaseLost({ id: this.id, tube: this.tube, address: "nowhere", reason })
+  #whileHeld<A>(effect: Effect.Effect<A>): Effect.Effect<A, LeaseLost> {
+    return Effect.flatMap(Deferred.isDone(this.#end), (hasEnded) => hasEnded ? this.leaseLost : effect)
   }
 }
 
 const statsOf = (
   tube: TubeName,
-  { age = 0, attempt = 1, delay = 0, disconnects = 0, priority = 1024, ttr = "1 minute" }: Circumstances & Defaults
+  { age = 0, attempt = 1, delay = 0, disconnects = 0, priority = 1024, ttr = "1 minute" }: StubJobOptions & Defaults
 ): RunStats => {
   const seconds = Validate.ttr("runOnce", ttr)
   const releases = Validate.positiveInteger("runOnce", "attempt", attempt) - 1
@@ -124,7 +117,7 @@ const statsOf = (
   return runStats(job)
 }
 
-/** The payload as a worker gets it. */
+/** The payload, encoded and decoded, as it is when a worker has received it. */
 export const throughTube = <A, R>(tube: Tube<A, R>, payload: A) =>
   Effect.flatMap(
     tube.encode(payload),

@@ -1,8 +1,8 @@
 /**
- * What a retry Schedule says about the next attempt, without sleeping and without memory.
+ * The delay that a `retry` Schedule gives for a failed run, without sleeping.
  *
- * The server counts how often a job has failed. From that number alone the Schedule is stepped again, by whoever has the
- * job now, so that back-off survives restarts and is shared by all machines.
+ * The server counts how often a job has failed. The worker that holds the job steps the Schedule that many times, from its
+ * initial state: no worker keeps a state for a job, so that back-off survives restarts and is the same on every machine.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -16,26 +16,27 @@ import type { JobId } from "../../Job.ts"
 
 export interface Attempt<out E> {
   readonly id: JobId
-  /** Which run it was that failed, counted from 1. */
+  /** The number of the run that failed, counted from 1. */
   readonly attempt: number
   readonly failure: E
 }
 
-/** How long to wait before the next run; none when there is to be no other. */
+/** How long to wait before the next run; none when the Schedule is done. */
 export const delayAfter = <E, R>(
   schedule: Schedule.Schedule<unknown, E, R>,
   attempt: Attempt<E>
 ): Effect.Effect<Option.Option<Duration.Duration>, never, R> =>
   Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
-    // A Schedule may ask how late it is: the step of today must see today, and the first one when it will have been.
-    const rehearsal = yield* delays(schedule, attempt, now)
-    const since = rehearsal.slice(0, -1).reduce((sum, delay) => sum + delay, 0)
-    const played = yield* delays(schedule, attempt, now - since)
-    return Option.map(Option.fromNullable(played[attempt.attempt - 1]), Duration.millis)
+    // A Schedule may depend on the time of its steps, as `Schedule.elapsed` does: the last step must see the present time, and
+    // each earlier one a time in the past. How far in the past takes a first pass.
+    const firstPass = yield* delays(schedule, attempt, now)
+    const elapsed = firstPass.slice(0, -1).reduce((sum, delay) => sum + delay, 0)
+    const secondPass = yield* delays(schedule, attempt, now - elapsed)
+    return Option.map(Option.fromNullable(secondPass[attempt.attempt - 1]), Duration.millis)
   })
 
-/** The delays, in milliseconds, behind each run up to this one, as far as the Schedule goes on. */
+/** The delays, in milliseconds, after each run up to this one; fewer if the Schedule is done earlier. */
 const delays = <E, R>(
   schedule: Schedule.Schedule<unknown, E, R>,
   { attempt, failure, id }: Attempt<E>,
@@ -54,5 +55,5 @@ const delays = <E, R>(
       now += delay
     }
     return delays
-    // The same job has the same luck in whatever process.
+    // Jitter is the same whichever process computes it.
   }).pipe(Effect.withRandom(Random.make(id)))
