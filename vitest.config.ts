@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { Summary } from "./test/support/summary.ts"
@@ -30,7 +31,7 @@ export default defineConfig(({ mode }) => ({
     provide: { seed, full: mode === "full" },
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 120_000,
-    poolOptions: { threads: { isolate: false } },
+    poolOptions: { threads: { isolate: false, maxThreads: availableParallelism() } },
     projects: [
       {
         extends: true,
