@@ -3,10 +3,8 @@
  * keeps open.
  */
 import * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constFalse, constTrue, constVoid } from "effect/Function"
-import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -24,12 +22,11 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
 import * as EventLog from "./eventLog.ts"
 import { Event, Events, type JobEvent } from "./events.ts"
-import { Bury, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
-import { runStats } from "./jobHandle.ts"
+import { type Bury, type RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease, LeaseRules } from "./lease.ts"
-import { checkOptions } from "./make.ts"
-import type { Options, Settings } from "./options.ts"
+import { checkOptions, type Options, type Settings } from "./options.ts"
+import { Reservation, type Settler } from "./reservation.ts"
 import { Reservations } from "./reservations.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
@@ -37,78 +34,6 @@ import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 export interface JobsOptions
   extends Pick<Options<never, never>, "heartbeat" | "maxDisconnects" | "onUndecodable" | "reserveSlice">
 {}
-
-/** A job that the program that runs the Stream holds. See `Worker.Reservation`. */
-export class Reservation<out A> extends Inspectable.Class {
-  readonly payload: A
-  readonly #lease: Lease
-  readonly #settler: Settler
-  #isSettled = false
-
-  constructor(payload: A, lease: Lease, settler: Settler) {
-    super()
-    this.payload = payload
-    this.#lease = lease
-    this.#settler = settler
-  }
-
-  get id(): JobId {
-    return this.#lease.id
-  }
-
-  get tube(): TubeName {
-    return this.#lease.tube
-  }
-
-  get stats() {
-    return Effect.map(this.#lease.stats, runStats)
-  }
-
-  get touch() {
-    return this.#lease.touch
-  }
-
-  get leaseLost() {
-    return this.#lease.whenLost
-  }
-
-  get complete(): Effect.Effect<void, LeaseLost> {
-    return this.#once((lease) => this.#settler.complete(lease))
-  }
-
-  get delete(): Effect.Effect<void, LeaseLost> {
-    return this.#once((lease) => this.#settler.delete(lease))
-  }
-
-  get bury(): Effect.Effect<void, LeaseLost> {
-    return this.#once((lease) => this.#settler.settleAs(lease, new Bury()))
-  }
-
-  release(options?: { readonly delay?: Duration.DurationInput | undefined }): Effect.Effect<void, LeaseLost> {
-    return this.#once((lease) => this.#settler.settleAs(lease, new RetryAfter({ delay: options?.delay ?? "1 second" })))
-  }
-
-  override toJSON() {
-    const { id, tube } = this
-    return { _id: "effect-beanstalk/Worker/Reservation", id, tube }
-  }
-
-  /** Until the server is asked to bury or release the job, only the reservation knows that it is settled. */
-  #once(settle: (lease: Lease) => Effect.Effect<void, LeaseLost>): Effect.Effect<void, LeaseLost> {
-    return Effect.suspend(() => {
-      if (this.#isSettled) return this.#lease.lost ?? this.#lease.lossBecause("the job is settled already")
-      this.#isSettled = true
-      return settle(this.#lease)
-    })
-  }
-}
-
-/** What the methods of a reservation do. */
-interface Settler {
-  readonly complete: (lease: Lease) => Effect.Effect<void, LeaseLost>
-  readonly delete: (lease: Lease) => Effect.Effect<void, LeaseLost>
-  readonly settleAs: (lease: Lease, order: Bury | RetryAfter) => Effect.Effect<void, LeaseLost>
-}
 
 export const jobs = <A, R>(
   tube: Tube<A, R>,
@@ -320,26 +245,29 @@ class JobSource<A, R> implements Settler {
   // -------------------------------------------------------------------------------------------------------------------
 
   complete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.whileOurs(lease, (reservations) => Effect.sync(() => reservations.complete(lease, completed(lease))))
+    return this.whileHeld(lease, (reservations) => Effect.sync(() => reservations.complete(lease, completed(lease))))
   }
 
   delete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.whileOurs(lease, (reservations) =>
-      Effect.async((resume) => {
-        this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
-        reservations.complete(lease, completed(lease))
-      }))
+    return this.untilEnded(lease, (reservations) => reservations.complete(lease, completed(lease)))
   }
 
   settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<void, LeaseLost> {
-    return this.whileOurs(lease, () =>
+    return this.untilEnded(lease, () => {
+      Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
+    })
+  }
+
+  /** Begins to end a reservation, and waits for the event that tells how it ended. */
+  private untilEnded(lease: Lease, settle: (reservations: Reservations) => void): Effect.Effect<void, LeaseLost> {
+    return this.whileHeld(lease, (reservations) =>
       Effect.async((resume) => {
         this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
-        Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
+        settle(reservations)
       }))
   }
 
-  private whileOurs(
+  private whileHeld(
     lease: Lease,
     settle: (reservations: Reservations) => Effect.Effect<void, LeaseLost>
   ): Effect.Effect<void, LeaseLost> {
@@ -347,7 +275,9 @@ class JobSource<A, R> implements Settler {
       if (lease.lost !== undefined) return lease.lost
       if (lease.hasTimedOut) return lease.lossBecause("its time to run was over, and the job was released")
       const reservations = this.holderOf(lease)
-      return reservations === undefined ? lease.lossBecause("the job is settled already") : settle(reservations)
+      return reservations === undefined || this.waiting.has(lease.id)
+        ? lease.lossBecause("the job is settled already")
+        : settle(reservations)
     })
   }
 }

@@ -5,16 +5,15 @@ import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { BeanstalkClient } from "../../BeanstalkClient.ts"
-import { type ConnectFailed, InvalidArgument, WorkerStartError } from "../../BeanstalkError.ts"
+import { type ConnectFailed, WorkerStartError } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import { TimerQueue } from "../base/timerQueue.ts"
-import * as Validate from "../protocol/validate.ts"
 import * as EventLog from "./eventLog.ts"
 import { handlerRuntime } from "./handler.ts"
 import type { Handle } from "./lane.ts"
-import { check, type Options, type Settings } from "./options.ts"
+import { checkOptions, type Options } from "./options.ts"
 import * as Pool from "./pool.ts"
 import * as Metrics from "./telemetry/metrics.ts"
 import * as Observer from "./telemetry/observer.ts"
@@ -55,16 +54,6 @@ export const make = <A, RT, R, E, RO>(
       return pool
     })
   )
-
-export const checkOptions = <A, R, E>(
-  tube: Tube<A, R>,
-  options: Options<A, E, R, R, R>
-): Effect.Effect<Settings<A, E, R>, WorkerStartError> => {
-  const checked = Validate.attempt(() => check(tube, options))
-  return checked instanceof InvalidArgument
-    ? new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
-    : Effect.succeed(checked)
-}
 
 const observeMetrics = (
   tube: TubeName,

@@ -1,8 +1,8 @@
 /** The options of a worker: their docs, their defaults, and what they may be. */
 import * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { type DeadlineSoon, InvalidArgument, type TimedOut } from "../../BeanstalkError.ts"
+import { type DeadlineSoon, InvalidArgument, type TimedOut, WorkerStartError } from "../../BeanstalkError.ts"
 import type { ReservedJob } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import type { Command } from "../protocol/command.ts"
@@ -131,8 +131,18 @@ const defaultRetry = Schedule.exponential("1 second").pipe(
   Schedule.intersect(Schedule.recurs(10))
 )
 
+export const checkOptions = <A, R, E>(
+  tube: Tube<A, R>,
+  options: Options<A, E, R, R, R>
+): Effect.Effect<Settings<A, E, R>, WorkerStartError> => {
+  const checked = Validate.attempt(() => check(tube, options))
+  return checked instanceof InvalidArgument
+    ? new WorkerStartError({ tube: tube.name, subject: checked.argument, reason: checked.reason })
+    : Effect.succeed(checked)
+}
+
 /** Throws `InvalidArgument`. */
-export const check = <A, RT extends R, E, R>(
+const check = <A, RT extends R, E, R>(
   { decode, defaults }: Tube<A, RT>,
   options: Options<A, E, R, R, R>
 ): Settings<A, E, R> => {
