@@ -83,8 +83,9 @@ export class Lease implements Timer, HeldJob {
   /** The server counts the time to run from then on, or later. */
   private countedFrom: number
   private asksAt: number
-  /** Whether the handler is running. */
-  private isRunning = false
+  /** When the handler began, while it runs. */
+  private runsSince: number | undefined = undefined
+  /** When the handler is interrupted: after its timeout, or, without heartbeat, shortly before the time to run is over. */
   private timesOutAt = never
   private touchesAt = never
   private endsAt = never
@@ -149,17 +150,16 @@ export class Lease implements Timer, HeldJob {
   /** The handler begins. */
   startRun(): void {
     const { timeout, timers } = this.rules
-    this.isRunning = true
-    if (timeout !== never) this.timesOutAt = timers.now() + timeout
+    this.runsSince = timers.now()
+    this.timesOutAt = this.runsSince + timeout
     this.updateTimes()
     this.setTimer()
   }
 
   /** The handler has ended, or is interrupted already: from now on the job is only kept. */
   endRun(): void {
-    this.isRunning = false
+    this.runsSince = undefined
     this.timesOutAt = never
-    if (!this.rules.heartbeat) this.touchesAt = never
     this.setTimer()
   }
 
@@ -201,12 +201,8 @@ export class Lease implements Timer, HeldJob {
     if (now >= this.timesOutAt) this.timeOut()
     if (now >= this.asksAt) this.ask()
     if (now >= this.touchesAt) {
-      if (this.rules.heartbeat) {
-        this.rules.onTouch(now - this.touchesAt)
-        this.sendTouch()
-      } else {
-        this.timeOut()
-      }
+      this.rules.onTouch(now - this.touchesAt)
+      this.sendTouch()
     }
     this.setTimer()
   }
@@ -243,8 +239,8 @@ export class Lease implements Timer, HeldJob {
     if (this.rules.heartbeat) {
       const due = begun + touchAfter(ttr, this.connection.roundTrip)
       this.touchesAt = due - due % touchInterval
-    } else if (this.isRunning) {
-      this.touchesAt = begun + Math.max(ttr - 1000, ttr / 2)
+    } else if (this.runsSince !== undefined) {
+      this.timesOutAt = Math.min(this.runsSince + this.rules.timeout, begun + Math.max(ttr - 1000, ttr / 2))
     }
   }
 
@@ -282,7 +278,7 @@ export class Lease implements Timer, HeldJob {
     this.touchesAt = never
     this.send(Commands.touch(this.id), (exit, sentAt) => {
       if (Exit.isSuccess(exit)) this.renew(sentAt)
-      else this.touchesAt = this.rules.timers.now() + asksAgainAfter
+      else if (this.rules.heartbeat) this.touchesAt = this.rules.timers.now() + asksAgainAfter
       this.setTimer()
       callback?.(this.answerOf(exit))
     })
