@@ -62,34 +62,26 @@ export const none: Observer = {
   onLanes: constVoid
 }
 
-/** Calls both observers. At most one of them makes spans. */
+/** Calls both observers, of which at most one makes spans. */
 export const both = (one: Observer, other: Observer): Observer => {
   if (one === none) return other
   if (other === none) return one
   return {
-    onReserved: (job) => {
-      one.onReserved(job)
-      other.onReserved(job)
-    },
+    onReserved: inTurn(one.onReserved, other.onReserved),
     startRun: (job) => one.startRun(job) ?? other.startRun(job),
-    onRunEnd: (job, exit) => {
-      one.onRunEnd(job, exit)
-      other.onRunEnd(job, exit)
-    },
-    onOutcome: (job, outcome) => {
-      one.onOutcome(job, outcome)
-      other.onOutcome(job, outcome)
-    },
-    onTouch: (lateness) => {
-      one.onTouch(lateness)
-      other.onTouch(lateness)
-    },
-    onLanes: (lanes) => {
-      one.onLanes(lanes)
-      other.onLanes(lanes)
-    }
+    onRunEnd: inTurn(one.onRunEnd, other.onRunEnd),
+    onOutcome: inTurn(one.onOutcome, other.onOutcome),
+    onTouch: inTurn(one.onTouch, other.onTouch),
+    onLanes: inTurn(one.onLanes, other.onLanes)
   }
 }
+
+const inTurn =
+  <Args extends ReadonlyArray<unknown>>(one: (...args: Args) => void, other: (...args: Args) => void) =>
+  (...args: Args): void => {
+    one(...args)
+    other(...args)
+  }
 
 /** A user's Tracer or metric that throws must not stop the worker. */
 export const guarded = (observer: Observer): Observer =>
