@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { PutError } from "../../BeanstalkError.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../../Job.ts"
-import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/pipelined.ts"
+import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
 
