@@ -5,7 +5,7 @@
  * `reserve-with-timeout` are whatever `strtoul` and `strtol` of C accept.
  */
 import { isTubeName, type TubeName } from "../../Job.ts"
-import type { LineScanner } from "./lineScanner.ts"
+import type { ArgumentReader } from "./argumentReader.ts"
 
 /** The version of beanstalkd whose grammar and statistics are used. */
 export type Version = "1.12" | "1.13"
@@ -53,11 +53,11 @@ const badFormat: Command = { name: "bad-format" }
 const unknownCommand: Command = { name: "unknown-command" }
 
 /** Parses what follows the prefix. `undefined` is answered with BAD_FORMAT. */
-type Parser = (line: LineScanner, version: Version) => Command | undefined
+type Parser = (line: ArgumentReader, version: Version) => Command | undefined
 
 const nul = 0
 
-export const parse = (line: LineScanner, version: Version): Command => {
+export const parse = (line: ArgumentReader, version: Version): Command => {
   if (line.includes(nul)) return badFormat
   for (const [prefix, parser] of parsersByFirstByte.get(line.next) ?? []) {
     if (line.skip(prefix)) return parser(line, version) ?? badFormat

@@ -1,6 +1,6 @@
 /** What a client has sent and the broker has not read yet. It is read as command lines and as pieces of job bodies. */
 import { type Linked, LinkedList } from "../base/linkedList.ts"
-import { LineScanner } from "./lineScanner.ts"
+import { ArgumentReader } from "./argumentReader.ts"
 
 /** beanstalkd reads a line into a buffer of this size, in bytes, and of all CRs in it considers the first only. */
 const longestLine = 224
@@ -18,7 +18,7 @@ export class InputBuffer {
   private offset = 0
   /** What follows `head`. A linked list, because a client may send each byte by itself. */
   private readonly chunks = new LinkedList<Chunk>()
-  private readonly scanner = new LineScanner()
+  private readonly line = new ArgumentReader()
   /** Whether the line that is being read is longer than the longest. */
   private isOverlong = false
   /** How many bytes have not been read. */
@@ -33,10 +33,10 @@ export class InputBuffer {
   }
 
   /**
-   * Reads a line without its CRLF; the scanner is valid until the next line is read. Returns `overlong` for a line that is
-   * too long, when its end has been read, and `undefined` when the line is not complete.
+   * Reads a line without its CRLF. The result is valid until the next line is read. Returns `overlong` at the
+   * end of a line that is too long, and `undefined` when the line is not complete.
    */
-  readLine(): LineScanner | "overlong" | undefined {
+  readLine(): ArgumentReader | "overlong" | undefined {
     for (;;) {
       const available = this.join(longestLine)
       const end = this.findLineEnd(available)
@@ -75,8 +75,8 @@ export class InputBuffer {
     return -1
   }
 
-  private endLine(end: number): LineScanner | "overlong" {
-    const line = this.scanner.start(this.head, this.offset, end)
+  private endLine(end: number): ArgumentReader | "overlong" {
+    const line = this.line.start(this.head, this.offset, end)
     this.skip(end + 2 - this.offset)
     if (!this.isOverlong) return line
     this.isOverlong = false

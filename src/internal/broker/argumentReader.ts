@@ -1,15 +1,15 @@
-/** Reads one command line from left to right, as beanstalkd's `read_u32` and its siblings do. */
+/** Reads the name and the arguments of a command line, from left to right, as beanstalkd's `read_u32` and its siblings do. */
 
 const space = 32
 const zero = 48
 const nine = 57
 
-export class LineScanner {
+export class ArgumentReader {
   private bytes: Uint8Array = new Uint8Array(0)
   private offset = 0
   private end = 0
 
-  /** Starts another line. One scanner serves all lines of a client: allocating one for each costs more than reading the line. */
+  /** Starts another line. One reader serves all lines of a client: allocating one for each costs more than reading the line. */
   start(bytes: Uint8Array, offset: number, end: number): this {
     this.bytes = bytes
     this.offset = offset
