@@ -24,7 +24,7 @@ import { type Linked, LinkedList } from "../base/linkedList.ts"
 import * as Commands from "../protocol/commands.ts"
 import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/jobOptions.ts"
 import * as Validate from "../protocol/validate.ts"
-import type { Submit } from "./resend.ts"
+import type { Submit } from "./submit.ts"
 
 /** A body, or the error of a payload that could not be encoded. */
 export type Body = string | Uint8Array | PayloadError

@@ -16,7 +16,7 @@ import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
 import { openSession } from "./openSession.ts"
 import { attempts, perOutage } from "./reconnect.ts"
-import { type Submit, submitWithResend } from "./resend.ts"
+import { type Submit, makeSubmit } from "./submit.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     })
   )
 
-  const submit = submitWithResend(current, timers.now)
+  const submit = makeSubmit(current, timers.now)
   const shared: SharedConnection = {
     submit,
     send: (command) => fromCallback((settle) => submit(command, settle)),

@@ -28,7 +28,7 @@ interface Submission<A, Failure> {
   readonly deadline: number
 }
 
-export const submitWithResend = (current: CurrentSession, now: () => number): Submit => {
+export const makeSubmit = (current: CurrentSession, now: () => number): Submit => {
   const submitOn = <A, Failure>(session: ServerSession, submission: Submission<A, Failure>): () => void => {
     const { command, settle } = submission
     let cancelResend: (() => void) | undefined
