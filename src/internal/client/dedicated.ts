@@ -6,10 +6,9 @@ import type { ConnectFailed } from "../../BeanstalkError.ts"
 import type { Connector } from "../../Connector.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
-import { type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
+import { connectOrFail, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./connectionState.ts"
-import { openSession } from "./openSession.ts"
 
 /**
  * A worker uses sessions, not `Connection`s: with a `Connection` each command takes a fiber, and two commands of one fiber
@@ -41,7 +40,7 @@ export const make = (
   open: (watch, timers, onEnd) =>
     Effect.zipRight(
       unlessClosed,
-      openSession(
+      connectOrFail(
         connector,
         { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, timers } },
         onEnd

@@ -10,13 +10,12 @@ import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
-import type { ConnectSettings, ServerSession } from "../connection/connect.ts"
+import { connectOrFail, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
 import * as ConnectionLog from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
-import { openSession } from "./openSession.ts"
 import { attempts, perOutage } from "./reconnect.ts"
-import { type Submit, makeSubmit } from "./submit.ts"
+import { makeSubmit, type Submit } from "./submit.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
@@ -46,7 +45,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
 
   const open = Effect.suspend(() => {
     current.startAttempt()
-    return openSession(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
+    return connectOrFail(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
   })
 
   yield* connectWhenWanted({ address, reconnect, open, current, become }).pipe(

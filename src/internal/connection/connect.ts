@@ -2,6 +2,7 @@
  * Opens a connection: a socket, and one round trip, which proves that a beanstalkd answers, and identifies it.
  */
 import * as Socket from "@effect/platform/Socket"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
@@ -135,6 +136,30 @@ export const connect = (
       Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
     )
   })
+
+/**
+ * Opens a session as {@link connect} does, and never dies: a connector that throws, or is interrupted, has failed to connect
+ * like any other, so that a reconnect loop tries again.
+ */
+export const connectOrFail = (
+  connector: typeof Connector.Service,
+  settings: ConnectSettings,
+  onEnd?: SessionOptions["onEnd"]
+): Effect.Effect<ServerSession, BeanstalkError.ConnectFailed, Scope.Scope> =>
+  connect(settings, onEnd).pipe(
+    Effect.provideService(Connector, connector),
+    Effect.catchAllCause((cause) => Effect.fail(asConnectFailed(cause, connector.address)))
+  )
+
+const asConnectFailed = (
+  cause: Cause.Cause<BeanstalkError.ConnectFailed>,
+  address: string
+): BeanstalkError.ConnectFailed => {
+  const error = Cause.squash(cause)
+  return error instanceof BeanstalkError.ConnectFailed
+    ? error
+    : new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: String(error), cause: error })
+}
 
 /** The reason of a failed handshake, from the error of its first command that failed. */
 const handshakeFailed = (
