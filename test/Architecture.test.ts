@@ -9,21 +9,21 @@ const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]
   ["base", /^internal\/base\//, "values"],
   ["protocol", /^internal\/protocol\//, "values base"],
   ["BeanstalkProtocol", /^BeanstalkProtocol\.ts/, "values base protocol"],
-  ["connection", /^internal\/connection\//, "values base protocol BeanstalkProtocol"],
+  ["connection", /^internal\/connection\//, "values base protocol"],
   ["BeanstalkConnection", /^BeanstalkConnection\.ts/, "values base protocol BeanstalkProtocol connection"],
-  ["client", /^internal\/client\//, "values base protocol BeanstalkProtocol connection BeanstalkConnection"],
+  ["client", /^internal\/client\//, "values base protocol connection BeanstalkConnection"],
   [
     "BeanstalkClient",
     /^BeanstalkClient\.ts/,
     "values base protocol BeanstalkProtocol connection BeanstalkConnection client"
   ],
-  ["tube", /^internal\/tube\//, "values base protocol BeanstalkProtocol"],
+  ["tube", /^internal\/tube\//, "values base protocol"],
   ["Tube", /^Tube\.ts/, "values base protocol BeanstalkProtocol BeanstalkClient tube"],
   ["telemetry", /^internal\/worker\/telemetry\//, "values base"],
   [
     "worker",
     /^internal\/worker\/[^/]+$/,
-    "values base protocol BeanstalkProtocol connection client BeanstalkClient tube Tube telemetry"
+    "values base protocol connection client BeanstalkClient tube Tube telemetry"
   ],
   ["broker", /^internal\/broker\//, "values base"],
   ["VirtualClock", /^VirtualClock\.ts/, "base"],
@@ -33,7 +33,7 @@ const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]
   [
     "testing",
     /^internal\/testing\//,
-    "values base protocol BeanstalkProtocol BeanstalkClient Tube worker Worker VirtualClock EmbeddedServer"
+    "values base protocol BeanstalkClient Tube worker Worker VirtualClock EmbeddedServer"
   ],
   ["WorkerTest", /^WorkerTest\.ts/, "values BeanstalkClient Tube worker Worker VirtualClock EmbeddedServer testing"],
   [

@@ -2,9 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
-import type { Command } from "../../BeanstalkProtocol.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import type { Command } from "../protocol/command.ts"
 import type { CurrentSession } from "./currentSession.ts"
 
 /**

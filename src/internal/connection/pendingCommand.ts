@@ -1,7 +1,8 @@
 import * as Exit from "effect/Exit"
 import { type CommandError, type ConnectionLost, ProtocolViolation } from "../../BeanstalkError.ts"
-import type { Command, Decoded, Reply } from "../../BeanstalkProtocol.ts"
 import type { Linked } from "../base/linkedList.ts"
+import type { Command, Decoded } from "../protocol/command.ts"
+import type { Reply } from "../protocol/reply.ts"
 import type { RecentExchanges } from "./recentExchanges.ts"
 
 /** A command between its submission and its result, whatever it succeeds or fails with. */

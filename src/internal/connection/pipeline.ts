@@ -8,9 +8,13 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
-import * as Protocol from "../../BeanstalkProtocol.ts"
 import type { TubeName } from "../../Job.ts"
 import { LinkedList } from "../base/linkedList.ts"
+import { type Command, isIntact } from "../protocol/command.ts"
+import * as Commands from "../protocol/commands.ts"
+import { describe, type Reply } from "../protocol/reply.ts"
+import { ReplyDecoder } from "../protocol/replyDecoder.ts"
+import { describeRequest, encode } from "../protocol/requestEncoder.ts"
 import { makePending, type PendingCommand } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
@@ -54,7 +58,7 @@ type Status =
 
 export class Pipeline {
   private readonly options: PipelineOptions
-  private readonly decoder: Protocol.ReplyDecoder
+  private readonly decoder: ReplyDecoder
   private readonly replyDeadline: ReplyDeadline
   private readonly tubeSelection = new TubeSelection()
   private readonly exchanges = new RecentExchanges()
@@ -69,7 +73,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.options = options
-    this.decoder = new Protocol.ReplyDecoder(options.maxBodySize)
+    this.decoder = new ReplyDecoder(options.maxBodySize)
     this.replyDeadline = new ReplyDeadline(options.replyTimeout)
   }
 
@@ -79,7 +83,7 @@ export class Pipeline {
 
   /** Queues a command. `settle` is called once with its result, or never if it is cancelled before. */
   submit<A, E>(
-    command: Protocol.Command<A, E>,
+    command: Command<A, E>,
     settle: (exit: Exit.Exit<A, E | CommandError>) => void
   ): PendingCommand {
     const entry = makePending(command, settle)
@@ -127,12 +131,12 @@ export class Pipeline {
 
   /** Everything that may be written now, in one piece; `undefined` if there is nothing. */
   takeBatch(): Uint8Array | undefined {
-    const batch: Array<Protocol.Command<unknown, unknown>> = []
+    const batch: Array<Command<unknown, unknown>> = []
     const wasIdle = this.inFlight.length === 0
     let next = this.queued.head
     while (next !== undefined && this.hasRoom(next)) {
       this.queued.remove(next)
-      if (Protocol.isIntact(next.command)) {
+      if (isIntact(next.command)) {
         const tube = this.tubeSelection.beforeWrite(next)
         if (tube !== undefined) this.write(this.selectionOf(tube), batch)
         this.write(next, batch)
@@ -144,7 +148,7 @@ export class Pipeline {
     if (batch.length === 0) return undefined
     if (wasIdle) this.replyDeadline.start(this.options.now())
     this.options.onDeadline()
-    return Protocol.encode(batch)
+    return encode(batch)
   }
 
   private hasRoom(entry: PendingCommand): boolean {
@@ -154,14 +158,14 @@ export class Pipeline {
       (this.inFlight.length < maxInFlight && this.bytesInFlight + entry.command.size <= maxQueuedBytes)
   }
 
-  private write(entry: PendingCommand, batch: Array<Protocol.Command<unknown, unknown>>): void {
+  private write(entry: PendingCommand, batch: Array<Command<unknown, unknown>>): void {
     const { command } = entry
     entry.state = "InFlight"
     this.inFlight.push(entry)
     this.bytesInFlight += command.size
     batch.push(command)
-    if (command === Protocol.quit) this.status = { _tag: "Quitting" }
-    this.options.trace?.(`> ${Protocol.describeRequest(command)}`)
+    if (command === Commands.quit) this.status = { _tag: "Quitting" }
+    this.options.trace?.(`> ${describeRequest(command)}`)
   }
 
   /**
@@ -169,7 +173,7 @@ export class Pipeline {
    * command acts on the wrong tube: the pipeline ends, and the command fails with the outcome `Unknown`.
    */
   private selectionOf(tube: TubeName): PendingCommand {
-    return makePending(Protocol.select(tube), (exit) => {
+    return makePending(Commands.select(tube), (exit) => {
       if (Exit.isFailure(exit)) {
         this.end({ reason: `the server did not accept the use of tube ${tube}`, cause: Cause.squash(exit.cause) })
       }
@@ -199,12 +203,12 @@ export class Pipeline {
 
   /** The server has closed the connection, which is its answer to `quit`. */
   closed(): void {
-    if (this.inFlight.head?.command === Protocol.quit) this.onReply({ _tag: "Closed" })
+    if (this.inFlight.head?.command === Commands.quit) this.onReply({ _tag: "Closed" })
     this.end({ reason: "the server closed it" })
   }
 
-  private readonly onReply = (reply: Protocol.Reply): void => {
-    this.options.trace?.(`< ${Protocol.describe(reply)}`)
+  private readonly onReply = (reply: Reply): void => {
+    this.options.trace?.(`< ${describe(reply)}`)
     const entry = this.inFlight.shift()
     if (entry === undefined) return this.endUnrequested()
     const { command } = entry

@@ -1,5 +1,5 @@
 /** The last few requests and replies of a connection, which a protocol violation is reported with. */
-import { describe, type Reply } from "../../BeanstalkProtocol.ts"
+import { describe, type Reply } from "../protocol/reply.ts"
 
 const capacity = 5
 

@@ -4,7 +4,7 @@
  * The time of a command starts when it becomes the oldest, since the server answers in order. A body may take any time as long
  * as it makes progress. A reply line that has begun must end within the timeout, whatever its command was waiting for.
  */
-import type { Command } from "../../BeanstalkProtocol.ts"
+import type { Command } from "../protocol/command.ts"
 
 /** How many bytes count as progress of a body: a server that sends single bytes for ever times out. */
 const progressBytes = 64 * 1024

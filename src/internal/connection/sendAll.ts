@@ -12,9 +12,9 @@ import {
   TimedOut,
   TubeNotFound
 } from "../../BeanstalkError.ts"
-import type { Command } from "../../BeanstalkProtocol.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import type { Session } from "./session.ts"
 

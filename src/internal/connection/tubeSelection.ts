@@ -4,8 +4,8 @@
  * The server can refuse a caller's `use`, and later commands are written before its reply arrives. Until then the selected tube is
  * unknown, and a command that needs one gets a `use` of its own. If the server refuses that one, the pipeline ends.
  */
-import type { Command } from "../../BeanstalkProtocol.ts"
 import { defaultTube, type TubeName } from "../../Job.ts"
+import type { Command } from "../protocol/command.ts"
 
 /** A command that is about to be written, or was. The same command may be sent twice, so that it cannot identify itself. */
 interface Sent {
