@@ -34,14 +34,10 @@ export interface JobSettings {
   readonly ttrSeconds: number
 }
 
-export const defaultJobSettings: JobSettings = { pri: 1024, delaySeconds: 0, ttrSeconds: 60 }
+const defaults: JobSettings = { pri: 1024, delaySeconds: 0, ttrSeconds: 60 }
 
-/** Checks the options of a `put`; `defaults` stand for those that are left out. Throws `InvalidArgument`. */
-export const checkJobOptions = (
-  command: string,
-  options: JobOptions | undefined,
-  defaults = defaultJobSettings
-): JobSettings =>
+/** Checks the options of a `put`. Throws `InvalidArgument`. */
+export const checkJobOptions = (command: string, options: JobOptions | undefined): JobSettings =>
   options === undefined ? defaults : {
     pri: options.priority === undefined ? defaults.pri : Validate.u32(command, "priority", options.priority),
     delaySeconds: options.delay === undefined ? defaults.delaySeconds : Validate.delay(command, options.delay),
