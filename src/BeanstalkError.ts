@@ -10,6 +10,7 @@ import type * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
 import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
+import { changesJob } from "./internal/jobCommands.ts"
 import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
 export {
@@ -771,7 +772,4 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
 export const isRetryable = (u: unknown): boolean =>
   hasTag(u, "OutOfMemory", "Draining", "TimedOut") ||
   (isBeanstalkError(u) && u._tag === "ConnectFailed" && u.reason !== "Closed") ||
-  (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent" && !namesJob.has(u.command))
-
-/** The commands that change the job whose id they name. */
-const namesJob: ReadonlySet<string> = new Set(["delete", "touch", "release", "bury", "kick-job", "reserve-job"])
+  (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent" && !changesJob(u.command))

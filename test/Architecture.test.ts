@@ -5,13 +5,13 @@ import { join, normalize } from "node:path"
 
 /** The rooms of `src/`, from the ground up: the files of each, and the rooms below that it may import. */
 const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
-  ["values", /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId)\.ts/, ""],
+  ["values", /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId|internal\/jobCommands)\.ts/, ""],
   ["base", /^internal\/base\//, "values"],
   ["protocol", /^internal\/protocol\//, "values base"],
   ["BeanstalkProtocol", /^BeanstalkProtocol\.ts/, "values base protocol"],
   ["connection", /^internal\/connection\//, "values base protocol"],
   ["BeanstalkConnection", /^BeanstalkConnection\.ts/, "values base protocol BeanstalkProtocol connection"],
-  ["client", /^internal\/client\//, "values base protocol connection BeanstalkConnection"],
+  ["client", /^internal\/client\//, "values base protocol connection"],
   [
     "BeanstalkClient",
     /^BeanstalkClient\.ts/,

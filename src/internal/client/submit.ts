@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import { changesJob } from "../jobCommands.ts"
 import type { Command } from "../protocol/command.ts"
 import type { CurrentSession } from "./currentSession.ts"
 
@@ -72,10 +73,10 @@ const mayResend = (command: Command<unknown, unknown>, cause: Cause.Cause<unknow
 
 /** A server that restarts issues the same ids again: in another instance, the id of a job may be the id of another job. */
 const isForAnother = (
-  { job, readOnly }: Command<unknown, unknown>,
+  { name }: Command<unknown, unknown>,
   instance: string | undefined,
   { id }: ServerInfo
-): boolean => job !== undefined && !readOnly && instance !== undefined && instance !== id
+): boolean => changesJob(name) && instance !== undefined && instance !== id
 
 const instanceChanged = ({ name }: Command<unknown, unknown>, { address }: ServerSession) =>
   new ConnectionLost({

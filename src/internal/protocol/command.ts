@@ -8,7 +8,7 @@ import {
   type ServerError,
   UnknownCommand
 } from "../../BeanstalkError.ts"
-import type { JobId, TubeName } from "../../Job.ts"
+import type { TubeName } from "../../Job.ts"
 import { describe, type Reply } from "./reply.ts"
 import { encodedSize } from "./requestEncoder.ts"
 
@@ -36,8 +36,6 @@ export interface Command<out A, out E> {
   readonly reserves: boolean
   /** Whether the command changes nothing on the server, so that it can be sent twice. */
   readonly readOnly: boolean
-  /** The job that the command is about. Its id is valid on one server only. */
-  readonly job: JobId | undefined
   /** Interprets the reply to the command. `address` is that of the server, for errors. */
   readonly decode: (reply: Reply, address: string) => Decoded<A, E | ServerError | ProtocolViolation>
 }
@@ -101,7 +99,7 @@ const noTube: TubeRelation = { _tag: "None" }
 
 /** The properties of a command that have defaults. */
 export type CommandOptions = Partial<
-  Pick<Command<unknown, unknown>, "body" | "tube" | "blocksFor" | "reserves" | "readOnly" | "job">
+  Pick<Command<unknown, unknown>, "body" | "tube" | "blocksFor" | "reserves" | "readOnly">
 >
 
 /** A class, so that a command is one object, without a closure of its own for `decode`. */
@@ -115,7 +113,6 @@ class ProtocolCommand<A, E> implements Command<A, E> {
   readonly blocksFor: number
   readonly reserves: boolean
   readonly readOnly: boolean
-  readonly job: JobId | undefined
   private readonly interpret: Interpret<A, E>
 
   constructor(name: string, args: string, interpret: Interpret<A, E>, options: CommandOptions) {
@@ -127,7 +124,6 @@ class ProtocolCommand<A, E> implements Command<A, E> {
     this.blocksFor = options.blocksFor ?? 0
     this.reserves = options.reserves ?? false
     this.readOnly = options.readOnly ?? false
-    this.job = options.job
     this.interpret = interpret
   }
 

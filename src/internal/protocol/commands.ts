@@ -50,7 +50,7 @@ const onJob = <A, E = never>(
       reply._tag === "NotFound"
         ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
         : interpret(reply, origin),
-    { ...options, job }
+    options
   )
 
 /** A command about a tube that must exist. */
