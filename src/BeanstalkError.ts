@@ -337,7 +337,10 @@ export class DeadlineSoon extends Data.TaggedError("DeadlineSoon")<Origin> {
  * @since 0.1.0
  */
 export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
-  /** The command, or the constructor, that the argument was passed to: `put`, `connect`, `work`, … */
+  /**
+   * What the argument was passed to: a command as the protocol spells it (`put`, `reserve-job`, …); `putAll`, `purge`, `move` or
+   * `runOnce`; `connect` for an option of a connection or a client. Invalid options of a worker are a {@link WorkerStartError}.
+   */
   readonly command: string
   /** The name of the argument: `tube`, `priority`, `ttr`, … */
   readonly argument: string

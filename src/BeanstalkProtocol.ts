@@ -233,7 +233,7 @@ export const ignore = (tube: string): Command<number, BeanstalkError.NotIgnored>
 /**
  * `peek`: copies one job, whatever its tube and state.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const peek = (id: string): Command<PeekedJob, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
@@ -242,7 +242,7 @@ export const peek = (id: string): Command<PeekedJob, BeanstalkError.JobNotFound>
 /**
  * `peek-ready`: copies the job of a tube that would be reserved next.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const peekReady = (
@@ -253,7 +253,7 @@ export const peekReady = (
 /**
  * `peek-delayed`: copies the job of a tube whose delay ends first.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const peekDelayed = (
@@ -264,7 +264,7 @@ export const peekDelayed = (
 /**
  * `peek-buried`: copies the job of a tube that was buried first.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const peekBuried = (
@@ -275,7 +275,7 @@ export const peekBuried = (
 /**
  * `stats-job`: the statistics of one job.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const statsJob = (
@@ -286,7 +286,7 @@ export const statsJob = (
 /**
  * `stats-tube`: the statistics of a tube that exists.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const statsTube = (
@@ -297,7 +297,7 @@ export const statsTube = (
 /**
  * `stats`: the statistics of the server.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const stats: Command<Stats.ServerStats, never> = Commands.stats
@@ -305,7 +305,7 @@ export const stats: Command<Stats.ServerStats, never> = Commands.stats
 /**
  * `stats`, of which only the keys are read that a connection needs.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const serverInfo: Command<Stats.ServerInfo, never> = Commands.serverInfo
@@ -313,7 +313,7 @@ export const serverInfo: Command<Stats.ServerInfo, never> = Commands.serverInfo
 /**
  * `list-tubes`: the names of all tubes.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const listTubes: Command<ReadonlyArray<TubeName>, never> = Commands.listTubes
@@ -321,7 +321,7 @@ export const listTubes: Command<ReadonlyArray<TubeName>, never> = Commands.listT
 /**
  * `list-tubes-watched`: the tubes that the connection reserves from.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const listTubesWatched: Command<ReadonlyArray<TubeName>, never> = Commands.listTubesWatched
@@ -329,7 +329,7 @@ export const listTubesWatched: Command<ReadonlyArray<TubeName>, never> = Command
 /**
  * `list-tube-used`: the tube in use.
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const listTubeUsed: Command<TubeName, never> = Commands.listTubeUsed
@@ -342,7 +342,7 @@ export const listTubeUsed: Command<TubeName, never> = Commands.listTubeUsed
  * `kick`: makes up to `bound` (0 to 4,294,967,295) jobs of a tube ready: buried ones, or delayed ones if none is buried.
  * Succeeds with their number.
  *
- * @category looking
+ * @category administering
  * @since 0.1.0
  */
 export const kick = (bound: number, options?: InTube): Command<number, never> | BeanstalkError.InvalidArgument =>
@@ -353,7 +353,7 @@ export const kick = (bound: number, options?: InTube): Command<number, never> | 
 /**
  * `kick-job`: makes one buried or delayed job ready.
  *
- * @category looking
+ * @category administering
  * @since 0.1.0
  */
 export const kickJob = (id: string): Command<void, BeanstalkError.JobNotFound> | BeanstalkError.InvalidArgument =>
@@ -362,7 +362,7 @@ export const kickJob = (id: string): Command<void, BeanstalkError.JobNotFound> |
 /**
  * `pause-tube`: stops all reserves from a tube for whole seconds, rounded up. Zero ends a pause.
  *
- * @category looking
+ * @category administering
  * @since 0.1.0
  */
 export const pauseTube = (
@@ -376,7 +376,7 @@ export const pauseTube = (
 /**
  * `quit`: asks the server to close the connection. It has no reply: it succeeds when the connection ends.
  *
- * @category looking
+ * @category administering
  * @since 0.1.0
  */
 export const quit: Command<void, never> = Commands.quit
