@@ -31,9 +31,11 @@ import * as BeanstalkConnection from "./BeanstalkConnection.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
-import * as Bulk from "./internal/client/bulk.ts"
+import type * as Bulk from "./internal/client/bulk.ts"
 import { type Lost, State } from "./internal/client/connectionState.ts"
 import * as DedicatedConnections from "./internal/client/dedicated.ts"
+import { move } from "./internal/client/move.ts"
+import { purge } from "./internal/client/purge.ts"
 import * as PutAll from "./internal/client/putAll.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Connect from "./internal/connection/connect.ts"
@@ -405,8 +407,8 @@ const client = ({ connector, dedicated, options, shared }: {
     kick: (tube, bound) => sendValid(Protocol.kick(bound, { tube })),
     kickJob: (id) => sendValid(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => sendValid(Protocol.pauseTube(tube, duration)),
-    purge: (tube, bulk) => Bulk.purge(dedicated, tube, bulk),
-    move: (from, to, bulk) => Bulk.move(dedicated, from, to, bulk)
+    purge: (tube, options) => purge(dedicated, tube, options),
+    move: (from, to, options) => move(dedicated, from, to, options)
   }
 }
 

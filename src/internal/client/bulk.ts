@@ -1,11 +1,9 @@
-/** `purge` and `move`: a scan of a tube on a connection of its own. */
+/** What `purge` and `move` have in common: a scan of a tube on a connection of its own. */
 import * as Effect from "effect/Effect"
 import { BulkStopped, type ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
 import type { Session } from "../connection/session.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Dedicated } from "./dedicated.ts"
-import { moveAction } from "./move.ts"
-import { purgeAction } from "./purge.ts"
 import { type Action, type JobState, scan, type Tally } from "./scan.ts"
 
 export interface BulkOptions {
@@ -17,25 +15,14 @@ export interface BulkOptions {
   readonly onProgress?: ((done: Readonly<Tally>) => Effect.Effect<void>) | undefined
 }
 
-type BulkEffect = Effect.Effect<Tally, InvalidArgument | ConnectFailed | BulkStopped>
-
-export const purge = (dedicated: Dedicated, tube: string, options: BulkOptions = {}): BulkEffect =>
-  scanTube("purge", dedicated, tube, options, purgeAction)
-
-export const move = (dedicated: Dedicated, from: string, to: string, options: BulkOptions = {}): BulkEffect => {
-  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: from }))
-  return target instanceof InvalidArgument
-    ? target
-    : scanTube("move", dedicated, from, options, (session, tally) => moveAction(session, target, tally))
-}
-
-const scanTube = (
+/** Succeeds with the number of jobs that the action was completed for. */
+export const bulk = (
   command: "purge" | "move",
   dedicated: Dedicated,
   tubeName: string,
-  { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"] }: BulkOptions,
+  { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"] }: BulkOptions = {},
   makeAction: (session: Session, tally: Tally) => Action
-): BulkEffect =>
+): Effect.Effect<Tally, InvalidArgument | ConnectFailed | BulkStopped> =>
   Effect.gen(function*() {
     const checked = Validate.attempt(() => ({
       tube: Validate.tubeName(command, tubeName),

@@ -4,14 +4,23 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { Buried, type PutError } from "../../BeanstalkError.ts"
+import { Buried, InvalidArgument, type PutError } from "../../BeanstalkError.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { inOneWrite, sendAll, sendAllOptional, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
+import { deleteJobs, inOneWrite, sendAll, sendAllOptional, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
-import { addTo, deleteAll } from "./purge.ts"
-import type { Action, JobState, Tally } from "./scan.ts"
+import * as Validate from "../protocol/validate.ts"
+import { bulk, type BulkOptions } from "./bulk.ts"
+import type { Dedicated } from "./dedicated.ts"
+import { type Action, addTo, type JobState, type Tally } from "./scan.ts"
+
+export const move = (dedicated: Dedicated, from: string, to: string, options?: BulkOptions) => {
+  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: from }))
+  return target instanceof InvalidArgument
+    ? target
+    : bulk("move", dedicated, from, options, (session, tally) => moveAction(session, target, tally))
+}
 
 /** A job to be moved, with all that its copy must have. */
 interface Original {
@@ -29,7 +38,7 @@ interface Copied {
  * A copy is put before the original is deleted, so that the job is not lost if the connection is. If another client has
  * reserved the original meanwhile, it cannot be deleted, and the copy is deleted instead.
  */
-export const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
+const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
       const exits = yield* sendAll(session, originals.map((original) => putCopy(original, state, to)))
@@ -38,7 +47,7 @@ export const moveAction = (session: Session, to: TubeName, tally: Tally): Action
       )
       if (state === "buried") yield* Effect.tapError(buryCopies(session, copied), () => deleteCopies(copied))
 
-      const deleteOriginals = deleteAll(session, copied.map(({ original }) => original.id), addTo(tally, state))
+      const deleteOriginals = deleteJobs(session, copied.map(({ original }) => original.id), addTo(tally, state))
       const deleteRedundantCopies = (deleted: ReadonlyArray<boolean>) =>
         deleteCopies(copied.filter((_, index) => deleted[index] === false))
       const failed = exits.find(Exit.isFailure)
@@ -53,7 +62,7 @@ export const moveAction = (session: Session, to: TubeName, tally: Tally): Action
       return following
     }).pipe(Effect.uninterruptible)
 
-  const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteAll(session, copied.map(({ copy }) => copy))
+  const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteJobs(session, copied.map(({ copy }) => copy))
 
   return {
     onReserved: (jobs) =>

@@ -19,6 +19,11 @@ export type JobState = "ready" | "delayed" | "buried"
 /** How many jobs the action was completed for, by the state in which they were found. */
 export type Tally = { [State in JobState]: number }
 
+/** Adds jobs to the tally. */
+export const addTo = (tally: Tally, state: JobState) => (count: number): void => {
+  tally[state] += count
+}
+
 /** What to do with jobs. It adds the jobs for which it is completed to the tally, also when it fails. */
 export interface Action {
   /** For ready jobs, which the session has reserved. */

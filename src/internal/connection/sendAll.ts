@@ -3,6 +3,7 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import {
   type CommandError,
@@ -42,8 +43,8 @@ const isAbsent = (error: PutError | Absent): error is Absent =>
   error instanceof JobNotFound || error instanceof TubeNotFound || error instanceof TimedOut ||
   error instanceof DeadlineSoon
 
-/** The results of all commands, `None` where the server has no such job or tube, or no job to reserve. Fails with the first other error. */
-export const toOptions = <A>(
+/** The results of all commands, `None` where the error is {@link Absent}. Fails with the first other error. */
+const toOptions = <A>(
   exits: ReadonlyArray<Exit.Exit<A, PutError | Absent>>
 ): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> =>
   Effect.forEach(
@@ -58,7 +59,7 @@ export const toOptions = <A>(
     })
   )
 
-/** Sends all commands, and succeeds with their results as {@link toOptions} gives them. */
+/** Sends all commands, and succeeds with the result of each, `None` where the server has no such job or tube, or no job to reserve. */
 export const sendAllOptional = <A>(
   session: Session,
   commands: ReadonlyArray<Command<A, PutError | Absent>>
@@ -75,6 +76,20 @@ export const statsOfJobs = (
   session: Session,
   ids: ReadonlyArray<JobId>
 ): Effect.Effect<ReadonlyArray<JobStats>, PutError> => sendAllPresent(session, ids.map((id) => Commands.statsJob(id)))
+
+/**
+ * Deletes jobs, and succeeds with whether each was deleted: the server refuses to delete one that does not exist, or that another
+ * connection has reserved. `onDeleted` is called with the number of deleted jobs, also if the Effect fails.
+ */
+export const deleteJobs = (
+  session: Session,
+  ids: ReadonlyArray<JobId>,
+  onDeleted: (count: number) => void = constVoid
+): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
+  Effect.flatMap(sendAll(session, ids.map(Commands.deleteJob)), (exits) => {
+    onDeleted(exits.filter(Exit.isSuccess).length)
+    return Effect.map(toOptions(exits), (deleted) => deleted.map(Option.isSome))
+  })
 
 /** Runs two Effects so that the commands they send first leave in one write. */
 export const inOneWrite = <A, B>(
