@@ -16,7 +16,6 @@ import type { Tube } from "../../Tube.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
-import { attempts } from "../client/reconnect.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
@@ -24,10 +23,10 @@ import * as EventLog from "./eventLog.ts"
 import { Event, Events, type JobEvent } from "./events.ts"
 import { type Bury, type RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
-import type { Lease, LeaseRules } from "./lease.ts"
-import { checkOptions, type Options, type Settings } from "./options.ts"
+import type { Lease } from "./lease.ts"
+import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
 import { Reservation, type Settler } from "./reservation.ts"
-import { Reservations } from "./reservations.ts"
+import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
 /** See `Worker.JobsOptions`. */
@@ -65,11 +64,13 @@ interface SourceOptions<A, R> {
   readonly connected: Effect.Latch
 }
 
-class JobSource<A, R> implements Settler {
+class JobSource<A, R> implements Consumer, Settler {
+  readonly context: ConsumerContext
+  readonly gate = undefined
+  readonly isWanted = constTrue
+  readonly onWaiting = constVoid
+  readonly onLost = constVoid
   private readonly options: SourceOptions<A, R>
-  private readonly rules: LeaseRules
-  private readonly events = new Events()
-  private readonly unconfirmed = new UnconfirmedDeletes(this.events)
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations | undefined = undefined
   /** The client is closed: there will be no other connection. */
@@ -80,19 +81,15 @@ class JobSource<A, R> implements Settler {
 
   constructor(options: SourceOptions<A, R>) {
     const { runtime, settings, timers, tube } = options
+    const events = new Events()
     this.options = options
-    this.rules = {
-      tube,
-      timers,
-      heartbeat: settings.heartbeat,
-      ttr: settings.ttr,
-      timeout: settings.timeout,
-      onTouch: constVoid,
-      onLost: (lease, error) => this.events.record(lease, () => Event.LeaseLost({ tube, id: lease.id, error })),
-      onTimeout: (lease) => Runtime.runFork(runtime)(this.settleFailure(lease, timedOut))
+    this.context = {
+      rules: { ...settings.lease, tube, timers, onTouch: constVoid },
+      events,
+      unconfirmed: new UnconfirmedDeletes(events)
     }
     const log = EventLog.logTo(runtime)
-    this.events.listen((event) => {
+    events.listen((event) => {
       if (event._tag === "ShutdownReport") return
       const onEvent = this.waiting.get(event.id)
       this.waiting.delete(event.id)
@@ -108,14 +105,12 @@ class JobSource<A, R> implements Settler {
   /** Keeps one connection open. */
   get keepConnected(): Effect.Effect<void> {
     const { connected, dedicated, tube } = this.options
-    const attempt = attempts({
+    return keepConnected({
       log: ConnectionLog.make(dedicated.address),
-      open: () => this.connect,
-      use: (session) => this.serve(session)
-    })
-    return keepConnected(attempt, {
       tube,
       reconnect: dedicated.reconnect,
+      open: () => this.connect,
+      use: (session) => this.serve(session),
       isNeeded: () => !this.isClosed,
       isSpare: constFalse
     }).pipe(Effect.zipRight(connected.open))
@@ -133,21 +128,10 @@ class JobSource<A, R> implements Settler {
   }
 
   private serve(session: ServerSession): Effect.Effect<never, Ending> {
-    const { connected, settings } = this.options
-    const reserves = settings.reserves
-    return this.unconfirmed.confirm(session).pipe(
+    const { connected } = this.options
+    return this.context.unconfirmed.confirm(session).pipe(
       Effect.zipRight(Effect.suspend(() => {
-        this.reservations = new Reservations({
-          session,
-          roundTrip: 0,
-          rules: this.rules,
-          events: this.events,
-          unconfirmed: this.unconfirmed,
-          isWanted: constTrue,
-          isSpare: constFalse,
-          onWaiting: constVoid,
-          nextReserve: () => reserves[this.reserveIndex = (this.reserveIndex + 1) % reserves.length]!
-        })
+        this.reservations = new Reservations(this, session, 0)
         return connected.open
       })),
       Effect.zipRight(Effect.flatMap(session.ended, Effect.fail))
@@ -161,6 +145,16 @@ class JobSource<A, R> implements Settler {
     reservations?.onSessionEnd(ending)
   }
 
+  nextReserve(): Reserve {
+    const { reserves } = this.options.settings
+    this.reserveIndex = (this.reserveIndex + 1) % reserves.length
+    return reserves[this.reserveIndex]!
+  }
+
+  onTimeout(lease: Lease): void {
+    Runtime.runFork(this.options.runtime)(this.settleFailure(lease, timedOut))
+  }
+
   /** Gives back the job that is held. The delete of a completed job is waited for. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -168,11 +162,11 @@ class JobSource<A, R> implements Settler {
       const held = reservations?.held
       if (reservations !== undefined && held !== undefined) {
         const { id, tube } = held
-        this.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
+        this.context.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
         reservations.giveBack(held)
       }
       const retired = reservations === undefined ? Effect.void : reservations.whenRetired
-      return Effect.zipRight(retired, Effect.sync(() => this.unconfirmed.giveUp()))
+      return Effect.zipRight(retired, Effect.sync(() => this.context.unconfirmed.giveUp()))
     })
   }
 

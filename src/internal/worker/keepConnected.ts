@@ -1,12 +1,12 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import type { TubeName } from "../../Job.ts"
 import { safeLog } from "../base/safeLog.ts"
 import type { Lost } from "../client/connectionState.ts"
-import { type Disconnected, perOutage } from "../client/reconnect.ts"
+import { type AttemptOptions, attempts, type Disconnected, perOutage } from "../client/reconnect.ts"
 
-export interface KeepConnectedOptions {
+export interface KeepConnectedOptions extends AttemptOptions<void, never> {
   readonly tube: TubeName
   /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
@@ -16,13 +16,13 @@ export interface KeepConnectedOptions {
 }
 
 /**
- * Runs attempts under the reconnect Schedule, anew for each outage, for as long as a connection is needed. A worker does not
- * give up: when the user's Schedule is done, or throws, it starts again after 5 seconds.
+ * Opens a session and uses it, under the reconnect Schedule, for as long as a connection is needed. A worker does not give up:
+ * when the user's Schedule is done, or throws, it starts again after 5 seconds.
  */
 export const keepConnected = (
-  attempt: Effect.Effect<void, Disconnected>,
-  { isNeeded, isSpare, reconnect, tube }: KeepConnectedOptions
+  { isNeeded, isSpare, reconnect, tube, ...options }: KeepConnectedOptions
 ): Effect.Effect<void> => {
+  const attempt = attempts(options)
   // A connection that could not be made is given up only after the pause. Another lane is opened in place of its lane, and
   // would try at once, again and again.
   let couldNotConnect = false
@@ -34,15 +34,12 @@ export const keepConnected = (
 
   return Effect.suspend(() => isNeeded() && !(couldNotConnect && isSpare()) ? attempt : Effect.void).pipe(
     Effect.retry({ schedule: perOutage(reconnect), while: reconnectsAfter }),
-    Effect.matchCauseEffect({
-      onSuccess: () => Effect.succeed(false),
-      onFailure: (cause) =>
-        isNeeded() && !isSpare()
-          ? Effect.as(Effect.zipRight(report(tube, cause), Effect.sleep("5 seconds")), true)
-          : Effect.succeed(false)
+    Effect.sandbox,
+    Effect.retry({
+      schedule: Schedule.spaced("5 seconds"),
+      while: (cause) => isNeeded() && !isSpare() ? Effect.as(report(tube, cause), true) : Effect.succeed(false)
     }),
-    Effect.repeat({ while: (startsAgain) => startsAgain }),
-    Effect.asVoid
+    Effect.ignore
   )
 }
 

@@ -11,24 +11,22 @@ import * as Exit from "effect/Exit"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ConnectFailed, LeaseLost } from "../../BeanstalkError.ts"
+import type { ConnectFailed } from "../../BeanstalkError.ts"
 import { safeLog } from "../base/safeLog.ts"
 import type { ConnectionLog } from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
-import { attempts } from "../client/reconnect.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf } from "./decision.ts"
-import { Event, type Events } from "./events.ts"
+import { Event } from "./events.ts"
 import { type Order, type RunFailure, Undecodable } from "./failure.ts"
 import { Handler } from "./handler.ts"
 import { JobHandle } from "./jobHandle.ts"
 import { keepConnected } from "./keepConnected.ts"
-import type { Lease, LeaseRules } from "./lease.ts"
-import type { Settings } from "./options.ts"
-import { Reservations, type ReservationsOptions } from "./reservations.ts"
+import type { Lease } from "./lease.ts"
+import type { Reserve, Settings } from "./options.ts"
+import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import type { Observer } from "./telemetry/observer.ts"
-import type { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
 /** The user's handler. */
 export type Handle<A, E, R> = (
@@ -37,35 +35,41 @@ export type Handle<A, E, R> = (
 ) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
 
 /** What a lane shares with the other lanes of its worker. */
-export interface LaneContext<A, E, R> extends Pick<ReservationsOptions, "nextReserve" | "isSpare"> {
+export interface LaneContext<A, E, R> extends ConsumerContext {
   readonly settings: Settings<A, E, R>
   readonly handle: Handle<A, E, R>
   readonly runtime: Runtime.Runtime<R>
   readonly dedicated: Dedicated
   readonly log: ConnectionLog
-  readonly rules: Omit<LeaseRules, "onLost" | "onTimeout">
-  readonly events: Events
-  readonly unconfirmed: UnconfirmedDeletes
   readonly observer: Observer
+}
+
+/** The pool, as its lanes see it. */
+export interface LanePool<A, E, R> {
   /** Whether the worker takes jobs. */
-  readonly isTaking: () => boolean
-  /** The lane waits for a connection or a job. */
-  readonly onWaiting: (lane: Lane<A, E, R>) => void
-  /** The lane has a job. */
-  readonly onReserved: (lane: Lane<A, E, R>, lease: Lease) => void
-  /** The handler of a job does not end, and nobody waits for it any more. */
-  readonly onAbandoned: (lease: Lease) => void
-  readonly onConnected: Effect.Effect<unknown>
-  readonly onConnectFailed: (error: ConnectFailed) => Effect.Effect<void>
+  readonly isTaking: boolean
   /** Whether a lane that lost its connection may end: another is there that opens lanes when they are needed. */
-  readonly canSpare: (lane: Lane<A, E, R>) => boolean
+  canSpare(lane: Lane<A, E, R>): boolean
+  /** Whether a lane that waited so many seconds for a job may end. */
+  isSpare(idleSeconds: number): boolean
+  nextReserve(): Reserve
+  readonly onConnected: Effect.Effect<unknown>
+  onConnectFailed(error: ConnectFailed): Effect.Effect<void>
+  /** The lane waits for a connection or a job. */
+  onWaiting(lane: Lane<A, E, R>): void
+  /** The lane has a job. */
+  onReserved(lane: Lane<A, E, R>, lease: Lease): void
+  /** The handler of a job does not end, and nobody waits for it any more. */
+  onAbandoned(lease: Lease): void
 }
 
 /** In Effect 3 a chunk of one takes 5 µs on its way through a Stream, a third of what the whole job takes. */
 const turnsInAChunk = 64
 
-export class Lane<A, E, R> {
-  private readonly context: LaneContext<A, E, R>
+export class Lane<A, E, R> implements Consumer {
+  readonly context: LaneContext<A, E, R>
+  readonly gate: Effect.Effect<void> | undefined
+  private readonly pool: LanePool<A, E, R>
   private readonly handler: Handler<R>
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations | undefined = undefined
@@ -78,9 +82,12 @@ export class Lane<A, E, R> {
    */
   private status: "wanted" | "retired" | "stopped" = "wanted"
 
-  constructor(context: LaneContext<A, E, R>) {
+  constructor(pool: LanePool<A, E, R>, context: LaneContext<A, E, R>) {
+    const { gate } = context.settings
+    this.pool = pool
     this.context = context
     this.handler = new Handler(context.runtime)
+    this.gate = gate && this.pass(gate)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -90,25 +97,28 @@ export class Lane<A, E, R> {
   /** Works on one connection after the other, until the lane is not needed any more. */
   get run(): Effect.Effect<void> {
     const { dedicated, log, rules } = this.context
-    return keepConnected(attempts({ log, open: () => this.connect, use: (session) => this.serve(session) }), {
+    return keepConnected({
+      log,
       tube: rules.tube,
       reconnect: dedicated.reconnect,
+      open: () => this.connect,
+      use: (session) => this.serve(session),
       isNeeded: () => this.isNeeded,
-      isSpare: () => this.context.canSpare(this)
+      isSpare: () => this.pool.canSpare(this)
     })
   }
 
   /** Opens a connection. */
   private get connect(): Effect.Effect<ServerSession, ConnectFailed, Scope.Scope> {
-    const { dedicated, onConnectFailed, onConnected, rules } = this.context
+    const { dedicated, rules } = this.context
     return Effect.suspend(() => {
       const startedAt = rules.timers.now()
       return dedicated.open(rules.tube, rules.timers, (ending) => this.onSessionEnd(ending)).pipe(
         Effect.tap(() => {
           this.connectTime = rules.timers.now() - startedAt
-          return onConnected
+          return this.pool.onConnected
         }),
-        Effect.tapError(onConnectFailed)
+        Effect.tapError((error) => this.pool.onConnectFailed(error))
       )
     })
   }
@@ -117,7 +127,7 @@ export class Lane<A, E, R> {
   private serve(session: ServerSession): Effect.Effect<void, Ending> {
     return Effect.zipRight(
       this.context.unconfirmed.confirm(session),
-      Effect.suspend(() => this.work(this.reservationsOf(session)))
+      Effect.suspend(() => this.work(this.reservations = new Reservations(this, session, this.connectTime)))
     )
   }
 
@@ -138,36 +148,14 @@ export class Lane<A, E, R> {
     )
   }
 
-  private reservationsOf(session: ServerSession): Reservations {
-    const { events, isSpare, isTaking, nextReserve, rules, settings, unconfirmed } = this.context
-    const reservations = new Reservations({
-      session,
-      roundTrip: this.connectTime,
-      rules: {
-        ...rules,
-        onLost: (lease, error) => this.onLost(lease, error),
-        onTimeout: () => this.handler.interrupt()
-      },
-      events,
-      unconfirmed,
-      gate: settings.gate === undefined ? undefined : this.pass(settings.gate),
-      isWanted: isTaking,
-      onWaiting: () => this.context.onWaiting(this),
-      nextReserve,
-      isSpare
-    })
-    this.reservations = reservations
-    return reservations
-  }
-
   private leave({ isRetired }: Reservations): void {
     this.reservations = undefined
-    if (!isRetired && this.isNeeded) this.context.onWaiting(this)
+    if (!isRetired && this.isNeeded) this.onWaiting()
   }
 
   private get isNeeded(): boolean {
     if (this.status === "stopped") return false
-    return this.owesDelete || (this.status === "wanted" && this.context.isTaking())
+    return this.owesDelete || (this.status === "wanted" && this.pool.isTaking)
   }
 
   /** The lanes without a connection confirm the deletes that lost theirs. */
@@ -190,7 +178,7 @@ export class Lane<A, E, R> {
   }
 
   private take(reservations: Reservations, lease: Lease): Effect.Effect<void> {
-    this.context.onReserved(this, lease)
+    this.pool.onReserved(this, lease)
     const { maxDisconnects } = this.context.settings
     return maxDisconnects === undefined
       ? this.perform(reservations, lease)
@@ -280,10 +268,28 @@ export class Lane<A, E, R> {
     if (reservations.held === undefined) this.handler.interrupt()
   }
 
-  private onLost(lease: Lease, error: LeaseLost): void {
-    const { id, tube } = lease
-    this.context.events.record(lease, () => Event.LeaseLost({ tube, id, error }))
-    if (this.reservations?.held === lease && this.context.settings.interruptsLost) this.handler.interrupt()
+  onLost(): void {
+    if (this.context.settings.interruptsLost) this.handler.interrupt()
+  }
+
+  onTimeout(): void {
+    this.handler.interrupt()
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // what its connection asks
+  // -------------------------------------------------------------------------------------------------------------------
+
+  isWanted(idleSeconds: number): boolean {
+    return this.pool.isTaking && !this.pool.isSpare(idleSeconds)
+  }
+
+  nextReserve(): Reserve {
+    return this.pool.nextReserve()
+  }
+
+  onWaiting(): void {
+    this.pool.onWaiting(this)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -326,7 +332,7 @@ export class Lane<A, E, R> {
     const { handler, reservations } = this
     const held = reservations?.held
     // Before the connection is closed, by which the lease is lost.
-    if (handler.isRunning && held !== undefined) this.context.onAbandoned(held)
+    if (handler.isRunning && held !== undefined) this.pool.onAbandoned(held)
     handler.abandon()
     reservations?.close()
   }

@@ -22,6 +22,9 @@ export interface LeaseConnection {
   readonly session: ServerSession
   /** How long, in milliseconds, the server took for its latest answer: what it answers happened at most that long ago. */
   roundTrip: number
+  onLost(lease: Lease, error: LeaseLost): void
+  /** The handler has run for longer than it may. */
+  onTimeout(lease: Lease): void
 }
 
 /** How the leases of a worker are kept. Times are in milliseconds. */
@@ -32,12 +35,10 @@ export interface LeaseRules {
   readonly heartbeat: boolean
   /** The time to run of a job until the server has answered how much it has. */
   readonly ttr: number
+  /** How long a handler may run. */
   readonly timeout: number
   /** Called with how many milliseconds too late a job is touched. */
   readonly onTouch: (lateness: number) => void
-  readonly onLost: (lease: Lease, error: LeaseLost) => void
-  /** The handler has run for longer than it may. */
-  readonly onTimeout: (lease: Lease) => void
 }
 
 /**
@@ -181,7 +182,7 @@ export class Lease implements Timer, HeldJob {
     this.status = lost
     this.rules.timers.cancel(this)
     this.notifyLost(lost)
-    this.rules.onLost(this, lost)
+    this.connection.onLost(this, lost)
   }
 
   private notifyLost(lost: LeaseLost): void {
@@ -215,7 +216,7 @@ export class Lease implements Timer, HeldJob {
   private timeOut(): void {
     this.endRun()
     this.hasTimedOut = true
-    this.rules.onTimeout(this)
+    this.connection.onTimeout(this)
   }
 
   /** The server may have given the job to another worker. If it has not, closing the connection gives the job back. */

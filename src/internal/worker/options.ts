@@ -11,6 +11,7 @@ import * as Validate from "../protocol/validate.ts"
 import type { Exhausted, FailurePolicy } from "./decision.ts"
 import type { UndecodableAction } from "./events.ts"
 import type { Failure } from "./failure.ts"
+import type { LeaseRules } from "./lease.ts"
 import type { TraceParent } from "./telemetry/spans.ts"
 
 /** The Schedule, the Effect and the gate may each need services of their own. */
@@ -102,10 +103,7 @@ export interface Settings<A, E, R> {
   readonly concurrency: number
   readonly policy: FailurePolicy<A, E, R>
   readonly interruptsLost: boolean
-  readonly timeout: number
-  readonly heartbeat: boolean
-  /** The time to run that a job of the tube has unless its `put` said otherwise. */
-  readonly ttr: number
+  readonly lease: Pick<LeaseRules, "heartbeat" | "timeout" | "ttr">
   readonly maxDisconnects: number | undefined
   readonly gate: Effect.Effect<unknown, never, R> | undefined
   /** The reserves to use in turn, … */
@@ -161,9 +159,11 @@ const check = <A, RT extends R, E, R>(
       onUndecodable: options.onUndecodable ?? "bury"
     },
     interruptsLost: options.onLeaseLost !== "continue",
-    timeout: checkTimeout(options.timeout ?? Duration.infinity, heartbeat, ttr),
-    heartbeat,
-    ttr: ttr * 1000,
+    lease: {
+      heartbeat,
+      timeout: checkTimeout(options.timeout ?? Duration.infinity, heartbeat, ttr),
+      ttr: ttr * 1000
+    },
     maxDisconnects,
     gate: options.gate,
     reserves: reservesOf(reserveSlice),

@@ -16,7 +16,7 @@ import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import { Event, Events, type ShutdownReport } from "./events.ts"
-import { type Handle, Lane, type LaneContext } from "./lane.ts"
+import { type Handle, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
 import type { Observer } from "./telemetry/observer.ts"
@@ -45,7 +45,6 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
       scope,
       fibers,
       runLane: yield* FiberSet.runtime(fibers)<R>(),
-      runFork: Runtime.runFork(yield* Effect.runtime<R>()),
       firstConnect: yield* Deferred.make<void, ConnectFailed>(),
       closed: yield* Deferred.make<ShutdownReport>(),
       // Workers that start together begin with different timeouts.
@@ -61,7 +60,6 @@ interface Resources {
   readonly scope: Scope.CloseableScope
   readonly fibers: FiberSet.FiberSet<void, never>
   readonly runLane: (run: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
-  readonly runFork: <B>(effect: Effect.Effect<B>) => Fiber.RuntimeFiber<B>
   readonly firstConnect: Deferred.Deferred<void, ConnectFailed>
   readonly closed: Deferred.Deferred<ShutdownReport>
   readonly reserveIndex: number
@@ -74,13 +72,13 @@ interface Resources {
  */
 type Status = "taking" | "quiet" | "closing"
 
-export class Pool<A, E, R> {
+export class Pool<A, E, R> implements LanePool<A, E, R> {
   readonly tube: TubeName
   readonly events: Events
   private readonly options: PoolOptions<A, E, R>
   private readonly resources: Resources
   private readonly unconfirmed: UnconfirmedDeletes
-  private readonly laneContext: LaneContext<A, E, R>
+  private readonly context: LaneContext<A, E, R>
   private readonly lanes = new Map<Lane<A, E, R>, Fiber.RuntimeFiber<void>>()
   /** The lanes that wait for a job or a connection. */
   private readonly waiting = new Set<Lane<A, E, R>>()
@@ -99,32 +97,20 @@ export class Pool<A, E, R> {
     this.resources = resources
     this.unconfirmed = unconfirmed
     this.reserveIndex = resources.reserveIndex
-    this.laneContext = {
+    this.context = {
       ...options,
       log: ConnectionLog.make(dedicated.address),
-      rules: {
-        tube,
-        timers,
-        heartbeat: settings.heartbeat,
-        ttr: settings.ttr,
-        timeout: settings.timeout,
-        onTouch: observer.onTouch
-      },
+      rules: { ...settings.lease, tube, timers, onTouch: observer.onTouch },
       events,
-      unconfirmed,
-      isTaking: () => this.status === "taking",
-      nextReserve: () => this.nextReserve(),
-      isSpare: (idleSeconds) => this.isSpare(idleSeconds),
-      canSpare: (lane) => this.canSpare(lane),
-      onWaiting: (lane) => this.waiting.add(lane),
-      onReserved: (lane, lease) => this.onReserved(lane, lease),
-      onAbandoned: (lease) => this.onAbandoned(lease),
-      onConnected: Deferred.succeed(resources.firstConnect, undefined),
-      onConnectFailed: (error) => this.onConnectFailed(error)
+      unconfirmed
     }
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
     })
+  }
+
+  get isTaking(): boolean {
+    return this.status === "taking"
   }
 
   /** How the first attempt to connect ends. */
@@ -148,8 +134,8 @@ export class Pool<A, E, R> {
 
   /** As long as another job may run, one lane is idle. */
   openLaneIfNeeded(now = this.options.timers.now()): void {
-    if (this.status !== "taking" || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
-    const lane = new Lane(this.laneContext)
+    if (!this.isTaking || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
+    const lane = new Lane(this, this.context)
     const fiber = this.resources.runLane(lane.run)
     this.waiting.add(lane)
     this.lanes.set(lane, fiber)
@@ -173,20 +159,20 @@ export class Pool<A, E, R> {
    * Whether a lane that lost its connection may end: an idle one opens others when they are needed. For deletes that are not
    * confirmed one lane must connect at once.
    */
-  private canSpare(lane: Lane<A, E, R>): boolean {
+  canSpare(lane: Lane<A, E, R>): boolean {
     return this.unconfirmed.isEmpty
       ? this.hasIdle(this.options.timers.now(), lane)
       : Array.from(this.lanes.keys()).some((other) => other !== lane && other.isConnecting)
   }
 
   /** Whether a lane that waited so many seconds may close: another must be connected and waiting. */
-  private isSpare(idleSeconds: number): boolean {
-    const connected = Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting)
+  isSpare(idleSeconds: number): boolean {
     // A reserve times out up to a tenth early.
-    return connected.length > 1 && idleSeconds * 1000 >= this.options.settings.idleLaneTimeout * 0.9
+    if (idleSeconds * 1000 < this.options.settings.idleLaneTimeout * 0.9) return false
+    return Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting).length > 1
   }
 
-  private nextReserve(): Reserve {
+  nextReserve(): Reserve {
     const { reserves, spareReserves } = this.options.settings
     const choice = this.waiting.size > 1 ? spareReserves : reserves
     this.reserveIndex = (this.reserveIndex + 1) % choice.length
@@ -197,19 +183,27 @@ export class Pool<A, E, R> {
   // what lanes report
   // -------------------------------------------------------------------------------------------------------------------
 
-  private onReserved(lane: Lane<A, E, R>, lease: Lease): void {
+  get onConnected(): Effect.Effect<unknown> {
+    return Deferred.succeed(this.resources.firstConnect, undefined)
+  }
+
+  onWaiting(lane: Lane<A, E, R>): void {
+    this.waiting.add(lane)
+  }
+
+  onReserved(lane: Lane<A, E, R>, lease: Lease): void {
     this.waiting.delete(lane)
     this.openLaneIfNeeded(lease.reservedAt)
     this.options.observer.onReserved(lease)
   }
 
-  private onAbandoned(lease: Lease): void {
+  onAbandoned(lease: Lease): void {
     const { id, tube } = lease
     this.disowned.push(id)
     this.events.record(lease, () => Event.Interrupted({ tube, id, disowned: true }))
   }
 
-  private onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
+  onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
     return Effect.zipRight(
       Deferred.fail(this.resources.firstConnect, error),
       error.reason === "Closed" ? this.onClientClosed(error) : Effect.void
@@ -255,7 +249,9 @@ export class Pool<A, E, R> {
     if (this.status === "closing") return
     this.status = "closing"
     // Whoever waits goes on when the fiber has ended, so that no fiber of the worker is left.
-    this.resources.runFork(this.close).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
+    Runtime.runFork(this.options.runtime)(this.close).addObserver((exit) =>
+      Deferred.unsafeDone(this.resources.closed, exit)
+    )
   })
 
   private readonly close: Effect.Effect<ShutdownReport> = Effect.gen(this, function*() {

@@ -10,32 +10,38 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Buried, CommandError, DeadlineSoon, JobNotFound, TimedOut } from "../../BeanstalkError.ts"
+import type { Buried, CommandError, JobNotFound, LeaseLost } from "../../BeanstalkError.ts"
 import type { ReservedJob } from "../../Job.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
-import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import { Decision, type Settlement } from "./decision.ts"
 import { Event, type Events, type JobEvent } from "./events.ts"
 import { Lease, type LeaseConnection, type LeaseRules } from "./lease.ts"
+import type { Reserve } from "./options.ts"
 import type { Completed, UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
-export interface ReservationsOptions {
-  readonly session: ServerSession
-  /** How long, in milliseconds, it took to connect: the first guess at a round trip. */
-  readonly roundTrip: number
+/** What a worker, or a Stream of jobs, has once for all its connections. */
+export interface ConsumerContext {
   readonly rules: LeaseRules
   readonly events: Events
   readonly unconfirmed: UnconfirmedDeletes
+}
+
+/** What works on the jobs of a connection: a lane, or a Stream of jobs. */
+export interface Consumer {
+  readonly context: ConsumerContext
   /** Runs before each reserve. */
-  readonly gate?: Effect.Effect<void> | undefined
-  readonly isWanted: () => boolean
+  readonly gate: Effect.Effect<void> | undefined
+  /** Whether another job is to be reserved on this connection, after so many seconds of reserves that timed out. */
+  isWanted(idleSeconds: number): boolean
+  nextReserve(): Reserve
   /** Called before each reserve, and before the gate. */
-  readonly onWaiting: () => void
-  readonly nextReserve: () => Command<ReservedJob, DeadlineSoon | TimedOut>
-  /** Whether the connection may close, after so many seconds of reserves that timed out. */
-  readonly isSpare: (idleSeconds: number) => boolean
+  onWaiting(): void
+  /** The lease of the job that is held is lost. */
+  onLost(): void
+  /** The handler of a job has run for longer than it may. */
+  onTimeout(lease: Lease): void
 }
 
 /**
@@ -52,7 +58,7 @@ export class Reservations implements LeaseConnection {
   roundTrip: number
   /** The job that is reserved and not yet settled. */
   held: Lease | undefined = undefined
-  private readonly options: ReservationsOptions
+  private readonly consumer: Consumer
   private status: Status = "open"
   /** The delete that is sent and not yet answered. */
   private deleting: Completed | undefined = undefined
@@ -61,10 +67,11 @@ export class Reservations implements LeaseConnection {
   private shortestWait: number | undefined = undefined
   private idleSeconds = 0
 
-  constructor(options: ReservationsOptions) {
-    this.options = options
-    this.session = options.session
-    this.roundTrip = options.roundTrip
+  /** Until the server has answered a command, the round trip, in milliseconds, is a guess. */
+  constructor(consumer: Consumer, session: ServerSession, roundTrip: number) {
+    this.consumer = consumer
+    this.session = session
+    this.roundTrip = roundTrip
   }
 
   /**
@@ -72,32 +79,33 @@ export class Reservations implements LeaseConnection {
    * delete is answered.
    */
   readonly next: NextJob = Effect.suspend(() => {
-    const { gate, onWaiting } = this.options
+    const { consumer } = this
+    const { gate } = consumer
     if (!this.isReserving) return this.noMoreJobs
-    onWaiting()
+    consumer.onWaiting()
     return gate === undefined ? this.reserve : Effect.zipRight(gate, this.reserve)
   })
 
   private readonly reserve: NextJob = Effect.async((resume) => {
     // The gate may have taken its time.
     if (!this.isReserving) return resume(this.noMoreJobs)
-    const reserve = this.options.nextReserve()
-    this.reserveSentAt = this.options.rules.timers.now()
+    const { consumer } = this
+    const reserve = consumer.nextReserve()
+    this.reserveSentAt = consumer.context.rules.timers.now()
     this.session.submit(reserve, (exit) => {
       if (Exit.isSuccess(exit)) return resume(Effect.succeed(this.hold(exit.value)))
       this.idleSeconds += reserve.blocksFor
       if (errorOf(exit)?._tag !== "TimedOut") this.close()
-      else if (this.options.isSpare(this.idleSeconds)) this.retire()
       resume(this.next)
     })
   })
 
   private get isReserving(): boolean {
-    return this.status === "open" && this.options.isWanted()
+    return this.status === "open" && this.consumer.isWanted(this.idleSeconds)
   }
 
   private hold(job: ReservedJob): Lease {
-    const lease = new Lease(job, this, this.options.rules)
+    const lease = new Lease(job, this, this.consumer.context.rules)
     this.held = lease
     // The first job may have been there long before it was asked for.
     this.shortestWait = Math.min(this.shortestWait ?? this.roundTrip, lease.reservedAt - this.reserveSentAt)
@@ -134,14 +142,17 @@ export class Reservations implements LeaseConnection {
 
   private onDeleted(completed: Completed, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
     const { event, lease } = completed
-    const { events, unconfirmed } = this.options
+    const { events, unconfirmed } = this.consumer.context
     this.deleting = undefined
     if (Exit.isSuccess(exit)) events.record(lease, event)
     else {
       const error = errorOf(exit)
       switch (error?._tag) {
         case "JobNotFound":
-          this.recordLost(lease, "the server answered delete with NOT_FOUND: the job was not reserved any more", error)
+          this.recordLost(
+            lease,
+            lease.lossBecause("the server answered delete with NOT_FOUND: the job was not reserved any more", error)
+          )
           break
         case "ConnectionLost":
         case "ProtocolViolation":
@@ -196,7 +207,7 @@ export class Reservations implements LeaseConnection {
   private endAs(lease: Lease, event: () => JobEvent): void {
     lease.settled()
     this.held = undefined
-    this.options.events.record(lease, event)
+    this.consumer.context.events.record(lease, event)
   }
 
   /** Ends the reservation without a command. If the job is still ours, closing the connection gives it back as it was. */
@@ -208,9 +219,18 @@ export class Reservations implements LeaseConnection {
     if (!wasLost) this.close()
   }
 
-  private recordLost(lease: Lease, reason: string, cause: unknown): void {
+  private recordLost(lease: Lease, error: LeaseLost): void {
     const { id, tube } = lease
-    this.options.events.record(lease, () => Event.LeaseLost({ tube, id, error: lease.lossBecause(reason, cause) }))
+    this.consumer.context.events.record(lease, () => Event.LeaseLost({ tube, id, error }))
+  }
+
+  onLost(lease: Lease, error: LeaseLost): void {
+    this.recordLost(lease, error)
+    if (this.held === lease) this.consumer.onLost()
+  }
+
+  onTimeout(lease: Lease): void {
+    this.consumer.onTimeout(lease)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
