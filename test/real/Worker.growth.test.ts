@@ -195,5 +195,5 @@ describeOnOne("Nothing grows", {}, (kind) => {
         )
       }
       assert.isBelow(slope * (measured.length - 1), most)
-    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)), stress ? (rounds + 2) * 120_000 : 120_000)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)), (rounds + 2) * 120_000)
 })
