@@ -1,6 +1,4 @@
-/**
- * What takes a program of its own: its binlog, and an event loop that is not ours.
- */
+/** A connection to a real beanstalkd: its binlog, and replies that arrive while the event loop of the client is blocked. */
 import { assert, it } from "@effect/vitest"
 import { BeanstalkError, type Job } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
@@ -10,8 +8,8 @@ import { startBeanstalkd, temporaryFolder } from "../support/beanstalkd.ts"
 import { eventually, failsWith, openTo } from "../support/connections.ts"
 import { describeReal } from "../support/real.ts"
 
-describeReal("a beanstalkd that is a program", () => {
-  it.scopedLive("what was acknowledged before a kill -9 is there after a restart with the same binlog", () =>
+describeReal("a connection to a real beanstalkd", () => {
+  it.scopedLive("finds what was acknowledged before a kill -9 after a restart with the same binlog", () =>
     Effect.gen(function*() {
       const args = ["-b", yield* temporaryFolder]
       const server = yield* startBeanstalkd({ args })
@@ -35,7 +33,7 @@ describeReal("a beanstalkd that is a program", () => {
       assert.isAtMost(currentJobsReady, bodies.length)
     }))
 
-  it.scopedLive("without room in the binlog put and release fail with OutOfMemory, and bury with InternalError", () =>
+  it.scopedLive("fails put and release with OutOfMemory, and bury with InternalError, if the binlog is full", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       const server = yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] })
@@ -43,7 +41,7 @@ describeReal("a beanstalkd that is a program", () => {
       const [buried, released] = [yield* beanstalk.put("one"), yield* beanstalk.put("two")]
       yield* beanstalk.reserve
       yield* beanstalk.reserve
-      // Without its folder the server cannot begin the next file once this one is full.
+      // Without its folder the server cannot create the next binlog file once this one is full.
       rmSync(folder, { recursive: true })
       const fill = (size: number) => failsWith(Effect.forever(beanstalk.put(new Uint8Array(size))), "OutOfMemory")
       const error = yield* Effect.zipRight(fill(1000), fill(0))
@@ -54,7 +52,7 @@ describeReal("a beanstalkd that is a program", () => {
       yield* beanstalk.put("there is room again")
     }))
 
-  it.scopedLive("InternalError is a failure of the server, and not to be tried again", () =>
+  it.scopedLive("has InternalError as a server error that is not retryable", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       const beanstalk = yield* openTo(yield* startBeanstalkd({ args: ["-b", folder, "-s", "4096"] }))
@@ -68,14 +66,14 @@ describeReal("a beanstalkd that is a program", () => {
       assert.isFalse(BeanstalkError.isRetryable(error))
     }))
 
-  it.scopedLive("an event loop that was blocked for longer than the reply timeout loses nothing that was answered", () =>
+  it.scopedLive("takes replies that arrived while the event loop was blocked for longer than the reply timeout", () =>
     Effect.gen(function*() {
-      const beanstalk = yield* openTo(yield* startBeanstalkd(), { replyTimeout: "100 millis" })
+      const beanstalk = yield* openTo(yield* startBeanstalkd(), { replyTimeout: "1 second" })
       const putting = yield* Effect.fork(beanstalk.put("x"))
-      // Only microtasks run meanwhile: the put is written, and its answer cannot be read yet.
+      // Only microtasks run here: the put is written, and its reply cannot be read yet.
       yield* Effect.replicateEffect(Effect.yieldNow(), 20, { discard: true })
       yield* Effect.sync(() => {
-        const until = performance.now() + 500
+        const until = performance.now() + 2000
         while (performance.now() < until);
       })
       yield* Fiber.join(putting)

@@ -22,7 +22,7 @@ const isExecutable = (path: string) => {
   }
 }
 
-/** Where the program is; `undefined` when there is none. A `BEANSTALKD_PATH` that names none is a mistake, and said so. */
+/** The path of the program; `undefined` if none is installed. Throws if `BEANSTALKD_PATH` names no program. */
 export const findBeanstalkd = (env: NodeJS.ProcessEnv = process.env): string | undefined => {
   const named = env["BEANSTALKD_PATH"]
   if (named === undefined || named === "") {
@@ -32,15 +32,15 @@ export const findBeanstalkd = (env: NodeJS.ProcessEnv = process.env): string | u
   return named
 }
 
-/** The one thing to tell somebody who has none. */
+/** How to install beanstalkd. */
 export const howToInstall = "Install one with `apt-get install beanstalkd` (Debian, Ubuntu) or " +
   "`brew install beanstalkd` (macOS), or set BEANSTALKD_PATH to the program."
 
-/** A program that runs. */
+/** A process that runs. */
 export interface Program extends Pick<Listening, "connect" | "pid" | "target"> {
-  /** Sends a signal to the program; `SIGUSR1` starts drain mode. */
+  /** Sends a signal; `SIGUSR1` starts drain mode. */
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
-  /** Completes when the program has ended. */
+  /** Completes when the process has ended. */
   readonly ended: Effect.Effect<void>
 }
 
@@ -60,7 +60,7 @@ const freePort = Effect.async<number>((resume) => {
   })
 })
 
-/** A folder that goes with its scope. */
+/** A folder that is removed with the scope. */
 export const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-beanstalk-"))),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
@@ -84,7 +84,7 @@ const accepts = (connect: () => Net.Socket) =>
     socket.once("error", (error) => resume(Effect.fail(error)))
   })
 
-/** Starts a server that is killed when the scope closes. Dies when there is none to start. */
+/** Starts a server, which is killed when the scope closes. Dies if none is installed. */
 export const startBeanstalkd = (options: ProgramOptions = {}): Effect.Effect<Program, never, Scope.Scope> =>
   Effect.gen(function*() {
     const program = findBeanstalkd()

@@ -1,6 +1,5 @@
 /**
- * One way of a connection, as a network would have it: bytes go through in order, but late, slowly, in pieces, or not at
- * all.
+ * One direction of a connection through a bad network: bytes arrive in order, but late, slowly, in pieces, or not at all.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -9,30 +8,30 @@ import * as Queue from "effect/Queue"
 import type * as Net from "node:net"
 import type { Random } from "./random.ts"
 
-/** How a connection ends: in order, or with a reset. */
+/** How a connection ends: closed, or reset. */
 export type Ending = "FIN" | "RST"
 
-/** What bytes meet on their way. By default: nothing. */
+/** What happens to bytes. Default: nothing. */
 export interface Conditions {
-  /** What every byte takes. Those on their way already keep the latency that they left with. */
+  /** The delay of every byte. Bytes that were sent before a change keep their delay. */
   readonly latency?: Duration.DurationInput | undefined
-  /** By how much the latency may be longer, at random. No byte overtakes another. */
+  /** The largest random addition to the latency. Bytes stay in order. */
   readonly jitter?: Duration.DurationInput | undefined
   /** In bytes per second, above 0. */
   readonly bandwidth?: number | undefined
-  /** No more bytes than this arrive at once. Whoever reads late may still find many. */
+  /** The largest piece that is written at once. A reader that is late may still receive several in one. */
   readonly chunk?: number | undefined
-  /** What arrives is swallowed, the end of the connection too; it is lost, also when the silence is over. */
+  /** Drops what arrives, the end of the connection too. It is not sent later either. */
   readonly silence?: boolean | undefined
-  /** Ends the whole connection as soon as so many bytes, counted from its beginning, have passed. */
+  /** Ends both directions once this many bytes, counted from the beginning of the connection, were passed on. */
   readonly cutAfter?: { readonly bytes: number; readonly ending: Ending } | undefined
 }
 
-/** What went one way of a connection. */
+/** The bytes of one direction of a connection. */
 export interface Traffic {
-  /** The bytes that were written to the other side. */
+  /** The number of bytes that were passed on. */
   readonly passed: number
-  /** The bytes that came from this side, also those that never passed. Empty unless they are recorded. */
+  /** The bytes that were received, passed on or not. Empty unless they are recorded. */
   readonly seen: Buffer
 }
 
@@ -42,16 +41,16 @@ interface Parcel {
   readonly content: Buffer | Ending
 }
 
-/** More than this does not wait on a line: whoever sends it must wait. */
+/** The number of bytes that a line buffers before it stops reading from the sender. */
 const room = 4 * 1024 * 1024
 
-/** What bandwidth is measured by, in milliseconds: a piece is what passes in one. */
+/** In milliseconds. With a bandwidth, a piece is what passes in one tick. */
 const tick = 10
 
-/** A proxy delays what is real, whatever a test makes of its own clock. */
+/** The delays of a proxy are real, also under a `TestClock`. */
 const clock = Clock.make()
 
-/** A timer may fire a little early, but nothing goes before its time. */
+/** Waits again if the timer fired early. */
 const until = (due: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const left = due - performance.now()
@@ -59,15 +58,15 @@ const until = (due: number): Effect.Effect<void> =>
   })
 
 /**
- * Gives whoever reads in this process the time to read: a first immediate may still come before the event loop looks for
- * what there is to read. Node takes a reset that it finds together with bytes for a FIN.
+ * Two turns of the event loop, in which a reader in this process reads: the first immediate may still run before the loop polls
+ * for what there is to read. If a reset arrives together with bytes, Node reports it as a FIN.
  */
 const readersTurn = Effect.async<void>((resume) => void setImmediate(setImmediate, () => resume(Effect.void)))
 
 const write = (socket: Net.Socket, bytes: Buffer) =>
   Effect.async<void>((resume) => void socket.write(bytes, () => resume(Effect.void)))
 
-/** Ends a socket, now. Nothing but TCP knows resets. */
+/** Ends a socket at once. Only TCP has resets. */
 export const endSocket = (socket: Net.Socket, ending: Ending): void => {
   if (ending === "FIN") socket.end()
   else if (socket.remoteFamily === undefined) socket.destroy()
@@ -77,7 +76,6 @@ export const endSocket = (socket: Net.Socket, ending: Ending): void => {
 export interface Options {
   readonly source: Net.Socket
   readonly destination: Net.Socket
-  /** What is met now. */
   readonly conditions: () => Conditions
   /** Ends the whole connection. */
   readonly end: (ending: Ending) => void
@@ -104,7 +102,7 @@ export class Line {
     return { passed: this.passed, seen: Buffer.concat(this.recorded) }
   }
 
-  /** Passes on what comes, for as long as it runs. */
+  /** Passes on what arrives, until it is interrupted. */
   get run(): Effect.Effect<never> {
     return Queue.take(this.parcels).pipe(
       Effect.tap(({ due }) => until(due)),
@@ -113,13 +111,13 @@ export class Line {
     )
   }
 
-  /** Ends the connection if enough bytes have passed. */
+  /** Ends the connection if `cutAfter` is reached. */
   cutIfDue(): void {
     const { cutAfter } = this.options.conditions()
     if (cutAfter !== undefined && this.passed >= cutAfter.bytes) this.options.end(cutAfter.ending)
   }
 
-  /** Ends this way, now: what is on its way and what still comes go nowhere. */
+  /** Ends this direction at once, and drops what it has not passed on. */
   close(ending: Ending): void {
     this.options.source.off("data", this.take).resume()
     endSocket(this.options.destination, ending)
@@ -163,7 +161,7 @@ export class Line {
   private pass(piece: Buffer): Effect.Effect<void> {
     return Effect.gen(this, function*() {
       const { bandwidth = Infinity, chunk, cutAfter } = this.options.conditions()
-      // A timer fires late rather than early; by less than a tick, it is made up for.
+      // A timer fires late rather than early. A delay below one tick is made up for.
       this.freeAt = Math.max(this.freeAt, performance.now() - tick) + piece.length / bandwidth * 1000
       yield* write(this.options.destination, piece)
       this.passed += piece.length
@@ -172,7 +170,7 @@ export class Line {
     })
   }
 
-  /** Whether what arrives now goes nowhere. */
+  /** Whether what arrives now is dropped. */
   private get loses(): boolean {
     return this.options.conditions().silence === true || !this.options.destination.writable
   }

@@ -1,15 +1,15 @@
-/** A connection through a bad network: the client's socket, the server's, and a line each way between them. */
+/** A connection through a bad network: the sockets to the client and to the server, and a line for each direction. */
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import { type Ending, Line, type Options, type Traffic } from "./chaosLine.ts"
 
 export type Way = "toServer" | "toClient"
 
-/** A connection as it was when it was looked at. */
+/** The state of a connection when it was read. */
 export interface Connection extends Readonly<Record<Way, Traffic>> {
   /** When the client made it, by `performance.now()`. */
   readonly madeAt: number
-  /** Neither cut nor over. */
+  /** Whether it was neither cut nor closed. */
   readonly isOpen: boolean
 }
 
@@ -39,7 +39,7 @@ export class Link {
       toServer: new Line({ ...optionsOf("toServer"), source: client, destination: upstream, end }),
       toClient: new Line({ ...optionsOf("toClient"), source: upstream, destination: client, end })
     }
-    // Not sooner: the server is to see that it is cut.
+    // Not before: the server must see that the connection is cut.
     upstream.once("connect", () => this.cutIfDue())
   }
 
@@ -48,7 +48,7 @@ export class Link {
     return { madeAt, isOpen, toServer: lines.toServer.traffic, toClient: lines.toClient.traffic }
   }
 
-  /** Passes on what comes, until both sides are closed. */
+  /** Passes on what arrives until both sockets are closed. */
   get run(): Effect.Effect<void> {
     const { client, lines, upstream } = this
     return Effect.zip(closed(client), closed(upstream), { concurrent: true }).pipe(
@@ -57,18 +57,18 @@ export class Link {
     )
   }
 
-  /** Ends it, now. After a FIN what still comes goes nowhere, for a socket closed over unread bytes sends a RST. */
+  /** Ends both directions at once. After a FIN, what still arrives is read and dropped: a socket that is closed over unread bytes sends a RST. */
   end(ending: Ending): void {
     this.isOpen = false
     for (const line of [this.lines.toServer, this.lines.toClient]) line.close(ending)
   }
 
-  /** Ends one way, now. */
+  /** Ends one direction at once. */
   closeWay(way: Way): void {
     this.lines[way].close("FIN")
   }
 
-  /** Ends it if enough bytes have passed, one way or the other. */
+  /** Ends the connection if a `cutAfter` is reached. */
   cutIfDue(): void {
     this.lines.toServer.cutIfDue()
     this.lines.toClient.cutIfDue()

@@ -1,6 +1,6 @@
 /**
- * A bad network between a client and a server, on a port of its own: what each way of its connections does to bytes can
- * be changed at any time, connections can be cut, and the port can be closed.
+ * A proxy on a port of its own that behaves as a bad network. What it does to the bytes of each direction can be changed at any
+ * time; it can cut connections, and close its port.
  *
  * ```ts
  * const proxy = yield* ChaosProxy.make(server, { latency: "1 millis", chunk: 1 })
@@ -27,39 +27,39 @@ export type { Connection, Way } from "./chaosLink.ts"
 
 export interface ChaosProxy {
   readonly target: { readonly host: string; readonly port: number }
-  /** The same for the client. */
+  /** The way to it for the client. */
   readonly connector: Layer.Layer<Connector.Connector>
-  /** The same for `net.connect`. */
+  /** A socket to it. */
   readonly connect: () => Net.Socket
-  /** Changes the conditions it names, one way or both, for the connections that are open and for those to come. */
+  /** Changes these conditions, of one direction or both, for connections that are open and for new ones. */
   readonly set: (conditions: Conditions, way?: Way) => Effect.Effect<void>
-  /** Lifts all conditions, both ways. */
+  /** Resets the conditions of both directions. */
   readonly heal: Effect.Effect<void>
-  /** Ends the connections that are open, now; what is on its way is lost. */
+  /** Ends the connections that are open at once. Bytes that the proxy has not passed on are lost. */
   readonly cut: (ending: Ending) => Effect.Effect<void>
-  /** Ends one way of the connections that are open, now, with a FIN; the other way goes on. */
+  /** Ends one direction of the connections that are open at once, with a FIN. The other direction stays open. */
   readonly halfClose: (way: Way) => Effect.Effect<void>
-  /** Ends every new connection at once; those that are open go on. */
+  /** Ends every new connection at once. Those that are open stay open. */
   readonly refuse: (ending: Ending) => Effect.Effect<void>
-  /** Closes the port, and with it every connection. */
+  /** Closes the port and every connection. */
   readonly close: Effect.Effect<void>
-  /** Listens on the same port again, and refuses nobody. */
+  /** Listens on the same port again, and refuses no connection. */
   readonly reopen: Effect.Effect<void>
-  /** Every connection that was made so far, in order, also those that were refused. */
+  /** All connections so far in order, refused ones too. */
   readonly connections: Effect.Effect<ReadonlyArray<Connection>>
 }
 
-/** The conditions both ways, to begin with. */
+/** The initial conditions of both directions. */
 export interface Options extends Conditions {
-  /** Keep the bytes that are seen. Default: no. */
+  /** Keep the bytes of each direction. Default: no. */
   readonly record?: boolean | undefined
-  /** What jitter comes from. Default: 1. */
+  /** The seed of the jitter. Default: 1. */
   readonly seed?: number | undefined
 }
 
 const ways: ReadonlyArray<Way> = ["toServer", "toClient"]
 
-/** A side that has ended its own way may still listen. */
+/** A side that has sent its FIN can still receive. */
 const createHalfOpenServer = (onConnection: (client: Net.Socket) => void) =>
   Net.createServer({ allowHalfOpen: true, noDelay: true }, onConnection)
 
@@ -82,7 +82,7 @@ export const make = (
 
     const optionsOf = (way: Way) => ({
       conditions: () => conditions[way],
-      // Each line has numbers of its own: what it takes depends on nothing but what goes through it.
+      // Each line has random numbers of its own, so that its delays do not depend on other lines.
       random: new Random(random.between(0, 2 ** 32 - 1)),
       record
     })
@@ -91,7 +91,7 @@ export const make = (
       const link = new Link(client, server.connect(), optionsOf)
       links.add(link)
       const at = journal.push(link) - 1
-      // Of one that is over nothing is held but what is told of it.
+      // Of a connection that has ended only its figures are kept.
       const forget = () => {
         links.delete(link)
         journal[at] = { connection: link.connection }
@@ -108,7 +108,7 @@ export const make = (
       Effect.gen(function*() {
         const run = yield* FiberSet.makeRuntime()
         const onConnection = (client: Net.Socket) => {
-          // The port is opened uninterruptibly, and what runs behind it would be too.
+          // The port is opened uninterruptibly, which the fibers of its connections would inherit.
           if (refusal === undefined) run(Effect.interruptible(admit(client)))
           else turnAway(client, refusal)
         }

@@ -1,4 +1,4 @@
-/** What each command can fail with besides what every command can: the README's table and the types are held to it. */
+/** The errors of each command besides those of every command. The table of the README and the types must agree with it. */
 export const commandErrors = {
   put: ["InvalidArgument", "JobTooBig", "ExpectedCRLF", "Draining", "Buried"],
   use: ["InvalidArgument"],
@@ -27,7 +27,7 @@ export const commandErrors = {
   quit: ["ConnectionLost"]
 } as const
 
-/** Every error's tag. */
+/** The tag of every error. */
 export const tags = [
   "OutOfMemory",
   "InternalError",

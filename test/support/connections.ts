@@ -1,5 +1,5 @@
 /**
- * What the tests against a server share: connections to it, tubes nobody else knows, and bytes of their own.
+ * For tests against a server: connections, tubes of their own, and sockets for bytes that the client would not send.
  */
 import { BeanstalkConnection, BeanstalkProtocol, type Connector } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
@@ -18,7 +18,7 @@ import { Beanstalkd, type Listening, type Server, type Target } from "./server.t
 export const connectorTo = (target: Target): Layer.Layer<Connector.Connector> =>
   "path" in target ? NodeConnector.layerUnix(target) : NodeConnector.layer(target)
 
-/** A connection that closes with the scope, to whatever listens there. */
+/** A connection that closes with the scope. */
 export const openTo = (
   server: Pick<Server, "connector"> | Pick<Listening, "target">,
   options?: BeanstalkConnection.Options
@@ -45,7 +45,7 @@ export const openOwnTube = (options?: BeanstalkConnection.Options) =>
     return { tube, beanstalk }
   })
 
-/** The failure that is expected; dies of any other, and of success. */
+/** The expected failure. Dies if the effect succeeds or fails otherwise. */
 export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag extends E["_tag"]>(
   effect: Effect.Effect<A, E, R>,
   tag: Tag
@@ -59,11 +59,11 @@ export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag e
 
 class NotYet extends Data.TaggedError("NotYet")<{ readonly seen: unknown }> {
   override get message() {
-    return `What was waited for did not come about. The last seen was ${JSON.stringify(this.seen)}`
+    return `The condition did not come true. The last value read was ${JSON.stringify(this.seen)}`
   }
 }
 
-/** Reads until what is read fulfils the condition. */
+/** Reads until the condition is true of what was read, for a minute at most. */
 export const eventually = <A, E, R>(
   read: Effect.Effect<A, E, R>,
   condition: (value: A) => boolean
@@ -72,12 +72,12 @@ export const eventually = <A, E, R>(
     Effect.filterOrFail(condition, (seen) => new NotYet({ seen })),
     Effect.retry({
       while: (error) => error instanceof NotYet,
-      schedule: Schedule.upTo(Schedule.spaced("5 millis"), "20 seconds")
+      schedule: Schedule.upTo(Schedule.spaced("5 millis"), "1 minute")
     }),
     Effect.orDie
   )
 
-/** Makes a connection, and keeps every line that it sends and receives. */
+/** Makes a connection, and collects the lines that it logs at Trace: one for each that it sends and receives. */
 export const traced = <E, R>(make: Effect.Effect<BeanstalkConnection.Connection, E, R>) =>
   Effect.suspend(() => {
     const lines: Array<string> = []
@@ -89,15 +89,15 @@ export const traced = <E, R>(make: Effect.Effect<BeanstalkConnection.Connection,
     )
   })
 
-/** What was sent, of the lines that {@link traced} keeps. */
+/** The lines that were sent, of those that {@link traced} collects. */
 export const sent = (lines: ReadonlyArray<string>) =>
   lines.filter((line) => line.startsWith("> ")).map((line) => line.slice(2))
 
-/** A socket for bytes that the client itself would never send, and the server's replies to them, decoded. */
+/** A socket for bytes that the client would not send, with the server's replies, decoded. */
 export interface Raw {
   readonly say: (bytes: string | Uint8Array) => Effect.Effect<void>
   readonly hear: Effect.Effect<BeanstalkProtocol.Reply>
-  /** Says something that has one reply. */
+  /** Sends bytes that have one reply, and waits for it. */
   readonly ask: (bytes: string | Uint8Array) => Effect.Effect<BeanstalkProtocol.Reply>
 }
 
@@ -115,13 +115,13 @@ export const openRaw = (server: Pick<Listening, "connect">): Effect.Effect<Raw, 
     return { say, hear, ask: (bytes) => Effect.zipRight(say(bytes), hear) }
   })
 
-/** What a reply means to a command: its failure, and whether the connection must be closed after it. */
+/** The failure that a reply is to a command, if it is one. */
 export const failureOf = <A, E>(command: BeanstalkProtocol.Command<A, E>, reply: BeanstalkProtocol.Reply) => {
   const decoded = command.decode(reply, "the server")
   return decoded._tag === "Failure" ? decoded : undefined
 }
 
-/** The id by which a server tells itself apart, asked without the client. */
+/** The instance id of a server, asked without the client. */
 export const idOf = (server: Pick<Listening, "connect">) =>
   Effect.gen(function*() {
     const raw = yield* openRaw(server)
@@ -129,7 +129,7 @@ export const idOf = (server: Pick<Listening, "connect">) =>
     return decoded._tag === "Success" ? decoded.value.id : yield* Effect.die(decoded.error)
   }).pipe(Effect.scoped)
 
-/** A port of this machine where `onConnection` answers, until the scope closes and cuts whatever is connected. */
+/** Listens on a port of this machine until the scope closes, which also closes the connections. */
 export const listen = (
   onConnection: (client: Net.Socket) => void,
   { host = "127.0.0.1", make = (onConnection) => Net.createServer(onConnection), port = 0 }: {
@@ -166,13 +166,13 @@ export const listen = (
     )
   })
 
-/** What a proxy does with the bytes of each direction; by default it passes them on. */
+/** What a proxy does with the bytes of each direction. Default: it passes them on. */
 export interface Interference {
   readonly toServer?: ((bytes: Buffer, client: Net.Socket, upstream: Net.Socket) => void) | undefined
   readonly toClient?: ((bytes: Buffer, client: Net.Socket, upstream: Net.Socket) => void) | undefined
 }
 
-/** Stands between a client and the server. */
+/** Connects a client to the server, with this interference in between. */
 export const interfere =
   (server: Pick<Listening, "connect">, { toClient, toServer }: Interference = {}) => (client: Net.Socket): void => {
     const upstream = server.connect()
@@ -187,6 +187,6 @@ export const interfere =
     upstream.on("close", () => client.end())
   }
 
-/** A {@link interfere | proxy} in front of the server, as a target to connect to. */
+/** A port where {@link interfere} connects each client to the server. */
 export const proxy = (server: Pick<Listening, "connect">, interference?: Interference) =>
   Effect.map(listen(interfere(server, interference)), (target) => ({ target }))

@@ -1,4 +1,4 @@
-/** A retry Schedule of five steps, with a chance in each of them. */
+/** A jittered retry Schedule of five steps. */
 import * as Schedule from "effect/Schedule"
 
 export const fiveSteps = Schedule.exponential("100 seconds").pipe(

@@ -1,13 +1,13 @@
-/** Taking memory from a program that runs. */
+/** Limits the memory of a process that runs. */
 import * as Effect from "effect/Effect"
 import { execFileSync, spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 
-/** Whether this machine can be told to give a running program no more memory: Linux can. */
+/** Whether this machine can limit the memory of another process: Linux can. */
 export const canLimitMemory = existsSync("/proc/self/status") &&
   spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0
 
-/** Lets a server have so many bytes more than it has, and not one beyond. */
+/** Limits the memory of a server to so many bytes more than it has now. */
 export const limitMemory = (server: { readonly pid: number }, spare: number) =>
   Effect.sync(() => {
     const kilobytes = /^VmSize:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]

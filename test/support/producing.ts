@@ -1,4 +1,4 @@
-/** Producers that put until they are told to stop, and remember what they were told of each key. */
+/** Producers that put until they are stopped, and record the outcome of each put. */
 import { type BeanstalkClient, BeanstalkError } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -7,13 +7,13 @@ import type * as Scope from "effect/Scope"
 import { openTo } from "./connections.ts"
 import type { Server } from "./server.ts"
 
-/** What is known of the keys. */
+/** The outcome of the puts of each key. */
 export class Ledger {
   readonly acknowledged = new Set<string>()
-  /** How often a key was put with an unknown outcome. */
+  /** The number of puts of a key with an unknown outcome. */
   readonly unknown = new Map<string, number>()
 
-  /** How many jobs there may be of a key. */
+  /** The largest number of jobs that the server can have of a key. */
   most(key: string): number {
     return (this.unknown.get(key) ?? 0) + (this.acknowledged.has(key) ? 1 : 0)
   }
@@ -26,7 +26,7 @@ export class Ledger {
 const isUnknown = (error: BeanstalkError.PutError | BeanstalkError.ConnectFailed) =>
   error._tag === "ConnectionLost" && error.outcome === "Unknown"
 
-/** Puts a key until it is acknowledged: what may be there already is put again too, which the ledger remembers. */
+/** Puts a key until it is acknowledged, also again after an unknown outcome, which the ledger counts. */
 const putUntilAcknowledged = (client: BeanstalkClient.Client, tube: string, ledger: Ledger, key: string) =>
   client.put(tube, key, { ttr: "2 seconds" }).pipe(
     Effect.tapError((error) =>
@@ -42,7 +42,7 @@ const putUntilAcknowledged = (client: BeanstalkClient.Client, tube: string, ledg
     Effect.orDie
   )
 
-/** Producers of a tube, each of which puts one job after the other. */
+/** Starts producers, each of which puts one job after the other. */
 export const produce = (
   client: BeanstalkClient.Client,
   { fibers, tube }: { readonly fibers: number; readonly tube: string }
@@ -68,7 +68,7 @@ export const produce = (
     return { ledger, stop: Effect.asVoid(stop) }
   })
 
-/** The keys of all jobs of a tube that are ready; they are taken. */
+/** Deletes the ready jobs of a tube, and returns their keys. */
 export const drain = (server: Pick<Server, "connector">, tube: string) =>
   Effect.gen(function*() {
     const beanstalk = yield* openTo(server, { watch: [tube] })
@@ -83,7 +83,7 @@ export const drain = (server: Pick<Server, "connector">, tube: string) =>
     return keys
   }).pipe(Effect.scoped)
 
-/** How often each key comes up. */
+/** The number of times that each key occurs. */
 export const tally = (keys: Iterable<string>): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1)

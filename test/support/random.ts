@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats (mulberry32). */
+/** Seeded random numbers (mulberry32). */
 export class Random {
   private state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.state = seed >>> 0
   }
 
-  /** From 0 to just below 1. */
+  /** From 0 inclusive to 1 exclusive. */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0
     let mixed = this.state
@@ -15,7 +15,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number from `low` to `high`, both included. */
+  /** An integer from `low` to `high`, both inclusive. */
   between(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1))
   }
@@ -28,7 +28,7 @@ export class Random {
     return items[this.between(0, items.length - 1)]!
   }
 
-  /** Each is picked as often as its weight says. */
+  /** Picks an item with a probability in proportion to its weight. */
   weighted<A>(items: ReadonlyArray<readonly [weight: number, item: A]>): A {
     let left = this.next() * items.reduce((sum, [weight]) => sum + weight, 0)
     return (items.find(([weight]) => (left -= weight) < 0) ?? items[0]!)[1]

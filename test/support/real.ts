@@ -1,5 +1,5 @@
 import { describe } from "@effect/vitest"
 import { findBeanstalkd } from "./beanstalkd.ts"
 
-/** Tests that need the real server. Where there is none they are counted, and the run says at its end what is missing. */
+/** Tests that need a real beanstalkd. Without one they are skipped, and the summary of the run says how many. */
 export const describeReal = describe.skipIf(findBeanstalkd() === undefined)

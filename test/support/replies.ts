@@ -1,4 +1,4 @@
-/** What the tests without a server share: bytes as text and back, commands that must be valid, and recorded sessions. */
+/** For tests without a server: bytes as text, replies, and recorded sessions. */
 import { readFileSync } from "node:fs"
 import { InvalidArgument } from "../../src/BeanstalkError.ts"
 import { type Reply, ReplyDecoder } from "../../src/BeanstalkProtocol.ts"
@@ -16,13 +16,13 @@ export const chars = (bytes: Uint8Array): string => {
   return text
 }
 
-/** A command that must not have been refused. */
+/** The command, which must be valid. */
 export const valid = <C extends { readonly _tag: "Command" }>(made: C | InvalidArgument): C => {
   if (made instanceof InvalidArgument) throw made
   return made
 }
 
-/** What JSON says, as untyped code would pass it: whatever type a call asks for, and whatever value that is. */
+/** A value of any type, as an untyped caller may pass it. */
 export const untyped = (json: string) => JSON.parse(json)
 
 /** Decodes pieces of bytes one after the other. */
@@ -43,7 +43,7 @@ export const replyIn = (text: string): Reply => {
   return reply
 }
 
-/** A reply with a document. */
+/** An `OK` reply with this document. */
 export const ok = (document: string): string => `OK ${document.length}\r\n${document}\r\n`
 
 /** Cuts bytes into pieces that end at the given places. */
@@ -62,17 +62,17 @@ type Exchange = readonly [request: string, reply: string]
 const recording = (version: string): ReadonlyArray<Exchange> =>
   JSON.parse(readFileSync(new URL(`../fixtures/beanstalkd-${version}.json`, import.meta.url), "utf8"))
 
-/** What real servers answered. */
+/** Sessions that were recorded with real servers. */
 export const recordings: ReadonlyArray<readonly [version: string, exchanges: ReadonlyArray<Exchange>]> = [
   ["1.12", recording("1.12")],
   ["1.13", recording("1.13")]
 ]
 
-/** Everything that a real server said in one session. */
+/** All bytes that the server sent in a session. */
 export const recordedStream = (exchanges: ReadonlyArray<Exchange>): Uint8Array =>
   bytes(exchanges.map(([, reply]) => reply).join(""))
 
-/** The document of the first recorded answer to a request. */
+/** The document of the first recorded reply to a request. */
 export const recordedDocument = (exchanges: ReadonlyArray<Exchange>, request: string): string => {
   const reply = exchanges.find(([asked]) => asked === `${request}\r\n`)?.[1] ?? ""
   const document = /^OK \d+\r\n([^]*)\r\n$/.exec(reply)?.[1]

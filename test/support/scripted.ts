@@ -1,9 +1,9 @@
 /**
- * Servers whose part the test plays itself, line by line: it expects bytes, says bytes in pieces of any size, falls silent,
- * hangs up, or stops reading.
+ * Servers that a test scripts line by line: it expects bytes, sends bytes in pieces of any size, closes or resets the
+ * connection, or stops reading.
  *
- * The one {@link inMemory} does no I/O, so that a `TestClock` and single steps of a fiber mean something. The one
- * {@link onLoopback} is for what only a kernel does.
+ * A server {@link inMemory} does no I/O, so that a `TestClock` decides when it acts, and a fiber can run in single steps. A
+ * server {@link onLoopback} has real sockets.
  */
 import * as Socket from "@effect/platform/Socket"
 import { assert } from "@effect/vitest"
@@ -23,7 +23,7 @@ import * as SocketFastPath from "../../src/internal/connection/socketFastPath.ts
 import { listen } from "./connections.ts"
 import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
 
-/** What carries the server's words to the client. */
+/** The server's way of sending to the client, and of ending the connection. */
 interface Wire {
   readonly say: (bytes: Uint8Array) => void
   readonly hangUp: () => void
@@ -33,7 +33,7 @@ interface Wire {
 
 /** The server's end of one connection. Texts have one character for each byte. */
 export class Peer {
-  /** Everything the client has written, one element for each write. */
+  /** What the client has written, one element for each write. */
   readonly writes: Array<string> = []
   /** Whether the client's end is closed. */
   isClosed = false
@@ -45,48 +45,48 @@ export class Peer {
     this.wire = wire
   }
 
-  /** Waits for these bytes. Any others fail the test. */
+  /** Waits for these bytes. Other bytes fail the test. */
   expect(text: string): Effect.Effect<void> {
     const decided = () => this.isClosed || this.unread.length >= text.length || !text.startsWith(this.unread)
     return Effect.map(this.until(decided), () => assert.strictEqual(this.take(text.length), text))
   }
 
-  /** Waits for a whole line; it comes with its CRLF. */
+  /** Waits for a whole line, with its CRLF. */
   readonly line: Effect.Effect<string> = Effect.suspend(() =>
     Effect.map(this.until(() => this.unread.includes("\r\n")), () => this.take(this.unread.indexOf("\r\n") + 2))
   )
 
-  /** What the client has written beyond all that was expected. */
+  /** What the client has written and no test has expected yet. */
   readonly rest: Effect.Effect<string> = Effect.sync(() => this.unread)
 
-  /** Says these bytes, in pieces of this size, at once. */
+  /** Sends these bytes, in pieces of this size, without a pause. */
   say(text: string, size = text.length): Effect.Effect<void> {
     return Effect.sync(() => {
       for (let offset = 0; offset < text.length; offset += size) this.sayNow(text.slice(offset, offset + size))
     })
   }
 
-  /** Says these bytes this very moment. */
+  /** Sends these bytes now, outside any Effect. */
   sayNow(text: string): void {
     if (!this.isClosed) this.wire.say(bytes(text))
   }
 
-  /** Says nothing any more, as a process that is gone. */
+  /** Closes the connection, as a process that has ended does. */
   readonly hangUp: Effect.Effect<void> = Effect.sync(() => this.wire.hangUp())
   readonly reset: Effect.Effect<void> = Effect.sync(() => this.wire.reset())
-  /** Takes nothing in any more: what the client writes stays on its side. */
+  /** Stops reading: writes of the client do not complete from now on. */
   readonly stopReading: Effect.Effect<void> = Effect.sync(() => this.wire.stopReading())
   /** Completes when the client has closed its end. */
   readonly closed: Effect.Effect<void> = Effect.suspend(() => this.until(() => this.isClosed))
 
-  /** The client has written something. */
+  /** Called when the client has written. */
   hear(text: string): void {
     this.writes.push(text)
     this.unread += text
     this.changed()
   }
 
-  /** The client has closed its end. */
+  /** Called when the client has closed its end. */
   leave(): void {
     this.isClosed = true
     this.changed()
@@ -124,13 +124,13 @@ export interface Server {
 
 const readError = new Socket.SocketGenericError({ reason: "Read", cause: new Error("read ECONNRESET") })
 
-/** What an address says where nobody listens. */
+/** The error of a connect to an address where no server listens. */
 export const refused = new Socket.SocketGenericError({ reason: "Open", cause: new Error("connect ECONNREFUSED") })
 
 interface InMemoryOptions {
-  /** What a client that opens a socket goes through first. */
+  /** Runs before a client's socket is open. */
   readonly opening?: Effect.Effect<void, Socket.SocketError>
-  /** How the client writes: in plain code, as on Node, or through the Effect that every Socket has. */
+  /** How the client writes: by a function call, as on Node, or by the Effect that every Socket has. */
   readonly writing?: "directly" | "through an Effect"
 }
 
@@ -202,13 +202,13 @@ export const onLoopback: Effect.Effect<Server & { readonly port: number }, never
 
 const [, exchanges] = recordings[1]!
 
-/** The document a healthy server answers `stats` with. */
+/** The document of a reply to `stats`. */
 export const document = recordedDocument(exchanges, "stats").replace(/max-job-size: \d+/, "max-job-size: 65535")
 
-/** What a healthy server answers to `stats`. */
+/** A reply to `stats`. */
 export const stats = ok(document)
 
-/** A connection to a server, and that server's end of it, behind the first round trip. */
+/** A connection to a server, and the server's end of it, after the handshake. */
 export const connect = (
   server: Server,
   options?: Omit<BeanstalkConnection.Options, "tube" | "watch">
@@ -218,7 +218,7 @@ export const connect = (
     Effect.tap(server.accept, (peer) => Effect.zipRight(peer.expect("stats\r\n"), peer.say(stats)))
   ], { concurrency: "unbounded" })
 
-/** A connection to a server in memory, and that server's end of it. */
+/** A connection to a server in memory, and the server's end of it, after the handshake. */
 export const open = (options?: Omit<BeanstalkConnection.Options, "tube" | "watch"> & InMemoryOptions) =>
   Effect.flatMap(inMemory(options), (server) => connect(server, options))
 
@@ -231,13 +231,13 @@ type Fibers<C extends Commands> = {
   readonly [I in keyof C]: Fiber.RuntimeFiber<Effect.Effect.Success<C[I]>, Effect.Effect.Error<C[I]>>
 }
 
-/** Starts each command behind the one before: they are queued in this order. */
+/** Forks the commands in this order, in which they are queued. */
 export function start<const C extends Commands>(commands: C): Effect.Effect<Fibers<C>>
 export function start(commands: Commands): Effect.Effect<ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>> {
   return Effect.forEach(commands, (command) => Effect.fork(command))
 }
 
-/** How something ended, in a word or two. */
+/** `Success`, `Interrupted`, the tag of a failure, or the rest of the cause. */
 export const ending = (exit: Exit.Exit<unknown, unknown>): string =>
   Exit.match(exit, {
     onSuccess: () => "Success",
@@ -254,17 +254,17 @@ export const ending = (exit: Exit.Exit<unknown, unknown>): string =>
 
 type AnyFibers = ReadonlyArray<Fiber.Fiber<unknown, unknown>>
 
-/** Waits for the ends of commands. */
+/** Waits until the fibers have ended. */
 export const exits = (fibers: AnyFibers): Effect.Effect<ReadonlyArray<Exit.Exit<unknown, unknown>>> =>
   Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
 
-/** Waits for the ends of commands, and puts them in words. */
+/** Waits until the fibers have ended, and describes how each did. */
 export const endings = (fibers: AnyFibers): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(exits(fibers), (exits) => exits.map(ending))
 
-/** Whether nothing has come of a command yet, although everything has happened that can without I/O and time. */
+/** Whether the fiber still runs after a turn of the event loop. */
 export const isPending = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Effect.Effect<boolean> =>
   Effect.zipRight(turn, Effect.map(Fiber.poll(fiber), Option.isNone))
 
-/** Lets everything happen that needs neither I/O nor time: one turn of the event loop. */
+/** One turn of the event loop: everything runs that waits neither for I/O nor for time. */
 export const turn: Effect.Effect<void> = Effect.async((resume) => void setImmediate(() => resume(Effect.void)))

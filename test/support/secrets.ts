@@ -1,4 +1,4 @@
-/** Data that nobody may ever read, and Schemas that would tell it to everybody. */
+/** Payloads that contain secrets, and Schemas whose messages would quote them. */
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
@@ -7,23 +7,23 @@ import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
 
-/** What is nowhere but in the data: as text, as a number, and as the name of a property. */
+/** Secrets, which occur nowhere but in payloads: a text, a number, and the name of a property. */
 const secret = "hunter2zq"
 const secretNumber = 8_675_309.25
 const secretKey = "keyzq7"
 
-/** The secrets that are told in a text. */
+/** The secrets that a text contains. */
 export const secretsIn = (text: string): ReadonlyArray<string> =>
   [secret, String(secretNumber), secretKey].filter((secret) => text.includes(secret))
 
-/** A Schema whose types only its tests know. */
+/** A Schema without its types. */
 export type Loose = Schema.Schema<unknown>
 
 export const loosely = (schema: Schema.Schema.Any): Loose => Schema.make<unknown, unknown>(schema.ast)
 
 const show = (value: unknown) => `not ${inspect(value, { depth: Number.POSITIVE_INFINITY })}`
 
-/** Says in its message whatever it was given. */
+/** A message that quotes the value. */
 const message = (issue: ParseResult.ParseIssue) => show(issue.actual)
 
 const annotations = { message, parseIssueTitle: message }
@@ -43,7 +43,7 @@ const throwing = (value: unknown): never => {
 
 type Converted = Effect.Effect<unknown, ParseResult.ParseIssue>
 
-/** Fails in some way of its own, in both directions. */
+/** A Schema that fails this way, in both directions. */
 const converting = (convert: (value: unknown, issue: ParseResult.Type) => Converted | ParseResult.ParseIssue) => {
   const either = (value: unknown): Converted =>
     Effect.suspend(() => {
@@ -122,7 +122,7 @@ const compositions: ReadonlyArray<(one: Loose, other: Loose) => Schema.Schema.An
   (one) => Schema.Struct({ a: one }).pipe(Schema.filter(show, { title: "checked" }))
 ]
 
-/** Schemas of every kind within one another. */
+/** Schemas of every kind, nested in each other. */
 export const schemas: fc.Arbitrary<Loose> = fc.letrec<{ schema: Loose }>((tie) => {
   const part = tie("schema")
   const composite = fc.tuple(fc.constantFrom(...compositions), part, part).map(([compose, one, other]) =>
@@ -141,7 +141,7 @@ const words = fc.constantFrom(
 
 const keys = fc.constantFrom("a", "b", "_tag", "value", "left", "__proto__", "renamed", secretKey, `${secretKey}.a`)
 
-/** What is in no JSON, and may well be handed to an encoder. */
+/** Values that JSON does not have, but that a caller may pass to an encoder. */
 const strange = (value: unknown): ReadonlyArray<unknown> => [
   new Map([[secret, value]]),
   new Map([[1, value]]),
@@ -179,13 +179,13 @@ const secretive = (more: (value: fc.Arbitrary<unknown>) => ReadonlyArray<fc.Arbi
     }
   }).value
 
-/** Bodies full of secrets, nearly all of which are JSON. */
+/** Bodies that contain secrets, most of them JSON. */
 export const bodies: fc.Arbitrary<string> = fc.oneof(
   { weight: 9, arbitrary: secretive(() => []).map((value) => JSON.stringify(value)) },
   { weight: 1, arbitrary: words }
 )
 
-/** Payloads full of secrets. */
+/** Payloads that contain secrets. */
 export const payloads: fc.Arbitrary<unknown> = secretive((value) => [
   value.chain((value) => fc.constantFrom(...strange(value)))
 ])

@@ -1,4 +1,4 @@
-/** What the tests need of a beanstalkd, whichever it is. */
+/** What tests need of a server, be it the embedded one or a real beanstalkd. */
 import type { Connector } from "effect-beanstalk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Net from "node:net"
 
-/** Where a server listens, in the words of `NodeBeanstalk`. */
+/** Where a server listens, as `NodeBeanstalk` takes it. */
 export type Target = { readonly host: string; readonly port: number } | { readonly path: string }
 
 /** Where a url of `NodeEmbeddedServer` points. */
@@ -17,35 +17,34 @@ export const targetOf = (url: string): Target => {
     : { host: hostname.replaceAll(/[[\]]/g, ""), port: Number(port) }
 }
 
-/** A beanstalkd, whichever it is. */
+/** A server that runs. */
 export interface Server {
-  /** The way to it. */
   readonly connector: Layer.Layer<Connector.Connector>
-  /** The process it says it is. */
+  /** The pid in its statistics. */
   readonly pid: number
-  /** What it says of the machine it runs on. */
+  /** The hostname in its statistics. */
   readonly hostname: string
   /** Starts drain mode. */
   readonly drain: Effect.Effect<void>
-  /** Takes no notice of anything until the scope closes. Connections are still made. */
+  /** Stops reading and writing until the scope closes. Connections are still accepted. */
   readonly freeze: Effect.Effect<void, never, Scope.Scope>
-  /** Ends it without a farewell. */
+  /** Ends it at once. */
   readonly kill: Effect.Effect<void>
-  /** Leaves it memory for jobs, but none for one more to be ready in the default tube. */
+  /** Leaves it memory for jobs, but none to make one more ready in the default tube. */
   readonly fillQueues: Effect.Effect<void>
 }
 
-/** One that can be reached from elsewhere. */
+/** A server that listens on a port or a unix socket. */
 export interface Listening extends Server {
   readonly target: Target
-  /** The same for `net.connect`, for tests that write bytes of their own. */
+  /** A socket to it, for tests that write bytes themselves. */
   readonly connect: () => Net.Socket
 }
 
 export interface ServerOptions {
-  /** Listen on a unix socket instead of a port. It means nothing where nothing listens. */
+  /** Listen on a unix socket instead of a port. A server in memory ignores it. */
   readonly unix?: boolean | undefined
-  /** The port to listen on. Default: any that is free. */
+  /** The port to listen on. Default: a free one. */
   readonly port?: number | undefined
   /** In bytes. Default: 65,535. */
   readonly maxJobSize?: number | undefined
@@ -54,9 +53,9 @@ export interface ServerOptions {
 /** A kind of server. */
 export interface Kind<S extends Server = Server> {
   readonly name: string
-  /** A server until the scope closes. */
+  /** Starts a server, which ends with the scope. */
   readonly start: (options?: ServerOptions) => Effect.Effect<S, never, Scope.Scope>
-  /** A server that has no room for another job, until it is made. */
+  /** Starts a server that has no memory for another job until `makeRoom` runs. */
   readonly startFull: Effect.Effect<
     { readonly server: S; readonly makeRoom: Effect.Effect<void> },
     never,
@@ -66,14 +65,14 @@ export interface Kind<S extends Server = Server> {
   readonly canFillQueues: boolean
 }
 
-/** The server that a group of tests shares. */
+/** The server that the tests of a group share. */
 export class Beanstalkd extends Context.Tag("test/Beanstalkd")<Beanstalkd, Server>() {
   static layer(kind: Kind, options?: ServerOptions): Layer.Layer<Beanstalkd> {
     return Layer.scoped(this, kind.start(options))
   }
 }
 
-/** The same of a group that must reach it from elsewhere. */
+/** The same for tests that need its port or socket. */
 export class ListeningBeanstalkd extends Context.Tag("test/ListeningBeanstalkd")<ListeningBeanstalkd, Listening>() {
   static layer(kind: Kind<Listening>, options?: ServerOptions): Layer.Layer<ListeningBeanstalkd | Beanstalkd> {
     return Layer.scopedContext(

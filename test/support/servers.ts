@@ -1,6 +1,6 @@
 /**
- * The beanstalkds that the contract is kept by: the embedded one, always, in memory and behind a port, and the real one where
- * there is one.
+ * The servers that contract tests run against: the embedded one in memory, the embedded one on a port, and a real beanstalkd if
+ * one is installed.
  */
 import { describe } from "@effect/vitest"
 import { Connector, EmbeddedServer } from "effect-beanstalk"
@@ -23,15 +23,15 @@ import { type Kind, type Listening, type Server, type ServerOptions, targetOf } 
 
 // The embedded server
 
-/** It may be killed before its time: what it is made of lives in a scope of its own. */
-const mortal = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
+/** Makes something in a scope of its own, which `kill` closes before the test ends. */
+const killable = <A, E>(make: Effect.Effect<A, E, Scope.Scope>) =>
   Effect.gen(function*() {
     const life = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const made = yield* Effect.orDie(Scope.extend(make, life))
     return { made, kill: Scope.close(life, Exit.void) }
   })
 
-/** What can be done to it from inside, wherever it is. */
+/** What a test does to an embedded server. */
 const insideOf = ({ drain, heal, inject }: EmbeddedServer.Server) => ({
   hostname: "localhost",
   drain,
@@ -56,7 +56,7 @@ const embeddedKind = <S extends Server>(name: string, make: Make<S>): Kind<S> =>
 
 const makeInMemory = ({ maxJobSize }: ServerOptions = {}) =>
   Effect.gen(function*() {
-    const { kill, made } = yield* mortal(EmbeddedServer.make({ maxJobSize }))
+    const { kill, made } = yield* killable(EmbeddedServer.make({ maxJobSize }))
     const connector = Layer.succeed(Connector.Connector, made.connector)
     const server: Server = { ...insideOf(made.server), connector, pid: 0, kill }
     return { embedded: made.server, server }
@@ -67,7 +67,7 @@ const inMemory = embeddedKind("the embedded server in memory", makeInMemory)
 const listen = ({ maxJobSize, port, unix = false }: ServerOptions = {}) =>
   Effect.gen(function*() {
     const path = unix ? join(yield* temporaryFolder, "beanstalkd.sock") : undefined
-    const { kill, made } = yield* mortal(NodeEmbeddedServer.listen({ maxJobSize, path, port }))
+    const { kill, made } = yield* killable(NodeEmbeddedServer.listen({ maxJobSize, path, port }))
     const target = targetOf(made.url)
     const server: Listening = {
       ...insideOf(made),
@@ -84,7 +84,7 @@ const listening = embeddedKind("the embedded server", listen)
 
 // The real one
 
-/** How many jobs can be ready in a tube before the list of them has to double, which takes memory in one piece. */
+/** The number of ready jobs in a tube after which beanstalkd doubles its list of them, for which it needs memory in one piece. */
 const roomInQueue = 16_382
 
 const spawn = ({ args = [], maxJobSize, port, unix }: ServerOptions & { readonly args?: ReadonlyArray<string> } = {}) =>
@@ -105,7 +105,7 @@ const spawn = ({ args = [], maxJobSize, port, unix }: ServerOptions & { readonly
         const beanstalk = yield* openTo(program)
         const filling = Array.from({ length: roomInQueue }, () => beanstalk.put(""))
         yield* Effect.all(filling, { concurrency: "unbounded", discard: true })
-        // Enough for some more jobs, and not for a longer list.
+        // Enough for some more jobs, but not for the longer list.
         yield* limitMemory(program, 200_000)
       }).pipe(Effect.scoped, Effect.orDie)
     }
@@ -119,9 +119,9 @@ const real: Kind<Listening> = {
     const folder = yield* temporaryFolder
     const server = yield* spawn({ args: ["-b", folder, "-s", "4096"] })
     yield* Effect.gen(function*() {
-      // It listens before its first file is there, and has answered when it is.
+      // The server listens before its first binlog file is there; once it has answered, it is.
       const beanstalk = yield* openTo(server)
-      // Without its folder the server cannot begin the next file once this one is full.
+      // Without its folder the server cannot create the next binlog file once this one is full.
       rmSync(folder, { recursive: true })
       const fill = (size: number) => failsWith(Effect.forever(beanstalk.put(new Uint8Array(size))), "OutOfMemory")
       yield* Effect.zipRight(fill(1000), fill(0))
@@ -131,7 +131,7 @@ const real: Kind<Listening> = {
   canFillQueues: canLimitMemory
 }
 
-/** Tests that every beanstalkd must pass. */
+/** Tests that every kind of server must pass. */
 export const describeContract = (title: string, tests: (kind: Kind) => void): void => {
   describe(`${title}, on ${inMemory.name}`, () => tests(inMemory))
   describeListening(title, tests)
@@ -146,7 +146,7 @@ export const describeListening = (title: string, tests: (kind: Kind<Listening>) 
   describeReal(`${title}, on ${real.name}`, () => tests(real))
 }
 
-/** Tests of what is made of a beanstalkd, whose own contract is tested elsewhere: one will do, a real one if there is any. */
+/** Tests that need one server of any kind, since they do not test the server: a real one if there is one. */
 export const describeOnOne = (title: string, options: TestOptions, tests: (kind: Kind<Listening>) => void): void => {
   const kind = findBeanstalkd() === undefined ? listening : real
   describe(`${title}, on ${kind.name}`, options, () => tests(kind))

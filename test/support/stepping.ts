@@ -1,9 +1,9 @@
-/** Runs a fiber, and what it forks, in the smallest steps in which they still get on, and does something in front of one. */
+/** A Scheduler that runs a fiber and its children in the smallest steps in which they progress, and calls a function before one step. */
 import type * as Scheduler from "effect/Scheduler"
 
 export class Stepping implements Scheduler.Scheduler {
   steps = 0
-  /** In front of which step. */
+  /** The step before which the function is called. */
   at: number
   private readonly interfere: () => void
 
@@ -12,7 +12,7 @@ export class Stepping implements Scheduler.Scheduler {
     this.interfere = interfere
   }
 
-  /** Coming back from a yield takes nine operations of its own. */
+  /** A fiber that resumes after a yield needs nine operations before it progresses. */
   shouldYield(fiber: { readonly currentOpCount?: number }): number | false {
     return (fiber.currentOpCount ?? 0) > 10 ? 0 : false
   }

@@ -1,4 +1,4 @@
-/** A line to a server whose far end can be moved to another connection, behind the client's back. */
+/** A proxy that can exchange its connection to the server while the connection of the client stays open. */
 import type { Connector } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -40,7 +40,7 @@ export class Switchboard {
     return Effect.map(listen(onConnection), (target) => new Switchboard(server, lines, connectorTo(target)))
   }
 
-  /** Gives every client a new connection: what the old ones have reserved is ready again, and no client knows. */
+  /** Exchanges every connection to the server: jobs that the old ones had reserved are ready again, unknown to the clients. */
   readonly reconnect: Effect.Effect<void> = Effect.sync(() => {
     for (const line of this.lines) {
       const { upstream } = line
@@ -51,7 +51,7 @@ export class Switchboard {
   })
 }
 
-/** A connection that says to the client what the server says to it. */
+/** A connection to the server that passes what it receives on to the client. */
 const connect = (server: Pick<Listening, "connect">, client: Net.Socket): Net.Socket => {
   const upstream = server.connect()
   upstream.on("data", (bytes) => client.write(bytes))

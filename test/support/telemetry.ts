@@ -1,9 +1,9 @@
-/** The spans that a program makes. */
+/** A Tracer for tests. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Tracer from "effect/Tracer"
 
-/** Keeps the spans that are made. */
+/** Collects the spans that are made. */
 export const recorder = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
   const layer = Layer.setTracer(Tracer.make({

@@ -1,4 +1,4 @@
-/** Workers for tests: where they work, what they tell, and what their server saw. */
+/** Workers for tests: their server and clock, their events, and the server's record of their jobs. */
 import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,12 +9,12 @@ import * as Stream from "effect/Stream"
 import * as Scripted from "./scripted.ts"
 import type { Server } from "./server.ts"
 
-// where they work -------------------------------------------------------------------------------------------------------
+// server and clock ------------------------------------------------------------------------------------------------------
 
-/** What a worker logs of what a test does to it is no news. */
+/** Without the log, in which every test of a failure would leave warnings. */
 export const unlogged = Logger.remove(Logger.defaultLogger)
 
-/** With a server in memory, a client of it, and a time that passes by itself. */
+/** Provides a client, a server in memory, and virtual time. */
 export const inVirtualTime = <A, E, R>(
   test: Effect.Effect<A, E, R>,
   options?: BeanstalkClient.Options
@@ -25,16 +25,16 @@ export const inVirtualTime = <A, E, R>(
     Effect.provide(EmbeddedServer.layer()),
     Effect.provide(unlogged),
     Effect.provide(VirtualClock.layer()),
-    // The clock of a Layer stays with the fiber that was given it.
+    // A Layer that sets the clock sets it for the rest of its fiber.
     Effect.fork,
     Effect.flatMap(Fiber.await),
     Effect.flatten
   )
 
-/** So much virtual time goes by, and none of anybody's. */
+/** Passes virtual time. */
 export const takes = Clock.sleep
 
-/** With a client of this server. */
+/** Provides a client of this server. */
 export const onServer =
   (server: Pick<Server, "connector">, options?: BeanstalkClient.Options) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
     test.pipe(
@@ -43,23 +43,23 @@ export const onServer =
       Effect.provide(unlogged)
     )
 
-// what they tell --------------------------------------------------------------------------------------------------------
+// events ----------------------------------------------------------------------------------------------------------------
 
 type EventOf<Tag extends Worker.Event["_tag"]> = Extract<Worker.Event, { readonly _tag: Tag }>
 
-/** What a worker has told. */
+/** The events of a worker. */
 export interface Told {
-  /** Everything so far. */
+  /** All events so far. */
   readonly events: ReadonlyArray<Worker.Event>
-  /** The kinds of it. */
+  /** The tags of all events so far. */
   readonly tags: Effect.Effect<ReadonlyArray<Worker.Event["_tag"]>>
-  /** Waits for the first event of a kind, or the n-th. */
+  /** Waits for the first event with a tag, or the n-th. */
   readonly event: <Tag extends Worker.Event["_tag"]>(tag: Tag, n?: number) => Effect.Effect<EventOf<Tag>>
-  /** Waits for so many events of whatever kind. */
+  /** Waits until there are n events. */
   readonly atLeast: (n: number) => Effect.Effect<ReadonlyArray<Worker.Event>>
 }
 
-/** Listens to a worker from now on. */
+/** Collects the events of a worker from now on. */
 export const listenTo = (worker: Pick<Worker.Worker, "events">): Effect.Effect<Told, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events: Array<Worker.Event> = []
@@ -82,7 +82,7 @@ export const listenTo = (worker: Pick<Worker.Worker, "events">): Effect.Effect<T
         return Effect.sync(() => watchers.delete(watcher))
       })
     yield* Effect.forkScoped(Stream.runForEach(worker.events, hear))
-    // It hears what is told behind this turn; no job comes from a server before it.
+    // The stream is subscribed after one turn, before which no server can reply.
     yield* Scripted.turn
     return {
       events,
@@ -92,7 +92,7 @@ export const listenTo = (worker: Pick<Worker.Worker, "events">): Effect.Effect<T
     }
   })
 
-/** Starts a worker, and listens to it. See `Worker.make`. */
+/** Starts a worker, and collects its events. See `Worker.make`. */
 export const start = <A, RT, R = never, E = never, RO = never>(
   ...worker: Parameters<typeof Worker.make<A, RT, R, E, RO>>
 ) =>
@@ -101,9 +101,9 @@ export const start = <A, RT, R = never, E = never, RO = never>(
     return { worker: made, ...yield* listenTo(made) }
   })
 
-// what their server saw -------------------------------------------------------------------------------------------------
+// the server's record ---------------------------------------------------------------------------------------------------
 
-/** What happened to a job so far, in a word each. */
+/** The names of what happened to a job so far. */
 export const historyOf = (id: Job.JobId) => Effect.map(entriesOf(id), (entries) => entries.map(({ event }) => event))
 
 /** What happened to a job so far. */
@@ -113,7 +113,7 @@ export const entriesOf = (id: Job.JobId) =>
     ({ journal }) => Effect.map(journal, (entries) => entries.filter((entry) => entry.id === id))
   )
 
-/** Waits until something happens to a job, or has happened. */
+/** Waits until this has happened to a job. */
 export const happens = (id: Job.JobId, what: EmbeddedServer.JobEvent) =>
   Effect.flatMap(
     EmbeddedServer.EmbeddedServer,

@@ -1,4 +1,4 @@
-/** A heap gives what a sorted array would give, whatever is put into it and taken out of its middle. */
+/** The heap, compared with a sorted array. */
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { Heap, type Positioned } from "../../src/internal/base/heap.ts"
@@ -17,7 +17,7 @@ const step = fc.oneof(
 )
 
 describe("Heap", () => {
-  it("is a sorted array, seen from outside", () => {
+  it("has the same elements in the same order as a sorted array", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
         const heap = new Heap<Element>(before)

@@ -21,7 +21,7 @@ describe("a timer queue", () => {
         assert.isAtLeast(timers.now(), at)
         assert.isBelow(timers.now(), at + 1)
       }
-    }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())), { timeout: 3000 })
+    }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())))
 
   it.effect("is not woken by timers that are set and cancelled at once", () =>
     Effect.gen(function*() {
