@@ -2,7 +2,7 @@
  * A client of one beanstalkd server, which opens the connections that it needs.
  *
  * Commands without a reservation share one connection, which opens on first use, and again when it is lost. They always name
- * the tube, so that no fiber acts on a tube that another fiber uses. What reserves gets a connection of its own: see
+ * the tube, so that no fiber acts on a tube that another fiber uses. A caller that reserves gets a connection of its own: see
  * {@link Client.lease}.
  *
  * **Example** (put a job)
@@ -72,9 +72,9 @@ export { type Lost, State }
 export interface Options extends Connect.ConnectOptions {
   /**
    * When to connect again after the shared connection is lost, or could not be opened. The Schedule begins anew for each
-   * outage; an outage ends with a connection that answers a command, or lives for 5 seconds. The input is what was lost. When
-   * the Schedule is done, waiting commands fail, and the next command connects again. The connections of a `Worker` use the
-   * Schedule as well.
+   * outage; an outage ends with a connection that answers a command, or lives for 5 seconds. Its input is the state `Lost`.
+   * When the Schedule is done, waiting commands fail, and the next command connects again. The connections of a `Worker` use
+   * the Schedule as well.
    *
    * Default: at most 50 ms, then at most twice as long each time, up to 5 seconds, without end. A delay is a random part of
    * that time, so that the clients of a restarted server do not all connect at once.
@@ -93,7 +93,8 @@ export interface Options extends Connect.ConnectOptions {
 export type ClientError = BeanstalkError.CommandError | BeanstalkError.ConnectFailed
 
 /**
- * The errors of `purge` and `move`. `BulkStopped` is an error after the first job.
+ * The errors of `purge` and `move`. `BulkStopped` stands for any error after the connection was opened, and counts the jobs
+ * that were done.
  *
  * @category models
  * @since 0.1.0
@@ -160,7 +161,7 @@ export interface Client extends Inspectable.Inspectable {
   readonly name: string | undefined
   /** The address of the server, as its `Connector` gives it. */
   readonly address: string
-  /** Waits for the shared connection as a command does, and succeeds with what the server says of itself. */
+  /** Waits for the shared connection as a command does, and succeeds with what the server reports about itself. */
   readonly ready: Effect.Effect<ServerInfo, BeanstalkError.ConnectFailed>
   /** The present state of the shared connection, and every later one, until `Closed`. */
   readonly changes: Stream.Stream<State>
@@ -168,11 +169,14 @@ export interface Client extends Inspectable.Inspectable {
   // reserving ---------------------------------------------------------------------------------------------------------
 
   /**
-   * Opens a connection of its own, for commands that need a reservation. It watches `default`, and closes with its Scope. One
-   * attempt is made, without a retry.
+   * Opens another connection, for the commands of a reservation: `reserve`, `touch`, `release`, `bury`, … It uses and watches
+   * `default`, and closes with its Scope. A failed attempt is not repeated.
    */
   readonly lease: Effect.Effect<BeanstalkConnection.Connection, BeanstalkError.ConnectFailed, Scope.Scope>
-  /** As {@link Client.lease}, with another name, and other tubes to use and watch from the start. */
+  /**
+   * Opens another connection, as {@link Client.lease} does, with this name, and these tubes to use and watch from the start.
+   * Fails with `InvalidArgument` if one of them is invalid.
+   */
   readonly leaseWith: (
     options: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch">
   ) => Effect.Effect<
@@ -180,7 +184,7 @@ export interface Client extends Inspectable.Inspectable {
     BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument,
     Scope.Scope
   >
-  /** What a `Worker` opens its connections through. */
+  /** Opens the connections of a `Worker`. */
   readonly dedicated: Dedicated
 
   // producing ---------------------------------------------------------------------------------------------------------
@@ -263,9 +267,9 @@ export interface Client extends Inspectable.Inspectable {
    * **Details**
    *
    * beanstalkd has no command that lists jobs. Ready jobs are reserved and deleted, up to 256 in a round trip. Delayed and
-   * buried jobs are found by peeking, and by reading the statistics of the ids that follow. No job becomes ready by it. When
-   * it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready again; an
-   * interruption logs how many jobs were deleted.
+   * buried jobs are found by peeking, and by reading the statistics of the ids that follow. None of them becomes ready
+   * meanwhile. When it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready
+   * again; an interruption logs how many jobs were deleted.
    */
   readonly purge: (
     tube: string,

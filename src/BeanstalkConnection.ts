@@ -111,9 +111,9 @@ export interface Connection extends Inspectable.Inspectable {
    * that tube, whichever tube other fibers use; without it, into the tube in use. The bytes of a body are read when the command is
    * written: do not change them before the Effect has ended.
    *
-   * Fails with `JobTooBig` if the body exceeds the server's limit (it is not sent then), with `Draining` if the server accepts no
-   * more jobs, and with `Buried` if the job was stored, but is buried for lack of memory. `ExpectedCRLF`, and for this command
-   * `BadFormat` and `UnknownCommand` too, close the connection.
+   * Fails with `JobTooBig` if the body exceeds the server's limit (it is not sent then), with `Draining` if the server accepts
+   * no more jobs, and with `Buried` if the job was stored, but is buried because the server is out of memory. `ExpectedCRLF`,
+   * and for this command `BadFormat` and `UnknownCommand` too, close the connection.
    */
   readonly put: (
     body: string | Uint8Array,
@@ -150,7 +150,7 @@ export interface Connection extends Inspectable.Inspectable {
   /**
    * Reserves the job with this id, in any tube, whether it is ready, delayed or buried. Needs beanstalkd 1.12 or later.
    *
-   * Fails with `JobNotFound` if there is no such job, or if it is reserved, be it by this connection.
+   * Fails with `JobNotFound` if there is no such job, or if it is reserved, even by this connection.
    */
   readonly reserveJob: (id: string) => Effect.Effect<ReservedJob, BeanstalkError.JobError>
   /**
@@ -162,9 +162,9 @@ export interface Connection extends Inspectable.Inspectable {
    */
   readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError>
   /**
-   * Releases a reserved job with a new priority: it is ready again, at once or after a delay (whole seconds, rounded up; none by
-   * default). Fails with `JobNotFound` if this connection has not reserved the job, or no longer, and with `Buried` if the server
-   * has buried it for lack of memory.
+   * Releases a reserved job with a new priority: it is ready again, at once or after a delay (whole seconds, rounded up; none
+   * by default). Fails with `JobNotFound` if this connection has not reserved the job, or no longer, and with `Buried` if the
+   * server is out of memory, and has buried it instead.
    */
   readonly release: (id: string, options: Protocol.ReleaseOptions) => Effect.Effect<void, BeanstalkError.ReleaseError>
   /**

@@ -204,7 +204,7 @@ export class Draining extends Data.TaggedError("Draining")<Origin> {
 }
 
 /**
- * `BURIED`: the server had no memory to make the job ready, and buried it instead. The job exists.
+ * `BURIED`: the server is out of memory, and buried the job instead of making it ready. The job exists.
  *
  * **Example** (use the id, and kick the job later)
  *
@@ -486,8 +486,8 @@ export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
 }
 
 /**
- * `purge` or `move` stopped at an error. The jobs counted in `done` stay purged or moved; reserved jobs were given back to the
- * server.
+ * `purge` or `move` stopped at an error. The jobs counted in `done` stay purged or moved; the other jobs that it had reserved
+ * are ready again.
  *
  * @category errors
  * @since 0.1.0

@@ -178,7 +178,8 @@ export interface ReleaseOptions {
 }
 
 /**
- * `release`: returns a reserved job to its tube. Fails with `Buried` when the server had no memory to make it ready.
+ * `release`: returns a reserved job to its tube. Fails with `Buried` when the server is out of memory, and has buried the job
+ * instead.
  *
  * @category working
  * @since 0.1.0

@@ -89,9 +89,8 @@ interface Sleep extends Positioned {
 const endsEarlier = (a: Sleep, b: Sleep): boolean => a.endsAt === b.endsAt ? a.order < b.order : a.endsAt < b.endsAt
 
 /**
- * Time passes after this many turns of the event loop in which no task was scheduled. A server in memory replies in the next
- * turn: that may be the one after the first, if the first has already begun, and the third is for the fibers that the reply
- * resumes.
+ * The clock jumps after this many turns of the event loop in which no task was scheduled. A server in memory replies in the
+ * next turn, which is the second if the first has already begun; in the third, the fibers run that the reply resumes.
  */
 const idleTurns = 3
 

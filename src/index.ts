@@ -1,5 +1,5 @@
 /**
- * A client of one server: one shared connection that reconnects, and connections of their own for reserving.
+ * A client of one server: one shared connection that reconnects, and separate connections for reserving.
  *
  * @since 0.1.0
  */

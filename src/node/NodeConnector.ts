@@ -125,8 +125,8 @@ const ready = (duplex: Duplex, readyEvent: string) =>
   })
 
 /**
- * Node would connect to another address than the intended: it takes an empty host for localhost, an empty path for a TCP port, and
- * ends a path at a NUL.
+ * Node would connect to another address than the intended one: it takes an empty host for localhost, an empty path for a TCP
+ * port, and ends a path at a NUL.
  */
 const checked = (option: "host" | "path", value: string): string => {
   if (value === "" || value.includes("\0")) throw new Error(`the ${option} is empty, or contains a NUL`)
@@ -187,7 +187,7 @@ export const layerTls = (
 
 /**
  * Connects to a URL: `beanstalk://host:port`, `beanstalks://host:port` for TLS, or `unix:/path/of/socket`, as in beanstalkd's
- * own option `-l`. Without a port it is 11300. The options are used for TLS only.
+ * own option `-l`. The default port is 11300. The options are used for TLS only.
  *
  * Fails with `InvalidArgument` when the URL is not of one of these forms.
  *

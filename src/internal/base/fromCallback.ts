@@ -4,7 +4,7 @@ import type * as Exit from "effect/Exit"
 /**
  * An Effect from a function that calls back once with its result, and returns how to cancel it.
  *
- * `Effect.async` alone does not do: a fiber that is interrupted after the callback, and before it runs again, drops the
+ * `Effect.async` alone is not enough: a fiber that is interrupted after the callback, and before it runs again, drops the
  * result. Here `cancel` is called in that case too, and there is no moment between `start` and the end of the Effect in which
  * an interruption does not call it. It is also called after a failure.
  */

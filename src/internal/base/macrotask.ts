@@ -6,8 +6,8 @@ declare const setImmediate: ((callback: () => void) => unknown) | undefined
 /**
  * Calls back in a later macrotask: runnable fibers have run by then, and bytes that had arrived are read.
  *
- * After the event loop was blocked for long, Node.js runs timers before it reads sockets. A timeout that is about to
- * declare a server silent defers to the next macrotask, so that a reply that is already there is read first.
+ * After the event loop was blocked for long, Node.js runs timers before it reads sockets. A reply timeout that is due therefore
+ * waits for the next macrotask, in which a reply that has already arrived is read.
  */
 export const onNextMacrotask: (callback: () => void) => void = typeof setImmediate === "function"
   ? (callback) => void setImmediate(callback)

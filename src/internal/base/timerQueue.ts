@@ -16,8 +16,8 @@ export interface Timer extends Positioned {
 const longestSleep = 24 * 60 * 60 * 1000
 
 /**
- * How long, in milliseconds, a dirty queue sleeps at most. A timer that is set and cancelled within this window costs no
- * wake-up: a job that is done at once sets and cancels one. It is shorter than the time to the first touch of a job.
+ * How long, in milliseconds, the fiber sleeps at most after a timer was set. Then it reads the queue again. A timer that is due
+ * later than that need not wake the fiber when it is set, and costs no wake-up if it is cancelled meanwhile, as most are.
  */
 const coalesceWindow = 250
 
@@ -62,7 +62,7 @@ export class TimerQueue {
     this.dirty = false
     if (this.sleepsUntil === never) return this.earlier.await
     const left = this.sleepsUntil - now
-    // A fraction of a millisecond rounds up: slept for less, a virtual clock would not move at all.
+    // Whole milliseconds, rounded up: a virtual clock may round a tiny fraction away, and this loop would then never end.
     if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.earlier.await)
     // After a blocked event loop timers run before I/O: a reply that is still unread may cancel the timer.
     return left < -blockedAfter ? Effect.andThen(nextMacrotask, this.fireDue) : this.fireDue

@@ -26,8 +26,8 @@ export class Broker implements ConnectionOwner {
   }
 
   /**
-   * Does something at a point in time. What is due by then happens before, and all replies are written at the end. Whatever is
-   * done to a broker or to its connections is done inside of this.
+   * Runs an action at a time: first what is due by then, then the action; at the end all replies are written. Call the
+   * methods of connections, and those that change jobs, only inside an action.
    */
   runAt<A>(now: number, action: () => A): A {
     this.store.now = now
@@ -40,7 +40,7 @@ export class Broker implements ConnectionOwner {
     return result
   }
 
-  /** When a delay, a pause or a timeout is due: `runAt` is to be called then at the latest. */
+  /** When the next delay, pause or timeout ends. Call `runAt` by then. */
   get nextTick(): number {
     return this.store.nextTick
   }

@@ -1,4 +1,7 @@
-/** When something is due for each client: the timeout of its reserve, the end of a job's time to run, or a second before that. */
+/**
+ * One timer for each client, for what is due first: the timeout of its reserve, the end of a job's time to run, or a second
+ * before that.
+ */
 import { Heap } from "../base/heap.ts"
 import type { Client } from "./model.ts"
 
@@ -18,7 +21,7 @@ export class ClientTimers {
     return this.clients.head
   }
 
-  /** To be called when what the client holds or waits for has changed. */
+  /** Call it when the jobs that the client holds, or its wait for a job, have changed. */
   set(client: Client): void {
     this.clear(client)
     const deadline = client.held.head?.deadline ?? Number.POSITIVE_INFINITY

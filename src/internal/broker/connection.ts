@@ -1,4 +1,6 @@
-/** One connection: cuts what its peer sends into commands and bodies of jobs, executes them in order, and writes the replies. */
+/**
+ * One connection: splits what its peer sends into commands and bodies of jobs, executes them in order, and writes the replies.
+ */
 import { Slab } from "../base/slab.ts"
 import { ByteBuilder } from "./byteBuilder.ts"
 import { type Command, type CommandName, parse } from "./commandParser.ts"
@@ -9,13 +11,13 @@ import { ReplyWriter } from "./replyWriter.ts"
 
 /** Carries the replies to the peer. */
 export interface Transport {
-  /** False asks for nothing more until `resume` of the connection is called. */
+  /** Returns false when nothing more is to be written until `resume` of the connection is called. */
   readonly write: (bytes: Uint8Array) => boolean
   /** Called when the connection is closed: nothing more is written. */
   readonly close: () => void
 }
 
-/** What a connection needs of its broker. */
+/** What a connection needs from its broker. */
 export interface ConnectionOwner extends CommandTarget {
   readonly isDraining: boolean
   countCommand(name: CommandName): void
@@ -24,7 +26,7 @@ export interface ConnectionOwner extends CommandTarget {
   onClose(connection: Connection): void
 }
 
-/** Replies are written when they are this many bytes, at the latest. */
+/** Replies are collected up to this many bytes, and then written. */
 const batchSize = 64 * 1024
 
 const CR = 13
@@ -37,7 +39,9 @@ interface Upload {
   missing: number
   /** The job that the body is for, or the reply once the body has been skipped. */
   readonly result: Job | "JOB_TOO_BIG" | "OUT_OF_MEMORY"
-  /** What was received so far, unless the body was received at once. Not allocated in the announced size, which may be large. */
+  /**
+   * What was received so far, unless the body was received at once. It grows as bytes arrive: the announced size may be large.
+   */
   body: ByteBuilder | undefined
 }
 

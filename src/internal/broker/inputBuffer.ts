@@ -2,7 +2,7 @@
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import { ArgumentReader } from "./argumentReader.ts"
 
-/** beanstalkd reads a line into a buffer of this size, in bytes, and of all CRs in it considers the first only. */
+/** beanstalkd reads a line into a buffer of this size, in bytes, and regards only the first CR in it. */
 const longestLine = 224
 
 const CR = 13

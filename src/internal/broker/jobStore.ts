@@ -13,8 +13,8 @@ import { Tubes } from "./tubes.ts"
  *
  * - `put`: its body has been received. It is ready or delayed.
  * - `due`: its delay is over, and it is ready.
- * - `reserved`, `touched`, `released`, `buried`, `kicked`, `deleted`: by command. `buried` also when there was no memory to make
- *   it ready or delayed.
+ * - `reserved`, `touched`, `released`, `buried`, `kicked`, `deleted`: by command. `buried` also when the server is out of
+ *   memory, so that the job cannot be made ready or delayed.
  * - `timed-out`: its time to run is over, and it is ready again.
  * - `given-back`: the connection that held it was closed, and it is ready again.
  *
@@ -33,10 +33,10 @@ export type JobEvent =
   | "timed-out"
   | "given-back"
 
-/** Called after each change, when the job is in its new state; without a client when its delay was over. */
+/** Called after each change, when the job is in its new state. The client is `undefined` for `due`. */
 export type OnJobEvent = (event: JobEvent, job: Job, client: Client | undefined) => void
 
-/** With no memory jobs cannot be put. With none for queues a job that should become ready or delayed is buried. */
+/** With `none` no job can be put. With `none-for-queues` a job that should become ready or delayed is buried. */
 export type Memory = "enough" | "none-for-queues" | "none"
 
 const second = 1000
@@ -89,7 +89,7 @@ export class JobStore {
     return job
   }
 
-  /** Makes an uploaded job ready or delayed. False when it was buried, for want of memory. */
+  /** Makes an uploaded job ready or delayed. False when it was buried, because the server is out of memory. */
   put(job: Job, client: Client): boolean {
     const isQueued = this.enqueue(job, job.delay, "put", client)
     this.totalJobs += 1
@@ -125,7 +125,7 @@ export class JobStore {
     return true
   }
 
-  /** `undefined` when the client does not hold the job, and false when it was buried, for want of memory. */
+  /** `undefined` when the client does not hold the job; false when it was buried, because the server is out of memory. */
   release(client: Client, id: number, priority: number, delay: number): boolean | undefined {
     const job = this.findHeld(client, id)
     if (job === undefined) return undefined
@@ -188,7 +188,7 @@ export class JobStore {
 
   /**
    * Makes a job that is in no queue ready or delayed, and serves the clients that wait for it, or for the jobs of `resumed`
-   * tubes. False when it was buried, for want of memory.
+   * tubes. False when it was buried, because the server is out of memory.
    */
   private enqueue(
     job: Job,
@@ -253,7 +253,7 @@ export class JobStore {
 
   // Reserving
 
-  /** Reserves the most urgent job of the tubes that the client watches, or waits for one, in milliseconds. */
+  /** Reserves the most urgent job of the tubes that the client watches, or lets it wait for one, for `timeout` milliseconds. */
   reserve(client: Client, timeout: number): void {
     if (isDeadlineSoon(client, this.now) && !client.watched.some((tube) => tube.ready.size > 0)) {
       return client.onReserveEnd("DEADLINE_SOON")
@@ -331,7 +331,10 @@ export class JobStore {
     return resumed
   }
 
-  /** Serves the waiters of each job before the next job is ready. The jobs of resumed tubes compete with the first. */
+  /**
+   * Makes due jobs ready one by one, and serves the waiters of each before the next. The jobs of resumed tubes compete with the
+   * first.
+   */
   private endDelays(resumed: ReadonlyArray<Tube>): void {
     for (let competing = resumed;; competing = []) {
       const job = this.tubes.delayed.head?.delayed.head

@@ -30,7 +30,7 @@ export class Job implements Positioned, Linked<Job> {
   deadline = 0
   /** The client that has the job reserved. */
   holder: Client | undefined = undefined
-  /** Counts reservations of all jobs, so that those of one client can be ordered. */
+  /** The number of its latest reservation, counted over all jobs: it orders the jobs of one client. */
   reservation = 0
   reserves = 0
   timeouts = 0
@@ -116,7 +116,9 @@ export class Client implements Positioned {
   waitsUntil = Number.POSITIVE_INFINITY
   /** When a timeout of its reserve or of one of its jobs is due. */
   timerAt = Number.POSITIVE_INFINITY
-  /** Counts the settings of all timers, so that timers of the same time can be ordered. */
+  /**
+   * The number of the latest setting of the timer, counted over all clients: it orders timers that are due at the same time.
+   */
   timerSetting = 0
   /** Its position among the clients with a timer. */
   position = -1

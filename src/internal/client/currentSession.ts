@@ -41,7 +41,7 @@ interface Waiter extends Timer, Linked<Waiter> {
 export class CurrentSession {
   /** Open while a session is wanted: opened by the first command that waits for one. */
   readonly wanted = Effect.unsafeMakeLatch()
-  /** The instance id of the server that the session is to, or the last one was: the one that issued the ids of jobs. */
+  /** The instance id of the server of the current session, or else of the last one: the server that issued the ids of jobs. */
   instance: string | undefined = undefined
   private readonly options: CurrentSessionOptions
   private status: Status = Status.Disconnected()
@@ -88,7 +88,7 @@ export class CurrentSession {
     this.failure = failure
   }
 
-  /** There is no further attempt until another command waits: those that wait now fail. */
+  /** Fails the commands that wait. There is no further attempt until another command waits. */
   giveUp(): void {
     const failure = this.failure ?? this.gaveUp()
     this.failure = undefined
@@ -103,7 +103,7 @@ export class CurrentSession {
 
   // what commands do --------------------------------------------------------------------------------------------------
 
-  /** Until when a command waits that has to wait from now on. */
+  /** The time at which a wait that starts now times out. */
   deadline(): number {
     return this.options.timers.now() + this.options.offlineTimeout
   }
@@ -144,7 +144,7 @@ export class CurrentSession {
     waiter.settle(next)
   }
 
-  /** Those that begin to wait meanwhile, because the session ends again, wait for the one after it. */
+  /** If the session ends again meanwhile, commands that start to wait then are left to wait for the session after it. */
   private settleWaiters(next: Next): void {
     for (let left = this.waiters.length; left > 0; left -= 1) {
       const { head } = this.waiters

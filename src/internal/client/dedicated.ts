@@ -1,4 +1,4 @@
-/** Connections of their own for everything that reserves: a worker's lanes, `purge` and `move`. */
+/** Opens a separate connection for everything that reserves: a worker's lane, `purge`, `move`. */
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"

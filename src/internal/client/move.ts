@@ -68,7 +68,7 @@ const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
     onReserved: (jobs) =>
       Effect.flatMap(
         statsOfJobs(session, jobs.map(({ id }) => id)),
-        // A job whose time to run is over is ready again.
+        // Also those that are ready again because their time to run is over.
         (stats) => move("ready", originalsIn(["reserved", "ready"], jobs, stats), Effect.void)
       ),
     onFound: (state, ids, next) =>
@@ -79,7 +79,7 @@ const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
   }
 }
 
-/** The jobs that are in one of these states now. */
+/** The jobs that are in one of these states, by their statistics. */
 const originalsIn = (
   states: ReadonlyArray<JobStats["state"]>,
   jobs: ReadonlyArray<ReservedJob | PeekedJob>,

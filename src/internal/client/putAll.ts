@@ -193,7 +193,7 @@ const putChecked = <E, R>(
     return Stream.repeatEffectChunkOption(takeIds)
   }))
 
-/** Sends a chunk as far as the window has room, and waits for more; for ever once a body has failed. */
+/** Sends a chunk, and waits whenever the window is full. Once a body has failed, it waits for ever. */
 const sendChunk = (window: Window, chunk: Chunk.Chunk<Body>): Effect.Effect<void> => {
   const bodies = chunk[Symbol.iterator]()
   let next = bodies.next()

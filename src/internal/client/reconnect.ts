@@ -32,8 +32,8 @@ export interface AttemptOptions<A, R> {
 }
 
 /**
- * One attempt: opens a session and uses it, and succeeds when the use ends by itself. Run again it is the next attempt, so
- * that each reconnect loop needs attempts of its own.
+ * One attempt: opens a session, uses it, and succeeds with the result of `use`. It numbers its runs, so that each reconnect
+ * loop needs its own.
  */
 export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect.Effect<A, Disconnected, R> => {
   let attempt = 0

@@ -29,8 +29,8 @@ export interface Action {
   /** For ready jobs, which the session has reserved. */
   readonly onReserved: (jobs: ReadonlyArray<ReservedJob>) => Effect.Effect<void, PutError>
   /**
-   * For jobs that are not reserved. One that has left the state meanwhile is skipped. `next` is run so that what it sends
-   * leaves in one write with the last commands of the action.
+   * For jobs that are not reserved. A job that has left the state meanwhile is skipped. `next` is run so that its commands
+   * leave in one write with the last ones of the action.
    */
   readonly onFound: <A>(
     state: JobState,
@@ -91,7 +91,7 @@ const progressGuard = (options: ScanOptions) => {
   }
 }
 
-/** Reserves ready jobs. The server gives no job of a paused tube to a reserve: these are found by their ids. */
+/** Reserves ready jobs. The jobs of a paused tube cannot be reserved: they are found by their ids. */
 const scanReady = (options: ScanOptions) =>
   Effect.gen(function*() {
     const goesOn = progressGuard(options)
@@ -165,7 +165,7 @@ const scanIds = (options: ScanOptions, state: JobState) =>
         inOneWrite(inState(range), first)
       )
       yield* onProgress
-      // Where most ids of a range are in the tube and the state, so are probably those of the next one.
+      // If most jobs of a range are in the tube and the state, those of the next range probably are too.
       rangeSize = following.length * 2 > range.length ? Math.min(rangeSize * 2, maxBatch) : 1
       ids = following.length > 0 ? following : peeked
       last = following.length > 0 ? range.at(-1) : peeked.at(-1)

@@ -85,7 +85,7 @@ interface LoopOptions {
   readonly become: (state: State) => Effect.Effect<void>
 }
 
-/** Whenever a connection is wanted, opens one, and others in its place, until the Schedule is done. */
+/** Whenever a connection is wanted, opens one, and reconnects when it is lost, until the Schedule is done. */
 const connectWhenWanted = ({ address, become, current, open, reconnect }: LoopOptions): Effect.Effect<never> => {
   const log = ConnectionLog.make(address)
 

@@ -1,4 +1,4 @@
-/** Which commands are sent again when their session is lost, and until when. */
+/** Sends a command on the current session of a client, on the next one if none is open, and again if its session is lost. */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
@@ -23,9 +23,9 @@ export type Submit = <A, Failure>(
 interface Submission<A, Failure> {
   readonly command: Command<A, Failure>
   readonly settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
-  /** The server instance that the caller may know the job from. */
+  /** The server instance at the time of the submission: it issued the job id in the command, if there is one. */
   readonly instance: string | undefined
-  /** Until when it waits for a session: `Infinity` until it has to. */
+  /** When its wait for a session times out. Set by its first wait, and kept for later ones; `Infinity` before. */
   readonly deadline: number
 }
 
@@ -50,8 +50,9 @@ export const makeSubmit = (current: CurrentSession, now: () => number): Submit =
       Exit.match({
         onFailure: (cause) => settle(Exit.failCause(cause)),
         onSuccess: (session) => {
-          if (isForAnother(command, instance, session.server)) settle(Exit.fail(instanceChanged(command, session)))
-          else cancel = submitOn(session, waiting)
+          if (isForAnotherInstance(command, instance, session.server)) {
+            settle(Exit.fail(instanceChanged(command, session)))
+          } else cancel = submitOn(session, waiting)
         }
       })
     )
@@ -65,14 +66,14 @@ export const makeSubmit = (current: CurrentSession, now: () => number): Submit =
   }
 }
 
-/** Sent again, a command that was not written, or only reads, cannot do anything twice. */
+/** A command that was not written, or that only reads, can be sent again: nothing is done twice. */
 const mayResend = (command: Command<unknown, unknown>, cause: Cause.Cause<unknown>): boolean => {
   const error = Cause.squash(cause)
   return error instanceof ConnectionLost && (error.outcome === "NotSent" || command.readOnly)
 }
 
-/** A server that restarts issues the same ids again: in another instance, the id of a job may be the id of another job. */
-const isForAnother = (
+/** A server that restarts issues the same ids again: on another instance, the id in the command may be that of another job. */
+const isForAnotherInstance = (
   { name }: Command<unknown, unknown>,
   instance: string | undefined,
   { id }: ServerInfo

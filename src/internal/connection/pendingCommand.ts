@@ -5,10 +5,12 @@ import type { Command, Decoded } from "../protocol/command.ts"
 import type { Reply } from "../protocol/reply.ts"
 import type { RecentExchanges } from "./recentExchanges.ts"
 
-/** A command between its submission and its result, whatever it succeeds or fails with. */
+/**
+ * A command between its submission and its result. It has no type parameters, so that commands of all types fit into one queue.
+ */
 export interface PendingCommand extends Linked<PendingCommand> {
   readonly command: Command<unknown, unknown>
-  /** `Abandoned`: in flight, while its caller no longer wants the result. */
+  /** `Abandoned`: in flight, but its caller no longer wants the result. `SettledWithJob`: it has reserved a job. */
   state: "Queued" | "InFlight" | "Abandoned" | "Settled" | "SettledWithJob"
   /** Settles it with the reply of the server. A protocol violation is reported with the exchanges before it. */
   answer(reply: Reply, address: string, before: RecentExchanges): Decoded<unknown, unknown>

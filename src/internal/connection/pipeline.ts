@@ -233,7 +233,10 @@ export class Pipeline {
     this.end({ reason: "the server sent a reply that no command is waiting for" })
   }
 
-  /** The server has reserved a job for a caller that is gone: it gives the job back, unchanged, when the connection closes. */
+  /**
+   * The server has reserved a job for a caller that is gone. It makes the job ready again, unchanged, when the connection
+   * closes.
+   */
   private giveBack(entry: PendingCommand): void {
     this.end({ reason: `a ${entry.command.name} that was interrupted has reserved a job` })
   }

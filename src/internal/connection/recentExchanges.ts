@@ -1,11 +1,11 @@
-/** The last few requests and replies of a connection, which a protocol violation is reported with. */
+/** The last few requests and replies of a connection, for the error of a protocol violation. */
 import { describe, type Reply } from "../protocol/reply.ts"
 
 const capacity = 5
 
 export class RecentExchanges {
   private readonly requests: Array<string> = []
-  /** A reply with a body is kept without it, as its word: the body may be large. */
+  /** Of a reply with a body only the word is kept, and the size of the body, which may be large. */
   private readonly replies: Array<Reply | string> = []
   private readonly bodySizes: Array<number> = []
   private count = 0

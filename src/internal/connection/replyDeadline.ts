@@ -2,7 +2,8 @@
  * Until when the server must reply to the oldest command in flight.
  *
  * The time of a command starts when it becomes the oldest, since the server answers in order. A body may take any time as long
- * as it makes progress. A reply line that has begun must end within the timeout, whatever its command was waiting for.
+ * as it makes progress. A reply line that has begun to arrive must be complete within the timeout, even the reply to a reserve
+ * that blocks.
  */
 import type { Command } from "../protocol/command.ts"
 
@@ -24,7 +25,7 @@ export class ReplyDeadline {
     this.replyTimeout = replyTimeout
   }
 
-  /** The first command is written while none is in flight. */
+  /** A command is written while none is in flight. */
   start(now: number): void {
     this.oldestSince = now
   }
@@ -51,7 +52,7 @@ export class ReplyDeadline {
     return true
   }
 
-  /** The deadline of the oldest command in flight. `insideBody`: its reply has arrived up to some point of its body. */
+  /** The deadline of the oldest command in flight. `insideBody`: a part of the body of its reply has arrived. */
   of({ blocksFor }: Command<unknown, unknown>, insideBody: boolean): number {
     const { arrivingSince, oldestSince, replyTimeout } = this
     const toArrive = arrivingSince === undefined ? Number.POSITIVE_INFINITY : arrivingSince + replyTimeout

@@ -36,7 +36,7 @@ export const sendAll = <A, Failure>(
     )
   })
 
-/** The server has no such job or tube, or no job to reserve. */
+/** The errors for which there is no result: the server has no such job or tube, or no job to reserve. */
 type Absent = JobNotFound | TubeNotFound | TimedOut | DeadlineSoon
 
 const isAbsent = (error: PutError | Absent): error is Absent =>
@@ -59,7 +59,7 @@ const toOptions = <A>(
     })
   )
 
-/** Sends all commands, and succeeds with the result of each, `None` where the server has no such job or tube, or no job to reserve. */
+/** Sends all commands, and succeeds with the result of each, `None` where the error is {@link Absent}. */
 export const sendAllOptional = <A>(
   session: Session,
   commands: ReadonlyArray<Command<A, PutError | Absent>>
@@ -91,7 +91,7 @@ export const deleteJobs = (
     return Effect.map(toOptions(exits), (deleted) => deleted.map(Option.isSome))
   })
 
-/** Runs two Effects so that the commands they send first leave in one write. */
+/** Runs two Effects at once, so that the commands that each of them sends first leave in one write. */
 export const inOneWrite = <A, B>(
   one: Effect.Effect<A, PutError>,
   other: Effect.Effect<B, PutError>

@@ -54,7 +54,10 @@ export interface SessionOptions
 /** For tasks at the end of this tick. `queueMicrotask` makes an async resource for each, which takes longer than the task. */
 const microtask = Promise.resolve()
 
-/** How many milliseconds too early the timer may fire. To reset it for every reply would cost more than to fire in vain. */
+/**
+ * How many milliseconds before the deadline the timer may fire. Setting it again for every reply would take longer than firing
+ * without effect now and then.
+ */
 const timerSlack = 1000
 
 /** Starts a session. Commands may be sent at once, although the socket is still being opened. */
@@ -134,7 +137,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     Effect.andThen(Effect.sync(() => pipeline.closed())),
     Effect.raceFirst(Deferred.await(ended)),
     Effect.onExit((exit) => Effect.sync(() => pipeline.end(endingOf(exit)))),
-    // Every lost command fails with the reason.
+    // The error of every lost command has the reason.
     Effect.catchAllCause(() => Effect.void),
     Effect.interruptible,
     Effect.forkScoped

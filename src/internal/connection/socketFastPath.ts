@@ -2,9 +2,9 @@
  * An optional faster way to read from and write to a `Socket`: plain functions in place of Effects.
  *
  * The pipeline has a batch ready in the middle of plain code. Starting a fiber for each write, and running an Effect in it,
- * takes longer than everything else that is done for a command. A connector that owns the socket therefore registers a
- * function that writes at once. Such a write needs no back-pressure: the pipeline bounds what is in flight. For reading, it
- * hands the buffer over that the socket was read into, which saves a copy of each chunk.
+ * takes longer than everything else that is done for a command. A connector that owns the socket therefore registers a function
+ * that writes at once. Such a write needs no back-pressure: the pipeline bounds what is in flight. For reading, the connector
+ * hands over the buffer that the socket was read into, which saves a copy of each chunk.
  */
 import type * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"

@@ -7,7 +7,7 @@
 import { defaultTube, type TubeName } from "../../Job.ts"
 import type { Command } from "../protocol/command.ts"
 
-/** A command that is about to be written, or was. The same command may be sent twice, so that it cannot identify itself. */
+/** One sending of a command. It is compared by identity: the same command may be sent twice. */
 interface Sent {
   readonly command: Command<unknown, unknown>
 }
@@ -48,7 +48,7 @@ export class TubeSelection {
     const { tube } = sent.command
     if (tube._tag !== "Selects") return
     if (accepted) this.accepted = tube.name
-    // A later `use` decides.
+    // The reply to a later `use` decides.
     if (this.unanswered?.sent !== sent) return
     this.unanswered = undefined
     // Unless another tube was selected for a later command.

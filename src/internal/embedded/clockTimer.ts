@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 export interface ClockTimer {
   /** In milliseconds since 1970, with the fractions that the Clock has. */
   readonly now: () => number
-  /** Fires at this time. It may fire earlier: only the earliest of the times that were set counts. */
+  /** Sets the timer, unless it is set to an earlier time. It fires once; early if the time is more than 24 days away. */
   readonly set: (at: number) => void
 }
 

@@ -12,8 +12,8 @@ import type * as Duration from "effect/Duration"
  *   replies are lost.
  * - `CutAfterReply`: each connection is reset after the next `bytes` to its client.
  * - `Silence`: nothing is delivered in either direction, not even that the other side has closed. It is delivered on `heal`.
- * - `Delay`: what the server sends is delivered so much later.
- * - `Chunks`: what the server sends is delivered in chunks of so many bytes.
+ * - `Delay`: what the server sends is delivered later, by `duration`.
+ * - `Chunks`: what the server sends is delivered in chunks of at most `bytes`.
  * - `Answer`: the next write of a client does not reach the server. The client receives these bytes instead of a reply.
  * - `Refuse`: new connections are refused.
  * - `NoMemory`: every `put` is answered with `OUT_OF_MEMORY`.

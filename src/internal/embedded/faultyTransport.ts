@@ -8,13 +8,13 @@ import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Broker } from "../broker/broker.ts"
 import type { Connection } from "../broker/connection.ts"
 
-/** The client's end of the transport: what the transport calls. */
+/** The client's end of the transport, which the transport calls. */
 export interface ClientEnd {
-  /** False asks for nothing more until `resume` is called. */
+  /** Returns false when nothing more is to be delivered until `resume` is called. */
   readonly deliver: (bytes: Uint8Array) => boolean
   /**
-   * False when what the client sends cannot be processed, and would have to be kept in memory. It may be called again with
-   * the same value.
+   * Called with false while what the client sends cannot be processed, and would have to be kept in memory. It may be called
+   * twice with the same value.
    */
   readonly setReading: (isReading: boolean) => void
   /** The server has closed the connection. */
@@ -56,16 +56,16 @@ const mostUndelivered = 1024 * 1024
 /** The client is not read from when this many of its bytes wait for a reserve to end. */
 const mostBacklog = 64 * 1024
 
-/** What a transport needs of its server host. */
+/** What a transport needs from its server host. */
 export interface TransportHost {
   readonly broker: Broker
   readonly now: () => number
-  /** Does something to the broker or its connections at the present time. */
+  /** Runs an action on the broker or its connections, at the present time. */
   run(action: () => void): void
-  /** Has `deliver` called in the next turn of the event loop. */
+  /** Calls `deliver` of the transport in the next turn of the event loop. */
   deliverSoon(transport: FaultyTransport): void
   remove(transport: FaultyTransport): void
-  /** What is to be answered in the server's place, once. */
+  /** Takes the next injected `Answer`, which is sent in place of a reply of the server. */
   takeAnswer(): Uint8Array | undefined
 }
 

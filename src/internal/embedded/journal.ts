@@ -30,7 +30,7 @@ const brand = Brand.nominal<JobId>()
 export const jobId = (id: number): JobId => brand(String(id))
 
 /**
- * The latest events of all jobs, and the listeners for those to come.
+ * The latest events of all jobs, and the listeners for later ones.
  *
  * Entries are stored in columns. Most of them are never read, and allocating an object for each makes every command of the
  * broker slower by a tenth.

@@ -20,7 +20,7 @@ export interface ServerHostOptions {
   readonly identity: ServerIdentity
   readonly now: () => number
   readonly onEvent: OnJobEvent
-  /** Has `fire` called at this time, or earlier. */
+  /** Sets a timer that calls `fire` at this time, or earlier. */
   readonly setTimer: (at: number) => void
 }
 
@@ -31,10 +31,10 @@ export class ServerHost implements TransportHost {
   private readonly transports = new Set<FaultyTransport>()
   /** The transports with frames to deliver, now or later. */
   private delivering = new Set<FaultyTransport>()
-  /** When the first of the frames arrives that are not delivered in the next turn of the event loop. */
+  /** When the first delayed frame arrives. Frames without a delay are delivered in the next turn of the event loop. */
   private nextDelivery = Number.POSITIVE_INFINITY
   private isDeliveryScheduled = false
-  /** For transports that are still to be opened. */
+  /** The faults of transports that are opened from now on. */
   private faults: Readonly<TransportFaults> = noFaults
   private answers: Array<Uint8Array> = []
   private isRefusing = false

@@ -73,7 +73,7 @@ export const fatal = <E>(error: E): Decoded<never, E> => ({ _tag: "Failure", err
 export const violation = (reply: string, origin: Origin): Decoded<never, ProtocolViolation> =>
   fatal(new ProtocolViolation({ ...origin, reply }))
 
-/** Interprets the replies of its own that a command has; `undefined` leaves a reply to {@link interpretOther}. */
+/** Interprets the replies that are particular to a command. `undefined` for any other: {@link interpretOther} interprets it. */
 export type Interpret<A, E> = (
   reply: Reply,
   origin: Origin

@@ -286,7 +286,9 @@ const expectPaused = expectWord("Paused")
 export const pauseTube = (tube: TubeName, seconds: number) =>
   onExistingTube("pause-tube", tube, expectPaused, undefined, `${tube} ${seconds}`)
 
-/** Any reply to `quit` but the end of the connection is a violation, also one that any other command can get. */
+/**
+ * Any reply to `quit` but the end of the connection is a violation, even one that the server may send to every other command.
+ */
 export const quit = makeCommand<void>(
   "quit",
   "",

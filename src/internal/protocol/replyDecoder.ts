@@ -1,9 +1,9 @@
 /**
  * Decodes replies from bytes that arrive in pieces of any size.
  *
- * A reply is a line; behind three of the words a body of the announced length follows, with a CRLF of its own. The buffer of a
- * body grows with the bytes that arrive, not with the announced length, which a hostile server could make huge; it doubles, so
- * that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
+ * A reply is a line. After `RESERVED`, `FOUND` and `OK` a body of the announced length follows, with a CRLF of its own. The
+ * buffer of a body grows with the bytes that arrive, not with the announced length, which a hostile server could make huge; it
+ * doubles, so that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
  */
 import { isJobId, isTubeName } from "../../Job.ts"
 import type { Reply } from "./reply.ts"
@@ -28,7 +28,10 @@ const words: ReadonlyMap<string, Reply> = new Map([
   ["UNKNOWN_COMMAND", { _tag: "UnknownCommand" }]
 ])
 
-/** A word of the protocol, with up to three numbers that do not belong to it. */
+/**
+ * The malformed lines that an error may quote: a word of the protocol and up to three numbers. Any other may be the body of a
+ * job.
+ */
 const quotable = new RegExp(
   `^(${[...words.keys(), "INSERTED", "RESERVED", "FOUND", "OK", "USING", "WATCHING"].join("|")})( \\d{1,20}){0,3}$`
 )

@@ -14,7 +14,7 @@ export interface Codec<A, R, I extends string | Uint8Array = string | Uint8Array
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, PayloadError, R>
 }
 
-/** What a body is to a Schema: text or bytes. */
+/** What a Schema encodes to, text or bytes, and how that is read from a body. */
 export interface BodyFormat<I> {
   /** `undefined` if the body does not have this format. */
   readonly read: (body: Uint8Array) => I | undefined
@@ -68,7 +68,8 @@ export const codec = <A, I extends string | Uint8Array, R>(
 }
 
 /**
- * Decodes what was read from the body of a job. The Schema runs at once, and not when the Effect does: call it inside one.
+ * Decodes what was read from the body of a job. The Schema runs when this function is called, not when the Effect is run: call
+ * it inside an Effect.
  */
 export const decodeWith = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>) => {
   const parse = ParseResult.decodeUnknown(schema)
@@ -84,8 +85,8 @@ const all = { errors: "all" } as const
 type Parse<A, R> = () => Effect.Effect<A, ParseResult.ParseIssue, R>
 
 /**
- * Runs a Schema, and replaces its failure by a `PayloadError`, which has all issues although the first run stops at one. A Schema
- * that throws has failed, and what it threw is left out.
+ * Runs a Schema, and replaces its failure by a `PayloadError`, which has all issues: the first run stops at one, so the Schema
+ * is run again. A Schema that throws has failed; the error does not contain what it threw.
  *
  * Most Schemas wait for nothing, so that their result is an `Either`: a success then needs no handler, which would cost 0.2 µs a job.
  */
@@ -104,7 +105,7 @@ const isSuccess = <A, E, R>(
   parsed: Effect.Effect<A, E, R>
 ): parsed is Effect.Effect<A, E, R> & Either.Right<E, A> => Either.isEither(parsed) && Either.isRight(parsed)
 
-/** As if the Schema had thrown while its Effect was run. */
+/** A Schema that throws at once dies, as if it had thrown while its Effect was run. */
 const catchThrown = <A, R>(parse: Parse<A, R>): ReturnType<Parse<A, R>> => {
   try {
     return parse()
@@ -113,7 +114,7 @@ const catchThrown = <A, R>(parse: Parse<A, R>): ReturnType<Parse<A, R>> => {
   }
 }
 
-/** An interruption is not an issue, and goes on. */
+/** An interruption is passed on, as it is no issue of the value. */
 const issuesOf = <A, R>(
   parseAll: Parse<A, R>,
   cause: Cause.Cause<ParseResult.ParseIssue>

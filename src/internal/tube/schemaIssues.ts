@@ -14,7 +14,7 @@ export type Issues = PayloadError["issues"]
 /** A body can be wrong in a hundred thousand places. */
 const maxIssues = 10
 
-/** A body can be nested deeper than the stack is. */
+/** A body can be nested deeper than the stack allows. */
 const maxDepth = 50
 
 /** The innermost issues of a failed parse, the first ten at most. */

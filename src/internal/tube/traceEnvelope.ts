@@ -26,7 +26,7 @@ export const withoutEnvelope = <A, R>(codec: Codec.Codec<A, R>): TracedCodec<A, 
   senderOf: Option.none
 })
 
-/** Bodies with an envelope. One without is decoded as a payload: it may have been put before the tube had envelopes. */
+/** Bodies with an envelope. A body without one is decoded as a payload: it may have been put before the tube had envelopes. */
 export const withEnvelope = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>): TracedCodec<A, R> => {
   const payloadJson = Codec.codec(tube, Schema.parseJson(schema), Codec.text)
   const anyJson = Codec.codec(tube, Schema.parseJson(), Codec.text)
@@ -47,7 +47,7 @@ interface Envelope {
 const wrap = (traceparent: Option.Option<string>, json: string): string =>
   `{"traceparent":${JSON.stringify(Option.getOrNull(traceparent))},"payload":${json}}`
 
-/** An object with both keys, and no key that no envelope has. Everything else is a payload. */
+/** An object with the keys `traceparent` and `payload`, whose other keys, if any, are `tracestate` and `baggage`. */
 const isEnvelope = (json: unknown): json is Envelope =>
   Predicate.isRecord(json) && Object.hasOwn(json, "traceparent") && Object.hasOwn(json, "payload") &&
   Object.keys(json).every((key) => envelopeKeys.has(key))
@@ -57,7 +57,7 @@ const envelopeKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate", 
 
 const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
 
-/** A body that is no JSON has no sender: it is `decode` that fails with what is wrong. */
+/** A body that is not JSON has no sender. It is `decode` that fails, and says what is wrong. */
 const senderOf = flow(
   ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Codec.text.read(body)),
   Option.flatMap(readJson),

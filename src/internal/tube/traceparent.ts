@@ -1,7 +1,7 @@
 /**
  * The `traceparent` of W3C Trace Context: https://www.w3.org/TR/trace-context/#traceparent-header
  *
- * `HttpTraceContext` of `@effect/platform` does not do: it reads and writes HTTP headers, accepts ids of zeros, which the
+ * `HttpTraceContext` of `@effect/platform` is not enough: it reads and writes HTTP headers, accepts ids of zeros, which the
  * standard forbids, and writes the ids of any Tracer, whether or not they have the form of the standard.
  */
 import * as Context from "effect/Context"
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** That of the current span; none where there is no span, or none that may be propagated. */
+/** The `traceparent` of the current span; none if there is no span, or none that may be propagated. */
 export const current: Effect.Effect<Option.Option<string>> = Effect.map(
   Effect.serviceOption(Tracer.ParentSpan),
   Option.flatMap((span) => Option.flatMap(nearestPropagated(span), format))
