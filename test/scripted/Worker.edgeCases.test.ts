@@ -222,3 +222,21 @@ describe("rule 6: a server that hangs up behind its first words", () => {
     }))
   )
 })
+
+describe("rule 22: a worker that is shut down while a delete is being confirmed", () => {
+  it(
+    "records that nothing is known about the job",
+    virtually(Effect.gen(function*() {
+      const { event, peer, server, tags, worker } = yield* employ(() => Effect.void, { shutdownTimeout: "1 second" })
+      yield* give(peer, 1)
+      yield* peer.expect("delete 1\r\n")
+      yield* peer.hangUp
+      const next = yield* hire(server)
+      yield* next.expect("delete 1\r\n")
+      const { drained } = yield* worker.shutdown
+      yield* event("ShutdownReport")
+      assert.strictEqual(drained, 1)
+      assert.deepStrictEqual(yield* tags, ["CompletionUnknown", "ShutdownReport"])
+    }))
+  )
+})

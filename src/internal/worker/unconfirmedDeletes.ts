@@ -72,6 +72,10 @@ export class UnconfirmedDeletes {
     return Effect.match(session.send(Commands.deleteJob(lease.id)), {
       onSuccess: () => this.events.record(lease, event),
       onFailure: ({ message }) => this.recordUnknown(lease, message)
-    })
+    }).pipe(
+      Effect.onInterrupt(() =>
+        Effect.sync(() => this.recordUnknown(lease, "the worker ended before the server had answered"))
+      )
+    )
   }
 }
