@@ -134,15 +134,21 @@ class JobSource<A, R> implements Consumer, Settler {
         this.reservations = new Reservations(this, session, 0)
         return connected.open
       })),
-      Effect.zipRight(Effect.flatMap(session.ended, Effect.fail))
+      Effect.zipRight(Effect.flatMap(session.ended, Effect.fail)),
+      // The session may have ended before there were reservations on it, while deletes were confirmed.
+      Effect.ensuring(Effect.sync(() => this.disconnect()))
     )
   }
 
   private onSessionEnd(ending: Ending): void {
     const { reservations } = this
+    this.disconnect()
+    reservations?.onSessionEnd(ending)
+  }
+
+  private disconnect(): void {
     this.options.connected.unsafeClose()
     this.reservations = undefined
-    reservations?.onSessionEnd(ending)
   }
 
   nextReserve(): Reserve {
@@ -159,15 +165,18 @@ class JobSource<A, R> implements Consumer, Settler {
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { reservations } = this
-      const held = reservations?.held
-      if (reservations !== undefined && held !== undefined) {
-        const { id, tube } = held
-        this.context.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
-        reservations.giveBack(held)
-      }
-      const retired = reservations === undefined ? Effect.void : reservations.whenRetired
-      return Effect.zipRight(retired, Effect.sync(() => this.context.unconfirmed.giveUp()))
-    })
+      if (reservations === undefined) return Effect.void
+      this.giveBackHeld(reservations)
+      return reservations.whenRetired
+    }).pipe(Effect.zipRight(Effect.sync(() => this.context.unconfirmed.giveUp())))
+  }
+
+  private giveBackHeld(reservations: Reservations): void {
+    const { held } = reservations
+    if (held === undefined) return
+    const { id, tube } = held
+    this.context.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
+    reservations.giveBack(held)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -182,43 +191,58 @@ class JobSource<A, R> implements Consumer, Settler {
     }
     const { held } = reservations
     if (held !== undefined) return Effect.zipRight(Effect.ignore(held.whenLost), this.next)
-    return Effect.matchEffect(reservations.next, {
+    const delivered = Effect.flatMap(reservations.next, (lease) => this.deliver(lease))
+    return Effect.matchEffect(Effect.onInterrupt(delivered, () => this.stopReserving(reservations)), {
       onFailure: () => this.next,
-      onSuccess: (lease) => this.deliver(lease)
+      onSuccess: Effect.succeed
     })
   })
 
-  private deliver(lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> {
-    const { maxDisconnects, policy } = this.options.settings
-    const decoded = Effect.matchCauseEffect(policy.decode(lease.job), {
-      onSuccess: (payload) => {
-        lease.startRun()
-        return Effect.succeed(new Reservation(payload, lease, this))
-      },
-      onFailure: (cause) =>
-        Effect.zipRight(
-          this.settleFailure(lease, Cause.map(cause, (error) => new Undecodable(error))),
-          this.next
-        )
+  /** The Stream may be pulled again after a pull that was interrupted, for which nothing stays reserved. */
+  private stopReserving(reservations: Reservations): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.giveBackHeld(reservations)
+      reservations.retire()
     })
-    if (maxDisconnects === undefined) return decoded
+  }
+
+  /** Fails with `None` if the job does not appear in the Stream. */
+  private deliver(lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> {
+    const { maxDisconnects } = this.options.settings
+    if (maxDisconnects === undefined) return this.decode(lease)
     return Effect.matchEffect(lease.stats, {
-      onFailure: ({ message }) => Effect.zipRight(this.giveBack(lease, message), this.next),
+      onFailure: ({ message }) => Effect.zipRight(this.giveBack(lease, message), noJob),
       onSuccess: (stats) =>
         historyOf(stats).disconnects < maxDisconnects
-          ? decoded
-          : Effect.zipRight(this.settle(lease, crashLoop(lease, stats)), this.next)
+          ? this.decode(lease)
+          : Effect.zipRight(this.settle(lease, crashLoop(lease, stats)), noJob)
+    })
+  }
+
+  /** A Schema may take its time, in which the job is touched, or may be lost. */
+  private decode(lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> {
+    lease.startRun()
+    return Effect.matchCauseEffect(this.options.settings.policy.decode(lease.job), {
+      onSuccess: (payload) => isOver(lease) ? noJob : Effect.succeed(new Reservation(payload, lease, this)),
+      onFailure: (cause) =>
+        isOver(lease)
+          ? noJob
+          : Effect.zipRight(this.settleFailure(lease, Cause.map(cause, (error) => new Undecodable(error))), noJob)
     })
   }
 
   private settleFailure(lease: Lease, cause: Cause.Cause<RunFailure<never>>): Effect.Effect<void, never, R> {
-    return Effect.matchEffect(lease.stats, {
-      onFailure: ({ message }) => this.giveBack(lease, message),
-      onSuccess: (stats) =>
-        Effect.flatMap(
-          decide(this.options.settings.policy, lease, stats, cause),
-          (settlement) => this.settle(lease, settlement)
-        )
+    return Effect.suspend(() => {
+      // If the time to run were over before it is decided what becomes of the job, it would be settled twice.
+      lease.endRun()
+      return Effect.matchEffect(lease.stats, {
+        onFailure: ({ message }) => this.giveBack(lease, message),
+        onSuccess: (stats) =>
+          Effect.flatMap(
+            decide(this.options.settings.policy, lease, stats, cause),
+            (settlement) => this.settle(lease, settlement)
+          )
+      })
     })
   }
 
@@ -291,5 +315,10 @@ const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost>
       return Effect.void
   }
 }
+
+const noJob = Effect.fail(Option.none())
+
+/** Whether the job is not ours any more, or is being released because its time was over. */
+const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut
 
 const timedOut = Cause.fail(new Cause.TimeoutException("The job was not settled within its time to run"))
