@@ -1,4 +1,4 @@
-/** What a worker relies on in a beanstalkd, and what it makes of it. */
+/** What a worker relies on in a beanstalkd, with the embedded server and a real one. */
 import { assert, it } from "@effect/vitest"
 import { BeanstalkClient, Job, Tube, Worker } from "effect-beanstalk"
 import * as Data from "effect/Data"
@@ -14,131 +14,131 @@ import { start } from "../support/workers.ts"
 
 class Refused extends Data.TaggedError("Refused") {}
 
-/** Gives a worker a client of this server. */
-const workingFor = (server: Pick<Server, "connector">) =>
+/** Provides a client of this server. */
+const provideClient = (server: Pick<Server, "connector">) =>
   Effect.map(
     clientTo(server),
     (client) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       Effect.provideService(effect, BeanstalkClient.BeanstalkClient, client)
   )
 
-/** A server, a tube, and somebody who looks on. */
-const scene = <S extends Server>(kind: Kind<S>, name = "work") =>
+/** A server, a tube, and a connection for the test. */
+const setup = <S extends Server>(kind: Kind<S>, name = "work") =>
   Effect.gen(function*() {
     const server = yield* kind.start()
     const tube = Tube.text(name, { priority: 7, ttr: "1 minute" })
-    const onlooker = yield* openTo(server, { tube: tube.name, watch: [tube.name] })
-    return { server, tube, onlooker, working: yield* workingFor(server) }
+    const connection = yield* openTo(server, { tube: tube.name, watch: [tube.name] })
+    return { server, tube, connection, withClient: yield* provideClient(server) }
   })
 
 describeContract("a worker", (kind) => {
-  it.scopedLive("rule 18: releases a job that failed with its own priority, for a second at least, and buries it then", () =>
+  it.scopedLive("rule 18: releases a job that failed with its own priority and a delay of a second, and then buries it", () =>
     Effect.gen(function*() {
-      const { onlooker, tube, working } = yield* scene(kind)
-      const id = yield* onlooker.put("a", { priority: 9, ttr: "1 minute" })
-      const { event } = yield* start(tube, () => new Refused(), { retry: Schedule.recurs(1) }).pipe(working)
+      const { connection, tube, withClient } = yield* setup(kind)
+      const id = yield* connection.put("a", { priority: 9, ttr: "1 minute" })
+      const { event } = yield* start(tube, () => new Refused(), { retry: Schedule.recurs(1) }).pipe(withClient)
       yield* event("Retried")
-      const released = yield* onlooker.statsJob(id)
+      const released = yield* connection.statsJob(id)
       assert.deepInclude(released, { state: "delayed", pri: 9, delay: 1, releases: 1 })
       assert.strictEqual((yield* event("Buried")).attempt, 2)
-      assert.deepInclude(yield* onlooker.statsJob(id), { state: "buried", pri: 9, releases: 1, buries: 1 })
+      assert.deepInclude(yield* connection.statsJob(id), { state: "buried", pri: 9, releases: 1, buries: 1 })
     }))
 
-  it.scopedLive("rule 18: gives a job that is kicked one run, which is as many as before", () =>
+  it.scopedLive("rule 18: gives a job that is kicked one run, with the same attempt", () =>
     Effect.gen(function*() {
-      const { onlooker, tube, working } = yield* scene(kind)
-      const id = yield* onlooker.put("a")
+      const { connection, tube, withClient } = yield* setup(kind)
+      const id = yield* connection.put("a")
       const attempts: Array<number> = []
       const { event } = yield* start(tube, (_, job) =>
         Effect.flatMap(job.stats, ({ attempt, disconnects }) => {
           attempts.push(attempt, disconnects)
           return new Refused()
-        }), { retry: Schedule.stop }).pipe(working)
+        }), { retry: Schedule.stop }).pipe(withClient)
       yield* event("Buried")
-      yield* onlooker.kickJob(id)
+      yield* connection.kickJob(id)
       yield* event("Buried", 2)
       assert.deepStrictEqual(attempts, [1, 0, 1, 0])
     }))
 
-  it.scopedLive("rule 20: buries a job, unrun, whose workers were gone so often, and counts nothing else", () =>
+  it.scopedLive("rule 20: buries a job without running it after maxDisconnects lost connections", () =>
     Effect.gen(function*() {
-      const { onlooker, server, tube, working } = yield* scene(kind)
-      const id = yield* onlooker.put("a", { priority: 9 })
-      for (let gone = 0; gone < 2; gone += 1) {
+      const { connection, server, tube, withClient } = yield* setup(kind)
+      const id = yield* connection.put("a", { priority: 9 })
+      for (let disconnects = 0; disconnects < 2; disconnects += 1) {
         yield* Effect.scoped(Effect.flatMap(openTo(server, { watch: [tube.name] }), ({ reserve }) => reserve))
       }
       const runs: Array<string> = []
       const options = { maxDisconnects: 2 }
       const { event } = yield* start(tube, (payload) => Effect.sync(() => runs.push(payload)), options).pipe(
-        working
+        withClient
       )
-      const told = yield* event("CrashLoop")
-      assert.deepInclude(told, { id, disconnects: 2 })
-      assert.deepInclude(yield* onlooker.statsJob(id), { state: "buried", pri: 9, reserves: 3 })
-      yield* onlooker.put("b")
+      const crashLoop = yield* event("CrashLoop")
+      assert.deepInclude(crashLoop, { id, disconnects: 2 })
+      assert.deepInclude(yield* connection.statsJob(id), { state: "buried", pri: 9, reserves: 3 })
+      yield* connection.put("b")
       yield* event("Completed")
       assert.deepStrictEqual(runs, ["b"])
     }))
 
-  it.scopedLive("rule 21: gives back at once, as it was, what a shutdown interrupts: it is no failure", () =>
+  it.scopedLive("rule 21: gives back a job that a shutdown interrupts at once, without a release", () =>
     Effect.gen(function*() {
-      const { onlooker, tube, working } = yield* scene(kind)
-      const id = yield* onlooker.put("a", { priority: 9 })
+      const { connection, tube, withClient } = yield* setup(kind)
+      const id = yield* connection.put("a", { priority: 9 })
       const began = yield* Deferred.make<void>()
       const { event, tags, worker } = yield* start(
         tube,
         () => Effect.zipRight(Deferred.succeed(began, undefined), Effect.never),
         { shutdownTimeout: 0 }
-      ).pipe(working)
+      ).pipe(withClient)
       yield* Deferred.await(began)
       const report = yield* worker.shutdown
       assert.deepStrictEqual(report.interrupted, [id])
       yield* event("ShutdownReport")
       assert.deepStrictEqual(yield* tags, ["Interrupted", "ShutdownReport"])
-      assert.strictEqual((yield* onlooker.reserve).id, id)
-      assert.deepInclude(yield* onlooker.statsJob(id), { pri: 9, reserves: 2, releases: 0, timeouts: 0, buries: 0 })
+      assert.strictEqual((yield* connection.reserve).id, id)
+      assert.deepInclude(yield* connection.statsJob(id), { pri: 9, reserves: 2, releases: 0, timeouts: 0, buries: 0 })
     }))
 
-  it.scopedLive("rule 21: leaves alone what others hold", () =>
+  it.scopedLive("rule 21: does not touch the reservations of other connections", () =>
     Effect.gen(function*() {
-      const { onlooker, tube, working } = yield* scene(kind)
-      yield* onlooker.put("mine")
-      const mine = yield* onlooker.reserve
-      const { event } = yield* start(tube, () => Effect.void).pipe(working)
-      const id = yield* onlooker.put("theirs")
+      const { connection, tube, withClient } = yield* setup(kind)
+      yield* connection.put("reserved by the test")
+      const held = yield* connection.reserve
+      const { event } = yield* start(tube, () => Effect.void).pipe(withClient)
+      const id = yield* connection.put("for the worker")
       assert.strictEqual((yield* event("Completed")).id, id)
-      yield* onlooker.touch(mine.id)
+      yield* connection.touch(held.id)
     }))
 
-  it.scopedLive("rule 7: can touch its job at once, though it works on one connection", () =>
+  it.scopedLive("rule 7: touches its job without delay on the connection that reserved it", () =>
     Effect.gen(function*() {
-      const { onlooker, tube, working } = yield* scene(kind)
-      yield* onlooker.put("a")
-      const { event } = yield* start(tube, (_, job) => Effect.repeatN(job.touch, 99)).pipe(working)
+      const { connection, tube, withClient } = yield* setup(kind)
+      yield* connection.put("a")
+      const { event } = yield* start(tube, (_, job) => Effect.repeatN(job.touch, 99)).pipe(withClient)
       yield* event("Completed")
-      assert.strictEqual((yield* onlooker.stats).cmdTouch, 100)
+      assert.strictEqual((yield* connection.stats).cmdTouch, 100)
     }))
 })
 
-/** A worker whose job is given to a thief by the server, behind its back. */
-const robbed = (kind: Kind<Listening>) =>
+/** A worker whose job can be given to another connection by the server, without the worker's connection being closed. */
+const setupTakeover = (kind: Kind<Listening>) =>
   Effect.gen(function*() {
-    // A new connection watches it, and so does the worker when it has lost its own.
-    const { onlooker, server, tube } = yield* scene(kind, Job.defaultTube)
+    // The tube is `default`, which the new connection of the worker watches too.
+    const { connection, server, tube } = yield* setup(kind, Job.defaultTube)
     const line = yield* Switchboard.make(server)
-    const id = yield* onlooker.put("a")
-    const thief = yield* openTo(server, { watch: [tube.name] })
-    const steal = Effect.tap(
-      Effect.zipRight(line.reconnect, thief.reserve),
-      (stolen) => Effect.sync(() => assert.strictEqual(stolen.id, id))
+    const id = yield* connection.put("a")
+    const other = yield* openTo(server, { watch: [tube.name] })
+    const takeOver = Effect.tap(
+      Effect.zipRight(line.reconnect, other.reserve),
+      (taken) => Effect.sync(() => assert.strictEqual(taken.id, id))
     )
-    return { id, onlooker, steal, thief, tube, working: yield* workingFor(line) }
+    return { id, connection, takeOver, other, tube, withClient: yield* provideClient(line) }
   })
 
-describeListening("a job that somebody else has got", (kind) => {
+describeListening("a job that another connection has reserved", (kind) => {
   const ends: ReadonlyArray<
     readonly [
-      what: string,
+      command: string,
       end: (job: Worker.Job) => Effect.Effect<unknown, Refused | Worker.Order>
     ]
   > = [
@@ -150,20 +150,20 @@ describeListening("a job that somebody else has got", (kind) => {
   ]
 
   it.scopedLive.each(ends)(
-    "rule 17: is noticed when it is to be %s, told once, and left alone",
+    "rule 17: is LeaseLost when it is to be %s, with one event, and stays reserved",
     ([, end]) =>
       Effect.gen(function*() {
-        const { id, onlooker, steal, thief, tube, working } = yield* robbed(kind)
+        const { id, connection, takeOver, other, tube, withClient } = yield* setupTakeover(kind)
         const { event, tags } = yield* start(
           tube,
-          (payload, job) => payload === "a" ? Effect.zipRight(Effect.orDie(steal), end(job)) : Effect.void
-        ).pipe(working)
+          (payload, job) => payload === "a" ? Effect.zipRight(Effect.orDie(takeOver), end(job)) : Effect.void
+        ).pipe(withClient)
         const lost = yield* event("LeaseLost")
         assert.strictEqual(lost.id, id)
         assert.strictEqual(lost.error._tag, "LeaseLost")
-        assert.strictEqual((yield* onlooker.statsJob(id)).state, "reserved")
-        yield* thief.touch(id)
-        const next = yield* onlooker.put("b")
+        assert.strictEqual((yield* connection.statsJob(id)).state, "reserved")
+        yield* other.touch(id)
+        const next = yield* connection.put("b")
         assert.strictEqual((yield* event("Completed")).id, next)
         assert.deepStrictEqual(yield* tags, ["LeaseLost", "Completed"])
       })

@@ -1,4 +1,4 @@
-/** What becomes of a job whose handler did not succeed, or never ran. */
+/** What becomes of a job whose handler failed, died, took too long, or did not run. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
@@ -8,16 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { entriesOf, happens, historyOf, inVirtualTime, start } from "../support/workers.ts"
+import { awaitJobEvent, inVirtualTime, jobEvents, journalEntries, start } from "../support/workers.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly by?: string }> {}
 
 const tube = Tube.make("work", { payload: Schema.Struct({ name: Schema.String }), priority: 7, ttr: "1 minute" })
 
-/** The seconds that a job spent delayed behind each run. */
+/** How long a job was delayed after each run, in seconds. */
 const delaysOf = (id: Job.JobId) =>
-  Effect.map(entriesOf(id), (entries) => {
-    const times = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+  Effect.map(journalEntries(id), (entries) => {
+    const times = (tag: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === tag).map(({ at }) => at)
     const due = times("due")
     return times("released").map((at, run) => ((due[run] ?? Number.NaN) - at) / 1000)
   })
@@ -25,7 +25,7 @@ const delaysOf = (id: Job.JobId) =>
 const failure = new Refused({})
 
 describe("rule 18: a job that failed", () => {
-  it.live("rule 18: comes back when the Schedule says, with its own priority, and is buried when that is done", () =>
+  it.live("rule 18: is released with the delays of the Schedule and its own priority, and buried when the Schedule is done", () =>
     inVirtualTime(Effect.gen(function*() {
       const attempts: Array<readonly [attempt: number, priority: number]> = []
       const { event, events } = yield* start(tube, (_, job) =>
@@ -55,7 +55,7 @@ describe("rule 18: a job that failed", () => {
       )
     })))
 
-  it.live("rule 18: waits a whole second at least, rounded up", () =>
+  it.live("rule 18: is delayed by at least one second, and by whole seconds, rounded up", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, {
         retry: Schedule.fromDelays("0 millis", "1 millis", "1001 millis")
@@ -65,7 +65,7 @@ describe("rule 18: a job that failed", () => {
       assert.deepStrictEqual(yield* delaysOf(id), [1, 1, 2])
     })))
 
-  it.live("rule 18: by default comes back ten times, ever later", () =>
+  it.live("rule 18: by default is retried ten times, with exponential delays", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure)
       const id = yield* tube.put({ name: "a" })
@@ -78,19 +78,19 @@ describe("rule 18: a job that failed", () => {
       })
     })))
 
-  it.live("rule 18: tells the Schedule of the failure at hand", () =>
+  it.live("rule 18: is retried by the Schedule that has its latest failure as input", () =>
     inVirtualTime(Effect.gen(function*() {
       let run = 0
-      const { event } = yield* start(tube, () => new Refused({ by: (run += 1) === 3 ? "nobody" : "them" }), {
+      const { event } = yield* start(tube, () => new Refused({ by: (run += 1) === 3 ? "policy" : "load" }), {
         retry: Schedule.spaced("1 second").pipe(
-          Schedule.whileInput((failure: Worker.Failure<Refused>) => failure._tag === "Refused" && failure.by === "them")
+          Schedule.whileInput((failure: Worker.Failure<Refused>) => failure._tag === "Refused" && failure.by === "load")
         )
       })
       yield* tube.put({ name: "a" })
       assert.strictEqual((yield* event("Buried")).attempt, 3)
     })))
 
-  it.live("rule 18: is a failure, too, if it is the one of a promise", () =>
+  it.live("rule 18: is retried when a promise of its handler rejects", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(
         tube,
@@ -101,45 +101,45 @@ describe("rule 18: a job that failed", () => {
       assert.strictEqual((yield* event("Buried")).attempt, 3)
     })))
 
-  it.live("rule 18: gets one run when it was buried and is kicked, and is buried again", () =>
+  it.live("rule 18: has one run when it was buried and is kicked, and is buried again", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, { retry: Schedule.recurs(1) })
       const id = yield* tube.put({ name: "a" })
       yield* event("Buried")
       yield* tube.kick(1)
       yield* event("Buried", 2)
-      assert.deepStrictEqual((yield* historyOf(id)).slice(-4), ["buried", "kicked", "reserved", "buried"])
+      assert.deepStrictEqual((yield* jobEvents(id)).slice(-4), ["buried", "kicked", "reserved", "buried"])
     })))
 
-  it.live("rule 18: is deleted when the Schedule is done, if that is what is said", () =>
+  it.live("rule 18: is deleted when the Schedule is done, with onExhausted: delete", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, { retry: Schedule.stop, onExhausted: "delete" })
       const id = yield* tube.put({ name: "a" })
       const discarded = yield* event("Discarded")
       assert.strictEqual(discarded.attempt, 1)
-      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
     })))
 
-  it.live("rule 18: is handed to an Effect when the Schedule is done, and deleted after it", () =>
+  it.live("rule 18: is given to the onExhausted Effect when the Schedule is done, and deleted after it", () =>
     inVirtualTime(Effect.gen(function*() {
-      const dead: Array<Worker.Exhausted<{ readonly name: string }, Refused>> = []
+      const exhausted: Array<Worker.Exhausted<{ readonly name: string }, Refused>> = []
       const histories: Array<ReadonlyArray<string>> = []
       const server = yield* EmbeddedServer.EmbeddedServer
       const { event } = yield* start(tube, () => failure, {
         retry: Schedule.recurs(1),
-        onExhausted: (exhausted) =>
+        onExhausted: (job) =>
           Effect.map(server.journal, (entries) => {
-            dead.push(exhausted)
+            exhausted.push(job)
             histories.push(entries.map(({ event }) => event))
           })
       })
       const id = yield* tube.put({ name: "a" })
       yield* event("Discarded")
-      assert.deepStrictEqual(dead, [
+      assert.deepStrictEqual(exhausted, [
         { tube: tube.name, id, attempt: 2, payload: { name: "a" }, cause: Cause.fail(failure) }
       ])
       assert.strictEqual(histories[0]?.at(-1), "reserved")
-      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
     })))
 
   it.live.each(
@@ -150,17 +150,17 @@ describe("rule 18: a job that failed", () => {
       ["interrupts a part of itself", Effect.all([Effect.fail("no"), Effect.never], { concurrency: 2 })]
     ] as const
   )(
-    "rule 18: is buried if the Effect that is to take it %s",
+    "rule 18: is buried if the onExhausted Effect %s",
     ([, onExhausted]) =>
       inVirtualTime(Effect.gen(function*() {
         const { event } = yield* start(tube, () => failure, { retry: Schedule.stop, onExhausted: () => onExhausted })
         const id = yield* tube.put({ name: "a" })
         yield* event("Buried")
-        assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+        assert.strictEqual((yield* jobEvents(id)).at(-1), "buried")
       }))
   )
 
-  it.live("rule 18: is held for as long as the Effect takes that takes it", () =>
+  it.live("rule 18: is touched while the onExhausted Effect runs", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, {
         retry: Schedule.stop,
@@ -168,7 +168,7 @@ describe("rule 18: a job that failed", () => {
       })
       const id = yield* tube.put({ name: "a" })
       yield* event("Discarded")
-      assert.notInclude(yield* historyOf(id), "timed-out")
+      assert.notInclude(yield* jobEvents(id), "timed-out")
     })))
 
   it.live("rule 18: is buried if the Schedule throws", () =>
@@ -180,12 +180,12 @@ describe("rule 18: a job that failed", () => {
       })
       const id = yield* tube.put({ name: "a" })
       yield* event("Buried")
-      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "buried")
     })))
 })
 
-describe("rule 19: a handler that says what is to become of its job", () => {
-  it.live("rule 19: has it buried, whatever the Schedule says", () =>
+describe("rule 19: a handler that fails with Bury, Discard or RetryAfter", () => {
+  it.live("rule 19: Bury buries the job, whatever the Schedule says", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => new Worker.Bury({ reason: "no such user" }), {
         retry: Schedule.forever,
@@ -194,31 +194,34 @@ describe("rule 19: a handler that says what is to become of its job", () => {
       const id = yield* tube.put({ name: "a" })
       const buried = yield* event("Buried")
       assert.deepStrictEqual(buried.cause, Cause.fail(new Worker.Bury({ reason: "no such user" })))
-      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "buried")
     })))
 
-  it.live("rule 19: has it deleted, whatever the Schedule says", () =>
+  it.live("rule 19: Discard deletes the job, whatever the Schedule says", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => new Worker.Discard(), { retry: Schedule.forever })
       const id = yield* tube.put({ name: "a" })
       yield* event("Discarded")
-      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
     })))
 
   it.live.each(
     [["90 seconds", 90], ["1500 millis", 2], ["0 millis", 1], [Number.NaN, 1], ["infinity", 2 ** 32 - 1]] as const
-  )("rule 19: has it come back after %s", ([delay, seconds]) =>
-    inVirtualTime(Effect.gen(function*() {
-      const { event } = yield* start(
-        tube,
-        () => new Worker.RetryAfter({ delay: delay === "infinity" ? Duration.infinity : delay }),
-        { retry: Schedule.stop }
-      )
-      yield* tube.put({ name: "a" })
-      assert.strictEqual(Duration.toSeconds((yield* event("Retried")).delay), seconds)
-    })))
+  )(
+    "rule 19: RetryAfter releases the job: with a delay of %s",
+    ([delay, seconds]) =>
+      inVirtualTime(Effect.gen(function*() {
+        const { event } = yield* start(
+          tube,
+          () => new Worker.RetryAfter({ delay: delay === "infinity" ? Duration.infinity : delay }),
+          { retry: Schedule.stop }
+        )
+        yield* tube.put({ name: "a" })
+        assert.strictEqual(Duration.toSeconds((yield* event("Retried")).delay), seconds)
+      }))
+  )
 
-  it.live("rule 19: spends an attempt by having it come back", () =>
+  it.live("rule 19: RetryAfter counts as an attempt", () =>
     inVirtualTime(Effect.gen(function*() {
       let run = 0
       const { event } = yield* start(
@@ -248,10 +251,10 @@ describe("rule 19: a handler that dies", () => {
       const { event } = yield* start(tube, () => handler, { retry: Schedule.forever })
       const id = yield* tube.put({ name: "a" })
       assert.strictEqual((yield* event("Buried")).attempt, 1)
-      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "buried")
     })))
 
-  it.live("rule 19: has its job buried if it throws before there is an Effect", () =>
+  it.live("rule 19: has its job buried if it throws instead of returning an Effect", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, (): Effect.Effect<void> => {
         throw new Error("a bug")
@@ -267,7 +270,7 @@ describe("rule 19: a handler that dies", () => {
       yield* event("Buried")
     })))
 
-  it.live("rule 19: is run again when the Schedule says, if that is what is said", () =>
+  it.live("rule 19: is run again when the Schedule says, with onDefect: retry", () =>
     inVirtualTime(Effect.gen(function*() {
       const seen: Array<unknown> = []
       const { event } = yield* start(tube, () => Effect.die("a bug"), {
@@ -298,12 +301,12 @@ describe("rule 16: a handler that takes too long", () => {
       assert.deepStrictEqual(interrupted, ["here", "here"])
       assert.strictEqual(buried.attempt, 2)
       assert.instanceOf(Option.getOrThrow(Cause.failureOption(buried.cause)), Cause.TimeoutException)
-      const entries = yield* entriesOf(id)
-      const at = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+      const entries = yield* journalEntries(id)
+      const at = (tag: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === tag).map(({ at }) => at)
       assert.strictEqual((at("released")[0] ?? 0) - (at("reserved")[0] ?? 0), 90_000)
     })))
 
-  it.live("rule 16: is waited for, and its job held, if it cannot be interrupted", () =>
+  it.live("rule 16: keeps its job until it ends if it cannot be interrupted", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(
         tube,
@@ -313,14 +316,14 @@ describe("rule 16: a handler that takes too long", () => {
       const id = yield* tube.put({ name: "a" })
       const buried = yield* event("Buried")
       assert.instanceOf(Option.getOrThrow(Cause.failureOption(buried.cause)), Cause.TimeoutException)
-      const [reserved, touched] = (yield* entriesOf(id)).filter(({ event }) => event !== "put")
+      const [reserved, touched] = (yield* journalEntries(id)).filter(({ event }) => event !== "put")
       assert.strictEqual(touched?.event, "touched")
-      const last = (yield* entriesOf(id)).at(-1)
+      const last = (yield* journalEntries(id)).at(-1)
       assert.strictEqual(last?.event, "buried")
       assert.strictEqual((last?.at ?? 0) - (reserved?.at ?? 0), 300_000)
     })))
 
-  it.live("rule 16: is interrupted in time though the server is asked about its job first", () =>
+  it.live("rule 16: is interrupted in time although the server is asked for stats-job before it runs", () =>
     inVirtualTime(Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer
       const { event } = yield* start(tube, () => Effect.never, {
@@ -335,35 +338,39 @@ describe("rule 16: a handler that takes too long", () => {
     })))
 })
 
-describe("rule 12: a body that is not what the tube holds", () => {
+describe("rule 12: a body that does not decode", () => {
   const secret = "hunter2"
   const unreadable = Tube.text(tube.name, { priority: 7 })
 
-  it.live("rule 12: is buried, unrun, and told of without its words", () =>
+  it.live("rule 12: is buried without being run, with an event that has no part of the body", () =>
     inVirtualTime(Effect.gen(function*() {
-      const { event, events } = yield* start(tube, () => Effect.dieMessage("it must not run"))
+      const { event, events } = yield* start(tube, () => Effect.dieMessage("the handler must not run"))
       const body = `{"name":{"${secret}":"${secret}"}}`
       const id = yield* unreadable.put(body)
-      const told = yield* event("Undecodable")
-      assert.deepInclude(told, { id, tube: tube.name, size: body.length, action: "bury" })
-      assert.deepStrictEqual(told.error.issues.map(({ path }) => path), [".name"])
-      assert.notInclude(JSON.stringify(told) + String(told.error), secret)
+      const undecodable = yield* event("Undecodable")
+      assert.deepInclude(undecodable, { id, tube: tube.name, size: body.length, action: "bury" })
+      assert.deepStrictEqual(undecodable.error.issues.map(({ path }) => path), [".name"])
+      assert.notInclude(JSON.stringify(undecodable) + String(undecodable.error), secret)
       const { pri, state } = yield* Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.statsJob(id))
       assert.deepStrictEqual({ pri, state }, { pri: 7, state: "buried" })
       assert.strictEqual(events.length, 1)
     })))
 
-  it.live("rule 12: is deleted, if that is what is said", () =>
+  it.live("rule 12: is deleted, with onUndecodable: delete", () =>
     inVirtualTime(Effect.gen(function*() {
-      const { event } = yield* start(tube, () => Effect.dieMessage("it must not run"), { onUndecodable: "delete" })
+      const { event } = yield* start(tube, () => Effect.dieMessage("the handler must not run"), {
+        onUndecodable: "delete"
+      })
       const id = yield* unreadable.put("not JSON")
       assert.strictEqual((yield* event("Undecodable")).action, "delete")
-      assert.strictEqual((yield* historyOf(id)).at(-1), "deleted")
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
     })))
 
-  it.live("rule 12: is released, ever later, up to an hour, if that is what is said", () =>
+  it.live("rule 12: is released with exponential delays up to an hour, with onUndecodable: release", () =>
     inVirtualTime(Effect.gen(function*() {
-      const { event } = yield* start(tube, () => Effect.dieMessage("it must not run"), { onUndecodable: "release" })
+      const { event } = yield* start(tube, () => Effect.dieMessage("the handler must not run"), {
+        onUndecodable: "release"
+      })
       const id = yield* unreadable.put("not JSON")
       yield* event("Undecodable", 15)
       assert.deepStrictEqual(
@@ -372,7 +379,7 @@ describe("rule 12: a body that is not what the tube holds", () => {
       )
     })))
 
-  it.live("rule 12: does not keep the next from being run", () =>
+  it.live("rule 12: is followed by the next job", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => Effect.void)
       yield* unreadable.put("not JSON")
@@ -381,8 +388,8 @@ describe("rule 12: a body that is not what the tube holds", () => {
     })))
 })
 
-describe("rule 26: what a handler is given", () => {
-  it.live("rule 26: is the payload, and the job that carries it", () =>
+describe("rule 26: the arguments of a handler", () => {
+  it.live("rule 26: are the payload and the job", () =>
     inVirtualTime(Effect.gen(function*() {
       const seen: Array<unknown> = []
       const { event } = yield* start(tube, (payload, job) => Effect.sync(() => seen.push(payload, job.id, job.tube)))
@@ -391,7 +398,7 @@ describe("rule 26: what a handler is given", () => {
       assert.deepStrictEqual(seen, [{ name: "a" }, id, tube.name])
     })))
 
-  it.live("rule 26: tells what the job has been through, asking once", () =>
+  it.live("rule 26: job.stats has the counters of the server, which is asked once", () =>
     inVirtualTime(Effect.gen(function*() {
       const seen: Array<Worker.RunStats> = []
       const server = yield* EmbeddedServer.EmbeddedServer
@@ -411,15 +418,15 @@ describe("rule 26: what a handler is given", () => {
       assert.deepInclude(second, { attempt: 2, failures: 1, disconnects: 0, age: 15, priority: 7, ttr: 50 })
     })))
 
-  it.live("rule 26: starts the time to run anew by a touch", () =>
+  it.live("rule 26: job.touch touches the job", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, (_, job) => job.touch)
       const id = yield* tube.put({ name: "a" })
       yield* event("Completed")
-      assert.include(yield* historyOf(id), "touched")
+      assert.include(yield* jobEvents(id), "touched")
     })))
 
-  it.live("rule 26: says so when it is asked for something behind the end", () =>
+  it.live("rule 26: stats, touch and leaseLost fail with LeaseLost once the handler has ended", () =>
     inVirtualTime(Effect.gen(function*() {
       const jobs: Array<Worker.Job> = []
       const { event } = yield* start(tube, (_, job) => Effect.sync(() => jobs.push(job)))
@@ -433,7 +440,7 @@ describe("rule 26: what a handler is given", () => {
       assert.strictEqual(jobs.length, 1)
     })))
 
-  it.live("rule 26: fails when the job is lost, so that a side effect may be raced against it", () =>
+  it.live("rule 26: job.leaseLost fails when the lease is lost, so that a side effect can be raced against it", () =>
     inVirtualTime(Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer
       const reasons: Array<string> = []
@@ -442,17 +449,17 @@ describe("rule 26: what a handler is given", () => {
           Effect.catchTag("LeaseLost", ({ reason }) => Effect.sync(() => reasons.push(reason)))
         ), { onLeaseLost: "continue" })
       const id = yield* tube.put({ name: "a" })
-      yield* happens(id, "reserved")
+      yield* awaitJobEvent(id, "reserved")
       yield* server.inject(EmbeddedServer.Fault.Cut())
       const lost = yield* event("LeaseLost")
       assert.strictEqual(lost.id, id)
-      yield* happens(id, "deleted")
+      yield* awaitJobEvent(id, "deleted")
       assert.deepStrictEqual(reasons, [lost.error.reason])
     })))
 })
 
 describe("rule 20: a job that kills its workers", () => {
-  it.live("rule 20: is buried, unrun, when it has lost so many", () =>
+  it.live("rule 20: is buried without being run after maxDisconnects lost connections", () =>
     inVirtualTime(Effect.gen(function*() {
       const server = yield* EmbeddedServer.EmbeddedServer
       const disconnects: Array<number> = []
@@ -463,17 +470,17 @@ describe("rule 20: a job that kills its workers", () => {
           return yield* Effect.never
         }), { maxDisconnects: 3 })
       const id = yield* tube.put({ name: "a" })
-      const told = yield* event("CrashLoop")
+      const crashLoop = yield* event("CrashLoop")
       assert.deepStrictEqual(disconnects, [0, 1, 2])
-      assert.deepStrictEqual(told, Worker.Event.CrashLoop({ tube: tube.name, id, disconnects: 3 }))
-      assert.strictEqual((yield* historyOf(id)).at(-1), "buried")
+      assert.deepStrictEqual(crashLoop, Worker.Event.CrashLoop({ tube: tube.name, id, disconnects: 3 }))
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "buried")
       assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["LeaseLost", "LeaseLost", "LeaseLost", "CrashLoop"])
       assert.strictEqual((yield* tube.stats).currentJobsBuried, 1)
-      const entries = yield* entriesOf(id)
+      const entries = yield* journalEntries(id)
       assert.strictEqual(entries.filter(({ event }) => event === "reserved").length, 4)
     })))
 
-  it.live("rule 20: is told from one that fails, or runs out of time", () =>
+  it.live("rule 20: is not a job that fails: releases do not count", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, { maxDisconnects: 1, retry: Schedule.recurs(4) })
       yield* tube.put({ name: "a" })

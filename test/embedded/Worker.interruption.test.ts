@@ -1,6 +1,6 @@
 /**
- * A worker can be interrupted at any moment, and told to be quiet or to shut down at any moment, those of its shutdown
- * included: nothing stays reserved, and no connection and no fiber is left.
+ * A worker can be interrupted, made quiet and shut down at any moment, also during its shutdown: no job stays reserved, and no
+ * connection and no fiber is left.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
@@ -16,16 +16,16 @@ import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { full, sample, upTo } from "../support/edition.ts"
 import { Stepping } from "../support/stepping.ts"
-import { happens, inVirtualTime } from "../support/workers.ts"
+import { awaitJobEvent, inVirtualTime } from "../support/workers.ts"
 
-/** In front of which steps to interfere. */
+/** The steps before which to interfere. */
 const stepsOf = (nth: number) => sample(upTo(500), 10, nth)
 
 type Services = BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer
 
 const tube = Tube.text("work", { ttr: "9 seconds" })
 
-/** Goes on until it is interrupted. */
+/** Runs until it is interrupted. */
 const busy = Effect.forever(Effect.yieldNow())
 
 const options = { concurrency: 2, shutdownTimeout: "5 seconds" } as const
@@ -33,10 +33,10 @@ const options = { concurrency: 2, shutdownTimeout: "5 seconds" } as const
 const simulated = <A, E>(test: Effect.Effect<A, E, Services>) =>
   inVirtualTime(Effect.timeout(test, "1 hour"), { reconnect: Schedule.spaced("20 minutes") })
 
-/** What the worker does when it is interfered with. */
+/** What the handlers do while the test interferes. */
 const handlers = {
   "that end at once": { handler: Effect.yieldNow(), at: "deleted" },
-  "that go on": { handler: Effect.never, at: "reserved" },
+  "that do not end": { handler: Effect.never, at: "reserved" },
   "that fail": { handler: Effect.fail(new Worker.Bury({})), at: "buried" }
 } as const
 
@@ -47,7 +47,7 @@ const cases = Object.entries(handlers).map(([name, { at, handler }], nth) => ({
   steps: stepsOf(nth)
 }))
 
-/** Asserts that of all that was started nobody is alive, and that nobody works on the tube or holds a job of it. */
+/** Asserts that none of the fibers is alive, no connection watches the tube, and none of its jobs is reserved. */
 const leavesNothing = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>, when: string) =>
   Effect.gen(function*() {
     const alive = fibers.filter((fiber) => fiber.unsafePoll() === null)
@@ -57,24 +57,24 @@ const leavesNothing = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown
     assert.strictEqual((yield* tube.stats).currentJobsReserved, 0, when)
   })
 
-/** Forks something, in small steps, and follows all fibers that come of it. */
+/** Forks an Effect that runs in small steps, and records it and every fiber that it forks. */
 const inSteps = <A, E, R>(self: Effect.Effect<A, E, R>, at: number, interfere: () => void) =>
   Effect.gen(function*() {
-    const all: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
-    const supervisor = new Following(all)
+    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+    const supervisor = new FiberRecorder(fibers)
     const runFork = Runtime.runFork(yield* Effect.runtime<R>())
     const scheduler = new Stepping(at, interfere)
     const fiber = runFork(Effect.supervised(self, supervisor), { scheduler, immediate: false })
-    return { all, fiber, scheduler }
+    return { fibers, fiber, scheduler }
   })
 
-/** Remembers whoever is started. */
-class Following extends Supervisor.AbstractSupervisor<void> {
-  private readonly all: Array<Fiber.RuntimeFiber<unknown, unknown>>
+/** Records every fiber that starts. */
+class FiberRecorder extends Supervisor.AbstractSupervisor<void> {
+  private readonly fibers: Array<Fiber.RuntimeFiber<unknown, unknown>>
 
-  constructor(all: Array<Fiber.RuntimeFiber<unknown, unknown>>) {
+  constructor(fibers: Array<Fiber.RuntimeFiber<unknown, unknown>>) {
     super()
-    this.all = all
+    this.fibers = fibers
   }
 
   override get value() {
@@ -82,7 +82,7 @@ class Following extends Supervisor.AbstractSupervisor<void> {
   }
 
   override onStart(...[, , , fiber]: Parameters<Supervisor.Supervisor<void>["onStart"]>): void {
-    this.all.push(fiber)
+    this.fibers.push(fiber)
   }
 }
 
@@ -95,24 +95,24 @@ describe("R5: a worker that is interrupted after any number of steps", () => {
           yield* tube.put("one")
           yield* tube.put("two")
           const last = yield* tube.put("three")
-          const stepsBeyond = Effect.zipRight(at === "reserved" ? Effect.void : happens(last, at), busy)
+          const stepsBeyond = Effect.zipRight(at === "reserved" ? Effect.void : awaitJobEvent(last, at), busy)
           // A race that is interrupted while it begins may never end.
           const working = Effect.zipRight(Effect.fork(stepsBeyond), Worker.run(tube, () => handler, options))
-          const { all, fiber } = yield* inSteps(working, k, () => fiber.unsafeInterruptAsFork(FiberId.none))
+          const { fiber, fibers } = yield* inSteps(working, k, () => fiber.unsafeInterruptAsFork(FiberId.none))
           assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
-          yield* leavesNothing(all, `interrupted before step ${k}`)
+          yield* leavesNothing(fibers, `interrupted before step ${k}`)
         }))),
     120_000
   )
 })
 
-/** What is done to a worker that is being closed. */
+/** What the test does to a worker while it shuts down. */
 const interferences = {
-  "whoever waits is interrupted": (_: Worker.Worker, waiting: Fiber.RuntimeFiber<unknown>) =>
+  "the fiber that waits for it is interrupted": (_: Worker.Worker, waiting: Fiber.RuntimeFiber<unknown>) =>
     Effect.sync(() => waiting.unsafeInterruptAsFork(FiberId.none)),
-  "it is shut down once more": (worker: Worker.Worker) => worker.shutdown,
+  "it is shut down a second time": (worker: Worker.Worker) => worker.shutdown,
   "it is resumed": (worker: Worker.Worker) => worker.resume,
-  "it is told to be quiet, and resumed": (worker: Worker.Worker) => Effect.zipRight(worker.quiet, worker.resume)
+  "it is made quiet, and resumed": (worker: Worker.Worker) => Effect.zipRight(worker.quiet, worker.resume)
 } as const
 
 const ends = Object.entries(interferences).flatMap(([when, interfere], nth) =>
@@ -130,7 +130,7 @@ describe("R5: a worker that is being shut down", () => {
         const scope = yield* Scope.make()
         const runFork = Runtime.runFork(yield* Effect.runtime())
         let interfering: Fiber.RuntimeFiber<unknown> | undefined
-        const { all, fiber: starting, scheduler } = yield* inSteps(
+        const { fiber: starting, fibers, scheduler } = yield* inSteps(
           Scope.extend(Worker.make(tube, () => handler, options), scope),
           Number.POSITIVE_INFINITY,
           () => {
@@ -138,34 +138,34 @@ describe("R5: a worker that is being shut down", () => {
           }
         )
         const worker = yield* Fiber.join(starting)
-        yield* happens(last, "reserved")
+        yield* awaitJobEvent(last, "reserved")
         scheduler.at = scheduler.steps + k
         const waiting: Fiber.RuntimeFiber<unknown> = runFork(worker.shutdown)
         const report = yield* worker.await
         yield* Fiber.await(interfering ?? waiting)
         assert.isAtMost(Duration.toMillis(report.duration), 9000)
-        yield* leavesNothing(all, `${k} steps into the shutdown`)
+        yield* leavesNothing(fibers, `${k} steps into the shutdown`)
         yield* Scope.close(scope, Exit.void)
       }))), 120_000)
 })
 
-/** What is wrong with a server. */
+/** Servers with and without faults. */
 const faults: ReadonlyArray<readonly [string, ReadonlyArray<EmbeddedServer.Fault>]> = [
-  ["that answers", []],
-  ["that cannot be reached", [EmbeddedServer.Fault.Refuse()]],
-  ["that hangs up", [EmbeddedServer.Fault.CutAfterReply({ bytes: 1100 })]]
+  ["without faults", []],
+  ["that refuses connections", [EmbeddedServer.Fault.Refuse()]],
+  ["that closes connections", [EmbeddedServer.Fault.CutAfterReply({ bytes: 1100 })]]
 ]
 
-describe("rule 24: a worker that is told to be quiet after any number of steps", () => {
-  it.live.each(faults.map(([name, wrong], nth) => ({ name, wrong, steps: stepsOf(nth) })))(
-    "closes its connections without delay: with a server $name",
-    ({ steps, wrong }) =>
+describe("rule 24: a worker that is made quiet after any number of steps", () => {
+  it.live.each(faults.map(([name, injected], nth) => ({ name, injected, steps: stepsOf(nth) })))(
+    "closes its connections within 100 ms: with a server $name",
+    ({ injected, steps }) =>
       Effect.forEach(steps, (k) =>
         simulated(Effect.gen(function*() {
           yield* tube.put("one")
           yield* tube.put("two")
           const server = yield* EmbeddedServer.EmbeddedServer
-          yield* Effect.forEach(wrong, server.inject)
+          yield* Effect.forEach(injected, server.inject)
           const runFork = Runtime.runFork(yield* Effect.runtime())
           const scope = yield* Scope.make()
           let made: Worker.Worker | undefined

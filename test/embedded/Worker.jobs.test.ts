@@ -7,40 +7,39 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { failsWith } from "../support/connections.ts"
-import { takes } from "../support/workers.ts"
 
 const words = Tube.text("words", { ttr: "10 seconds" })
 
 const NumberFromText = Schema.Number
 
-const world = BeanstalkClient.layer().pipe(Layer.provideMerge(EmbeddedServer.layer()))
+const layer = BeanstalkClient.layer().pipe(Layer.provideMerge(EmbeddedServer.layer()))
 
-/** On a clock that jumps, with a client and a server in memory. */
+/** In virtual time, with a client and an embedded server. */
 const simulated =
   <A, E>(test: Effect.Effect<A, E, BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer>) => () =>
-    Effect.runPromise(Effect.provide(Effect.provide(test, world), VirtualClock.layer()))
+    Effect.runPromise(Effect.provide(Effect.provide(test, layer), VirtualClock.layer()))
 
 const put = (...all: ReadonlyArray<string>) => Effect.forEach(all, (word) => words.put(word))
 
 const reserved = Effect.map(words.stats, ({ currentJobsReserved }) => currentJobsReserved)
 
-const happened = Effect.flatMap(
+const journal = Effect.flatMap(
   EmbeddedServer.EmbeddedServer,
   ({ journal }) => Effect.map(journal, (entries) => entries.map(({ event, id }) => `${id} ${event}`))
 )
 
 describe("rule 27: the jobs of a tube as a Stream", () => {
   it(
-    "come one at a time, and are gone when they are deleted",
+    "come one at a time, each when the one before is deleted",
     simulated(Effect.gen(function*() {
       yield* put("one", "two", "three")
-      const heard = yield* Worker.jobs(words).pipe(
+      const received = yield* Worker.jobs(words).pipe(
         Stream.mapEffect((job) => Effect.as(Effect.zipRight(reserved, job.delete), job.payload)),
         Stream.take(3),
         Stream.runCollect
       )
-      assert.deepStrictEqual(Array.from(heard), ["one", "two", "three"])
-      assert.deepStrictEqual(yield* happened, [
+      assert.deepStrictEqual(Array.from(received), ["one", "two", "three"])
+      assert.deepStrictEqual(yield* journal, [
         "1 put",
         "2 put",
         "3 put",
@@ -55,16 +54,16 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "are reserved when the Stream is asked for one, and not before",
+    "are reserved when the Stream is pulled, and not before",
     simulated(Effect.gen(function*() {
       yield* put("one", "two")
       const first = yield* Worker.jobs(words).pipe(
-        Stream.tap((job) => Effect.zipRight(job.delete, takes("1 hour"))),
+        Stream.tap((job) => Effect.zipRight(job.delete, Effect.sleep("1 hour"))),
         Stream.take(1),
         Stream.runCount
       )
       assert.strictEqual(first, 1)
-      assert.deepStrictEqual(yield* happened, ["1 put", "2 put", "1 reserved", "1 deleted"])
+      assert.deepStrictEqual(yield* journal, ["1 put", "2 put", "1 reserved", "1 deleted"])
     }))
   )
 
@@ -81,31 +80,31 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "are kept for as long as it takes",
+    "are touched until they are settled",
     simulated(Effect.gen(function*() {
       yield* put("one")
       yield* Worker.jobs(words).pipe(
-        Stream.tap((job) => Effect.zipRight(takes("1 hour"), job.delete)),
+        Stream.tap((job) => Effect.zipRight(Effect.sleep("1 hour"), job.delete)),
         Stream.take(1),
         Stream.runDrain
       )
-      assert.strictEqual((yield* happened).filter((event) => event === "1 reserved").length, 1)
+      assert.strictEqual((yield* journal).filter((event) => event === "1 reserved").length, 1)
     }))
   )
 
   it(
-    "come when they are there, however long that takes",
+    "are waited for, for as long as the tube is empty",
     simulated(Effect.gen(function*() {
       const fiber = yield* Effect.fork(Stream.runHead(Stream.tap(Worker.jobs(words), (job) => job.delete)))
-      yield* takes("1 day")
+      yield* Effect.sleep("1 day")
       yield* put("late")
       yield* Fiber.join(fiber)
-      assert.deepStrictEqual(yield* happened, ["1 put", "1 reserved", "1 deleted"])
+      assert.deepStrictEqual(yield* journal, ["1 put", "1 reserved", "1 deleted"])
     }))
   )
 
   it(
-    "can be released and buried, with the priority they have",
+    "are released and buried with the priority that they have",
     simulated(Effect.gen(function*() {
       yield* words.put("one", { priority: 7 })
       yield* words.put("two", { priority: 9 })
@@ -122,7 +121,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
       const client = yield* BeanstalkClient.BeanstalkClient
       const { buries, pri } = yield* client.statsJob("2")
       assert.deepStrictEqual({ buries, pri }, { buries: 1, pri: 9 })
-      assert.deepStrictEqual(yield* happened, [
+      assert.deepStrictEqual(yield* journal, [
         "1 put",
         "2 put",
         "1 reserved",
@@ -137,7 +136,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "can be dealt with once",
+    "can be settled once",
     simulated(Effect.gen(function*() {
       yield* put("one")
       const error = yield* Worker.jobs(words).pipe(
@@ -151,7 +150,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "say so when they are not ours any more",
+    "fail with LeaseLost when the reservation was lost",
     simulated(Effect.gen(function*() {
       yield* put("one")
       const server = yield* EmbeddedServer.EmbeddedServer
@@ -171,23 +170,23 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "that cannot be read do not stop it",
+    "that do not decode are buried, and the Stream continues",
     simulated(Effect.gen(function*() {
       const numbers = Tube.make("words", { payload: NumberFromText, ttr: "10 seconds" })
       yield* put("one", "2")
-      const heard = yield* Worker.jobs(numbers).pipe(
+      const received = yield* Worker.jobs(numbers).pipe(
         Stream.tap((job) => job.delete),
         Stream.take(1),
         Stream.runHead,
         Effect.flatten
       )
-      assert.strictEqual(heard.payload, 2)
-      assert.include(yield* happened, "1 buried")
+      assert.strictEqual(received.payload, 2)
+      assert.include(yield* journal, "1 buried")
     }))
   )
 
   it(
-    "wait for their turn in a Stream that runs many elements at a time",
+    "are reserved one at a time by a Stream that runs several elements at a time",
     simulated(Effect.gen(function*() {
       yield* put("one", "two", "three", "four")
       let most = 0
@@ -195,7 +194,7 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
         Stream.mapEffect((job) =>
           Effect.gen(function*() {
             most = Math.max(most, yield* reserved)
-            yield* takes("1 minute")
+            yield* Effect.sleep("1 minute")
             yield* job.delete
           }), { concurrency: 4 }),
         Stream.take(4),
@@ -206,18 +205,18 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
   )
 
   it(
-    "that were taken back for want of a heartbeat cannot be dealt with any more",
+    "that were released before their time to run was over, without heartbeat, cannot be settled",
     simulated(Effect.gen(function*() {
       const brief = Tube.text("words", { ttr: "3 seconds" })
       yield* put("one")
       const error = yield* Worker.jobs(brief, { heartbeat: false }).pipe(
-        Stream.mapEffect((job) => Effect.zipRight(takes("1 minute"), failsWith(job.delete, "LeaseLost"))),
+        Stream.mapEffect((job) => Effect.zipRight(Effect.sleep("1 minute"), failsWith(job.delete, "LeaseLost"))),
         Stream.take(1),
         Stream.runHead,
         Effect.flatten
       )
       assert.include(error.message, "its time to run was over")
-      assert.notInclude(yield* happened, "1 deleted")
+      assert.notInclude(yield* journal, "1 deleted")
     }))
   )
 })

@@ -1,4 +1,4 @@
-/** What a worker counts and measures. */
+/** The metrics of a worker. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
@@ -14,7 +14,7 @@ class Boom extends Data.TaggedError("Boom")<{}> {}
 
 const ownTube = Effect.map(newTube, (name) => Tube.text(`metrics-${name}`))
 
-/** With a server in memory, and a time that passes by itself. */
+/** Provides an embedded server and a client of it, in virtual time. */
 const inVirtualTime = <A, E, R>(test: Effect.Effect<A, E, R>) =>
   test.pipe(
     Effect.scoped,
@@ -23,23 +23,23 @@ const inVirtualTime = <A, E, R>(test: Effect.Effect<A, E, R>) =>
     Effect.provide(VirtualClock.layer())
   )
 
-/** Waits for so many events. */
+/** Waits for this many events. */
 const events = (worker: Worker.Worker, count: number) => Stream.runDrain(Stream.take(worker.events, count))
 
-/** Has a worker deal with so many jobs, and shuts it down. */
-const dealWith = (count: number) => <E, R>(worker: Effect.Effect<Worker.Worker, E, R>) =>
+/** Waits for this many events of a worker, and shuts it down. */
+const shutDownAfter = (count: number) => <E, R>(worker: Effect.Effect<Worker.Worker, E, R>) =>
   Effect.flatMap(worker, (worker) => Effect.zipRight(events(worker, count), worker.shutdown))
 
 const countOf = (counter: Metric.Metric.Counter<number>) => Effect.map(Metric.value(counter), ({ count }) => count)
 
 const valueOf = (gauge: Metric.Metric.Gauge<number>) => Effect.map(Metric.value(gauge), ({ value }) => value)
 
-/** How often, and how much in all. */
+/** The count and the sum of a histogram. */
 const measured = (histogram: Metric.Metric.Histogram<number>) =>
   Effect.map(Metric.value(histogram), ({ count, sum }) => [count, sum])
 
-/** A clock on which everybody oversleeps. */
-const oversleeping = (clock: Clock.Clock, late: Duration.DurationInput): Clock.Clock => ({
+/** A Clock on which sleeps end later than they should. */
+const lateClock = (clock: Clock.Clock, late: Duration.DurationInput): Clock.Clock => ({
   [Clock.ClockTypeId]: Clock.ClockTypeId,
   currentTimeMillis: clock.currentTimeMillis,
   currentTimeNanos: clock.currentTimeNanos,
@@ -49,7 +49,7 @@ const oversleeping = (clock: Clock.Clock, late: Duration.DurationInput): Clock.C
 })
 
 describe("the metrics of a worker", () => {
-  it.effect("count its jobs by what has become of them", () =>
+  it.effect("count its jobs by outcome", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       yield* Effect.forEach(["done", "done", "again", "bury", "discard"], (payload) => tube.put(payload))
@@ -66,7 +66,7 @@ describe("the metrics of a worker", () => {
             return Effect.void
         }
       }
-      yield* dealWith(7)(Worker.make(tube, handle, { metrics: true }))
+      yield* shutDownAfter(7)(Worker.make(tube, handle, { metrics: true }))
       const { jobs } = Worker.metrics(tube.name)
       const expected = { Completed: 3, Retried: 2, Buried: 1, Discarded: 1, LeaseLost: 0 }
       assert.deepStrictEqual(
@@ -81,7 +81,7 @@ describe("the metrics of a worker", () => {
       )
     }).pipe(inVirtualTime))
 
-  it.effect("count leases that are lost", () =>
+  it.effect("count lost leases", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       const server = yield* EmbeddedServer.EmbeddedServer
@@ -95,7 +95,7 @@ describe("the metrics of a worker", () => {
       assert.strictEqual(yield* countOf(Worker.metrics(tube.name).jobs.LeaseLost), 1)
     }).pipe(inVirtualTime))
 
-  it.effect("measure how long handlers take, those that fail apart", () =>
+  it.effect("measure the duration of handlers, by their error if they fail", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       yield* Effect.forEach(["2", "7", "fail", "die", "late"], (payload) => tube.put(payload))
@@ -112,7 +112,7 @@ describe("the metrics of a worker", () => {
         }
       }
       const retry = Worker.make(tube, handle, { metrics: true, timeout: "11 seconds" })
-      yield* dealWith(5)(retry)
+      yield* shutDownAfter(5)(retry)
       const { duration, failedDuration } = Worker.metrics(tube.name)
       assert.deepStrictEqual(yield* measured(duration), [2, 9])
       assert.deepStrictEqual(yield* measured(failedDuration("Boom")), [1, 3])
@@ -120,28 +120,28 @@ describe("the metrics of a worker", () => {
       assert.deepStrictEqual(yield* measured(failedDuration("interrupt")), [1, 11])
     }).pipe(inVirtualTime))
 
-  it.effect("measure how long a job was ready before its first run, and not before another", () =>
+  it.effect("measure how long a job was ready before its first run, but not before a later run", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       let runs = 0
       const handle = () => (runs += 1) === 1 ? new Worker.RetryAfter({ delay: "1 minute" }) : Effect.void
       yield* tube.put("delayed", { delay: "5 seconds" })
-      yield* Effect.delay(dealWith(2)(Worker.make(tube, handle, { metrics: true })), "12500 millis")
+      yield* Effect.delay(shutDownAfter(2)(Worker.make(tube, handle, { metrics: true })), "12500 millis")
       assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).wait), [1, 7])
     }).pipe(inVirtualTime))
 
-  it.effect("ask at most one job in 100 ms how long it waited", () =>
+  it.effect("send stats-job for the waiting time of at most one job in 100 ms", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       for (const _ of Array.from({ length: 25 })) yield* tube.put("job")
       const worker = Worker.make(tube, () => Effect.delay(Effect.void, "10 millis"), { metrics: true })
-      yield* dealWith(25)(worker)
+      yield* shutDownAfter(25)(worker)
       assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).wait), [3, 0])
-      const { cmdStatsJob: questions } = yield* Effect.flatMap(
+      const { cmdStatsJob } = yield* Effect.flatMap(
         BeanstalkClient.BeanstalkClient,
         (client) => client.stats
       )
-      assert.strictEqual(questions, 3)
+      assert.strictEqual(cmdStatsJob, 3)
     }).pipe(inVirtualTime))
 
   it.effect("measure how late jobs are touched", () =>
@@ -151,15 +151,15 @@ describe("the metrics of a worker", () => {
       yield* tube.put("long", { ttr: "60 seconds" })
       const worker = yield* Effect.withClock(
         Worker.make(tube, () => Deferred.await(done), { metrics: true }),
-        oversleeping(yield* Effect.clock, "3 seconds")
+        lateClock(yield* Effect.clock, "3 seconds")
       )
-      // It is due at 20 seconds.
+      // A touch is due at 20 seconds.
       yield* Effect.delay(Deferred.succeed(done, undefined), "30 seconds")
       yield* worker.shutdown
       assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).lateness), [1, 3])
     }).pipe(inVirtualTime))
 
-  it.effect("say how many jobs and connections there are, of all workers of the tube", () =>
+  it.effect("are the numbers of jobs and connections of all workers of the tube", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       const { held, lanes } = Worker.metrics(tube.name)
@@ -179,7 +179,7 @@ describe("the metrics of a worker", () => {
       assert.deepStrictEqual([yield* valueOf(held), yield* valueOf(lanes)], [0, 0])
     }).pipe(inVirtualTime))
 
-  it.effect("have given back what a shutdown left behind", () =>
+  it.effect("count an abandoned handler as Interrupted, and neither hold its job nor measure its duration", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       const started = yield* Deferred.make<void>()
@@ -206,7 +206,9 @@ describe("the metrics of a worker", () => {
     Effect.gen(function*() {
       const tube = yield* ownTube
       yield* tube.put("job")
-      yield* dealWith(1)(Effect.tagMetrics(Worker.make(tube, () => Effect.void, { metrics: true }), "region", "north"))
+      yield* shutDownAfter(1)(
+        Effect.tagMetrics(Worker.make(tube, () => Effect.void, { metrics: true }), "region", "north")
+      )
       const { duration, jobs } = Worker.metrics(tube.name)
       assert.strictEqual(yield* countOf(jobs.Completed), 0)
       assert.strictEqual(yield* Effect.tagMetrics(countOf(jobs.Completed), "region", "north"), 1)
@@ -216,16 +218,16 @@ describe("the metrics of a worker", () => {
       )
     }).pipe(inVirtualTime))
 
-  it.effect("are not kept unless they are asked for", () =>
+  it.effect("are not updated without the option", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
       yield* tube.put("job")
-      yield* dealWith(1)(Worker.make(tube, () => Effect.void))
+      yield* shutDownAfter(1)(Worker.make(tube, () => Effect.void))
       const { cmdStatsJob } = yield* Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.stats)
       assert.strictEqual(cmdStatsJob, 0)
-      const kept = (yield* Metric.snapshot).filter(({ metricKey }) =>
+      const updated = (yield* Metric.snapshot).filter(({ metricKey }) =>
         metricKey.tags.some(({ value }) => value === tube.name)
       )
-      assert.deepStrictEqual(kept, [])
+      assert.deepStrictEqual(updated, [])
     }).pipe(inVirtualTime))
 })

@@ -1,4 +1,4 @@
-/** A handler that a shutdown leaves behind. */
+/** A handler that a shutdown abandons. */
 import { assert, describe, it } from "@effect/vitest"
 import { type BeanstalkError, Tube, Worker } from "effect-beanstalk"
 import * as Chunk from "effect/Chunk"
@@ -7,28 +7,28 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { inVirtualTime } from "../support/workers.ts"
 
-describe("a handler that a shutdown leaves behind", () => {
-  it.live("is told of, and is told that its job is not its own any more", () =>
+describe("a handler that a shutdown abandons", () => {
+  it.live("is reported, and its job.leaseLost fails", () =>
     Effect.gen(function*() {
       const begun = yield* Deferred.make<void>()
-      const told = yield* Deferred.make<BeanstalkError.LeaseLost>()
+      const lost = yield* Deferred.make<BeanstalkError.LeaseLost>()
       const tube = Tube.text("work")
       const worker = yield* Worker.make(tube, (_, job) =>
         Deferred.succeed(begun, undefined).pipe(
           Effect.zipRight(job.leaseLost),
-          Effect.catchAll((lost) => Effect.zipRight(Deferred.succeed(told, lost), Effect.never)),
+          Effect.catchAll((error) => Effect.zipRight(Deferred.succeed(lost, error), Effect.never)),
           Effect.uninterruptible
         ), { shutdownTimeout: 0 })
       const id = yield* tube.put("hello")
       yield* Deferred.await(begun)
       const { disowned } = yield* worker.shutdown
       assert.deepStrictEqual(disowned, [id])
-      assert.strictEqual((yield* Deferred.await(told)).id, id)
+      assert.strictEqual((yield* Deferred.await(lost)).id, id)
       const { outcomes } = yield* worker.stats
       assert.deepStrictEqual([outcomes.Interrupted, outcomes.LeaseLost], [1, 0])
     }).pipe(inVirtualTime))
 
-  it.live("is told to have been left behind by the shutdown", () =>
+  it.live("is reported by the Interrupted event of its job", () =>
     Effect.gen(function*() {
       const tube = Tube.text("for-ever")
       const started = yield* Deferred.make<void>()
@@ -37,12 +37,14 @@ describe("a handler that a shutdown leaves behind", () => {
         tube,
         () => Effect.zipRight(Deferred.succeed(started, undefined), Effect.uninterruptible(Effect.never))
       )
-      const told = yield* Effect.fork(Stream.runCollect(worker.events))
+      const collecting = yield* Effect.fork(Stream.runCollect(worker.events))
       yield* Deferred.await(started)
       const { disowned, drained, interrupted } = yield* worker.shutdown
       assert.deepStrictEqual({ disowned, drained, interrupted }, { disowned: [id], drained: 0, interrupted: [] })
       assert.deepStrictEqual(
-        Chunk.toReadonlyArray(yield* told).map((event) => event._tag === "Interrupted" ? event.disowned : event._tag),
+        Chunk.toReadonlyArray(yield* collecting).map((event) =>
+          event._tag === "Interrupted" ? event.disowned : event._tag
+        ),
         [true, "ShutdownReport"]
       )
     }).pipe(inVirtualTime))

@@ -1,4 +1,4 @@
-/** The spans in which jobs are run. */
+/** The spans of a worker. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, BeanstalkError, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
@@ -21,7 +21,7 @@ const traced = Tube.make("traced", { payload: Schema.String, trace: true })
 
 type Spans = ReadonlyArray<Tracer.Span>
 
-/** With a server in memory, a time that passes by itself, and the spans that are made. */
+/** Provides an embedded server, a client of it, and a Tracer that records spans, in virtual time. */
 const recorded = <A, E, R>(test: (spans: Spans) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(recorder, ({ layer, spans }) =>
     test(spans).pipe(
@@ -32,8 +32,8 @@ const recorded = <A, E, R>(test: (spans: Spans) => Effect.Effect<A, E, R>) =>
       Effect.provide(VirtualClock.layer())
     ))
 
-/** Has a worker deal with so many jobs, and shuts it down. */
-const dealWith = (count: number) => <E, R>(worker: Effect.Effect<Worker.Worker, E, R>) =>
+/** Waits for this many events of a worker, and shuts it down. */
+const shutDownAfter = (count: number) => <E, R>(worker: Effect.Effect<Worker.Worker, E, R>) =>
   Effect.flatMap(
     worker,
     (worker) => Effect.zipRight(Stream.runDrain(Stream.take(worker.events, count)), worker.shutdown)
@@ -64,11 +64,11 @@ const outcomeOf = (span: Tracer.Span) => span.attributes.get("beanstalk.outcome"
 const errorOf = (span: Tracer.Span) => span.attributes.get("error.type")
 
 describe("the span of a job", () => {
-  it.effect("says what is processed, and what has become of it", () =>
+  it.effect("has the attributes of the job and its outcome", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const id = yield* tube.put("héllo")
-        yield* dealWith(1)(Worker.make(tube, () => Effect.succeed("result"), { spans: true }))
+        yield* shutDownAfter(1)(Worker.make(tube, () => Effect.succeed("result"), { spans: true }))
         const span = run(spans)
         assert.strictEqual(span.name, "process work")
         assert.strictEqual(span.kind, "consumer")
@@ -87,22 +87,22 @@ describe("the span of a job", () => {
       })
     ))
 
-  it.effect("belongs to no other, not even to that in which the worker was started", () =>
+  it.effect("has no parent, not even the span in which the worker was started", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         yield* tube.put("job")
         const worker = Worker.make(tube, () => Effect.void, { spans: true })
-        yield* Effect.withSpan(dealWith(1)(worker), "main")
+        yield* Effect.withSpan(shutDownAfter(1)(worker), "main")
         assert.deepStrictEqual([parentOf(run(spans)), linksOf(run(spans))], [undefined, []])
       })
     ))
 
-  it.effect("is the root of its trace for a Tracer that would look around for a parent", () =>
+  it.effect("is given to the Tracer as a root", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const roots: Array<boolean | undefined> = []
         const tracer = yield* Effect.tracer
-        const curious = Tracer.make({
+        const tracing = Tracer.make({
           context: tracer.context,
           span: (...all) => {
             const [name, , , , , , options] = all
@@ -111,17 +111,17 @@ describe("the span of a job", () => {
           }
         })
         yield* tube.put("job")
-        yield* Effect.withTracer(dealWith(1)(Worker.make(tube, () => Effect.void, { spans: true })), curious)
+        yield* Effect.withTracer(shutDownAfter(1)(Worker.make(tube, () => Effect.void, { spans: true })), tracing)
         assert.strictEqual(parentOf(run(spans)), undefined)
         assert.deepStrictEqual(roots, [true])
       })
     ))
 
-  it.effect("is around what the handler does", () =>
+  it.effect("is the parent of the spans of the handler", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         yield* tube.put("job")
-        yield* dealWith(1)(Worker.make(
+        yield* shutDownAfter(1)(Worker.make(
           tube,
           () => Effect.withSpan(Effect.delay(Effect.void, "3 seconds"), "inside"),
           { spans: true }
@@ -136,11 +136,11 @@ describe("the span of a job", () => {
   const relations = [["link", undefined], ["link", "link"], ["parent", "parent"]] as const
 
   for (const [relation, traceParent] of relations) {
-    it.effect(`has the span that its job was put from as a ${relation}, if told ${traceParent}`, () =>
+    it.effect(`has the span of the put as a ${relation}, with traceParent: ${traceParent}`, () =>
       recorded((spans) =>
         Effect.gen(function*() {
           yield* traced.put("job")
-          yield* dealWith(1)(Worker.make(traced, () => Effect.void, { spans: true, traceParent }))
+          yield* shutDownAfter(1)(Worker.make(traced, () => Effect.void, { spans: true, traceParent }))
           const sender = spans.find(({ kind }) => kind === "producer")
           assert(sender !== undefined)
           const related = { link: [undefined, [idOf(sender)]], parent: [idOf(sender), []] }
@@ -149,18 +149,18 @@ describe("the span of a job", () => {
       ))
   }
 
-  it.effect("has no parent where nobody says who sent the job", () =>
+  it.effect("has no parent if the body has no traceparent", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const client = yield* BeanstalkClient.BeanstalkClient
         yield* client.put(traced.name, JSON.stringify("job"))
-        yield* dealWith(1)(Worker.make(traced, () => Effect.void, { spans: true, traceParent: "parent" }))
+        yield* shutDownAfter(1)(Worker.make(traced, () => Effect.void, { spans: true, traceParent: "parent" }))
         assert.deepStrictEqual([parentOf(run(spans)), linksOf(run(spans))], [undefined, []])
       })
     ))
 
   const failures: ReadonlyArray<
-    readonly [what: string, run: Effect.Effect<void, unknown>, error: string, outcome: string]
+    readonly [failure: string, run: Effect.Effect<void, unknown>, error: string, outcome: string]
   > = [
     ["a failure with a tag", new Boom(), "Boom", "Retried"],
     ["a failure without a tag", Effect.fail("text"), "_OTHER", "Retried"],
@@ -169,23 +169,23 @@ describe("the span of a job", () => {
     ["a handler that takes too long", Effect.never, "interrupt", "Retried"]
   ]
 
-  for (const [what, handler, error, outcome] of failures) {
-    it.effect(`tells of ${what}`, () =>
+  for (const [failure, handler, error, outcome] of failures) {
+    it.effect(`has the error.type and the outcome of ${failure}`, () =>
       recorded((spans) =>
         Effect.gen(function*() {
           yield* tube.put("job")
-          yield* dealWith(1)(Worker.make(tube, () => handler, { spans: true, timeout: "5 seconds" }))
+          yield* shutDownAfter(1)(Worker.make(tube, () => handler, { spans: true, timeout: "5 seconds" }))
           assert.deepStrictEqual([errorOf(run(spans)), outcomeOf(run(spans))], [error, outcome])
         })
       ))
   }
 
-  it.effect("tells of a body that is not what the tube holds", () =>
+  it.effect("has the PayloadError of a body that does not decode", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const client = yield* BeanstalkClient.BeanstalkClient
         yield* client.put(traced.name, "{")
-        yield* dealWith(1)(Worker.make(traced, () => Effect.void, { spans: true }))
+        yield* shutDownAfter(1)(Worker.make(traced, () => Effect.void, { spans: true }))
         assert.deepStrictEqual([errorOf(run(spans)), outcomeOf(run(spans))], ["PayloadError", "Undecodable"])
         const { status } = run(spans)
         assert(status._tag === "Ended" && Exit.isFailure(status.exit))
@@ -193,7 +193,7 @@ describe("the span of a job", () => {
       })
     ))
 
-  it.effect("ends when the handler does, however long it takes to tell the server", () =>
+  it.effect("ends when the handler has ended, however late the reply to the delete is", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const server = yield* EmbeddedServer.EmbeddedServer
@@ -212,7 +212,7 @@ describe("the span of a job", () => {
       })
     ))
 
-  it.effect("goes on with a handler that goes on when its job is lost", () =>
+  it.effect("ends with the handler if that continues after its lease is lost", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const server = yield* EmbeddedServer.EmbeddedServer
@@ -222,7 +222,7 @@ describe("the span of a job", () => {
             Effect.delay("2 seconds"),
             Effect.zipRight(Effect.delay(Effect.void, "5 seconds"))
           )
-        yield* dealWith(1)(Worker.make(tube, handle, { spans: true, onLeaseLost: "continue" }))
+        yield* shutDownAfter(1)(Worker.make(tube, handle, { spans: true, onLeaseLost: "continue" }))
         const lost = run(spans)
         assert.deepStrictEqual([outcomeOf(lost), errorOf(lost), seconds(lost)], ["LeaseLost", undefined, 7])
       })
@@ -245,7 +245,7 @@ describe("the span of a job", () => {
       })
     ))
 
-  it.effect("is not there while no job is", () =>
+  it.effect("does not exist while no job runs", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         yield* Worker.make(tube, () => Effect.void, { spans: true, reserveSlice: "1 second" })
@@ -257,7 +257,7 @@ describe("the span of a job", () => {
       })
     ))
 
-  it.effect("is made only if it is asked for", () =>
+  it.effect("does not exist without the option", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         yield* traced.put("job")
@@ -266,13 +266,13 @@ describe("the span of a job", () => {
           traced,
           () => Effect.map(Effect.option(Effect.currentSpan), (span) => seen.push(span))
         )
-        yield* Effect.withSpan(dealWith(1)(worker), "main")
+        yield* Effect.withSpan(shutDownAfter(1)(worker), "main")
         assert.deepStrictEqual(runs(spans), [])
         assert.deepStrictEqual(seen.map(Option.isNone), [true])
       })
     ))
 
-  it.effect("tells nothing of the body", () =>
+  it.effect("has no part of the body", () =>
     recorded((spans) =>
       Effect.gen(function*() {
         const secret = "hunter2"
@@ -280,10 +280,10 @@ describe("the span of a job", () => {
         yield* traced.put(secret)
         yield* client.put(traced.name, `{"${secret}":"${secret}"}`)
         yield* client.put(traced.name, `{"traceparent":"${secret}","payload":{"${secret}":1}}`)
-        yield* dealWith(3)(Worker.make(traced, Effect.succeed, { spans: true }))
-        const told = inspect(runs(spans), { depth: Number.POSITIVE_INFINITY, showHidden: true })
+        yield* shutDownAfter(3)(Worker.make(traced, Effect.succeed, { spans: true }))
+        const text = inspect(runs(spans), { depth: Number.POSITIVE_INFINITY, showHidden: true })
         assert.strictEqual(runs(spans).length, 3)
-        assert.notInclude(told, secret)
+        assert.notInclude(text, secret)
       })
     ))
 })

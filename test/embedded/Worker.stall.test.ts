@@ -1,7 +1,7 @@
 /**
- * A process whose event loop is blocked: its timers are late, nothing is read and nothing is said, while the server counts on.
+ * A worker whose event loop is blocked: its timers are late, it reads and writes nothing, and its leases run out at the server.
  *
- * `EFFECT_BEANSTALK_STRESS=1` blocks it in many more phases.
+ * `EFFECT_BEANSTALK_STRESS=1` blocks the event loop at many more moments.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Tube, Worker } from "effect-beanstalk"
@@ -10,13 +10,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { stress } from "../support/edition.ts"
-import { happens, historyOf, inVirtualTime, listenTo } from "../support/workers.ts"
+import { awaitJobEvent, collectEvents, inVirtualTime, jobEvents } from "../support/workers.ts"
 
 const ttr = 3000
 
 const tube = Tube.text("work", { ttr })
 
-/** A Clock whose sleepers do not wake while it is stalled, although its time goes on. */
+/** A Clock whose sleeps do not end while it is stalled, although its time moves. */
 const stallable = Effect.gen(function*() {
   const clock = yield* Effect.clock
   const running = yield* Effect.makeLatch(true)
@@ -33,29 +33,29 @@ const stallable = Effect.gen(function*() {
   return { stalling, stall }
 })
 
-/** What becomes of a job of 15 s if the worker is stalled for so long, so long behind its beginning. */
+/** The events of a job of 15 s if the worker is stalled for `length`, beginning `after` the job was reserved, in milliseconds. */
 const stalledFor = (length: number, after: number) =>
   Effect.gen(function*() {
     const { stall, stalling } = yield* stallable
     const id = yield* tube.put("a job")
     const clock = yield* Effect.clock
     const worker = yield* Effect.withClock(Worker.make(tube, () => clock.sleep(Duration.millis(15_000))), stalling)
-    const { atLeast, tags } = yield* listenTo(worker)
-    yield* happens(id, "reserved")
+    const { atLeast, tags } = yield* collectEvents(worker)
+    yield* awaitJobEvent(id, "reserved")
     yield* Clock.sleep(Duration.millis(after))
     yield* stall(Duration.millis(length))
     yield* atLeast(1)
-    return { tags: yield* tags, history: yield* historyOf(id) }
+    return { tags: yield* tags, history: yield* jobEvents(id) }
   })
 
-/** Behind the beginning of a job, in milliseconds: before anything is known of it, and in every phase of its touches. */
-const phases = stress ? Array.range(0, 40).map((n) => n * 50) : [0, 250, 310, 800, 899, 901, 1000, 1400, 1900]
+/** When stalls begin after the job was reserved, in milliseconds: before its `stats-job`, and between its touches. */
+const moments = stress ? Array.range(0, 40).map((n) => n * 50) : [0, 250, 310, 800, 899, 901, 1000, 1400, 1900]
 
 describe("R8: heartbeats", () => {
   it.each([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])(
-    "hold a lease while the event loop stalls for %d of its time",
+    "keep a lease while the event loop stalls for %d of its time to run",
     (part) =>
-      Effect.runPromise(Effect.forEach(phases, (after) =>
+      Effect.runPromise(Effect.forEach(moments, (after) =>
         Effect.gen(function*() {
           const { history, tags } = yield* inVirtualTime(stalledFor(part * ttr, after))
           assert.deepStrictEqual(tags, ["Completed"], `stalled after ${after} ms`)
@@ -66,9 +66,9 @@ describe("R8: heartbeats", () => {
 
 describe("rule 15: a lease that may have run out while the event loop stalled", () => {
   it.each([0.7, 0.8, 0.9, 1, 1.5, 3])(
-    "is lost, or still held, and nobody runs two at once: %d of its time",
+    "is lost if the server has timed the job out: after a stall of %d of its time to run",
     (part) =>
-      Effect.runPromise(Effect.forEach(phases, (after) =>
+      Effect.runPromise(Effect.forEach(moments, (after) =>
         Effect.gen(function*() {
           const { history, tags } = yield* inVirtualTime(stalledFor(part * ttr, after))
           const ranOut = history.includes("timed-out")

@@ -12,7 +12,6 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { failsWith } from "../support/connections.ts"
-import { takes } from "../support/workers.ts"
 
 const Mails = Tube.make("mails", {
   payload: Schema.Struct({ to: Schema.String, at: Schema.optional(Schema.Date) }),
@@ -113,7 +112,7 @@ describe("runOnce", () => {
             Effect.onInterrupt(() => Effect.catchAll(job.touch, ({ _tag }) => Effect.sync(() => errors.push(_tag))))
           ),
         1,
-        { lostWhen: takes("1 minute") }
+        { lostWhen: Effect.sleep("1 minute") }
       ))
       yield* TestClock.adjust("1 minute")
       yield* failsWith(Fiber.join(run), "LeaseLost")
@@ -200,7 +199,7 @@ describe("drain", () => {
     Effect.gen(function*() {
       for (const to of ["first", "second"]) {
         const id = yield* Mails.put({ to })
-        const events = yield* WorkerTest.drain(Mails, () => takes("1 minute"))
+        const events = yield* WorkerTest.drain(Mails, () => Effect.sleep("1 minute"))
         assert.deepStrictEqual(events, [Worker.Event.Completed({ tube: Mails.name, id })])
       }
       assert.deepStrictEqual(yield* WorkerTest.drain(Mails, () => Effect.void), [])
@@ -218,7 +217,7 @@ describe("drain", () => {
   it.effect("runs as many jobs at a time as concurrency says", () =>
     Effect.gen(function*() {
       yield* Effect.forEach(Array.from({ length: 40 }), () => Mails.put(mail), { concurrency: "unbounded" })
-      const events = yield* WorkerTest.drain(Mails, () => takes("1 minute"), { concurrency: 10 })
+      const events = yield* WorkerTest.drain(Mails, () => Effect.sleep("1 minute"), { concurrency: 10 })
       assert.strictEqual(events.length, 40)
       assert.strictEqual(yield* Clock.currentTimeMillis, Duration.toMillis("4 minutes"))
     }).pipe(inVirtualTime))
@@ -274,7 +273,7 @@ describe("drain", () => {
     Effect.gen(function*() {
       yield* Mails.put(mail, { delay: "1 hour" })
       const events = yield* WorkerTest.drain(Mails, (_, job) =>
-        takes("1 minute").pipe(
+        Effect.sleep("1 minute").pipe(
           Effect.zipRight(job.stats),
           Effect.flatMap(({ attempt }) => attempt < 3 ? Effect.fail("refused") : Effect.void)
         ), { retry: hourly(5) })

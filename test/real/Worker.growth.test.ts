@@ -1,8 +1,8 @@
 /**
- * Nothing grows: whenever all jobs are done, a worker holds what it held the last time, however many there were, and however
- * often its connections were cut.
+ * The memory, the fibers, the timers and the handles of a worker do not grow with the number of jobs and of cut connections: they
+ * are measured whenever all jobs are completed.
  *
- * `EFFECT_BEANSTALK_STRESS=1` goes on for twenty minutes, or `EFFECT_BEANSTALK_MINUTES`, with a cut in each, and prints figures.
+ * `EFFECT_BEANSTALK_STRESS=1` runs for twenty minutes, or `EFFECT_BEANSTALK_MINUTES`, with a cut in each, and prints figures.
  */
 import { assert, it } from "@effect/vitest"
 import { BeanstalkClient, Tube, Worker } from "effect-beanstalk"
@@ -28,21 +28,21 @@ import { describeOnOne } from "../support/servers.ts"
 
 const rounds = stress ? Number(process.env["EFFECT_BEANSTALK_MINUTES"] ?? 20) : 4
 
-/** So many jobs are put at once, and the next when they are done … */
+/** How many jobs are put at once. The next batch is put when all are completed. */
 const batch = 500
 
-/** … 5,000 in a second at most, for a round. */
+/** How often batches are put in a round: at most 5,000 jobs in a second. */
 const pace = stress ? Schedule.upTo(Schedule.fixed("100 millis"), "1 minute") : Schedule.recurs(4)
 
-/** So many rounds it takes until all code has been compiled, and everything there is once is there. */
+/** The number of rounds until all code is compiled, and everything that is allocated once is allocated. */
 const warmUp = 2
 
 const mebibyte = 2 ** 20
 
-/** What measuring leaves in doubt. A lease kept of each job would be twice as much. */
+/** The most growth in bytes, which is the error of measurement. One lease kept for each job would be twice as much. */
 const most = 2.5 * mebibyte
 
-// what is held ----------------------------------------------------------------------------------------------------------
+// what a worker holds ----------------------------------------------------------------------------------------------------------
 
 setFlagsFromString("--expose-gc")
 const collectGarbage: () => void = runInNewContext("gc")
@@ -53,26 +53,26 @@ const bytesInUse = Effect.sync(() => {
   return arrayBuffers + heapUsed
 })
 
-/** Array buffers are freed some time after the collection that found them dead, and so is what finalizers hold. */
+/** Array buffers, and what finalizers hold, are freed some time after the garbage collection. */
 const bytesHeld = Effect.map(
   Effect.replicateEffect(Effect.zipLeft(bytesInUse, Scripted.turn), 3),
   (readings) => Math.min(...readings)
 )
 
-/** Fibers that nobody waits for, timers, and whatever else keeps a process alive, which is sockets above all. */
-const thingsHeld = Effect.map(Fiber.roots, (roots) => {
+/** Root fibers, timers, and other handles that keep a process alive, such as sockets. */
+const resourcesHeld = Effect.map(Fiber.roots, (roots) => {
   const handles = process.getActiveResourcesInfo()
   const timers = handles.filter((handle) => handle === "Timeout").length
   return { fibers: roots.length, timers, others: handles.length - timers }
 })
 
-type Things = Effect.Effect.Success<typeof thingsHeld>
+type Resources = Effect.Effect.Success<typeof resourcesHeld>
 
-/** Timers come and go. A few are none too many; one for each connection, or even each job, would be. */
-const fewTimers = 10
+/** The number of timers varies. One for each connection, or for each job, would be more. */
+const mostTimers = 10
 
-const isNoMoreThan = (before: Things) => ({ fibers, others, timers }: Things) =>
-  fibers <= before.fibers && others <= before.others && timers <= fewTimers
+const isNoMoreThan = (before: Resources) => ({ fibers, others, timers }: Resources) =>
+  fibers <= before.fibers && others <= before.others && timers <= mostTimers
 
 const mebibytes = (bytes: number) => (bytes / mebibyte).toFixed(2)
 
@@ -80,7 +80,7 @@ const seconds = (since: number) => ((performance.now() - since) / 1000).toFixed(
 
 const sumOf = (numbers: ReadonlyArray<number>) => numbers.reduce((sum, number) => sum + number, 0)
 
-/** By how much it grows from one to the next, by least squares. */
+/** The growth from one value to the next, by least squares. */
 const slopeOf = (values: ReadonlyArray<number>) => {
   const middle = (values.length - 1) / 2
   const over = sumOf(values.map((value, i) => (i - middle) * value))
@@ -89,7 +89,7 @@ const slopeOf = (values: ReadonlyArray<number>) => {
 
 // what is done ----------------------------------------------------------------------------------------------------------
 
-/** Jobs that are put together, and which of them have been run to their end. */
+/** The jobs of a batch, and which of them have been run to their end. */
 class Batch {
   readonly half = Deferred.unsafeMake<void>(FiberId.none)
   readonly all = Deferred.unsafeMake<void>(FiberId.none)
@@ -101,7 +101,7 @@ class Batch {
     this.first = first
   }
 
-  /** A job of the last batch may come once more, and one of these twice: what was cut off runs again. */
+  /** A job whose connection was cut runs again: one of the batch before may still run, and one of this batch twice. */
   done(job: number): void {
     const index = job - this.first
     if (index < 0 || this.isDone[index] === 1) return
@@ -112,17 +112,17 @@ class Batch {
   }
 }
 
-/** Whatever a handler may do with its job. */
+/** What handlers do. */
 const kinds: ReadonlyArray<(job: Worker.Job) => Effect.Effect<unknown, unknown>> = [
   () => Effect.void,
   ({ stats }) => stats,
   ({ touch }) => touch,
   ({ leaseLost }) => Effect.race(leaseLost, Effect.yieldNow()),
-  () => Effect.fail(new Worker.Discard({ reason: "there is no sense in it" }))
+  () => Effect.fail(new Worker.Discard({ reason: "not wanted" }))
 ]
 
-describeOnOne("Nothing grows", {}, (kind) => {
-  it.scopedLive("however many jobs are done, and however often connections are cut", () =>
+describeOnOne("the memory and the resources of a worker", {}, (kind) => {
+  it.scopedLive("do not grow with the number of jobs and of cut connections", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const proxy = yield* ChaosProxy.make(server)
@@ -140,8 +140,8 @@ describeOnOne("Nothing grows", {}, (kind) => {
         metrics: true,
         spans: true
       }).pipe(Effect.provideService(BeanstalkClient.BeanstalkClient, yield* clientTo(proxy)))
-      let told = 0
-      yield* Effect.forkScoped(Stream.runForEach(worker.events, () => Effect.sync(() => void (told += 1))))
+      let emitted = 0
+      yield* Effect.forkScoped(Stream.runForEach(worker.events, () => Effect.sync(() => void (emitted += 1))))
 
       const nextBatch = (halfway: Effect.Effect<void>) =>
         Effect.suspend(() => {
@@ -157,21 +157,21 @@ describeOnOne("Nothing grows", {}, (kind) => {
         })
 
       // The producer has a connection, and one lane.
-      const rests = Effect.zipRight(
+      const idle = Effect.zipRight(
         eventually(worker.stats, ({ lanes, running, waiting }) => lanes === 1 && waiting === 1 && running === 0),
         eventually(producer.stats, ({ currentConnections }) => currentConnections === 2)
       )
-      yield* rests
-      const things = yield* thingsHeld
+      yield* idle
+      const before = yield* resourcesHeld
       const bytes: Array<number> = []
       const startedAt = performance.now()
       for (let round = 1; round <= rounds; round += 1) {
         yield* Effect.repeat(nextBatch(Effect.void), pace)
         yield* nextBatch(proxy.cut(round % 2 === 0 ? "FIN" : "RST"))
-        yield* rests
+        yield* idle
         const left = yield* producer.statsTube(tube.name)
         assert.strictEqual(left.currentJobsReady + left.currentJobsDelayed + left.currentJobsBuried, 0)
-        const now = yield* eventually(thingsHeld, isNoMoreThan(things))
+        const now = yield* eventually(resourcesHeld, isNoMoreThan(before))
         bytes.push(yield* bytesHeld)
         if (stress) {
           const held = `${mebibytes(bytes[round - 1] ?? 0)} MiB, ${JSON.stringify(now)}`
@@ -182,8 +182,8 @@ describeOnOne("Nothing grows", {}, (kind) => {
       const { totalJobs } = yield* producer.statsTube(tube.name)
       const { outcomes } = yield* worker.stats
       assert.strictEqual(totalJobs, current.first + batch)
-      // What was told is heard a moment later.
-      yield* eventually(Effect.sync(() => told), (told) => told === sumOf(Object.values(outcomes)))
+      // The Stream delivers events a moment after they are counted.
+      yield* eventually(Effect.sync(() => emitted), (emitted) => emitted === sumOf(Object.values(outcomes)))
       assert.isAbove(outcomes.LeaseLost + outcomes.CompletionUnknown, 0)
       assert.isAtLeast(outcomes.Completed + outcomes.Discarded + outcomes.CompletionUnknown, totalJobs)
       const measured = bytes.slice(warmUp - 1)
@@ -191,7 +191,7 @@ describeOnOne("Nothing grows", {}, (kind) => {
       if (stress) {
         const rate = (totalJobs / (performance.now() - startedAt) * 1000).toFixed(0)
         yield* Console.log(
-          `${rate} jobs/s, ${mebibytes(slope)} MiB more each minute, ${JSON.stringify({ ...things, ...outcomes })}`
+          `${rate} jobs/s, ${mebibytes(slope)} MiB more each minute, ${JSON.stringify({ ...before, ...outcomes })}`
         )
       }
       assert.isBelow(slope * (measured.length - 1), most)

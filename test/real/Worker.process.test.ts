@@ -1,4 +1,4 @@
-/** A process whose worker was shut down: it holds nothing, and ends by itself, whatever handler was left behind. */
+/** A process whose worker was shut down holds no resource of it, and ends by itself, even if the worker abandoned a handler. */
 import { assert, it } from "@effect/vitest"
 
 import * as Deferred from "effect/Deferred"
@@ -8,7 +8,7 @@ import { bundle } from "../support/bundled.ts"
 import { eventually, openTo } from "../support/connections.ts"
 import { describeOnOne } from "../support/servers.ts"
 
-/** Runs the process to its end, and reads what it said. */
+/** Runs the program to its end. Returns its exit code and its output. */
 const runProcess = (...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const program = yield* bundle("test/fixtures/worker-process.ts")
@@ -17,23 +17,23 @@ const runProcess = (...args: ReadonlyArray<string>) =>
       Effect.sync(() => spawn(process.execPath, [program, ...args])),
       (child) => Effect.zipRight(Effect.sync(() => child.kill("SIGKILL")), Deferred.await(ended))
     )
-    let said = ""
-    child.stdout.on("data", (chunk) => said += chunk)
-    child.stderr.on("data", (chunk) => said += chunk)
+    let output = ""
+    child.stdout.on("data", (chunk) => output += chunk)
+    child.stderr.on("data", (chunk) => output += chunk)
     child.on("close", (code) => Deferred.unsafeDone(ended, Effect.succeed(code)))
-    return { code: yield* Deferred.await(ended), said }
+    return { code: yield* Deferred.await(ended), output }
   })
 
 describeOnOne("rule 25: a process whose worker was shut down", {}, (kind) => {
   it.scopedLive.each(["interruptible", "uninterruptible"])(
-    "holds nothing, and ends by itself: %s",
+    "holds no resource of the worker, and ends by itself: with a handler that is %s",
     (handler) =>
       Effect.gen(function*() {
         const server = yield* kind.start()
         const port = "port" in server.target ? server.target.port : 0
-        const { code, said } = yield* runProcess(`${port}`, handler)
-        assert.strictEqual(code, 0, said)
-        const { after, before, disowned, interrupted } = JSON.parse(said.slice(said.lastIndexOf("{")))
+        const { code, output } = yield* runProcess(`${port}`, handler)
+        assert.strictEqual(code, 0, output)
+        const { after, before, disowned, interrupted } = JSON.parse(output.slice(output.lastIndexOf("{")))
         assert.deepStrictEqual(after, before)
         assert.deepStrictEqual([interrupted, disowned], handler === "uninterruptible" ? [[], ["1"]] : [["1"], []])
         const beanstalk = yield* openTo(server)

@@ -1,4 +1,4 @@
-/** A job that is tried by one worker after the other goes on where it was. */
+/** The attempts and delays of a job continue when its worker is replaced by another, also in another process. */
 import { assert, it } from "@effect/vitest"
 import { BeanstalkClient, type EmbeddedServer, type Job, Tube } from "effect-beanstalk"
 import * as Data from "effect/Data"
@@ -14,7 +14,7 @@ import { fiveSteps } from "../support/fiveSteps.ts"
 import { describeReal } from "../support/real.ts"
 import { startRestartable } from "../support/restartable.ts"
 import type { Target } from "../support/server.ts"
-import { entriesOf, inVirtualTime, start } from "../support/workers.ts"
+import { inVirtualTime, journalEntries, start } from "../support/workers.ts"
 
 class Refused extends Data.TaggedError("Refused") {}
 
@@ -22,7 +22,7 @@ const tube = Tube.text("work", { ttr: "1 minute" })
 
 const startOne = start(tube, () => new Refused(), { retry: fiveSteps })
 
-/** A worker, with a client of its own, that ends behind its first run. */
+/** A worker, with a client of its own, that is shut down after its first run. */
 const oneRun = Effect.gen(function*() {
   const { event, worker } = yield* startOne
   const retried = yield* event("Retried")
@@ -30,7 +30,7 @@ const oneRun = Effect.gen(function*() {
   return retried
 }).pipe(Effect.scoped, Effect.provide(Layer.fresh(BeanstalkClient.layer())))
 
-/** The seconds that a job waits behind each run, if its worker is replaced behind each of the first so many. */
+/** The delays of a job in seconds, if its worker is replaced after each of the first `replaced` runs. */
 const delaysIf = (replaced: number) =>
   inVirtualTime(Effect.gen(function*() {
     const id = yield* tube.put("a")
@@ -42,14 +42,14 @@ const delaysIf = (replaced: number) =>
 
 /** The seconds from each release of a job until it was ready again. */
 const delaysOf = (id: Job.JobId) =>
-  Effect.map(entriesOf(id), (entries) => {
-    const at = (what: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === what).map(({ at }) => at)
+  Effect.map(journalEntries(id), (entries) => {
+    const at = (tag: EmbeddedServer.JobEvent) => entries.filter(({ event }) => event === tag).map(({ at }) => at)
     const due = at("due")
     return at("released").map((released, run) => ((due[run] ?? Number.NaN) - released) / 1000)
   })
 
 it.live.each([1, 2, 3, 4, 5])(
-  "rule 18: a job waits as long between its runs though its worker is replaced behind %i of them",
+  "rule 18: the delays of a job are the same when its worker is replaced after %i runs",
   (replaced) =>
     Effect.gen(function*() {
       const expected = yield* delaysIf(0)
@@ -62,7 +62,7 @@ it.live.each([1, 2, 3, 4, 5])(
     })
 )
 
-/** The delay in seconds that a process of its own has its job wait for. */
+/** The delay in seconds that a worker in another process gives to its job. */
 const delayOfProcess = (target: Target) =>
   Effect.flatMap(bundle("test/fixtures/attempt.ts"), (attempt) =>
     Effect.promise(() => {
@@ -71,22 +71,25 @@ const delayOfProcess = (target: Target) =>
       return text(child.stdout)
     })).pipe(Effect.map(Number))
 
-describeReal("rule 18: a job that was retried by another process, with a server that is killed then", () => {
-  it.scopedLive("rule 18: is in its next attempt, and waits as long as by one worker", () =>
-    Effect.gen(function*() {
-      const expected = yield* delaysIf(0)
-      const server = yield* startRestartable
-      const put = Effect.flatMap(openTo(server, { tube: tube.name }), (producer) => producer.put("a"))
-      // Numbers begin with 1 in every server, and they are the luck of a job.
-      const id = yield* Effect.scoped(put)
-      assert.strictEqual(yield* delayOfProcess(server.target), expected[0])
-      yield* server.kill
-      yield* server.revive
-      const client = yield* clientTo(server)
-      assert.deepInclude(yield* client.statsJob(id), { state: "delayed", releases: 1, reserves: 1 })
-      yield* client.kickJob(id)
-      const retried = yield* Effect.provide(oneRun, server.connector)
-      assert.deepInclude(retried, { id, attempt: 2 })
-      assert.strictEqual(Duration.toSeconds(retried.delay), expected[1])
-    }))
-})
+describeReal(
+  "rule 18: a job that was retried by another process, and whose server was killed and started again",
+  () => {
+    it.scopedLive("rule 18: continues with the next attempt and its delay", () =>
+      Effect.gen(function*() {
+        const expected = yield* delaysIf(0)
+        const server = yield* startRestartable
+        const put = Effect.flatMap(openTo(server, { tube: tube.name }), (producer) => producer.put("a"))
+        // Ids begin with 1 in every server, and they are the seed of the jitter.
+        const id = yield* Effect.scoped(put)
+        assert.strictEqual(yield* delayOfProcess(server.target), expected[0])
+        yield* server.kill
+        yield* server.revive
+        const client = yield* clientTo(server)
+        assert.deepInclude(yield* client.statsJob(id), { state: "delayed", releases: 1, reserves: 1 })
+        yield* client.kickJob(id)
+        const retried = yield* Effect.provide(oneRun, server.connector)
+        assert.deepInclude(retried, { id, attempt: 2 })
+        assert.strictEqual(Duration.toSeconds(retried.delay), expected[1])
+      }))
+  }
+)

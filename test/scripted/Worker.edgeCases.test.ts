@@ -1,4 +1,4 @@
-/** What happens at the worst of moments, and what those do whom a worker cannot choose. */
+/** Rare states of a worker, and gates, tracers, finalizers and servers that misbehave. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
@@ -10,46 +10,53 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { clientTo, statsOf } from "../support/clients.ts"
-import { answer, employ, give, hire, statsOfJob, tube, virtually } from "../support/playedWorkers.ts"
 import * as Scripted from "../support/scripted.ts"
-import { takes } from "../support/workers.ts"
+import {
+  acceptLane,
+  expectAndReply,
+  giveJob,
+  startWorker,
+  statsJobReply,
+  tube,
+  virtualTest
+} from "../support/scriptedWorkers.ts"
 
-describe("rule 11: a worker that is told to go on", () => {
+describe("rule 11: a worker that is resumed", () => {
   it(
-    "does so though it is told before the server has answered the last delete",
-    virtually(Effect.gen(function*() {
+    "takes jobs, although it was resumed before the reply to its last delete",
+    virtualTest(Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
-      const { peer, server, worker } = yield* employ(() => Deferred.await(gate))
-      yield* give(peer, 1)
+      const { peer, server, worker } = yield* startWorker(() => Deferred.await(gate))
+      yield* giveJob(peer, 1)
       yield* worker.quiet
       yield* Deferred.succeed(gate, undefined)
       yield* peer.expect("delete 1\r\n")
       yield* worker.resume
       yield* peer.say("DELETED\r\n")
-      yield* give(yield* hire(server), 2)
+      yield* giveJob(yield* acceptLane(server), 2)
     }))
   )
 })
 
-describe("a gate that takes its time", () => {
+describe("a gate that cannot be interrupted", () => {
   it(
-    "keeps no handler behind it from being interrupted, though its connection was lost meanwhile",
-    virtually(Effect.gen(function*() {
-      const passes = [Effect.void, Effect.uninterruptible(takes("10 seconds")), Effect.void]
+    "leaves later handlers interruptible, although the connection was lost while it ran",
+    virtualTest(Effect.gen(function*() {
+      const passes = [Effect.void, Effect.uninterruptible(Effect.sleep("10 seconds")), Effect.void]
       const ended: Array<string> = []
       const handler = (_: string, { id }: Worker.Job) =>
         id === "1" ? Effect.void : Effect.onInterrupt(Effect.never, () => Effect.sync(() => ended.push(id)))
-      const { peer, server, worker } = yield* employ(handler, {
+      const { peer, server, worker } = yield* startWorker(handler, {
         gate: Effect.suspend(() => passes.shift() ?? Effect.void),
         shutdownTimeout: "1 second"
       })
-      yield* give(peer, 1)
+      yield* giveJob(peer, 1)
       yield* peer.expect("delete 1\r\n")
       yield* peer.hangUp
-      const next = yield* hire(server)
-      yield* answer(next, "delete 1", "DELETED\r\n")
-      yield* give(next, 2)
-      yield* takes("20 seconds")
+      const next = yield* acceptLane(server)
+      yield* expectAndReply(next, "delete 1", "DELETED\r\n")
+      yield* giveJob(next, 2)
+      yield* Effect.sleep("20 seconds")
       yield* worker.shutdown
       assert.deepStrictEqual(ended, ["2"])
     }))
@@ -57,8 +64,8 @@ describe("a gate that takes its time", () => {
 })
 
 describe("a Tracer that throws", () => {
-  const unwilling = (): never => {
-    throw new Error("no spans today")
+  const throwing = (): never => {
+    throw new Error("the Tracer throws")
   }
   const layer = Layer.setTracer(Tracer.make({
     span: (name, parent, context, links, startTime, kind) => ({
@@ -76,17 +83,17 @@ describe("a Tracer that throws", () => {
       attribute: () => {},
       event: () => {},
       addLinks: () => {},
-      end: name === "process t" ? unwilling : () => {}
+      end: name === "process t" ? throwing : () => {}
     }),
     context: (f) => f()
   }))
 
   it(
-    "keeps no job from being dealt with, and told of",
-    virtually(Effect.provide(
+    "does not keep a job from being deleted, or its event from being emitted",
+    virtualTest(Effect.provide(
       Effect.gen(function*() {
-        const { event, peer, worker } = yield* employ(() => Effect.void, { spans: true })
-        yield* give(peer, 1)
+        const { event, peer, worker } = yield* startWorker(() => Effect.void, { spans: true })
+        yield* giveJob(peer, 1)
         yield* peer.expect("delete 1\r\n")
         yield* worker.quiet
         yield* peer.say("DELETED\r\n")
@@ -98,19 +105,21 @@ describe("a Tracer that throws", () => {
   )
 })
 
-describe("the scope of a handler that has ended", () => {
+describe("the Scope of a handler that has ended", () => {
   const acquired = (released: Array<string>, name: string) =>
     Effect.acquireRelease(Effect.void, () => Effect.sync(() => released.push(name)))
 
   it(
-    "is closed for what a daemon still acquires in it",
-    virtually(Effect.gen(function*() {
+    "releases at once what a daemon acquires in it",
+    virtualTest(Effect.gen(function*() {
       const released: Array<string> = []
       const later = yield* Deferred.make<void>()
       const daemons: Array<Fiber.RuntimeFiber<void>> = []
       const daemon = Effect.zipRight(Deferred.await(later), acquired(released, "late"))
-      const { event, peer } = yield* employ(() => Effect.map(Effect.forkDaemon(daemon), (fiber) => daemons.push(fiber)))
-      yield* give(peer, 1)
+      const { event, peer } = yield* startWorker(() =>
+        Effect.map(Effect.forkDaemon(daemon), (fiber) => daemons.push(fiber))
+      )
+      yield* giveJob(peer, 1)
       yield* peer.expect("delete 1\r\n")
       yield* peer.say("DELETED\r\n")
       yield* event("Completed")
@@ -121,50 +130,50 @@ describe("the scope of a handler that has ended", () => {
   )
 
   it(
-    "is closed though the handler was left behind",
-    virtually(Effect.gen(function*() {
+    "is closed although the handler was abandoned",
+    virtualTest(Effect.gen(function*() {
       const released: Array<string> = []
       const end = yield* Deferred.make<void>()
       const ended = yield* Deferred.make<void>()
-      const { peer, worker } = yield* employ(() =>
+      const { peer, worker } = yield* startWorker(() =>
         Effect.uninterruptible(Effect.zipRight(
           Effect.addFinalizer(() =>
-            Effect.zipRight(Effect.sync(() => released.push("kept")), Deferred.succeed(ended, undefined))
+            Effect.zipRight(Effect.sync(() => released.push("finalized")), Deferred.succeed(ended, undefined))
           ),
           Deferred.await(end)
         )), { shutdownTimeout: 0 })
-      yield* give(peer, 1)
+      yield* giveJob(peer, 1)
       const { disowned } = yield* worker.shutdown
       assert.strictEqual(disowned.length, 1)
       yield* Deferred.succeed(end, undefined)
       yield* Deferred.await(ended)
-      assert.deepStrictEqual(released, ["kept"])
+      assert.deepStrictEqual(released, ["finalized"])
     }))
   )
 })
 
-describe("an order that a handler has given", () => {
+describe("a handler that failed with Bury", () => {
   it(
-    "is carried out though its finalizers took too long",
-    virtually(Effect.gen(function*() {
-      const { event, peer } = yield* employ(
-        () => Effect.zipRight(Effect.addFinalizer(() => takes("200 millis")), new Worker.Bury()),
+    "has its job buried although its finalizers took longer than the timeout",
+    virtualTest(Effect.gen(function*() {
+      const { event, peer } = yield* startWorker(
+        () => Effect.zipRight(Effect.addFinalizer(() => Effect.sleep("200 millis")), new Worker.Bury()),
         {
           timeout: "100 millis"
         }
       )
-      yield* give(peer, 1)
-      yield* answer(peer, "stats-job 1", statsOfJob(1))
-      yield* answer(peer, "bury 1 7", "BURIED\r\n")
+      yield* giveJob(peer, 1)
+      yield* expectAndReply(peer, "stats-job 1", statsJobReply(1))
+      yield* expectAndReply(peer, "bury 1 7", "BURIED\r\n")
       yield* event("Buried")
     }))
   )
 })
 
-describe("a gate that has the worker be quiet", () => {
+describe("a gate that makes its worker quiet", () => {
   it(
-    "is interrupted by that, though it has not waited before",
-    virtually(Effect.gen(function*() {
+    "is interrupted, although it was running when quiet was called",
+    virtualTest(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
       const made: Array<Worker.Worker> = []
@@ -177,35 +186,35 @@ describe("a gate that has the worker be quiet", () => {
         client
       )
       made.push(worker)
-      yield* hire(server)
+      yield* acceptLane(server)
       yield* Deferred.await(interrupted)
     }))
   )
 })
 
-describe("the jobs of a client that is closed", () => {
+describe("Worker.jobs of a client that is closed", () => {
   it(
-    "end",
-    virtually(Effect.gen(function*() {
+    "ends",
+    virtualTest(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const scope = yield* Scope.make()
       const client = yield* Scope.extend(clientTo(server), scope)
       const jobs = Stream.runDrain(Worker.jobs(tube))
       const ends = yield* Effect.fork(Effect.provideService(jobs, BeanstalkClient.BeanstalkClient, client))
-      yield* hire(server)
+      yield* acceptLane(server)
       yield* Scope.close(scope, Exit.void)
       yield* Fiber.join(ends)
     }))
   )
 })
 
-describe("rule 6: a server that hangs up behind its first words", () => {
+describe("rule 6: a server that closes each connection after the handshake", () => {
   it(
-    "was there",
-    virtually(Effect.gen(function*() {
+    "was reached, with onFirstConnect: fail",
+    virtualTest(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server)
-      const hangsUp = Effect.flatMap(
+      const handshakeAndError = Effect.flatMap(
         server.accept,
         (peer) =>
           Effect.zipRight(
@@ -213,7 +222,7 @@ describe("rule 6: a server that hangs up behind its first words", () => {
             peer.say(`${statsOf("0123456789abcdef")}WATCHING 2\r\nWATCHING 1\r\nUNKNOWN_COMMAND\r\n`)
           )
       )
-      yield* Effect.fork(Effect.forever(hangsUp))
+      yield* Effect.fork(Effect.forever(handshakeAndError))
       yield* Effect.provideService(
         Worker.make(tube, () => Effect.void, { onFirstConnect: "fail" }),
         BeanstalkClient.BeanstalkClient,

@@ -1,6 +1,5 @@
-/** Workers for tests: their server and clock, their events, and the server's record of their jobs. */
+/** Workers for tests: a client and a server for them, their events, and the journal of the embedded server. */
 import { BeanstalkClient, EmbeddedServer, type Job, VirtualClock, Worker } from "effect-beanstalk"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
@@ -9,12 +8,12 @@ import * as Stream from "effect/Stream"
 import * as Scripted from "./scripted.ts"
 import type { Server } from "./server.ts"
 
-// server and clock ------------------------------------------------------------------------------------------------------
+// a client and a server -------------------------------------------------------------------------------------------------
 
-/** Without the log, in which every test of a failure would leave warnings. */
+/** Without the log lines of workers, which report the failures that a test causes. */
 export const unlogged = Logger.remove(Logger.defaultLogger)
 
-/** Provides a client, a server in memory, and virtual time. */
+/** Provides an embedded server and a client of it, in virtual time. */
 export const inVirtualTime = <A, E, R>(
   test: Effect.Effect<A, E, R>,
   options?: BeanstalkClient.Options
@@ -25,14 +24,11 @@ export const inVirtualTime = <A, E, R>(
     Effect.provide(EmbeddedServer.layer()),
     Effect.provide(unlogged),
     Effect.provide(VirtualClock.layer()),
-    // A Layer that sets the clock sets it for the rest of its fiber.
+    // The Clock of the Layer would stay set in the calling fiber: it is provided to a fiber of its own.
     Effect.fork,
     Effect.flatMap(Fiber.await),
     Effect.flatten
   )
-
-/** Passes virtual time. */
-export const takes = Clock.sleep
 
 /** Provides a client of this server. */
 export const onServer =
@@ -43,46 +39,48 @@ export const onServer =
       Effect.provide(unlogged)
     )
 
-// events ----------------------------------------------------------------------------------------------------------------
+// the events of a worker ------------------------------------------------------------------------------------------------
 
 type EventOf<Tag extends Worker.Event["_tag"]> = Extract<Worker.Event, { readonly _tag: Tag }>
 
-/** The events of a worker. */
-export interface Told {
+/** The events that a worker has emitted. */
+export interface CollectedEvents {
   /** All events so far. */
   readonly events: ReadonlyArray<Worker.Event>
   /** The tags of all events so far. */
   readonly tags: Effect.Effect<ReadonlyArray<Worker.Event["_tag"]>>
-  /** Waits for the first event with a tag, or the n-th. */
+  /** Waits for the first event with this tag, or for the n-th. */
   readonly event: <Tag extends Worker.Event["_tag"]>(tag: Tag, n?: number) => Effect.Effect<EventOf<Tag>>
-  /** Waits until there are n events. */
+  /** Waits until there are at least n events. */
   readonly atLeast: (n: number) => Effect.Effect<ReadonlyArray<Worker.Event>>
 }
 
 /** Collects the events of a worker from now on. */
-export const listenTo = (worker: Pick<Worker.Worker, "events">): Effect.Effect<Told, never, Scope.Scope> =>
+export const collectEvents = (
+  worker: Pick<Worker.Worker, "events">
+): Effect.Effect<CollectedEvents, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events: Array<Worker.Event> = []
-    const watchers = new Set<() => void>()
-    const hear = (event: Worker.Event) =>
+    const listeners = new Set<() => void>()
+    const onEvent = (event: Worker.Event) =>
       Effect.sync(() => {
         events.push(event)
-        for (const watcher of watchers) watcher()
+        for (const listener of listeners) listener()
       })
     const until = <A>(find: () => A | undefined): Effect.Effect<A> =>
       Effect.async((resume) => {
-        const watcher = () => {
+        const listener = () => {
           const found = find()
           if (found === undefined) return
-          watchers.delete(watcher)
+          listeners.delete(listener)
           resume(Effect.succeed(found))
         }
-        watchers.add(watcher)
-        watcher()
-        return Effect.sync(() => watchers.delete(watcher))
+        listeners.add(listener)
+        listener()
+        return Effect.sync(() => listeners.delete(listener))
       })
-    yield* Effect.forkScoped(Stream.runForEach(worker.events, hear))
-    // The stream is subscribed after one turn, before which no server can reply.
+    yield* Effect.forkScoped(Stream.runForEach(worker.events, onEvent))
+    // The Stream listens after this turn of the event loop. No server delivers a job earlier.
     yield* Scripted.turn
     return {
       events,
@@ -98,24 +96,25 @@ export const start = <A, RT, R = never, E = never, RO = never>(
 ) =>
   Effect.gen(function*() {
     const made = yield* Worker.make(...worker)
-    return { worker: made, ...yield* listenTo(made) }
+    return { worker: made, ...yield* collectEvents(made) }
   })
 
-// the server's record ---------------------------------------------------------------------------------------------------
+// the journal of the embedded server ------------------------------------------------------------------------------------
 
-/** The names of what happened to a job so far. */
-export const historyOf = (id: Job.JobId) => Effect.map(entriesOf(id), (entries) => entries.map(({ event }) => event))
+/** The events of a job so far, in the server's journal. */
+export const jobEvents = (id: Job.JobId) =>
+  Effect.map(journalEntries(id), (entries) => entries.map(({ event }) => event))
 
-/** What happened to a job so far. */
-export const entriesOf = (id: Job.JobId) =>
+/** The entries of a job so far, in the server's journal. */
+export const journalEntries = (id: Job.JobId) =>
   Effect.flatMap(
     EmbeddedServer.EmbeddedServer,
     ({ journal }) => Effect.map(journal, (entries) => entries.filter((entry) => entry.id === id))
   )
 
-/** Waits until this has happened to a job. */
-export const happens = (id: Job.JobId, what: EmbeddedServer.JobEvent) =>
+/** Waits until the server's journal has this event of a job. */
+export const awaitJobEvent = (id: Job.JobId, event: EmbeddedServer.JobEvent) =>
   Effect.flatMap(
     EmbeddedServer.EmbeddedServer,
-    ({ events }) => events.pipe(Stream.takeUntil(({ event, id: of }) => event === what && of === id), Stream.runDrain)
+    ({ events }) => events.pipe(Stream.takeUntil((entry) => entry.event === event && entry.id === id), Stream.runDrain)
   )

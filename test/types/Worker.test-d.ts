@@ -23,7 +23,7 @@ const tube = Tube.make("work", { payload: Schema.Struct({ name: Schema.String })
 
 type Payload = { readonly name: string }
 
-/** A payload that cannot be read without a database. */
+/** A tube whose payload is decoded with a service. */
 const stored = Tube.make("stored", {
   payload: Schema.transformOrFail(Schema.String, Schema.Number, {
     decode: (name) => Effect.as(Database, name.length),
@@ -31,17 +31,17 @@ const stored = Tube.make("stored", {
   })
 })
 
-const refuses = (): Effect.Effect<void, Refused> => new Refused({ by: "them" })
+const refuses = (): Effect.Effect<void, Refused> => new Refused({ by: "server" })
 
 const make = Worker.make
 
-/** What a worker's failures are to its Schedule. */
-type Told<E> = E | Cause.TimeoutException | Cause.UnknownException
+/** The input of the retry Schedule. */
+type ScheduleInput<E> = E | Cause.TimeoutException | Cause.UnknownException
 
 declare const scheduleOf: <In>() => Schedule.Schedule<number, In>
 
 describe("the types of a worker", () => {
-  it("say what it needs and how it can fail: of a handler that needs nothing, a client and a scope", () => {
+  it("of a handler without requirements need a client and, for make, a Scope", () => {
     const made = make(tube, () => Effect.void)
     expectTypeOf(made).toEqualTypeOf<
       Effect.Effect<Worker.Worker, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Scope.Scope>
@@ -66,7 +66,7 @@ describe("the types of a worker", () => {
     })
   })
 
-  it("ask for what handler, payload, Schedule, gate and onExhausted need, but for no Scope of a handler", () => {
+  it("need what handler, payload, Schedule, gate and onExhausted need, without the Scope of the handler", () => {
     const scoped = () => Effect.zipRight(Database, Effect.addFinalizer(() => Effect.void))
     expectTypeOf<Effect.Effect.Context<ReturnType<typeof scoped>>>().toEqualTypeOf<Database | Scope.Scope>()
     expectTypeOf(Worker.run(tube, scoped)).toEqualTypeOf<
@@ -82,12 +82,12 @@ describe("the types of a worker", () => {
     expectTypeOf(gated).toEqualTypeOf<
       Effect.Effect<never, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Database>
     >()
-    const manifold = Worker.run(tube, refuses, {
+    const withAll = Worker.run(tube, refuses, {
       gate: Database,
       onExhausted: () => Clerk,
       retry: Schedule.mapEffect(Schedule.recurs(3), () => Calendar)
     })
-    expectTypeOf(manifold).toEqualTypeOf<
+    expectTypeOf(withAll).toEqualTypeOf<
       Effect.Effect<
         never,
         BeanstalkError.WorkerStartError,
@@ -100,53 +100,53 @@ describe("the types of a worker", () => {
     >()
   })
 
-  it("tell the Schedule of the handler's failures, of a timeout and of what was thrown, but of no order", () => {
+  it("give the Schedule the failures of the handler, a timeout and a defect, but not Bury, Discard or RetryAfter", () => {
     const fails = (): Effect.Effect<void, Refused | Moved | Worker.Bury | Worker.Discard | Worker.RetryAfter> =>
       new Moved()
     make(tube, fails, {
       retry: Schedule.recurWhile((failure) => {
-        expectTypeOf(failure).toEqualTypeOf<Told<Refused | Moved>>()
+        expectTypeOf(failure).toEqualTypeOf<ScheduleInput<Refused | Moved>>()
         return failure._tag === "Moved"
       })
     })
-    make(tube, fails, { retry: scheduleOf<Told<Refused | Moved>>() })
+    make(tube, fails, { retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
     make(tube, fails, { retry: scheduleOf<unknown>() })
-    make(tube, () => new Worker.Bury(), { retry: scheduleOf<Told<never>>() })
-    expectTypeOf<Worker.Failure<Refused>>().toEqualTypeOf<Told<Refused>>()
+    make(tube, () => new Worker.Bury(), { retry: scheduleOf<ScheduleInput<never>>() })
+    expectTypeOf<Worker.Failure<Refused>>().toEqualTypeOf<ScheduleInput<Refused>>()
   })
 
-  it("give onExhausted the payload, and why", () => {
+  it("give onExhausted the payload and the cause", () => {
     make(tube, refuses, {
       onExhausted: (exhausted) => {
         expectTypeOf(exhausted.payload).toEqualTypeOf<Payload>()
-        expectTypeOf(exhausted.cause).toEqualTypeOf<Cause.Cause<Told<Refused> | Worker.Order>>()
+        expectTypeOf(exhausted.cause).toEqualTypeOf<Cause.Cause<ScheduleInput<Refused> | Worker.Order>>()
         return Effect.void
       }
     })
   })
 
-  it("do not compile what would be told of less than can happen", () => {
-    // @ts-expect-error A Schedule that knows of refusals only would be told of timeouts.
+  it("reject Schedules, handlers and options of other types", () => {
+    // @ts-expect-error The input of the Schedule can be a timeout too.
     make(tube, refuses, { retry: scheduleOf<Refused>() })
-    // @ts-expect-error Nor is it enough to know of them without the refusals.
-    make(tube, refuses, { retry: scheduleOf<Told<Moved>>() })
-    // @ts-expect-error A payload is what the tube says it is.
+    // @ts-expect-error The input of the Schedule can be `Refused` too.
+    make(tube, refuses, { retry: scheduleOf<ScheduleInput<Moved>>() })
+    // @ts-expect-error The payload has the type of the tube.
     make(tube, (payload: { readonly name: number }) => Effect.succeed(payload))
-    // @ts-expect-error A handler is an Effect, and no promise.
+    // @ts-expect-error A handler returns an Effect, not a promise.
     make(tube, async () => {})
-    // @ts-expect-error A gate does not fail.
+    // @ts-expect-error A gate cannot fail.
     make(tube, refuses, { gate: Effect.fail("no") })
-    // @ts-expect-error It is done what one of these words says, or an Effect.
+    // @ts-expect-error `onExhausted` is "bury", "delete", or a function.
     make(tube, refuses, { onExhausted: "release" })
   })
 
-  it("let its orders be given without a reason", () => {
+  it("make the reason of Bury, Discard and RetryAfter optional", () => {
     expectTypeOf(new Worker.Bury()).toEqualTypeOf<Worker.Bury>()
     expectTypeOf(new Worker.Discard()).toEqualTypeOf<Worker.Discard>()
     expectTypeOf(new Worker.RetryAfter({ delay: "1 minute" })).toEqualTypeOf<Worker.RetryAfter>()
   })
 
-  it("never let it be forgotten which events there are", () => {
+  it("have an Outcome for every event but ShutdownReport", () => {
     expectTypeOf<Worker.Event["_tag"]>().toEqualTypeOf<Worker.Outcome | "ShutdownReport">()
     expectTypeOf<Worker.Outcome>().toEqualTypeOf<
       | "Completed"

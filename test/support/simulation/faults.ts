@@ -1,19 +1,19 @@
-/** What goes wrong in a simulation: struck by chance while somebody writes, and healed after a while. */
+/** The faults of a simulation: injected at random writes of the clients, and healed after a random time. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { Fault } from "../../../src/internal/embedded/fault.ts"
 import type { Random } from "../random.ts"
-import type { Books } from "./books.ts"
-import type { Stage } from "./stage.ts"
+import type { JobTracker } from "./jobTracker.ts"
+import type { SimulatedServer } from "./simulatedServer.ts"
 
 type FaultName = Fault["_tag"] | "Replace"
 
-/** Half a second, and rarely longer than anybody waits. */
-const whiles = [[20, 100], [20, 500], [10, 3000], [5, 12_000], [1, 60_000]] as const
+/** How long a fault lasts at most, in milliseconds: mostly half a second, rarely longer than every timeout of a client. */
+const durations = [[20, 100], [20, 500], [10, 3000], [5, 12_000], [1, 60_000]] as const
 
-/** How often each happens. Those that everybody is struck by are rare. */
+/** How often each is injected. Those that affect every connection are rare. */
 const chances: ReadonlyArray<readonly [weight: number, name: FaultName]> = [
   [25, "Cut"],
   [20, "CutAfterRequest"],
@@ -30,144 +30,148 @@ const chances: ReadonlyArray<readonly [weight: number, name: FaultName]> = [
 
 export interface FaultsOptions {
   readonly random: Random
-  readonly stage: Stage
-  readonly books: Books
-  /** There is a fault for so many writes, on average. */
-  readonly every: number
+  readonly server: SimulatedServer
+  readonly tracker: JobTracker
+  /** The average number of writes between two faults. */
+  readonly writesPerFault: number
 }
 
 export class Faults {
   readonly counts = new Map<FaultName, number>()
   private readonly options: FaultsOptions
   private readonly fork: (effect: Effect.Effect<void>) => unknown
-  private isOver = false
+  private hasEnded = false
   private writesLeft = 0
-  private answers = 0
+  /** How many writes are still to get an error reply in place of the server's. */
+  private errorReplies = 0
 
   constructor(options: FaultsOptions, runtime: Runtime.Runtime<never>) {
     this.options = options
     this.fork = Runtime.runFork(runtime)
-    this.wait()
+    this.scheduleNext()
   }
 
   get total(): number {
     return Array.from(this.counts.values()).reduce((sum, count) => sum + count, 0)
   }
 
-  /** Whatever is wrong is healed, and nothing more happens. */
+  /** Heals every fault, and injects no more. */
   end(): void {
-    this.isOver = true
+    this.hasEnded = true
     this.heal()
   }
 
-  /** Somebody writes. What is said in the server's place, if anything. */
+  /** A client writes these bytes. Returns what is replied in place of the server, or `undefined` if the server replies. */
   onWrite(chunk: Uint8Array): Uint8Array | undefined {
-    if (this.isOver) return undefined
+    if (this.hasEnded) return undefined
     this.writesLeft -= 1
     if (this.writesLeft <= 0) {
-      this.wait()
-      // Nobody is called from within its own write.
-      queueMicrotask(() => this.strike(this.options.random.weighted(chances)))
+      this.scheduleNext()
+      // A fault may call the client, which must not be called from within its own write.
+      queueMicrotask(() => this.inject(this.options.random.weighted(chances)))
     }
-    return this.answers > 0 ? this.refusal(chunk) : undefined
+    return this.errorReplies > 0 ? this.errorReplyTo(chunk) : undefined
   }
 
-  private wait(): void {
-    const { every, random } = this.options
-    this.writesLeft = random.between(1, 2 * every)
+  private scheduleNext(): void {
+    const { random, writesPerFault } = this.options
+    this.writesLeft = random.between(1, 2 * writesPerFault)
   }
 
-  private strike(name: FaultName): void {
-    if (this.isOver) return
-    const { books, random, stage } = this.options
+  private inject(name: FaultName): void {
+    if (this.hasEnded) return
+    const { random, server, tracker } = this.options
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
-    const transports = stage.transports
+    const transports = server.transports
     if (transports.length === 0) return
     // One, some or all.
     const share = random.weighted([[20, 0], [4, 0.2], [1, 1]])
     const first = random.pick(transports)
-    const struck = transports.filter((transport) => transport === first || random.chance(share))
+    const affected = transports.filter((transport) => transport === first || random.chance(share))
     switch (name) {
       case "Cut":
-        return stage.harm(() => struck.forEach((transport) => transport.cut()))
+        return server.run(() => affected.forEach((transport) => transport.cut()))
       case "CutAfterRequest":
-        return struck.forEach((transport) => transport.inject({ requestBytesLeft: random.between(1, 120) }))
+        return affected.forEach((transport) => transport.inject({ requestBytesLeft: random.between(1, 120) }))
       case "CutAfterReply":
-        return struck.forEach((transport) => transport.inject({ replyBytesLeft: random.between(1, 120) }))
+        return affected.forEach((transport) => transport.inject({ replyBytesLeft: random.between(1, 120) }))
       case "Answer":
-        this.answers += 1
+        this.errorReplies += 1
         return
       case "Silence":
-        struck.forEach((transport) => transport.inject({ isSilent: true }))
+        affected.forEach((transport) => transport.inject({ isSilent: true }))
         return this.healLater()
       case "Delay":
-        struck.forEach((transport) => transport.inject({ delay: random.between(1, 40) * 100 }))
+        affected.forEach((transport) => transport.inject({ delay: random.between(1, 40) * 100 }))
         return this.healLater()
       case "Chunks":
-        struck.forEach((transport) => transport.inject({ chunkSize: random.between(1, 20) }))
+        affected.forEach((transport) => transport.inject({ chunkSize: random.between(1, 20) }))
         return this.healLater()
       case "Refuse":
-        stage.inject({ _tag: "Refuse" })
-        if (random.chance(0.5)) stage.inject({ _tag: "Cut" })
+        server.inject({ _tag: "Refuse" })
+        if (random.chance(0.5)) server.inject({ _tag: "Cut" })
         return this.healLater()
       case "NoMemory":
-        books.isMemoryShort = true
-        stage.inject({ _tag: "NoMemory" })
+        tracker.isMemoryShort = true
+        server.inject({ _tag: "NoMemory" })
         return this.healLater()
       case "NoMemoryForQueues":
-        books.isMemoryShort = true
-        stage.inject({ _tag: "NoMemoryForQueues" })
+        tracker.isMemoryShort = true
+        server.inject({ _tag: "NoMemoryForQueues" })
         return this.healLater()
       case "Replace":
-        books.isMemoryShort = false
-        return stage.replace()
+        tracker.isMemoryShort = false
+        return server.replace()
     }
   }
 
   private healLater(): void {
     const { random } = this.options
-    const after = Duration.millis(random.weighted(whiles) * random.next())
+    const after = Duration.millis(random.weighted(durations) * random.next())
     this.fork(Effect.andThen(Clock.sleep(after), Effect.sync(() => this.heal())))
   }
 
   private heal(): void {
-    this.options.stage.heal()
-    this.options.books.isMemoryShort = false
+    this.options.server.heal()
+    this.options.tracker.isMemoryShort = false
   }
 
-  /** An answer to each command of a chunk, of which the last that names a job, or puts one, is refused. */
-  private refusal(chunk: Uint8Array): Uint8Array | undefined {
+  /**
+   * A reply to each command in the chunk, an error for those that put or name a job; `undefined` if the chunk has no such
+   * command, or one without which the server's state would be wrong for later commands.
+   */
+  private errorReplyTo(chunk: Uint8Array): Uint8Array | undefined {
     const lines = Buffer.from(chunk).toString("latin1").split("\r\n")
-    const answers: Array<string> = []
-    let isRefused = false
+    const replies: Array<string> = []
+    let hasError = false
     for (let index = 0; index < lines.length - 1; index += 1) {
       const [command] = lines[index]!.split(" ")
       switch (command) {
         case "put":
           index += 1
-          isRefused = true
-          answers.push(this.options.random.pick(["OUT_OF_MEMORY", "INTERNAL_ERROR", "DRAINING"]))
+          hasError = true
+          replies.push(this.options.random.pick(["OUT_OF_MEMORY", "INTERNAL_ERROR", "DRAINING"]))
           break
         case "delete":
         case "touch":
         case "bury":
         case "release":
         case "stats-job":
-          isRefused = true
-          answers.push(this.options.random.pick(["NOT_FOUND", "OUT_OF_MEMORY", "INTERNAL_ERROR"]))
+          hasError = true
+          replies.push(this.options.random.pick(["NOT_FOUND", "OUT_OF_MEMORY", "INTERNAL_ERROR"]))
           break
         case "use":
-          // What is not carried out must not be needed by what comes later.
+          // The server must execute it: later commands put into the used tube.
           return undefined
         case "reserve-with-timeout":
-          answers.push("TIMED_OUT")
+          replies.push("TIMED_OUT")
           break
         default:
           return undefined
       }
     }
-    if (!isRefused) return undefined
-    this.answers -= 1
-    return Buffer.from(answers.map((answer) => `${answer}\r\n`).join(""))
+    if (!hasError) return undefined
+    this.errorReplies -= 1
+    return Buffer.from(replies.map((reply) => `${reply}\r\n`).join(""))
   }
 }

@@ -1,4 +1,4 @@
-/** Handlers that do whatever handlers do, and write down what may become of their jobs. */
+/** Handlers with random behaviour, which report to the tracker what the worker may do with their jobs. */
 import { type BeanstalkError, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type { Random } from "../random.ts"
-import type { Books, Reservation, Run, Verdict } from "./books.ts"
+import type { AllowedSettlements, JobTracker, Reservation, Run } from "./jobTracker.ts"
 
-/** What a worker was told about jobs that fail. */
+/** The options of a worker for jobs that fail. */
 export interface Policy {
   readonly retries: number
   readonly onDefect: "bury" | "retry"
-  readonly onExhausted: "bury" | "delete" | "do" | "fail"
-  /** Whether a handler may be interrupted for taking too long. */
+  readonly onExhausted: "bury" | "delete" | "succeed" | "fail"
+  /** Whether handlers are interrupted after a time. */
   readonly isTimed: boolean
 }
 
@@ -21,15 +21,15 @@ export interface Policy {
 export const retryOf = ({ retries }: Policy) =>
   Schedule.exponential("1 second").pipe(Schedule.intersect(Schedule.recurs(retries)))
 
-type Deed =
+type Behaviour =
   | "Succeed"
   | "Work"
-  | "Dawdle"
-  | "Hang"
-  | "Ignore"
-  | "Watch"
+  | "WorkLong"
+  | "Never"
+  | "Uninterruptible"
+  | "AwaitLoss"
   | "Touch"
-  | "Ask"
+  | "Stats"
   | "Fail"
   | "Throw"
   | "Bury"
@@ -37,15 +37,15 @@ type Deed =
   | "RetryAfter"
   | "Interrupt"
 
-const chances: ReadonlyArray<readonly [weight: number, deed: Deed]> = [
+const chances: ReadonlyArray<readonly [weight: number, behaviour: Behaviour]> = [
   [70, "Succeed"],
   [10, "Work"],
-  [0.5, "Dawdle"],
-  [0.2, "Hang"],
-  [0.3, "Ignore"],
-  [0.5, "Watch"],
+  [0.5, "WorkLong"],
+  [0.2, "Never"],
+  [0.3, "Uninterruptible"],
+  [0.5, "AwaitLoss"],
   [1, "Touch"],
-  [1, "Ask"],
+  [1, "Stats"],
   [8, "Fail"],
   [1, "Throw"],
   [1, "Bury"],
@@ -62,61 +62,69 @@ export const sleep = (milliseconds: number) => Clock.sleep(Duration.millis(milli
 
 export interface HandlerOptions {
   readonly random: Random
-  readonly books: Books
+  readonly tracker: JobTracker
   readonly policy: Policy
-  /** When the worker was given a job. */
+  /** The reservation of a job by the worker. */
   readonly reservationOf: (id: string) => Reservation | undefined
 }
 
-/** For times to run of 1 to 6 seconds. */
-export const make = ({ books, policy, random, reservationOf }: HandlerOptions) => (key: number, job: Worker.Job) =>
+/** Its handlers take up to 20 seconds: the time to run of a job is 1 to 6 seconds. */
+export const make = ({ policy, random, reservationOf, tracker }: HandlerOptions) => (key: number, job: Worker.Job) =>
   Effect.suspend(() => {
-    const deed = random.weighted(chances)
+    const behaviour = random.weighted(chances)
     const delay = random.between(0, 30) * 100
-    const run = books.onRun(key, reservationOf(job.id))
-    const done = act(deed, { random, job, delay })
-    if (run === undefined) return done
-    const ended = Effect.onExit(done, (exit) =>
+    const run = tracker.onRun(key, reservationOf(job.id))
+    const handled = perform(behaviour, { random, job, delay })
+    if (run === undefined) return handled
+    const ended = Effect.onExit(handled, (exit) =>
       Effect.sync(() => {
-        books.onVerdict(run, verdict({ policy, run, exit, deed, delay }))
-        books.onDoubt(run)
+        tracker.allow(run, allowedSettlements({ policy, run, exit, behaviour, delay }))
+        tracker.onRunEnd(run)
       }))
-    return takesTime.has(deed) ? Effect.zipRight(doubting(books, run, job), ended) : ended
+    return takesTime.has(behaviour) ? Effect.zipRight(awaitingLoss(tracker, run, job), ended) : ended
   })
 
-const takesTime: ReadonlySet<Deed> = new Set(["Work", "Dawdle", "Hang", "Ignore", "Watch", "Touch", "Ask"])
+const takesTime: ReadonlySet<Behaviour> = new Set([
+  "Work",
+  "WorkLong",
+  "Never",
+  "Uninterruptible",
+  "AwaitLoss",
+  "Touch",
+  "Stats"
+])
 
-/** Also a handler that cannot be interrupted is to hear that its job is lost. */
-const doubting = (books: Books, run: Run, job: Worker.Job) =>
-  Effect.forkScoped(Effect.catchAll(job.leaseLost, () => Effect.sync(() => books.onDoubt(run))))
+/** `leaseLost` fails for a handler that cannot be interrupted too. */
+const awaitingLoss = (tracker: JobTracker, run: Run, job: Worker.Job) =>
+  Effect.forkScoped(Effect.catchAll(job.leaseLost, () => Effect.sync(() => tracker.onRunEnd(run))))
 
-interface Scene {
+interface PerformOptions {
   readonly random: Random
   readonly job: Worker.Job
   /** In milliseconds. */
   readonly delay: number
 }
 
-const act = (
-  deed: Deed,
-  { delay, job, random }: Scene
+const perform = (
+  behaviour: Behaviour,
+  { delay, job, random }: PerformOptions
 ): Effect.Effect<unknown, Refused | Worker.Order | BeanstalkError.LeaseLost | BeanstalkError.ServerError> => {
-  switch (deed) {
+  switch (behaviour) {
     case "Succeed":
       return Effect.void
     case "Work":
       return sleep(random.between(1, 10) * 100)
-    case "Dawdle":
+    case "WorkLong":
       return sleep(random.between(10, 200) * 100)
-    case "Hang":
+    case "Never":
       return Effect.never
-    case "Ignore":
+    case "Uninterruptible":
       return Effect.uninterruptible(sleep(random.between(10, 200) * 100))
-    case "Watch":
+    case "AwaitLoss":
       return Effect.raceFirst(sleep(random.between(10, 200) * 100), job.leaseLost)
     case "Touch":
       return Effect.andThen(sleep(random.between(0, 10) * 100), job.touch)
-    case "Ask":
+    case "Stats":
       return Effect.andThen(sleep(random.between(0, 10) * 100), job.stats)
     case "Fail":
       return Effect.fail(new Refused())
@@ -137,28 +145,28 @@ interface Ended {
   readonly policy: Policy
   readonly run: Run
   readonly exit: Exit.Exit<unknown, unknown>
-  readonly deed: Deed
+  readonly behaviour: Behaviour
   readonly delay: number
 }
 
-const verdict = ({ delay, deed, exit, policy, run }: Ended): Verdict => {
+const allowedSettlements = ({ behaviour, delay, exit, policy, run }: Ended): AllowedSettlements => {
   if (Exit.isSuccess(exit)) return { delete: true }
   const { releases, timeouts } = run.entry.job
-  const failed = failure(policy, releases + timeouts + 1)
-  const defective = policy.onDefect === "bury" ? { bury: true } : failed
-  const said: Verdict = deed === "Bury"
+  const failed = afterFailure(policy, releases + timeouts + 1)
+  const afterDefect = policy.onDefect === "bury" ? { bury: true } : failed
+  const ended: AllowedSettlements = behaviour === "Bury"
     ? { bury: true }
-    : deed === "Discard"
+    : behaviour === "Discard"
     ? { delete: true }
-    : deed === "RetryAfter"
+    : behaviour === "RetryAfter"
     ? { release: Math.max(Math.ceil(delay / 1000), 1) * 1000 }
-    : deed === "Throw" || deed === "Interrupt"
-    ? defective
+    : behaviour === "Throw" || behaviour === "Interrupt"
+    ? afterDefect
     : failed
-  return policy.isTimed ? either(said, failed) : said
+  return policy.isTimed ? either(ended, failed) : ended
 }
 
-const failure = ({ onExhausted, retries }: Policy, attempt: number): Verdict => {
+const afterFailure = ({ onExhausted, retries }: Policy, attempt: number): AllowedSettlements => {
   if (attempt <= retries) return { release: 1000 * 2 ** (attempt - 1) }
   switch (onExhausted) {
     case "bury":
@@ -166,13 +174,13 @@ const failure = ({ onExhausted, retries }: Policy, attempt: number): Verdict => 
       return { bury: true }
     case "delete":
       return { delete: true }
-    // Whoever does it says so.
-    case "do":
+    // The `onExhausted` Effect reports to the tracker itself.
+    case "succeed":
       return {}
   }
 }
 
-const either = (one: Verdict, other: Verdict): Verdict => ({
+const either = (one: AllowedSettlements, other: AllowedSettlements): AllowedSettlements => ({
   delete: one.delete === true || other.delete === true,
   bury: one.bury === true || other.bury === true,
   release: one.release === undefined || other.release === undefined
@@ -180,12 +188,12 @@ const either = (one: Verdict, other: Verdict): Verdict => ({
     : Math.min(one.release, other.release)
 })
 
-/** What is done with a job that has failed too often. */
-export const onExhausted = ({ books, policy, random }: HandlerOptions) => {
+/** The `onExhausted` option of a worker. */
+export const onExhausted = ({ policy, random, tracker }: HandlerOptions) => {
   if (policy.onExhausted === "bury" || policy.onExhausted === "delete") return policy.onExhausted
   const pause = Effect.suspend(() => sleep(random.between(0, 5) * 100))
   return policy.onExhausted === "fail"
-    ? () => Effect.zipRight(pause, Effect.fail("it cannot be done"))
+    ? () => Effect.zipRight(pause, Effect.fail("refused"))
     : ({ payload }: { readonly payload: number }) =>
-      Effect.zipRight(pause, Effect.sync(() => books.onExhausted(payload)))
+      Effect.zipRight(pause, Effect.sync(() => tracker.onExhausted(payload)))
 }

@@ -1,70 +1,70 @@
 /**
- * What is known of every job of a simulation: from its server, which tells each change when it happens, and from the
- * handlers, which write down how they end. Whatever contradicts a promise is kept.
+ * Follows every job of a simulation, by the events of its server and by how its handlers end, and records every violation of a
+ * promise of the worker.
  */
 import type { JobEvent } from "../../../src/internal/broker/jobStore.ts"
 import type { Job } from "../../../src/internal/broker/model.ts"
 
-/** What may become of a job whose handler has just ended. */
-export interface Verdict {
+/** What the worker may do with a job whose handler has ended. */
+export interface AllowedSettlements {
   readonly delete?: boolean
   readonly bury?: boolean
-  /** At the soonest so many milliseconds later it may be run again. */
+  /** The least number of milliseconds after which it may be run again. */
   readonly release?: number | undefined
 }
 
-/** A job that is there. */
+/** A job that the server has. */
 export interface Entry {
   readonly key: number
   readonly job: Job
   readonly isReadable: boolean
-  /** By their connections. */
+  /** By the number of the connection. */
   readonly reservations: Map<number, Reservation>
-  /** It will not be run before. */
+  /** The time before which it must not be reserved. */
   notBefore: number
-  /** Whether somebody has said that it may be deleted: that stays so, since a delete may come late. */
+  /** Whether a handler has allowed to delete it. It stays true, since the delete may be sent later, by another connection. */
   mayDelete: boolean
   mayBury: boolean
   mayRelease: number | undefined
-  /** The handlers that take it for theirs. */
-  readonly believers: Set<Run>
+  /** The runs whose worker takes the job to be reserved by it. */
+  readonly holders: Set<Run>
+  /** The job was lost with its server, which was replaced. */
   isGone: boolean
 }
 
-/** When a job was given to somebody. */
 export interface Reservation {
-  /** Counted from 1. */
+  /** The number of the reservation of its job, counted from 1. */
   readonly number: number
   readonly at: number
 }
 
-/** A handler that runs, and takes the job for its own until it ends or is told otherwise. */
+/** A run of a handler. */
 export interface Run {
   readonly entry: Entry
   readonly reservation: Reservation
-  /** How much later than it was given away the job has come. */
-  readonly late: number
-  /** When somebody else was given the job, while it was believed to be held. */
+  /** The time, in milliseconds, from the reservation at the server to the start of the run. */
+  readonly latency: number
+  /** When the job was reserved by another connection, while the worker of this run took it to be reserved by itself. */
   contestedAt: number | undefined
 }
 
-/** Facts of a key. */
+/** What is known of a key, as a bit each. */
 const put = 1
 const acknowledged = 2
 const unknown = 4
 const deleted = 8
 const gone = 16
 
-/** Times are sums of fractions. In milliseconds. */
-const nanosecond = 1e-6
+/** The error, in milliseconds, of times that are sums of fractions. */
+const roundingError = 1e-6
 
-export interface BooksOptions {
+export interface JobTrackerOptions {
   readonly now: () => number
-  /** From so many disconnects on a job may be buried unrun. */
+  /** The least number of disconnects after which a job may be buried without being run. */
   readonly maxDisconnects: number
 }
 
-export class Books {
+export class JobTracker {
   readonly counts: Record<JobEvent, number> = {
     put: 0,
     due: 0,
@@ -78,26 +78,27 @@ export class Books {
     "given-back": 0
   }
   readonly violations: Array<string> = []
-  /** Whether the server has no memory for what is to be ready or delayed. */
+  /** Whether the server has no memory for its queues, and buries jobs that should become ready or delayed. */
   isMemoryShort = false
-  /** How many jobs went with their servers. */
+  /** How many jobs were lost with servers that were replaced. */
   gone = 0
   runs = 0
-  /** How many jobs were to be put. */
+  /** How many keys were given to producers. */
   keys = 0
-  /** How often a job was given to somebody while a handler still took it for its own, and for how long at most. */
+  /** How many runs took a job to be theirs that another connection had reserved, and for how long at most, in milliseconds. */
   contests = 0
   longestContest = 0
   private facts = new Uint8Array(2 ** 16)
-  private readonly options: BooksOptions
+  private readonly options: JobTrackerOptions
   private readonly live = new Map<number, Entry>()
   private byId = new Map<number, Entry>()
 
-  constructor(options: BooksOptions) {
+  constructor(options: JobTrackerOptions) {
     this.options = options
   }
 
-  accuse(what: string): void {
+  /** Records that a promise was broken. */
+  violation(what: string): void {
     if (this.violations.length < 20) this.violations.push(`${this.options.now()} ms: ${what}`)
   }
 
@@ -114,7 +115,7 @@ export class Books {
   }
 
   onAcknowledged(key: number): void {
-    if (!this.is(key, put)) this.accuse(`job ${key} was acknowledged, but never came`)
+    if (!this.is(key, put)) this.violation(`job ${key} was acknowledged, but never put`)
     this.mark(key, acknowledged)
   }
 
@@ -137,10 +138,10 @@ export class Books {
   onJobEvent(event: JobEvent, job: Job, connection = 0): void {
     this.counts[event] += 1
     if (event === "put") return this.onPut(job)
-    // Without memory for its queues the server buries what is put.
+    // A server without memory for its queues buries a job that is put.
     if (event === "buried" && job.reserves === 0 && !this.byId.has(job.id)) return this.onPut(job)
     const entry = this.byId.get(job.id)
-    if (entry === undefined) return this.accuse(`${event}: there is no job ${job.id}`)
+    if (entry === undefined) return this.violation(`${event}: job id ${job.id} is unknown`)
     switch (event) {
       case "reserved":
         return this.onReserved(entry, connection)
@@ -162,7 +163,7 @@ export class Books {
     const body = Buffer.from(job.body).toString("latin1").trimEnd()
     const isReadable = !body.startsWith("?")
     const key = Number(isReadable ? body : body.slice(1))
-    if (this.is(key, put)) this.accuse(`job ${key} was put twice`)
+    if (this.is(key, put)) this.violation(`job ${key} was put twice`)
     this.mark(key, put)
     const entry: Entry = {
       key,
@@ -173,7 +174,7 @@ export class Books {
       mayDelete: false,
       mayBury: false,
       mayRelease: undefined,
-      believers: new Set(),
+      holders: new Set(),
       isGone: false
     }
     this.live.set(key, entry)
@@ -182,32 +183,34 @@ export class Books {
 
   private onReserved(entry: Entry, connection: number): void {
     const now = this.options.now()
-    if (now < entry.notBefore - nanosecond) {
-      this.accuse(`job ${entry.key} is run again ${entry.notBefore - now} ms too early`)
+    if (now < entry.notBefore - roundingError) {
+      this.violation(`job ${entry.key} is reserved again ${entry.notBefore - now} ms too early`)
     }
     entry.reservations.set(connection, { number: entry.job.reserves, at: now })
     entry.mayBury = false
     entry.mayRelease = undefined
-    for (const run of entry.believers) run.contestedAt ??= now
+    for (const run of entry.holders) run.contestedAt ??= now
   }
 
   private onReleased(entry: Entry): void {
-    if (entry.isReadable && entry.mayRelease === undefined) this.accuse(`job ${entry.key} was released for no reason`)
+    if (entry.isReadable && entry.mayRelease === undefined) {
+      this.violation(`job ${entry.key} was released without reason`)
+    }
     entry.notBefore = this.options.now() + (entry.mayRelease ?? 0)
   }
 
   private onBuried({ isReadable, job, key, mayBury }: Entry): void {
     const { buries, releases, reserves, timeouts } = job
-    // It is told when it is buried, and its burial counted.
+    // The event comes after the server has counted the bury.
     const disconnects = reserves - 1 - releases - timeouts - (buries - 1)
     const isReason = !isReadable || mayBury || disconnects >= this.options.maxDisconnects
-    // Without memory it is what becomes of whatever comes back.
-    if (!isReason && !this.isMemoryShort) this.accuse(`job ${key} was buried for no reason`)
+    // A server without memory buries jobs that should become ready or delayed.
+    if (!isReason && !this.isMemoryShort) this.violation(`job ${key} was buried without reason`)
   }
 
   private onDeleted(entry: Entry): void {
     const { isReadable, job, key, mayDelete } = entry
-    if (isReadable && !mayDelete) this.accuse(`job ${key} was deleted, but no handler had succeeded`)
+    if (isReadable && !mayDelete) this.violation(`job ${key} was deleted, but no handler had succeeded`)
     this.mark(key, deleted)
     this.live.delete(key)
     this.byId.delete(job.id)
@@ -215,7 +218,7 @@ export class Books {
 
   // handlers ----------------------------------------------------------------------------------------------------------
 
-  /** Somebody has heard that a job was given to it. */
+  /** The reservation of a job by a connection. */
   reservationOf(id: string, connection: number): Reservation | undefined {
     return this.byId.get(Number(id))?.reservations.get(connection)
   }
@@ -223,53 +226,55 @@ export class Books {
   onRun(key: number, reservation: Reservation | undefined): Run | undefined {
     this.runs += 1
     const entry = this.live.get(key)
-    // What came very late may have been run by somebody else, and be gone.
+    // If the reply was delayed, another worker may have run and deleted the job meanwhile.
     if (entry === undefined || reservation === undefined) return undefined
     const now = this.options.now()
     const run: Run = {
       entry,
       reservation,
-      late: now - reservation.at,
+      latency: now - reservation.at,
       contestedAt: entry.job.reserves === reservation.number ? undefined : now
     }
-    entry.believers.add(run)
+    entry.holders.add(run)
     return run
   }
 
-  onVerdict({ entry, reservation }: Run, verdict: Verdict): void {
-    entry.mayDelete ||= verdict.delete === true
+  allow({ entry, reservation }: Run, allowed: AllowedSettlements): void {
+    entry.mayDelete ||= allowed.delete === true
     if (entry.job.reserves !== reservation.number) return
-    entry.mayBury ||= verdict.bury === true
-    entry.mayRelease ??= verdict.release
+    entry.mayBury ||= allowed.bury === true
+    entry.mayRelease ??= allowed.release
   }
 
-  /** What was to be done with a job that failed too often is done. */
+  /** The `onExhausted` Effect of a job has succeeded. */
   onExhausted(key: number): void {
     const entry = this.live.get(key)
     if (entry !== undefined) entry.mayDelete = true
   }
 
-  /** It has ended, or knows that the job is not its own any more. */
-  onDoubt(run: Run): void {
-    const { contestedAt, entry, late } = run
-    if (!entry.believers.delete(run) || contestedAt === undefined || entry.isGone) return
+  /** A run has ended, or its `leaseLost` has failed. */
+  onRunEnd(run: Run): void {
+    const { contestedAt, entry, latency } = run
+    if (!entry.holders.delete(run) || contestedAt === undefined || entry.isGone) return
     const contest = this.options.now() - contestedAt
     this.contests += 1
     this.longestContest = Math.max(this.longestContest, contest)
-    if (contest > late) {
+    if (contest > latency) {
       const { ttr } = entry.job
-      this.accuse(`job ${entry.key} of ttr ${ttr} s was held twice for ${contest} ms, although it came ${late} ms late`)
+      this.violation(
+        `job ${entry.key} of ttr ${ttr} s was held by two workers for ${contest} ms, although its reservation took ${latency} ms`
+      )
     }
   }
 
   // the end -----------------------------------------------------------------------------------------------------------
 
-  /** The jobs that are there. */
+  /** How many jobs the server has. */
   get size(): number {
     return this.live.size
   }
 
-  /** The jobs that are there, but for those that are buried. */
+  /** The jobs that the server has, without those that are buried. */
   get left(): ReadonlyArray<Entry> {
     return Array.from(this.live.values()).filter(({ job }) => job.state !== "buried")
   }
@@ -282,7 +287,7 @@ export class Books {
     return this.facts.reduce((sum, facts) => sum + ((facts & unknown) === 0 ? 0 : 1), 0)
   }
 
-  /** Acknowledged jobs of which nobody knows what has become. */
+  /** How many jobs were acknowledged, but are neither in the server, nor deleted, nor lost with a server that was replaced. */
   get lost(): number {
     let lost = 0
     for (let key = 1; key <= this.keys; key += 1) {

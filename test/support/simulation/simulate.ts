@@ -1,5 +1,5 @@
 /**
- * Producers, workers that come and go, a server, and all that can go wrong, on a clock of their own: one seed decides
+ * A simulation of producers, workers that start and shut down, a server, and faults, in virtual time: one seed decides
  * everything that happens.
  */
 import { BeanstalkClient, type BeanstalkError, Connector, Tube, VirtualClock, Worker } from "effect-beanstalk"
@@ -15,24 +15,24 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Random } from "../random.ts"
-import { Books, type Reservation } from "./books.ts"
 import { Faults } from "./faults.ts"
 import * as Handlers from "./handlers.ts"
-import * as Stage from "./stage.ts"
+import { JobTracker, type Reservation } from "./jobTracker.ts"
+import * as SimulatedServer from "./simulatedServer.ts"
 
 export interface Options {
   readonly seed: number
   /** How many jobs are put. */
   readonly jobs: number
-  /** There is a fault for so many writes, on average. */
-  readonly every: number
+  /** The average number of writes between two faults. */
+  readonly writesPerFault: number
 }
 
 export interface Report {
   readonly seed: number
-  readonly books: Books
+  readonly tracker: JobTracker
   readonly faults: number
-  readonly struck: Record<string, number>
+  readonly faultsByName: Record<string, number>
   readonly workers: number
   readonly outcomes: Record<string, number>
   /** In milliseconds. */
@@ -42,59 +42,60 @@ export interface Report {
 
 const producers = 4
 
-const posts = 6
+/** How many workers run at a time. */
+const workersAtATime = 6
 
-/** How many jobs may wait before producers wait. */
+/** The number of jobs in the server above which producers wait. */
 const backlog = 4000
 
-/** The least of `maxDisconnects`. */
-const fewDisconnects = 3
+/** The least `maxDisconnects` of a worker. */
+const leastMaxDisconnects = 3
 
 const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: "3 seconds" })
 
 const { sleep } = Handlers
 
-export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> =>
+export const simulate = ({ jobs, seed, writesPerFault }: Options): Effect.Effect<Report> =>
   Effect.gen(function*() {
     const began = performance.now()
     const random = new Random(seed)
     const clock = yield* Effect.clock
-    const books = new Books({ now: () => clock.unsafeCurrentTimeMillis(), maxDisconnects: fewDisconnects })
-    const stage = yield* Stage.make(random, {
-      onServer: () => books.onServer(),
-      onJobEvent: (event, job, client) => books.onJobEvent(event, job, client?.number)
+    const tracker = new JobTracker({ now: () => clock.unsafeCurrentTimeMillis(), maxDisconnects: leastMaxDisconnects })
+    const server = yield* SimulatedServer.make(random, {
+      onServer: () => tracker.onServer(),
+      onJobEvent: (event, job, client) => tracker.onJobEvent(event, job, client?.number)
     })
-    const faults = new Faults({ random, stage, books, every }, yield* Effect.runtime<never>())
-    const world: World = {
+    const faults = new Faults({ random, server, tracker, writesPerFault }, yield* Effect.runtime<never>())
+    const simulation: Simulation = {
       random,
-      books,
-      stage,
+      tracker,
+      server,
       faults,
       jobs,
-      theEnd: yield* Deferred.make<void>(),
+      allSettled: yield* Deferred.make<void>(),
       outcomes: {},
       workers: 0
     }
     const working = yield* Effect.fork(
-      Effect.all(Array.from({ length: posts }, () => post(world)), { concurrency: "unbounded" })
+      Effect.all(Array.from({ length: workersAtATime }, () => workersInTurn(simulation)), { concurrency: "unbounded" })
     )
-    const operating = yield* Effect.fork(operator(world))
-    yield* Effect.all(Array.from({ length: producers }, () => producer(world)), { concurrency: "unbounded" })
-    yield* Fiber.interrupt(operating)
+    const kicking = yield* Effect.fork(kicker(simulation))
+    yield* Effect.all(Array.from({ length: producers }, () => producer(simulation)), { concurrency: "unbounded" })
+    yield* Fiber.interrupt(kicking)
     faults.end()
-    yield* untilDone(world)
-    yield* Deferred.succeed(world.theEnd, undefined)
+    yield* untilSettled(simulation)
+    yield* Deferred.succeed(simulation.allSettled, undefined)
     yield* Fiber.join(working)
-    for (const { client: { held, isWaiting } } of stage.connections()) {
-      if (isWaiting || held.size > 0) books.accuse("a worker is gone, but not its connection")
+    for (const { client: { held, isWaiting } } of server.connections()) {
+      if (isWaiting || held.size > 0) tracker.violation("a worker is closed, but not its connection")
     }
     return {
       seed,
-      books,
+      tracker,
       faults: faults.total,
-      struck: Object.fromEntries(faults.counts),
-      workers: world.workers,
-      outcomes: world.outcomes,
+      faultsByName: Object.fromEntries(faults.counts),
+      workers: simulation.workers,
+      outcomes: simulation.outcomes,
       simulated: yield* Clock.currentTimeMillis,
       real: performance.now() - began
     }
@@ -102,53 +103,54 @@ export const simulate = ({ every, jobs, seed }: Options): Effect.Effect<Report> 
     Effect.scoped,
     Effect.withRandom(EffectRandom.make(seed)),
     Effect.provide(Layer.merge(VirtualClock.layer(), Logger.remove(Logger.defaultLogger))),
-    // The clock of a Layer stays with the fiber that was given it.
+    // The Clock of the Layer would stay set in the calling fiber: it is provided to a fiber of its own.
     Effect.fork,
     Effect.flatMap(Fiber.await),
     Effect.flatten
   )
 
-interface World {
+interface Simulation {
   readonly random: Random
-  readonly books: Books
-  readonly stage: Stage.Stage
+  readonly tracker: JobTracker
+  readonly server: SimulatedServer.SimulatedServer
   readonly faults: Faults
   readonly jobs: number
-  readonly theEnd: Deferred.Deferred<void>
+  /** Done when every job is deleted or buried. */
+  readonly allSettled: Deferred.Deferred<void>
   readonly outcomes: Record<string, number>
   workers: number
 }
 
-/** The way to the server for somebody who may be struck. */
-const clientOf = ({ faults, stage }: World, onReserved: (id: string, connection: number) => void = () => {}) =>
+/** A client of the server, whose connections have faults. */
+const clientOf = ({ faults, server }: Simulation, onReserved: (id: string, connection: number) => void = () => {}) =>
   Effect.provideService(
     BeanstalkClient.make({ connectTimeout: "2 seconds", replyTimeout: "3 seconds" }),
     Connector.Connector,
-    stage.connectorOf({ onWrite: (chunk) => faults.onWrite(chunk), onReserved })
+    server.connectorOf({ onWrite: (chunk) => faults.onWrite(chunk), onReserved })
   )
 
 // ---------------------------------------------------------------------------------------------------------------------
 // producers
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** Puts until there are enough, in bursts. */
-const producer = (world: World) =>
+/** Puts jobs in bursts, until all have been put. */
+const producer = (simulation: Simulation) =>
   Effect.gen(function*() {
-    const { books, jobs, random } = world
-    const client = yield* clientOf(world)
-    while (books.keys < jobs) {
+    const { jobs, random, tracker } = simulation
+    const client = yield* clientOf(simulation)
+    while (tracker.keys < jobs) {
       const burst = Array.from(
-        { length: Math.min(random.between(1, 400), jobs - books.keys) },
-        () => books.nextKey()
+        { length: Math.min(random.between(1, 400), jobs - tracker.keys) },
+        () => tracker.nextKey()
       )
-      yield* Effect.forEach(burst, (key) => putJob(world, client, key), { concurrency: 40, discard: true })
+      yield* Effect.forEach(burst, (key) => putJob(simulation, client, key), { concurrency: 40, discard: true })
       do yield* sleep(random.between(1, 5) * 100)
-      while (books.size > backlog)
+      while (tracker.size > backlog)
     }
   }).pipe(Effect.scoped, Effect.orDie)
 
-/** Puts a job until it is there, or may be. */
-const putJob = ({ books, random }: World, client: BeanstalkClient.Client, key: number): Effect.Effect<void> => {
+/** Puts a job until the server acknowledges it, or may have it. */
+const putJob = ({ random, tracker }: Simulation, client: BeanstalkClient.Client, key: number): Effect.Effect<void> => {
   const body = random.chance(0.01) ? `?${key}` : `${key}`
   const options = {
     ttr: `${random.weighted([[1, 1], [2, 2], [20, 3], [5, 6]])} seconds`,
@@ -156,10 +158,10 @@ const putJob = ({ books, random }: World, client: BeanstalkClient.Client, key: n
     delay: `${random.weighted([[20, 0], [1, 1], [1, 5]])} seconds`
   } as const
   const attempt: Effect.Effect<void> = Effect.matchEffect(client.put(tube.name, body, options), {
-    onSuccess: () => Effect.sync(() => books.onAcknowledged(key)),
+    onSuccess: () => Effect.sync(() => tracker.onAcknowledged(key)),
     onFailure: (error) => {
-      if (error._tag === "Buried") return Effect.sync(() => books.onAcknowledged(key))
-      return isUnknown(error) ? Effect.sync(() => books.onUnknown(key)) : Effect.zipRight(sleep(500), attempt)
+      if (error._tag === "Buried") return Effect.sync(() => tracker.onAcknowledged(key))
+      return isUnknown(error) ? Effect.sync(() => tracker.onUnknown(key)) : Effect.zipRight(sleep(500), attempt)
     }
   })
   return attempt
@@ -168,13 +170,13 @@ const putJob = ({ books, random }: World, client: BeanstalkClient.Client, key: n
 const isUnknown = (error: BeanstalkError.PutError | BeanstalkError.ConnectFailed) =>
   error._tag === "ProtocolViolation" || (error._tag === "ConnectionLost" && error.outcome === "Unknown")
 
-/** Kicks what is buried, now and then. */
-const operator = (world: World) =>
+/** Kicks buried jobs from time to time. */
+const kicker = (simulation: Simulation) =>
   Effect.gen(function*() {
-    const client = yield* clientOf(world)
+    const client = yield* clientOf(simulation)
     while (true) {
-      yield* sleep(world.random.between(10, 60) * 1000)
-      yield* Effect.ignore(client.kick(tube.name, world.random.between(1, 200)))
+      yield* sleep(simulation.random.between(10, 60) * 1000)
+      yield* Effect.ignore(client.kick(tube.name, simulation.random.between(1, 200)))
     }
   }).pipe(Effect.scoped, Effect.orDie)
 
@@ -182,35 +184,35 @@ const operator = (world: World) =>
 // workers
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** One worker after the other, each told something else. */
-const post = (world: World) =>
+/** Runs one worker after the other, each with other options. */
+const workersInTurn = (simulation: Simulation) =>
   Effect.gen(function*() {
-    while (!(yield* Deferred.isDone(world.theEnd))) yield* Effect.scoped(worker(world))
+    while (!(yield* Deferred.isDone(simulation.allSettled))) yield* Effect.scoped(worker(simulation))
   }).pipe(Effect.orDie)
 
-/** How long, in milliseconds, a shutdown may take beyond what it was told: handlers have grace, and connections close. */
+/** How much longer than `shutdownTimeout` a shutdown may take, in milliseconds: for interrupted handlers, and to close. */
 const closing = 4000
 
-/** What one worker was given, and of which it has not said yet what became of it. */
-class Held {
-  private readonly books: Books
+/** The reservations of one worker for which it has not emitted an event. */
+class OpenReservations {
+  private readonly tracker: JobTracker
   private readonly counts = new Map<string, number>()
   private readonly reservations = new Map<string, Reservation>()
   private readonly begun = new WeakSet<Reservation>()
 
-  constructor(books: Books) {
-    this.books = books
+  constructor(tracker: JobTracker) {
+    this.tracker = tracker
   }
 
-  /** What comes to a connection that is being closed is seen here, but by no worker. */
-  get left(): ReadonlyArray<string> {
+  /** Those whose handler has begun: a job that arrives while its connection is being closed is counted here, but not run. */
+  get begunIds(): ReadonlyArray<string> {
     return Array.from(this.counts.keys()).filter((id) => {
       const reservation = this.reservations.get(id)
       return reservation !== undefined && this.begun.has(reservation)
     })
   }
 
-  /** A handler asks when it begins. */
+  /** Called when a handler begins. */
   reservationOf(id: string): Reservation | undefined {
     const reservation = this.reservations.get(id)
     if (reservation !== undefined) this.begun.add(reservation)
@@ -218,7 +220,7 @@ class Held {
   }
 
   begin(id: string, connection: number): void {
-    const reservation = this.books.reservationOf(id, connection)
+    const reservation = this.tracker.reservationOf(id, connection)
     if (reservation === undefined) this.reservations.delete(id)
     else this.reservations.set(id, reservation)
     this.count(id, 1)
@@ -230,7 +232,7 @@ class Held {
 
   private count(id: string, by: 1 | -1): void {
     const count = (this.counts.get(id) ?? 0) + by
-    if (count < 0) this.books.accuse(`job id ${id} ended more often than it was reserved`)
+    if (count < 0) this.tracker.violation(`job id ${id} has more events than reservations`)
     if (count !== 0) this.counts.set(id, count)
     else {
       this.counts.delete(id)
@@ -239,34 +241,34 @@ class Held {
   }
 }
 
-const worker = (world: World) =>
+const worker = (simulation: Simulation) =>
   Effect.gen(function*() {
-    const { books, random } = world
-    world.workers += 1
+    const { random, tracker } = simulation
+    simulation.workers += 1
     const heartbeat = random.chance(0.8)
     // Without a heartbeat a handler is interrupted after two seconds anyway.
     const timeout = random.chance(0.3) ? random.between(5, heartbeat ? 50 : 19) * 100 : undefined
     const policy: Handlers.Policy = {
       retries: random.between(0, 4),
       onDefect: random.pick(["bury", "retry"]),
-      onExhausted: random.pick(["bury", "delete", "do", "fail"]),
+      onExhausted: random.pick(["bury", "delete", "succeed", "fail"]),
       isTimed: timeout !== undefined || !heartbeat
     }
     const shutdownTimeout = random.between(0, 50) * 100
-    const held = new Held(books)
-    const client = yield* clientOf(world, (id, connection) => held.begin(id, connection))
-    const handling = { random, books, policy, reservationOf: (id: string) => held.reservationOf(id) }
+    const open = new OpenReservations(tracker)
+    const client = yield* clientOf(simulation, (id, connection) => open.begin(id, connection))
+    const handlerOptions = { random, tracker, policy, reservationOf: (id: string) => open.reservationOf(id) }
     const made = yield* Effect.provideService(
-      Worker.make(tube, Handlers.make(handling), {
+      Worker.make(tube, Handlers.make(handlerOptions), {
         concurrency: random.between(1, 16),
         retry: Handlers.retryOf(policy),
-        onExhausted: Handlers.onExhausted(handling),
+        onExhausted: Handlers.onExhausted(handlerOptions),
         onDefect: policy.onDefect,
         onUndecodable: random.pick(["bury", "delete", "release"]),
         onLeaseLost: random.weighted([[5, "interrupt"], [1, "continue"]]),
         timeout,
         heartbeat,
-        maxDisconnects: random.chance(0.2) ? random.between(fewDisconnects, 10) : undefined,
+        maxDisconnects: random.chance(0.2) ? random.between(leastMaxDisconnects, 10) : undefined,
         gate: random.chance(0.2) ? gate(random) : undefined,
         reserveSlice: random.between(1, 30) * 1000,
         idleLaneTimeout: random.between(1, 30) * 1000,
@@ -275,25 +277,27 @@ const worker = (world: World) =>
       BeanstalkClient.BeanstalkClient,
       client
     )
-    // A fiber that is run like that listens before anything is told.
+    // `runFork` runs the fiber at once until it first waits: it listens before the worker emits an event.
     const listening = Runtime.runFork(yield* Effect.runtime<never>())(Stream.runForEach(made.events, (event) =>
       Effect.sync(() => {
-        world.outcomes[event._tag] = (world.outcomes[event._tag] ?? 0) + 1
-        if (event._tag !== "ShutdownReport") held.end(event.id)
+        simulation.outcomes[event._tag] = (simulation.outcomes[event._tag] ?? 0) + 1
+        if (event._tag !== "ShutdownReport") open.end(event.id)
       })))
-    yield* Effect.raceFirst(live(made, random), Deferred.await(world.theEnd))
+    yield* Effect.raceFirst(lifetime(made, random), Deferred.await(simulation.allSettled))
     const report = yield* made.shutdown
     if (Duration.toMillis(report.duration) > shutdownTimeout + closing) {
-      books.accuse(`a shutdown took ${Duration.format(report.duration)}, and was to take ${shutdownTimeout} ms`)
+      tracker.violation(
+        `a shutdown took ${Duration.format(report.duration)}, its shutdownTimeout being ${shutdownTimeout} ms`
+      )
     }
     yield* Fiber.join(listening)
-    for (const id of held.left) {
-      books.accuse(`nobody has said what became of job id ${id}`)
+    for (const id of open.begunIds) {
+      tracker.violation(`job id ${id} was run, but its worker emitted no event for it`)
     }
   })
 
-/** The life of a worker, which may rest in between. */
-const live = (worker: Worker.Worker, random: Random) =>
+/** How long a worker runs. It may be quiet in between. */
+const lifetime = (worker: Worker.Worker, random: Random) =>
   Effect.gen(function*() {
     yield* sleep(random.between(1, 60) * 1000)
     if (random.chance(0.7)) return
@@ -303,10 +307,10 @@ const live = (worker: Worker.Worker, random: Random) =>
     yield* sleep(random.between(1, 60) * 1000)
   })
 
-/** Takes its time now and then, and may die. */
+/** May sleep, and may die. */
 const gate = (random: Random) =>
   Effect.suspend(() => {
-    if (random.chance(0.001)) return Effect.dieMessage("a gate that died")
+    if (random.chance(0.001)) return Effect.dieMessage("the gate died")
     return random.chance(0.95) ? Effect.void : sleep(random.between(1, 10) * 100)
   })
 
@@ -314,14 +318,14 @@ const gate = (random: Random) =>
 // the end
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** In virtual time nobody needs as long to end what is left as a day. */
-const untilDone = ({ books }: World) =>
+/** Waits until every job is deleted or buried, for a day of virtual time at most. */
+const untilSettled = ({ tracker }: Simulation) =>
   Effect.gen(function*() {
     for (let waited = 0;; waited += 10_000) {
-      const [first] = books.left
+      const [first] = tracker.left
       if (first === undefined) return
       if (waited > 24 * 3600 * 1000) {
-        return books.accuse(`${books.left.length} jobs are never done: job ${first.key} is ${first.job.state}`)
+        return tracker.violation(`${tracker.left.length} jobs are not settled: job ${first.key} is ${first.job.state}`)
       }
       yield* sleep(10_000)
     }

@@ -1,7 +1,9 @@
 /**
- * The server of a simulation, and the ways to it: every way can be broken by itself, and what goes in and out is seen.
+ * The server of a simulation, and the connections to it: faults are injected into each connection separately, and every write
+ * and reply is observed.
  *
- * It is the embedded server from inside, where nothing comes late: whoever watches hears of each job the moment it happens.
+ * It uses the modules of the embedded server directly, not its public API, so that an event of a job is observed at the
+ * moment when it happens.
  */
 import { BeanstalkProtocol, type Connector } from "effect-beanstalk"
 import type * as Context from "effect/Context"
@@ -16,31 +18,29 @@ import * as MemorySocket from "../../../src/internal/embedded/memorySocket.ts"
 import { ServerHost } from "../../../src/internal/embedded/serverHost.ts"
 import type { Random } from "../random.ts"
 
-/** Who looks on. */
-export interface Audience {
+export interface ServerObserver {
   readonly onJobEvent: OnJobEvent
-  /** A server begins, with no job; those of the one before are gone with it. */
+  /** A server has started, without jobs; those of the server before it are lost. */
   readonly onServer: () => void
 }
 
-/** The client at the other end of a transport. */
-export interface Party {
-  /** Somebody writes, now. What comes back is said in the server's place, if it is anything. */
+export interface ClientObserver {
+  /** The client writes these bytes. Returns what is replied in place of the server, or `undefined` if the server replies. */
   readonly onWrite: (chunk: Uint8Array) => Uint8Array | undefined
-  /** It hears that it was given a job, by this connection. */
+  /** The client has received `RESERVED` on this connection. */
   readonly onReserved: (id: string, connection: number) => void
 }
 
-class WatchedHost extends ServerHost {
+class ObservedHost extends ServerHost {
   readonly openTransports = new Set<FaultyTransport>()
-  /** The number of the connection that somebody listens to now. */
-  speaking = 0
+  /** The number of the connection that delivers bytes to its client now. */
+  deliveringConnection = 0
 
   override open(clientEnd: ClientEnd): FaultyTransport | undefined {
     const transport = super.open({
       ...clientEnd,
       deliver: (bytes) => {
-        this.speaking = transport?.connection.client.number ?? 0
+        this.deliveringConnection = transport?.connection.client.number ?? 0
         return clientEnd.deliver(bytes)
       }
     })
@@ -54,24 +54,24 @@ class WatchedHost extends ServerHost {
   }
 }
 
-export class Stage {
+export class SimulatedServer {
   readonly now: () => number
-  private host: WatchedHost
+  private host: ObservedHost
   private readonly random: Random
-  private readonly audience: Audience
+  private readonly observer: ServerObserver
   private readonly setTimer: (at: number) => void
 
-  constructor(timer: ClockTimer.ClockTimer, random: Random, audience: Audience) {
+  constructor(timer: ClockTimer.ClockTimer, random: Random, observer: ServerObserver) {
     this.now = timer.now
     this.setTimer = timer.set
     this.random = random
-    this.audience = audience
-    this.host = this.begin()
+    this.observer = observer
+    this.host = this.start()
   }
 
-  private begin(): WatchedHost {
-    this.audience.onServer()
-    const host: WatchedHost = new WatchedHost({
+  private start(): ObservedHost {
+    this.observer.onServer()
+    const host: ObservedHost = new ObservedHost({
       identity: {
         version: this.random.pick(["1.12", "1.13"]),
         maxJobSize: 65_535,
@@ -79,22 +79,22 @@ export class Stage {
         startedAt: this.now(),
         pid: 0,
         hostname: "localhost",
-        os: "a simulation",
+        os: "simulation",
         platform: "memory"
       },
       now: this.now,
       setTimer: this.setTimer,
       onEvent: (...event) => {
-        if (this.host === host) this.audience.onJobEvent(...event)
+        if (this.host === host) this.observer.onJobEvent(...event)
       }
     })
     return host
   }
 
-  /** The server dies, and another takes its place, without its jobs. */
+  /** The server is killed, and another one starts in its place, without jobs. */
   replace(): void {
     const before = this.host
-    this.host = this.begin()
+    this.host = this.start()
     before.close()
   }
 
@@ -115,37 +115,37 @@ export class Stage {
     return Array.from(this.host.openTransports)
   }
 
-  /** Does something to transports. */
-  harm(what: () => void): void {
-    this.host.run(what)
+  /** Changes transports, and then lets the server reply to whichever connections are affected. */
+  run(change: () => void): void {
+    this.host.run(change)
   }
 
   connections() {
     return this.host.broker.connections
   }
 
-  /** A way to whichever server there is. */
-  connectorOf(party: Party): Context.Tag.Service<Connector.Connector> {
+  /** A connector to the server that runs when the socket is opened. */
+  connectorOf(client: ClientObserver): Context.Tag.Service<Connector.Connector> {
     return {
-      address: "the simulation",
+      address: "simulation",
       socket: Effect.suspend(() => {
         const { host } = this
         return Effect.flatMap(MemorySocket.make(host), (socket) =>
-          // The shorter way needs no scope.
+          // A scope is for the writer of other sockets: that of the fast path needs none.
           Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), (write) => {
             const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
-            const see = (reply: BeanstalkProtocol.Reply) => {
-              if (reply._tag === "Reserved") party.onReserved(reply.id, host.speaking)
+            const observe = (reply: BeanstalkProtocol.Reply) => {
+              if (reply._tag === "Reserved") client.onReserved(reply.id, host.deliveringConnection)
             }
             const run: typeof socket.run = (handler, options) =>
               socket.run((bytes) => {
-                decoder.push(bytes, see)
+                decoder.push(bytes, observe)
                 return handler(bytes)
               }, options)
             return SocketFastPath.withFastPath({ ...socket, run }, {
               write: (chunk) => {
-                const answer = party.onWrite(chunk)
-                if (answer !== undefined) host.inject({ _tag: "Answer", bytes: answer })
+                const reply = client.onWrite(chunk)
+                if (reply !== undefined) host.inject({ _tag: "Answer", bytes: reply })
                 write(chunk)
               }
             })
@@ -155,10 +155,10 @@ export class Stage {
   }
 }
 
-/** A stage for as long as the scope is open. */
-export const make = (random: Random, audience: Audience): Effect.Effect<Stage, never, Scope.Scope> =>
+/** A server that runs until the scope closes. */
+export const make = (random: Random, observer: ServerObserver): Effect.Effect<SimulatedServer, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const timer: ClockTimer.ClockTimer = yield* ClockTimer.make(() => stage.fire())
-    const stage: Stage = new Stage(timer, random, audience)
-    return stage
+    const timer: ClockTimer.ClockTimer = yield* ClockTimer.make(() => server.fire())
+    const server: SimulatedServer = new SimulatedServer(timer, random, observer)
+    return server
   })

@@ -1,4 +1,4 @@
-/** Workers whose server the test plays, line by line, in a time that passes by itself. */
+/** Workers of a scripted server, which the test replies for line by line, in virtual time. */
 import { assert } from "@effect/vitest"
 import { BeanstalkClient, Tube, VirtualClock, type Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
@@ -9,33 +9,33 @@ import { ok } from "./replies.ts"
 import * as Scripted from "./scripted.ts"
 import { start, unlogged } from "./workers.ts"
 
-/** The tube they work on. */
+/** The tube of the workers. */
 export const tube = Tube.text("t", { ttr: "1 minute" })
 
-/** When it is, in milliseconds. */
+/** The present time in milliseconds. */
 export const now = Clock.currentTimeMillis
 
-/** The next line that a worker says, and when. */
-export const heard = (peer: Scripted.Peer) =>
+/** The next line that a worker sends, with the time in front of it. */
+export const nextLine = (peer: Scripted.Peer) =>
   Effect.flatMap(peer.line, (line) => Effect.map(now, (at) => [at, line.trimEnd()] as const))
 
-/** The next connection of a worker, behind its handshake. */
-export const hire = (server: Scripted.Server) =>
+/** Accepts the next connection of a worker, and replies to its handshake. */
+export const acceptLane = (server: Scripted.Server) =>
   Effect.tap(acceptHandshake(server), (peer) =>
     Effect.zipRight(
       peer.expect("watch t\r\nignore default\r\n"),
       peer.say("WATCHING 2\r\nWATCHING 1\r\n")
     ))
 
-/** Answers the reserve that comes next. */
-export const give = (peer: Scripted.Peer, id: number) =>
+/** Replies to the next reserve with this job. */
+export const giveJob = (peer: Scripted.Peer, id: number) =>
   Effect.flatMap(peer.line, (line) => {
     assert.match(line, /^reserve-with-timeout \d+\r\n$/)
     return peer.say(`RESERVED ${id} 1\r\nx\r\n`)
   })
 
-/** Expects this line, and answers it. */
-export const answer = (peer: Scripted.Peer, line: string, reply: string) =>
+/** Expects this line, and replies to it. */
+export const expectAndReply = (peer: Scripted.Peer, line: string, reply: string) =>
   Effect.zipRight(peer.expect(`${line}\r\n`), peer.say(reply))
 
 interface Counters {
@@ -45,8 +45,8 @@ interface Counters {
   readonly state?: string
 }
 
-/** What a server says of a job. */
-export const statsOfJob = (
+/** The reply of a server to `stats-job`. */
+export const statsJobReply = (
   id: number,
   { releases = 0, state = "reserved", ttr = 60, timeLeft = ttr - 1 }: Counters = {}
 ) =>
@@ -57,8 +57,8 @@ export const statsOfJob = (
 
 type Handler<E> = (payload: string, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, Scope.Scope>
 
-/** A worker that has just connected. */
-export const employ = <E>(
+/** A worker whose first lane has been accepted. */
+export const startWorker = <E>(
   handler: Handler<E>,
   options?: Worker.Options<string, E>,
   clientOptions?: BeanstalkClient.Options
@@ -71,14 +71,17 @@ export const employ = <E>(
       BeanstalkClient.BeanstalkClient,
       client
     )
-    return { ...started, server, peer: yield* hire(server) }
+    return { ...started, server, peer: yield* acceptLane(server) }
   })
 
-/** Runs a test in virtual time. What has not come after an hour does not come. */
-export const virtually = <A, E>(test: Effect.Effect<A, E, Scope.Scope>) => () =>
+/** Runs a test in virtual time, for an hour at most. */
+export const virtualTest = <A, E>(test: Effect.Effect<A, E, Scope.Scope>) => () =>
   test.pipe(
     Effect.scoped,
-    Effect.timeoutFail({ duration: "1 hour", onTimeout: () => new Error("what was waited for did not come") }),
+    Effect.timeoutFail({
+      duration: "1 hour",
+      onTimeout: () => new Error("the test did not end within an hour of virtual time")
+    }),
     Effect.provide(unlogged),
     Effect.provide(VirtualClock.layer()),
     Effect.runPromise
