@@ -13,7 +13,7 @@ export class Slab {
     this.size = size
   }
 
-  /** An array of its own. Its bytes are zero. */
+  /** A new array, of which no byte is shared with another. Its bytes are zero. */
   allocate(size: number): Uint8Array {
     if (size > this.size / 4) return new Uint8Array(size)
     if (this.used + size > this.bytes.length) {

@@ -48,7 +48,7 @@ export class InputBuffer {
     }
   }
 
-  /** Reads some of the bytes that are available, at most so many, without copying them. */
+  /** Reads available bytes, `most` at most, without copying them. */
   read(most: number): Uint8Array {
     this.join(1)
     const bytes = this.head.subarray(this.offset, this.offset + Math.min(most, this.head.length - this.offset))
