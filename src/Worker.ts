@@ -205,7 +205,7 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
  * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted.
  * - `Interrupted`: the worker was shut down, and the job was given back as it was. If it is `disowned`, its handler did not end
  *   and may still run.
- * - `LeaseLost`: the reservation was lost while the handler ran, or before the server was told what becomes of the job.
+ * - `LeaseLost`: the reservation was lost while the handler ran, or before the server had carried out what becomes of the job.
  * - `Undecodable`: the body did not decode. The handler did not run.
  * - `CrashLoop`: the connection of the job's worker was lost too often. The job is buried; the handler did not run.
  * - `CompletionUnknown`: the job was to be deleted, usually after its handler succeeded, but the connection was lost before

@@ -33,7 +33,7 @@ export interface FailurePolicy<A, E, R> {
   readonly decode: (job: ReservedJob) => Effect.Effect<A, PayloadError, R>
 }
 
-/** What the server is told to do with a job. */
+/** What the server is to do with a job. */
 export type Decision = Data.TaggedEnum<{
   Bury: {}
   Delete: {}

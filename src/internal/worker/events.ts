@@ -62,6 +62,8 @@ export const Event = Data.taggedEnum<Event>()
 /** The event that ends a reservation. */
 export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
 
+export const completed = ({ id, tube }: OfJob): JobEvent => Event.Completed({ tube, id })
+
 /** How many events a slow listener of the Stream may be behind before it loses the oldest. */
 const bufferSize = 16_384
 
@@ -88,9 +90,9 @@ export class Events {
   }
 
   /** Emits the event that ends a reservation. Only the first for a job counts. */
-  record(job: Reserved, describe: () => JobEvent): void {
+  record<A extends Reserved>(job: A, describe: (job: A) => JobEvent): void {
     if (job.outcome !== undefined) return
-    const event = describe()
+    const event = describe(job)
     job.outcome = event._tag
     this.tally[event._tag] += 1
     this.onOutcome(job, event._tag)

@@ -78,7 +78,7 @@ export class Handler<R> {
   /** Interrupts the effect that runs, if there is one, without waiting for its end. Finalizers are not interrupted. */
   interrupt(): void {
     this.isInterrupted = true
-    if (this.running?.isClosing === false) Effect.runFork(this.running.fiber.interruptAsFork(FiberId.none))
+    if (this.running?.isClosing === false) this.running.fiber.unsafeInterruptAsFork(FiberId.none)
   }
 
   /** Stops waiting for the effect that runs, if there is one. It is interrupted, but may never end. */
@@ -129,16 +129,12 @@ export class Handler<R> {
   }
 }
 
-interface Running {
-  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
-  /** Whether it is the fiber that closes the Scope. */
-  readonly isClosing: boolean
-  readonly abandon: () => void
-}
+type Running = Pick<Run<unknown, unknown>, "abandon" | "fiber" | "isClosing">
 
 /** A fiber that a lane waits for. */
-class Run<A, E> implements Running {
+class Run<A, E> {
   readonly fiber: Fiber.RuntimeFiber<A, E>
+  /** Whether it is the fiber that closes the Scope. */
   readonly isClosing: boolean
   result: Exit.Exit<A, E> | undefined = undefined
   private isSettled = false

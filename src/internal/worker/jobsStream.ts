@@ -263,11 +263,11 @@ class JobSource<A, R> implements Consumer, Settler {
   // -------------------------------------------------------------------------------------------------------------------
 
   complete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.whileHeld(lease, (reservations) => Effect.sync(() => reservations.complete(lease, completed(lease))))
+    return this.whileHeld(lease, (reservations) => Effect.sync(() => reservations.complete(lease)))
   }
 
   delete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.untilEnded(lease, (reservations) => reservations.complete(lease, completed(lease)))
+    return this.untilEnded(lease, (reservations) => reservations.complete(lease))
   }
 
   settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<void, LeaseLost> {
@@ -276,7 +276,7 @@ class JobSource<A, R> implements Consumer, Settler {
     })
   }
 
-  /** Begins to end a reservation, and waits for the event that tells how it ended. */
+  /** Begins to end a reservation, and waits for its event. */
   private untilEnded(lease: Lease, settle: (reservations: Reservations) => void): Effect.Effect<void, LeaseLost> {
     return this.whileHeld(lease, (reservations) =>
       Effect.async((resume) => {
@@ -299,8 +299,6 @@ class JobSource<A, R> implements Consumer, Settler {
     })
   }
 }
-
-const completed = ({ id, tube }: Lease) => (): JobEvent => Event.Completed({ tube, id })
 
 /** How a reservation ended, for the caller of the method that was to end it. */
 const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost> => {

@@ -49,9 +49,9 @@ export interface LanePool<A, E, R> {
   /** Whether the worker takes jobs. */
   readonly isTaking: boolean
   /** Whether a lane that lost its connection may end: another is there that opens lanes when they are needed. */
-  canSpare(lane: Lane<A, E, R>): boolean
-  /** Whether a lane that waited so many seconds for a job may end. */
-  isSpare(idleSeconds: number): boolean
+  isSpare(lane: Lane<A, E, R>): boolean
+  /** Whether a lane is to reserve another job, after so many seconds of reserves that timed out. */
+  isWanted(idleSeconds: number): boolean
   nextReserve(): Reserve
   readonly onConnected: Effect.Effect<unknown>
   onConnectFailed(error: ConnectFailed): Effect.Effect<void>
@@ -59,7 +59,7 @@ export interface LanePool<A, E, R> {
   onWaiting(lane: Lane<A, E, R>): void
   /** The lane has a job. */
   onReserved(lane: Lane<A, E, R>, lease: Lease): void
-  /** The handler of a job does not end, and nobody waits for it any more. */
+  /** The handler of a job does not end, and the lane has stopped waiting for it. */
   onAbandoned(lease: Lease): void
 }
 
@@ -104,7 +104,7 @@ export class Lane<A, E, R> implements Consumer {
       open: () => this.connect,
       use: (session) => this.serve(session),
       isNeeded: () => this.isNeeded,
-      isSpare: () => this.pool.canSpare(this)
+      isSpare: () => this.pool.isSpare(this)
     })
   }
 
@@ -114,37 +114,33 @@ export class Lane<A, E, R> implements Consumer {
     return Effect.suspend(() => {
       const startedAt = rules.timers.now()
       return dedicated.open(rules.tube, rules.timers, (ending) => this.onSessionEnd(ending)).pipe(
-        Effect.tap(() => {
-          this.connectTime = rules.timers.now() - startedAt
-          return this.pool.onConnected
-        }),
-        Effect.tapError((error) => this.pool.onConnectFailed(error))
+        Effect.tapBoth({
+          onSuccess: () => {
+            this.connectTime = rules.timers.now() - startedAt
+            return this.pool.onConnected
+          },
+          onFailure: (error) => this.pool.onConnectFailed(error)
+        })
       )
     })
   }
 
   /** Works until no more jobs are wanted on the connection, or it is lost. */
   private serve(session: ServerSession): Effect.Effect<void, Ending> {
-    return Effect.zipRight(
-      this.context.unconfirmed.confirm(session),
-      Effect.suspend(() => this.work(this.reservations = new Reservations(this, session, this.connectTime)))
-    )
+    return Effect.gen(this, function*() {
+      yield* this.context.unconfirmed.confirm(session)
+      const reservations = new Reservations(this, session, this.connectTime)
+      this.reservations = reservations
+      yield* Effect.ensuring(Stream.runDrain(this.turns(reservations)), Effect.sync(() => this.leave(reservations)))
+      if (!reservations.isRetired && this.isNeeded) yield* Effect.flatMap(session.ended, Effect.fail)
+    })
   }
 
-  private work(reservations: Reservations): Effect.Effect<void, Ending> {
+  /** The Stream ends with the reservations. It has no elements: a turn is run for what it does. */
+  private turns(reservations: Reservations): Stream.Stream<never> {
     const turn = Effect.flatMap(reservations.next, (lease) => this.take(reservations, lease))
-    const turns = Stream.repeatEffectChunkOption(
-      Effect.as(Effect.replicateEffect(turn, turnsInAChunk, { discard: true }), Chunk.empty<never>())
-    )
-    return Stream.runDrain(turns).pipe(
-      Effect.ensuring(Effect.sync(() => this.leave(reservations))),
-      Effect.zipRight(
-        Effect.suspend(() =>
-          reservations.isRetired || !this.isNeeded
-            ? Effect.void
-            : Effect.flatMap(reservations.session.ended, Effect.fail)
-        )
-      )
+    return Stream.repeatEffectChunkOption(
+      Effect.as(Effect.replicateEffect(turn, turnsInAChunk, { discard: true }), Chunk.empty())
     )
   }
 
@@ -153,14 +149,14 @@ export class Lane<A, E, R> implements Consumer {
     if (!isRetired && this.isNeeded) this.onWaiting()
   }
 
-  private get isNeeded(): boolean {
+  get isNeeded(): boolean {
     if (this.status === "stopped") return false
-    return this.owesDelete || (this.status === "wanted" && this.pool.isTaking)
+    return this.mustConfirm || (this.status === "wanted" && this.pool.isTaking)
   }
 
   /** The lanes without a connection confirm the deletes that lost theirs. */
-  private get owesDelete(): boolean {
-    return this.reservations === undefined && !this.context.unconfirmed.isEmpty
+  private get mustConfirm(): boolean {
+    return this.isConnecting && !this.context.unconfirmed.isEmpty
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -216,7 +212,7 @@ export class Lane<A, E, R> implements Consumer {
     this.context.observer.onRunEnd(lease, exit === undefined ? undefined : Exit.mapError(exit, observedError))
     if (exit === undefined) return this.giveBack(reservations, lease)
     if (Exit.isFailure(exit)) return this.fail(reservations, lease, exit.cause)
-    reservations.complete(lease, () => Event.Completed({ tube: lease.tube, id: lease.id }))
+    reservations.complete(lease)
     return Effect.void
   }
 
@@ -249,9 +245,8 @@ export class Lane<A, E, R> implements Consumer {
 
   private giveBack(reservations: Reservations, lease: Lease, reason?: string): Effect.Effect<void> {
     return Effect.sync(() => {
-      const { id, tube } = lease
       if (this.status === "stopped") {
-        this.context.events.record(lease, () => Event.Interrupted({ tube, id, disowned: false }))
+        this.context.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, disowned: false }))
       }
       reservations.giveBack(lease, reason)
     })
@@ -281,7 +276,7 @@ export class Lane<A, E, R> implements Consumer {
   // -------------------------------------------------------------------------------------------------------------------
 
   isWanted(idleSeconds: number): boolean {
-    return this.pool.isTaking && !this.pool.isSpare(idleSeconds)
+    return this.pool.isWanted(idleSeconds)
   }
 
   nextReserve(): Reserve {
@@ -300,10 +295,6 @@ export class Lane<A, E, R> implements Consumer {
     return this.reservations === undefined
   }
 
-  get isRetired(): boolean {
-    return this.status === "retired"
-  }
-
   get isHolding(): boolean {
     return this.reservations?.held !== undefined
   }
@@ -313,9 +304,9 @@ export class Lane<A, E, R> implements Consumer {
     return !this.isHolding && this.reservations?.hasJustAsked(now) !== true
   }
 
-  /** Takes no more jobs, unless it holds one or owes the server a delete: it retires when that is done. */
+  /** Takes no more jobs. A lane that holds one, or must confirm a delete, ends by itself when that is done. */
   retire(): void {
-    if (this.isHolding || this.owesDelete) return
+    if (this.isHolding || this.mustConfirm) return
     this.status = "retired"
     this.handler.interrupt()
     this.reservations?.retire()

@@ -42,10 +42,10 @@ export interface LeaseRules {
 }
 
 /**
- * - `held`: the job is ours, as far as is known.
+ * - `held`: the job is reserved by this connection, as far as is known.
  * - `settling`: the command that ends the reservation is sent. What is sent behind it would wait behind the next reserve.
  * - `settled`: the reservation has ended as it was to end, and cannot be lost any more.
- * - a `LeaseLost`: the job is not ours any more, for this reason.
+ * - a `LeaseLost`: the job is not reserved by this connection any more, for this reason.
  */
 type Status = "held" | "settling" | "settled" | LeaseLost
 

@@ -1,4 +1,4 @@
-/** The lanes of a worker: how many there are, and the shutdown that leaves nothing behind. */
+/** The lanes of a worker: how many there are, and how they are shut down. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -67,7 +67,7 @@ interface Resources {
 
 /**
  * - `taking`: jobs are reserved.
- * - `quiet`: no more jobs are reserved, until the worker is told to resume.
+ * - `quiet`: no more jobs are reserved, until `resume`.
  * - `closing`: the worker is being shut down.
  */
 type Status = "taking" | "quiet" | "closing"
@@ -159,17 +159,18 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
    * Whether a lane that lost its connection may end: an idle one opens others when they are needed. For deletes that are not
    * confirmed one lane must connect at once.
    */
-  canSpare(lane: Lane<A, E, R>): boolean {
+  isSpare(lane: Lane<A, E, R>): boolean {
     return this.unconfirmed.isEmpty
       ? this.hasIdle(this.options.timers.now(), lane)
       : Array.from(this.lanes.keys()).some((other) => other !== lane && other.isConnecting)
   }
 
-  /** Whether a lane that waited so many seconds may close: another must be connected and waiting. */
-  isSpare(idleSeconds: number): boolean {
+  /** A lane that waited so many seconds closes, if another is connected and waiting. */
+  isWanted(idleSeconds: number): boolean {
+    if (!this.isTaking) return false
     // A reserve times out up to a tenth early.
-    if (idleSeconds * 1000 < this.options.settings.idleLaneTimeout * 0.9) return false
-    return Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting).length > 1
+    if (idleSeconds * 1000 < this.options.settings.idleLaneTimeout * 0.9) return true
+    return Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting).length < 2
   }
 
   nextReserve(): Reserve {
@@ -198,9 +199,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   }
 
   onAbandoned(lease: Lease): void {
-    const { id, tube } = lease
-    this.disowned.push(id)
-    this.events.record(lease, () => Event.Interrupted({ tube, id, disowned: true }))
+    this.disowned.push(lease.id)
+    this.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, disowned: true }))
   }
 
   onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
@@ -214,10 +214,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     return Effect.suspend(() => {
       this.unconfirmed.giveUp()
       if (this.status === "closing") return Effect.void
-      return safeLog(
-        Effect.logError(`The worker of tube ${this.tube} is shut down, since its client is closed.`, error)
-      )
-        .pipe(Effect.zipRight(this.requestShutdown))
+      const line = `The worker of tube ${this.tube} is shut down, since its client is closed.`
+      return Effect.zipRight(safeLog(Effect.logError(line, error)), this.requestShutdown)
     })
   }
 
@@ -228,7 +226,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   /** Takes no more jobs. Lanes without a job end. */
   readonly quiet = Effect.sync(() => {
     if (this.status === "taking") this.status = "quiet"
-    this.retireLanes()
+    this.endLanes((lane) => lane.retire())
   })
 
   readonly resume = Effect.sync(() => {
@@ -248,7 +246,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   private readonly requestShutdown = Effect.sync(() => {
     if (this.status === "closing") return
     this.status = "closing"
-    // Whoever waits goes on when the fiber has ended, so that no fiber of the worker is left.
+    // Callers that wait for the shutdown resume only when this fiber too has ended.
     Runtime.runFork(this.options.runtime)(this.close).addObserver((exit) =>
       Deferred.unsafeDone(this.resources.closed, exit)
     )
@@ -258,9 +256,9 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     const { settings, timers } = this.options
     const beganAt = timers.now()
     const endedBefore = this.endedJobs
-    this.retireLanes()
+    this.endLanes((lane) => lane.retire())
     yield* this.emptyWithin(settings.shutdownTimeout)
-    this.stopLanes()
+    this.endLanes((lane) => lane.stop())
     yield* this.emptyWithin(handlerGrace)
     for (const lane of this.lanes.keys()) lane.abandon()
     yield* this.emptyWithin(closeGrace)
@@ -282,17 +280,11 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     return Object.values(this.events.tally).reduce((sum, count) => sum + count, 0)
   }
 
-  private retireLanes(): void {
+  /** Retires or stops all lanes. One that is not needed any more may be waiting for a connection, which is interrupted. */
+  private endLanes(end: (lane: Lane<A, E, R>) => void): void {
     for (const [lane, fiber] of this.lanes) {
-      lane.retire()
-      if (lane.isRetired && lane.isConnecting) interruptFork(fiber)
-    }
-  }
-
-  private stopLanes(): void {
-    for (const [lane, fiber] of this.lanes) {
-      lane.stop()
-      if (lane.isConnecting) interruptFork(fiber)
+      end(lane)
+      if (lane.isConnecting && !lane.isNeeded) fiber.unsafeInterruptAsFork(FiberId.none)
     }
   }
 
@@ -305,8 +297,4 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     const close = Scope.close(this.resources.scope, Exit.void)
     return this.lanes.size === 0 ? close : Effect.forkDaemon(close)
   })
-}
-
-const interruptFork = (fiber: Fiber.RuntimeFiber<unknown, unknown>): void => {
-  Effect.runFork(fiber.interruptAsFork(FiberId.none))
 }

@@ -16,7 +16,7 @@ import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
 import { Decision, type Settlement } from "./decision.ts"
-import { Event, type Events, type JobEvent } from "./events.ts"
+import { completed, Event, type Events, type JobEvent } from "./events.ts"
 import { Lease, type LeaseConnection, type LeaseRules } from "./lease.ts"
 import type { Reserve } from "./options.ts"
 import type { Completed, UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
@@ -132,16 +132,16 @@ export class Reservations implements LeaseConnection {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Has a job deleted. The answer is not waited for. */
-  complete(lease: Lease, event: () => JobEvent): void {
-    const completed = { lease, event }
+  complete(lease: Lease, event: Completed["event"] = completed): void {
+    const deleting = { lease, event }
     lease.settled()
     this.held = undefined
-    this.deleting = completed
-    this.session.submit(Commands.deleteJob(lease.id), (exit) => this.onDeleted(completed, exit))
+    this.deleting = deleting
+    this.session.submit(Commands.deleteJob(lease.id), (exit) => this.onDeleted(deleting, exit))
   }
 
-  private onDeleted(completed: Completed, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
-    const { event, lease } = completed
+  private onDeleted(deleted: Completed, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
+    const { event, lease } = deleted
     const { events, unconfirmed } = this.consumer.context
     this.deleting = undefined
     if (Exit.isSuccess(exit)) events.record(lease, event)
@@ -156,7 +156,7 @@ export class Reservations implements LeaseConnection {
           break
         case "ConnectionLost":
         case "ProtocolViolation":
-          unconfirmed.add(completed)
+          unconfirmed.add(deleted)
           this.status = "lost"
           break
         default:
@@ -171,7 +171,8 @@ export class Reservations implements LeaseConnection {
   }
 
   /** Carries out what was decided, and waits until the server has. */
-  settle(lease: Lease, { decision, event, priority }: Settlement): Effect.Effect<void> {
+  settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
+    const { decision, event, priority } = settlement
     if (decision._tag === "Delete") return Effect.sync(() => this.complete(lease, () => event(decision)))
     const command = decision._tag === "Bury"
       ? Commands.bury(lease.id, priority)
@@ -179,7 +180,7 @@ export class Reservations implements LeaseConnection {
     return Effect.async((resume) => {
       lease.settling()
       this.session.submit<void, JobNotFound | Buried>(command, (exit) => {
-        this.onSettled(lease, exit, (carriedOut) => event(carriedOut ?? decision))
+        this.onSettled(lease, settlement, exit)
         resume(Effect.void)
       })
     })
@@ -187,13 +188,13 @@ export class Reservations implements LeaseConnection {
 
   private onSettled(
     lease: Lease,
-    exit: Exit.Exit<void, JobNotFound | Buried | CommandError>,
-    event: (carriedOut?: Decision) => JobEvent
+    { decision, event }: Settlement,
+    exit: Exit.Exit<void, JobNotFound | Buried | CommandError>
   ): void {
-    if (Exit.isSuccess(exit)) return this.endAs(lease, () => event())
+    if (Exit.isSuccess(exit)) return this.endAs(lease, event(decision))
     const error = errorOf(exit)
-    // For want of memory the server buries a job that was to be released.
-    if (error?._tag === "Buried") return this.endAs(lease, () => event(Decision.Bury()))
+    // The server buries a job that it cannot release for want of memory.
+    if (error?._tag === "Buried") return this.endAs(lease, event(Decision.Bury()))
     if (error?._tag === "JobNotFound") {
       lease.lose(`the server answered ${error.command} with NOT_FOUND: the job was not reserved any more`, error)
     }
@@ -204,13 +205,13 @@ export class Reservations implements LeaseConnection {
     )
   }
 
-  private endAs(lease: Lease, event: () => JobEvent): void {
+  private endAs(lease: Lease, event: JobEvent): void {
     lease.settled()
     this.held = undefined
-    this.consumer.context.events.record(lease, event)
+    this.consumer.context.events.record(lease, () => event)
   }
 
-  /** Ends the reservation without a command. If the job is still ours, closing the connection gives it back as it was. */
+  /** Ends the reservation without a command. Unless the lease is lost, closing the connection gives the job back as it was. */
   giveBack(lease: Lease, reason = "the job was given back", cause?: unknown): void {
     const wasLost = lease.lost !== undefined
     lease.lose(reason, cause)
@@ -220,8 +221,7 @@ export class Reservations implements LeaseConnection {
   }
 
   private recordLost(lease: Lease, error: LeaseLost): void {
-    const { id, tube } = lease
-    this.consumer.context.events.record(lease, () => Event.LeaseLost({ tube, id, error }))
+    this.consumer.context.events.record(lease, ({ id, tube }) => Event.LeaseLost({ tube, id, error }))
   }
 
   onLost(lease: Lease, error: LeaseLost): void {

@@ -13,7 +13,7 @@ import type { Lease } from "./lease.ts"
 /** A job that is to be deleted, and its event once it is. */
 export interface Completed {
   readonly lease: Lease
-  readonly event: () => JobEvent
+  readonly event: (lease: Lease) => JobEvent
 }
 
 export class UnconfirmedDeletes {
@@ -53,8 +53,7 @@ export class UnconfirmedDeletes {
   }
 
   recordUnknown(lease: Lease, reason: string): void {
-    const { id, tube } = lease
-    this.events.record(lease, () => Event.CompletionUnknown({ tube, id, reason }))
+    this.events.record(lease, ({ id, tube }) => Event.CompletionUnknown({ tube, id, reason }))
   }
 
   private takeAll(): ReadonlyArray<Completed> {
