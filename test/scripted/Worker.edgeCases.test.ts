@@ -232,15 +232,17 @@ describe("rule 6: a server that closes each connection after the handshake", () 
   )
 })
 
-describe("rule 22: a worker that is shut down while a delete is being confirmed", () => {
+describe("rule 22: a worker that is shut down while it repeats a delete", () => {
   it(
-    "records that nothing is known about the job",
-    virtually(Effect.gen(function*() {
-      const { event, peer, server, tags, worker } = yield* employ(() => Effect.void, { shutdownTimeout: "1 second" })
-      yield* give(peer, 1)
+    "emits CompletionUnknown",
+    virtualTest(Effect.gen(function*() {
+      const { event, peer, server, tags, worker } = yield* startWorker(() => Effect.void, {
+        shutdownTimeout: "1 second"
+      })
+      yield* giveJob(peer, 1)
       yield* peer.expect("delete 1\r\n")
       yield* peer.hangUp
-      const next = yield* hire(server)
+      const next = yield* acceptLane(server)
       yield* next.expect("delete 1\r\n")
       const { drained } = yield* worker.shutdown
       yield* event("ShutdownReport")
