@@ -203,7 +203,7 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
  * - `Completed`: the handler succeeded, and the job is deleted.
  * - `Retried`: the handler failed, and the job is released with this delay.
  * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted.
- * - `Interrupted`: the worker was shut down, and the job was given back as it was. If it is `disowned`, its handler did not end
+ * - `Interrupted`: the worker was shut down, and the job was given back as it was. If it is `orphaned`, its handler did not end
  *   and may still run.
  * - `LeaseLost`: the reservation was lost while the handler ran, or before the server had carried out what becomes of the job.
  * - `Undecodable`: the body did not decode. The handler did not run.

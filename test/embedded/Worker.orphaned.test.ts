@@ -21,8 +21,8 @@ describe("a handler that a shutdown abandons", () => {
         ), { shutdownTimeout: 0 })
       const id = yield* tube.put("hello")
       yield* Deferred.await(begun)
-      const { disowned } = yield* worker.shutdown
-      assert.deepStrictEqual(disowned, [id])
+      const { orphaned } = yield* worker.shutdown
+      assert.deepStrictEqual(orphaned, [id])
       assert.strictEqual((yield* Deferred.await(lost)).id, id)
       const { outcomes } = yield* worker.stats
       assert.deepStrictEqual([outcomes.Interrupted, outcomes.LeaseLost], [1, 0])
@@ -39,11 +39,11 @@ describe("a handler that a shutdown abandons", () => {
       )
       const collecting = yield* Effect.fork(Stream.runCollect(worker.events))
       yield* Deferred.await(started)
-      const { disowned, drained, interrupted } = yield* worker.shutdown
-      assert.deepStrictEqual({ disowned, drained, interrupted }, { disowned: [id], drained: 0, interrupted: [] })
+      const { drained, interrupted, orphaned } = yield* worker.shutdown
+      assert.deepStrictEqual({ drained, interrupted, orphaned }, { orphaned: [id], drained: 0, interrupted: [] })
       assert.deepStrictEqual(
         Chunk.toReadonlyArray(yield* collecting).map((event) =>
-          event._tag === "Interrupted" ? event.disowned : event._tag
+          event._tag === "Interrupted" ? event.orphaned : event._tag
         ),
         [true, "ShutdownReport"]
       )

@@ -125,18 +125,18 @@ describe.each(waysToClose)("R9 and rules 24, 25: a worker that is closed %s", (_
           tube: tube.name,
           drained: outcome === "Completed" ? 1 : 0,
           interrupted: outcome === "Interrupted" ? [id] : [],
-          disowned: outcome === "Orphaned" ? [id] : [],
+          orphaned: outcome === "Orphaned" ? [id] : [],
           duration: report.duration
         })
         assert.closeTo(Duration.toMillis(report.duration), took, 1)
         assert.deepStrictEqual(yield* Fiber.join(awaiting), report)
-        const disowned = outcome === "Orphaned"
+        const orphaned = outcome === "Orphaned"
         assert.deepStrictEqual(
           (yield* allEvents).map((event) => event._tag === "ShutdownReport" ? "report" : event),
           [
             outcome === "Completed"
               ? Worker.Event.Completed({ tube: tube.name, id })
-              : Worker.Event.Interrupted({ tube: tube.name, id, disowned }),
+              : Worker.Event.Interrupted({ tube: tube.name, id, orphaned }),
             "report"
           ]
         )
@@ -204,18 +204,18 @@ describe("rule 24: a shutdown", () => {
   )
 
   it.each([
-    { name: "never ends", last: Effect.never, disowned: false },
-    { name: "cannot be interrupted", last: Effect.uninterruptible(Effect.sleep("1 hour")), disowned: true }
+    { name: "never ends", last: Effect.never, orphaned: false },
+    { name: "cannot be interrupted", last: Effect.uninterruptible(Effect.sleep("1 hour")), orphaned: true }
   ])(
     "gives a job back if its onExhausted Effect $name",
-    ({ disowned, last }) =>
+    ({ orphaned, last }) =>
       simulated(Effect.gen(function*() {
         const { allEvents, id, worker } = yield* atWork(Effect.fail("no"), {
           retry: Schedule.stop,
           onExhausted: () => last
         })
         const report = yield* worker.shutdown
-        assert.deepStrictEqual([report.interrupted, report.disowned], disowned ? [[], [id]] : [[id], []])
+        assert.deepStrictEqual([report.interrupted, report.orphaned], orphaned ? [[], [id]] : [[id], []])
         assert.isAtMost(Duration.toMillis(report.duration), shutdownTimeout + 4000)
         assert.deepStrictEqual((yield* allEvents).map(({ _tag }) => _tag), ["Interrupted", "ShutdownReport"])
         assert.deepStrictEqual(Array.dedupe(yield* jobEvents(id)), ["put", "reserved", "touched", "given-back"])
@@ -230,7 +230,7 @@ describe("rule 24: a shutdown", () => {
       yield* Effect.flatMap(EmbeddedServer.EmbeddedServer, ({ inject }) => inject(EmbeddedServer.Fault.Cut()))
       yield* Effect.sleep("1 second")
       const report = yield* worker.shutdown
-      assert.deepStrictEqual([report.drained, report.interrupted, report.disowned], [0, [], [id]])
+      assert.deepStrictEqual([report.drained, report.interrupted, report.orphaned], [0, [], [id]])
     }))
   )
 

@@ -33,9 +33,9 @@ describeOnOne("rule 25: a process whose worker was shut down", {}, (kind) => {
         const port = "port" in server.target ? server.target.port : 0
         const { code, output } = yield* runProcess(`${port}`, handler)
         assert.strictEqual(code, 0, output)
-        const { after, before, disowned, interrupted } = JSON.parse(output.slice(output.lastIndexOf("{")))
+        const { after, before, interrupted, orphaned } = JSON.parse(output.slice(output.lastIndexOf("{")))
         assert.deepStrictEqual(after, before)
-        assert.deepStrictEqual([interrupted, disowned], handler === "uninterruptible" ? [[], ["1"]] : [["1"], []])
+        assert.deepStrictEqual([interrupted, orphaned], handler === "uninterruptible" ? [[], ["1"]] : [["1"], []])
         const beanstalk = yield* openTo(server)
         const stats = yield* eventually(beanstalk.stats, ({ currentConnections }) => currentConnections === 1)
         assert.strictEqual(stats.currentJobsReserved, 0)

@@ -143,8 +143,8 @@ describe("the Scope of a handler that has ended", () => {
           Deferred.await(end)
         )), { shutdownTimeout: 0 })
       yield* giveJob(peer, 1)
-      const { disowned } = yield* worker.shutdown
-      assert.strictEqual(disowned.length, 1)
+      const { orphaned } = yield* worker.shutdown
+      assert.strictEqual(orphaned.length, 1)
       yield* Deferred.succeed(end, undefined)
       yield* Deferred.await(ended)
       assert.deepStrictEqual(released, ["finalized"])

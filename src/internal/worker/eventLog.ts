@@ -17,13 +17,13 @@ export const logTo = (runtime: Runtime.Runtime<never>): (event: Event) => void =
 const logLine = (event: Event): Effect.Effect<void> | undefined => {
   if (event._tag === "Completed") return undefined
   if (event._tag === "ShutdownReport") {
-    const { disowned, drained, interrupted, tube } = event
+    const { drained, interrupted, orphaned, tube } = event
     const report =
       `The worker of tube ${tube} is closed: ${drained} jobs ended, ${interrupted.length} were interrupted and given back`
-    return disowned.length === 0
+    return orphaned.length === 0
       ? Effect.logDebug(`${report}.`)
       : Effect.logWarning(
-        `${report}, and ${disowned.length} were given back whose handlers did not end: ${disowned.join(", ")}.`
+        `${report}, and ${orphaned.length} were given back whose handlers did not end: ${orphaned.join(", ")}.`
       )
   }
   const job = `Job ${event.id} of tube ${event.tube}`

@@ -26,7 +26,7 @@ export type Event = Data.TaggedEnum<{
   Retried: OfFailure & { readonly delay: Duration.Duration }
   Buried: OfFailure
   Discarded: OfFailure
-  Interrupted: OfJob & { readonly disowned: boolean }
+  Interrupted: OfJob & { readonly orphaned: boolean }
   LeaseLost: OfJob & { readonly error: LeaseLost }
   Undecodable: OfJob & {
     /** The size of the body in bytes. */
@@ -52,7 +52,7 @@ export interface ShutdownReport {
   /** The jobs whose handlers were interrupted and which were given back. */
   readonly interrupted: ReadonlyArray<JobId>
   /** The jobs whose handlers did not end and may still run. Those whose lease was not lost were given back too. */
-  readonly disowned: ReadonlyArray<JobId>
+  readonly orphaned: ReadonlyArray<JobId>
   /** How long the shutdown took. */
   readonly duration: Duration.Duration
 }

@@ -175,7 +175,7 @@ class JobSource<A, R> implements Consumer, Settler {
     const { held } = reservations
     if (held === undefined) return
     const { id, tube } = held
-    this.context.events.record(held, () => Event.Interrupted({ tube, id, disowned: false }))
+    this.context.events.record(held, () => Event.Interrupted({ tube, id, orphaned: false }))
     reservations.giveBack(held)
   }
 

@@ -246,7 +246,7 @@ export class Lane<A, E, R> implements Consumer {
   private giveBack(reservations: Reservations, lease: Lease, reason?: string): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.status === "stopped") {
-        this.context.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, disowned: false }))
+        this.context.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: false }))
       }
       reservations.giveBack(lease, reason)
     })

@@ -83,7 +83,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   /** The lanes that wait for a job or a connection. */
   private readonly waiting = new Set<Lane<A, E, R>>()
   private readonly interrupted: Array<JobId> = []
-  private readonly disowned: Array<JobId> = []
+  private readonly orphaned: Array<JobId> = []
   private status: Status = "taking"
   private reserveIndex: number
 
@@ -105,7 +105,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
       unconfirmed
     }
     events.listen((event) => {
-      if (event._tag === "Interrupted" && !event.disowned) this.interrupted.push(event.id)
+      if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
     })
   }
 
@@ -199,8 +199,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   }
 
   onAbandoned(lease: Lease): void {
-    this.disowned.push(lease.id)
-    this.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, disowned: true }))
+    this.orphaned.push(lease.id)
+    this.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: true }))
   }
 
   onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
@@ -268,7 +268,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
       tube: this.tube,
       drained: this.endedJobs - endedBefore - this.events.tally.Interrupted,
       interrupted: this.interrupted,
-      disowned: this.disowned,
+      orphaned: this.orphaned,
       duration: Duration.millis(timers.now() - beganAt)
     }
     this.events.emit(Event.ShutdownReport(report))
