@@ -1,8 +1,8 @@
 /**
  * Puts every line of a file as a job, and shows how far it is: `npx tsx scratchpad/bulk-import.ts lines.txt`.
  *
- * The file is read as there is room in the queue, so it may be larger than the memory. If it stops, it tells which lines
- * could not be put, and with which to go on: `npx tsx scratchpad/bulk-import.ts lines.txt 12346`.
+ * The file is read as there is room in the queue, so it may be larger than the memory. If it stops, it prints which lines
+ * could not be put, and the line from which to continue: `npx tsx scratchpad/bulk-import.ts lines.txt 12346`.
  */
 import { FileSystem } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
@@ -17,13 +17,13 @@ const progressBar = (fraction: number) => {
   return `[${"=".repeat(filled)}${" ".repeat(40 - filled)}] ${Math.round(fraction * 100)} %`
 }
 
-/** On a terminal the line is written over, elsewhere only its last state is of use. */
+/** Only on a terminal, where each line overwrites the one before. */
 const show = (line: string) =>
   Effect.sync(() => {
     if (process.stderr.isTTY) process.stderr.write(`\r${line}`)
   })
 
-/** What was sent and failed, line by line; all else that was sent is in. */
+/** Prints the lines that were sent and failed. All others that were sent are in the queue. */
 const report = (first: number) => ({ acknowledged, failures, sent }: BeanstalkError.PutAllStopped) =>
   Effect.zipRight(
     Effect.forEach(failures, ({ error, index }) => Console.error(`line ${first + index}: ${error.message}`)),

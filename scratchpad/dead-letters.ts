@@ -1,8 +1,8 @@
 /**
- * Jobs that have failed for good go into a tube of their own, with what they failed of, and from there they are put back when
- * the cause is mended. (A buried job stays where it is, and beanstalkd stores no reason with it.)
+ * Jobs that failed for good are put into a tube of their own, with the tag of their failure, and are put back from there when the
+ * cause is fixed. (A buried job stays in its tube, and beanstalkd stores no reason with it.)
  *
- *     npx tsx scratchpad/dead-letters.ts          the whole story, simulated
+ *     npx tsx scratchpad/dead-letters.ts          all steps, simulated
  *     BEANSTALKD_URL=beanstalk://host:11300 npx tsx scratchpad/dead-letters.ts back
  */
 import { NodeRuntime } from "@effect/platform-node"
@@ -23,23 +23,23 @@ class MailboxFull extends Data.TaggedError("MailboxFull")<{}> {}
 const sendMail = (isFull: boolean) => ({ to }: typeof Mail.Type) =>
   isFull ? new MailboxFull() : Console.log(`sent to ${to}`)
 
-/** The tag of what a handler failed with. Its message might tell more than should be kept. */
+/** The tag of a handler's failure. The message might contain personal data, which should not be stored. */
 const tagOf = (cause: Cause.Cause<unknown>) =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => "Defect",
     onSome: (failure) => Schema.is(Schema.Struct({ _tag: Schema.String }))(failure) ? failure._tag : "Failure"
   })
 
-/** If that fails, the job is buried: nothing is lost. */
-const layToRest = ({ attempt, cause, payload }: Worker.Exhausted<typeof Mail.Type, unknown>) =>
+/** If this fails, the job is buried: nothing is lost. */
+const putDeadLetter = ({ attempt, cause, payload }: Worker.Exhausted<typeof Mail.Type, unknown>) =>
   DeadLetters.put({ mail: payload, failure: tagOf(cause), runs: attempt })
 
 const options = {
   retry: Schedule.intersect(Schedule.exponential("1 minute"), Schedule.recurs(5)),
-  onExhausted: layToRest
+  onExhausted: putDeadLetter
 }
 
-/** A mail is put before its letter is deleted. In the worst case it is sent twice, but never not at all. */
+/** A mail is put before its dead letter is deleted, so that it may be sent twice, but is never lost. */
 const putBack = Effect.gen(function*() {
   const client = yield* BeanstalkClient.BeanstalkClient
   const connection = yield* client.leaseWith({ watch: [DeadLetters.name] })
@@ -53,7 +53,7 @@ const putBack = Effect.gen(function*() {
   yield* Effect.forever(putOneBack).pipe(Effect.catchTag("TimedOut", () => Console.log("no more dead letters")))
 }).pipe(Effect.scoped)
 
-const story = Effect.gen(function*() {
+const simulation = Effect.gen(function*() {
   yield* Mails.put({ to: "somebody@example.org" })
   yield* WorkerTest.drain(Mails, sendMail(true), options)
   yield* putBack
@@ -62,7 +62,7 @@ const story = Effect.gen(function*() {
 
 const main = Effect.if(process.argv[2] === "back", {
   onTrue: () => Effect.provide(putBack, NodeBeanstalk.layerClientEnv),
-  onFalse: () => Effect.provide(story, WorkerTest.layerVirtual())
+  onFalse: () => Effect.provide(simulation, WorkerTest.layerVirtual())
 })
 
 NodeRuntime.runMain(Logger.withMinimumLogLevel(main, LogLevel.Warning))

@@ -1,9 +1,8 @@
 /**
- * A producer that puts a job at certain times, and a worker that does it. A week, simulated: `npx tsx
- * scratchpad/every-morning.ts`
+ * A producer that puts a job every morning, and a worker that runs it. A week, simulated: `npx tsx scratchpad/every-morning.ts`
  *
- * beanstalkd knows no unique jobs: two such producers put two jobs each morning. Let one process have this, or let the handler
- * find out that the report of that day is there already.
+ * beanstalkd has no unique jobs: two such producers put two jobs each morning. Run this in one process only, or let the handler
+ * check whether the report of that day exists already.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Cron, Effect, Schedule, Schema, Stream } from "effect"
@@ -12,7 +11,7 @@ import { BeanstalkClient, EmbeddedServer, Tube, VirtualClock, Worker } from "eff
 const Reports = Tube.make("reports", { payload: Schema.Struct({ day: Schema.DateFromString }) })
 
 const putToday = Effect.flatMap(Clock.currentTimeMillis, (now) => Reports.put({ day: new Date(now) })).pipe(
-  // Without a connection nothing was put. Where one is lost in the midst of a put, nobody knows: that is left alone.
+  // ConnectFailed: nothing was put. After ConnectionLost, the job may have been put: that is not tried again.
   Effect.retry({ while: (error) => error._tag === "ConnectFailed", schedule: Schedule.spaced("1 minute") })
 )
 
@@ -21,7 +20,7 @@ const producer = Effect.schedule(putToday, Schedule.cron(Cron.unsafeParse("0 6 *
 
 const program = Effect.gen(function*() {
   const worker = yield* Worker.make(Reports, ({ day }) => Console.log(`report of ${day.toUTCString()}`), {
-    // To ask every 30 seconds takes longer than all the rest of a simulated week.
+    // A reserve every 30 seconds would take more real time than the rest of the simulated week.
     reserveSlice: "1 hour"
   })
   yield* Effect.fork(producer)

@@ -1,9 +1,9 @@
-/** Seven hours of back-off and a cut connection, simulated: nothing is installed, and nobody waits. */
+/** Seven hours of back-off and a cut connection, simulated in a moment, without a beanstalkd. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Duration, Effect, Schedule } from "effect"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "effect-beanstalk"
 
-/** Does one job, and fails three times: each time it is released for twice as long. */
+/** Runs one job, which fails three times, and is released with a delay that doubles each time. */
 const workOnce = Effect.gen(function*() {
   const beanstalk = yield* BeanstalkConnection.make({ watch: ["mails"] })
   const job = yield* beanstalk.reserve
@@ -13,7 +13,7 @@ const workOnce = Effect.gen(function*() {
 }).pipe(Effect.scoped)
 
 const worker = workOnce.pipe(
-  // The server is not always there. What was reserved by a connection that is lost comes back by itself.
+  // The server cannot always be reached. A job is ready again when the connection that reserved it is lost.
   Effect.retry({
     while: (error) => error._tag === "ConnectionLost" || error._tag === "ConnectFailed",
     schedule: Schedule.spaced("10 seconds")
@@ -24,9 +24,9 @@ const worker = workOnce.pipe(
 const program = Effect.gen(function*() {
   const server = yield* EmbeddedServer.EmbeddedServer
   const producer = yield* BeanstalkConnection.make({ tube: "mails" })
-  yield* producer.put("to everybody")
+  yield* producer.put("hello")
 
-  // At the end of the third hour nobody can connect for five minutes.
+  // At the end of the third hour, connections are refused for five minutes.
   const outage = Effect.gen(function*() {
     yield* server.inject(EmbeddedServer.Fault.Cut())
     yield* server.inject(EmbeddedServer.Fault.Refuse())
@@ -42,6 +42,6 @@ const program = Effect.gen(function*() {
 
 NodeRuntime.runMain(program.pipe(
   Effect.provide(EmbeddedServer.layer()),
-  // Outside of all the others, so that all of them live in its time.
+  // Outside all other layers, so that all of them use its Clock.
   Effect.provide(VirtualClock.layer())
 ))

@@ -1,6 +1,6 @@
 /**
- * A job that takes much longer than its time to run: as long as its handler runs, the worker touches it, and nobody else
- * gets it. If the worker dies, the job is somebody else's at once, or after five seconds if its machine has died with it.
+ * A job that takes much longer than its time to run: while its handler runs, the worker touches it, and no other worker gets it.
+ * If the worker's process dies, another worker gets the job at once; if its machine dies, after five seconds.
  *
  * An hour of work, simulated: `npx tsx scratchpad/long-job.ts`
  */
@@ -18,15 +18,15 @@ const transcode = ({ title }: { readonly title: string }, job: Worker.Job) =>
   })
 
 const program = Effect.gen(function*() {
-  // There are hands free that could take the job, should it be lost.
+  // Other lanes are free, and would run the job if its lease were lost.
   const worker = yield* Worker.make(Films, transcode, { concurrency: 4 })
-  const done = yield* Effect.fork(Stream.runHead(worker.events))
+  const completed = yield* Effect.fork(Stream.runHead(worker.events))
   yield* Films.put({ title: "Metropolis" })
-  yield* done
+  yield* completed
 
   const server = yield* EmbeddedServer.EmbeddedServer
-  const story = (yield* server.journal).map(({ event }) => event)
-  const count = (wanted: string) => story.filter((event) => event === wanted).length
+  const events = (yield* server.journal).map(({ event }) => event)
+  const count = (wanted: string) => events.filter((event) => event === wanted).length
   const took = Duration.format(Duration.millis(yield* Clock.currentTimeMillis))
   yield* Console.log(`after ${took}: reserved once: ${count("reserved") === 1}, touched ${count("touched")} times`)
 }).pipe(Effect.scoped)

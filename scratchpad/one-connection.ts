@@ -9,11 +9,11 @@ const program = Effect.gen(function*() {
   yield* beanstalk.use("URLs-to-fetch")
   return yield* beanstalk.put("http://example.org/", { priority: 100, ttr: "180 seconds" })
 }).pipe(
-  // The job exists, but the server had no memory to make it ready: carry on with its id.
+  // The job exists, but the server had no memory to make it ready: continue with its id.
   Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)),
   Effect.catchTags({
     JobTooBig: (error) => Effect.dieMessage(`${error.size} bytes is more than ${error.limit}`),
-    Draining: () => Effect.dieMessage("the server is about to go: put it elsewhere")
+    Draining: () => Effect.dieMessage("the server is about to stop: put the job elsewhere")
   }),
   Effect.tap((id) => Console.log(`put job ${id}`))
 )

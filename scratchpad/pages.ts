@@ -1,6 +1,6 @@
 /**
- * Something to fetch: a small HTTP server with a page for every file of `src/`, one that is busy when it is asked for the first
- * time, and one that is always out of order.
+ * Pages to fetch: a small HTTP server with a page for every file of `src/`, one that fails at its first request, and one that
+ * always fails.
  */
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"

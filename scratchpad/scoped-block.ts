@@ -14,7 +14,7 @@ const fetchOne = Effect.scoped(Effect.gen(function*() {
 const program = fetchOne.pipe(
   Effect.catchTags({
     TimedOut: () => Console.log("nothing to do"),
-    // Not an error: a job we hold is about to run out of time. Touch it or finish it, and reserve again.
+    // The time to run of a job that this connection has reserved is almost over. Touch or settle it, and reserve again.
     DeadlineSoon: () => Console.log("finish what you have first"),
     JobNotFound: (error) => Console.log(`too late: ${error.message}`)
   })

@@ -1,6 +1,6 @@
 /**
- * The workers of several tubes in one process, over one client, until Ctrl-C or SIGTERM: then they are shut down side by side,
- * and what they have begun is done.
+ * The workers of several tubes in one process, over one client, until Ctrl-C or SIGTERM. Then they are shut down together,
+ * and the jobs that have begun are run to their end.
  *
  *     BEANSTALKD_URL=beanstalk://host:11300 npx tsx scratchpad/several-tubes.ts
  */
@@ -17,10 +17,10 @@ const Audit = Tube.text("audit")
 
 const mails = Worker.layer(Mails, ({ to }) => Console.log(`mail to ${to}`), { concurrency: 16 })
 
-// One processor is busy with each.
+// Each job keeps one processor busy.
 const thumbnails = Worker.layer(Thumbnails, ({ path }) => Console.log(`thumbnail of ${path}`), { concurrency: 2 })
 
-// One at a time, and so one behind the other.
+// One at a time, in order.
 const audit = Worker.layer(Audit, (line) => Console.log(`audit: ${line}`))
 
 const main = Layer.mergeAll(mails, thumbnails, audit).pipe(

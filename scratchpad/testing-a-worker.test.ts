@@ -1,9 +1,9 @@
-/** How to test what talks to beanstalkd: without a server, without waiting, and with whatever can go wrong. */
+/** Tests of a program that uses beanstalkd: without a server, without waiting, and with faults. */
 import { assert, it } from "@effect/vitest"
 import { Chunk, Duration, Effect, Fiber, Stream, TestClock } from "effect"
 import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "effect-beanstalk"
 
-/** The code to be tested: mails are sent, and what cannot be sent is tried again in an hour. */
+/** The program under test: it sends mails, and tries again after an hour if a mail cannot be sent. */
 const sendMails = (send: (text: string) => Effect.Effect<unknown, "refused">) =>
   Effect.gen(function*() {
     const beanstalk = yield* BeanstalkConnection.make({ watch: ["mails"] })
@@ -39,7 +39,7 @@ it.scoped("deletes a mail only when it was sent", () =>
     const server = yield* EmbeddedServer.EmbeddedServer
     yield* putMail("hello")
     const sending = yield* Effect.fork(sendMails(() => Effect.never))
-    // Wait for what is to happen, not for some time.
+    // Waits for an event, not for a time.
     yield* server.events.pipe(Stream.takeUntil(({ event }) => event === "reserved"), Stream.runDrain)
     yield* Fiber.interrupt(sending)
     const events = (yield* server.journal).map(({ event }) => event)
@@ -56,7 +56,7 @@ it.scoped("fails when the connection is lost", () =>
     assert.strictEqual(error._tag, "ConnectionLost")
   }).pipe(Effect.provide(EmbeddedServer.layer())))
 
-it.scoped("put tells when the job was buried for lack of memory", () =>
+it.scoped("put fails with Buried when the server has no memory", () =>
   Effect.gen(function*() {
     const server = yield* EmbeddedServer.EmbeddedServer
     yield* server.inject(EmbeddedServer.Fault.NoMemoryForQueues())
@@ -69,7 +69,7 @@ it.scopedLive("a year of mails takes a moment", () =>
     const server = yield* EmbeddedServer.EmbeddedServer
     const producer = yield* BeanstalkConnection.make({ tube: "mails" })
     yield* Effect.fork(sendMails(() => Effect.void))
-    // Nobody adjusts this clock: it jumps when there is nothing to do.
+    // This clock jumps by itself when no fiber can run.
     yield* Effect.repeatN(Effect.delay(producer.put("today's news"), "1 day"), 364)
     const deleted = yield* server.events.pipe(
       Stream.filter(({ event }) => event === "deleted"),

@@ -1,5 +1,5 @@
 /**
- * Two beanstalkds in one program: each job goes to the one, and to the other if that one cannot take it.
+ * Two beanstalkds in one program: each job is put into the first, or into the second if the first cannot take it.
  *
  * A service for each server, made from the same Layer with another Connector. `Layer.fresh` is not needed: they are not
  * built from the same reference.
@@ -13,7 +13,7 @@ class Primary extends Context.Tag("example/Primary")<Primary, BeanstalkClient.Cl
 
 class Secondary extends Context.Tag("example/Secondary")<Secondary, BeanstalkClient.Client>() {}
 
-/** A short patience: there is somebody else to turn to. */
+/** The timeout is short, since there is another server. */
 const clientOf = (url: string) =>
   Effect.provide(BeanstalkClient.make({ offlineTimeout: "500 millis" }), NodeConnector.layerUrl(url))
 
@@ -21,8 +21,8 @@ const servers = (primary: string, secondary: string) =>
   Layer.merge(Layer.scoped(Primary, clientOf(primary)), Layer.scoped(Secondary, clientOf(secondary)))
 
 /**
- * Only what certainly was not put is put elsewhere: `isRetryable` is true for a server that is away, draining or full, and
- * false for a connection that was lost in the midst of a put.
+ * A job is put into the second server only if it was certainly not put into the first: `isRetryable` is true if that cannot be
+ * reached, is draining, or has no memory, and false if the connection was lost during the put.
  */
 const put = (tube: string, body: string) =>
   Effect.gen(function*() {

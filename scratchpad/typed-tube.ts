@@ -1,4 +1,4 @@
-/** A tube that knows what its jobs are, over a client that heals by itself. */
+/** A tube with a Schema for its jobs, and a client that reconnects by itself. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Option, Schema } from "effect"
 import { BeanstalkClient, Tube } from "effect-beanstalk"
@@ -17,9 +17,9 @@ const program = Effect.gen(function*() {
   yield* Console.log(Option.match(next, { onNone: () => "nothing", onSome: ({ payload }) => `next is ${payload.url}` }))
 }).pipe(
   Effect.catchTags({
-    // Where, and what was expected there: never what is there.
+    // The message has the path and the expected type, but no values.
     PayloadError: (error) => Console.error(error.message),
-    // It may be in the queue, or not. It was not sent twice, and whether it should be is for you to say.
+    // The job may be in the queue, or not. The client does not send it a second time: that is up to you.
     ConnectionLost: (error) => Console.error(error.message),
     // No connection for ten seconds: nothing was put.
     ConnectFailed: (error) => Console.error(error.message)

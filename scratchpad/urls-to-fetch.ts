@@ -1,6 +1,6 @@
 /**
- * The producer and the worker of cl-beanstalk's README: URLs go into a tube, a worker fetches them, four at a time. What is
- * busy is tried again, what is out of order is put aside, and when all is dealt with, or at Ctrl-C, the worker is shut down.
+ * The producer and the worker of cl-beanstalk's README: URLs are put into a tube, and a worker fetches them, four at a time. A page
+ * that fails is tried again, and buried after three runs. When no job is left, or at Ctrl-C, the worker is shut down.
  *
  *     npm start                                    the pages of a small server over this repository's own files
  *     npm start -- http://localhost:8080/ …        URLs of your own
@@ -19,13 +19,13 @@ const FetchUrl = Tube.make("URLs-to-fetch", {
   ttr: "3 minutes"
 })
 
-/** Fetches a page, and tells its size and title. */
+/** Fetches a page, and prints its size and title. */
 const fetchPage = ({ url }: { readonly url: string }) =>
   HttpClient.get(url).pipe(
     Effect.flatMap(HttpClientResponse.filterStatusOk),
     Effect.flatMap(({ text }) => text),
     Effect.timeout("10 seconds"),
-    // To a URL that is none there is no use in going again.
+    // To retry an invalid URL would be of no use.
     Effect.catchIf(
       (error) => error._tag === "RequestError" && error.reason === "InvalidUrl",
       (error) => new Worker.Bury({ reason: error.message })
@@ -38,15 +38,15 @@ const fetchPage = ({ url }: { readonly url: string }) =>
 
 const worker = Worker.make(FetchUrl, fetchPage, {
   concurrency: 4,
-  // Two more runs. They are counted by the server, so it does not matter which worker has the job then.
+  // Two more runs. The server counts them, so any worker can run the job then.
   retry: Schedule.intersect(Schedule.spaced("1 second"), Schedule.recurs(2)),
-  // Whatever waits longer than that for a page is asked to stop.
+  // Handlers that run longer than that after a shutdown began are interrupted.
   shutdownTimeout: "5 seconds"
 })
 
 const reasonOf = (cause: Cause.Cause<unknown>) => Cause.prettyErrors(cause).map(({ message }) => message).join(", ")
 
-const tell = (event: Worker.Event) => {
+const print = (event: Worker.Event) => {
   switch (event._tag) {
     case "Completed":
       return Effect.void
@@ -61,8 +61,8 @@ const tell = (event: Worker.Event) => {
   }
 }
 
-/** Waits until nobody has anything to do any more. */
-const allDone = FetchUrl.stats.pipe(
+/** Waits until no job is ready, reserved or delayed. */
+const untilEmpty = FetchUrl.stats.pipe(
   Effect.repeat({
     schedule: Schedule.spaced("100 millis"),
     until: (tube) => tube.currentJobsReady + tube.currentJobsReserved + tube.currentJobsDelayed === 0
@@ -79,16 +79,16 @@ const main = Effect.gen(function*() {
   yield* Console.log(`put      ${jobs} URLs into ${FetchUrl.name}`)
 
   const { events, shutdown, stats } = yield* worker
-  const telling = yield* Effect.forkScoped(Stream.runForEach(events, tell))
-  // At Ctrl-C too: pages that are being fetched have time to come.
-  yield* Effect.ensuring(allDone, Effect.zipRight(shutdown, Fiber.join(telling)))
+  const printing = yield* Effect.forkScoped(Stream.runForEach(events, print))
+  // At Ctrl-C too: handlers have until the `shutdownTimeout` to end.
+  yield* Effect.ensuring(untilEmpty, Effect.zipRight(shutdown, Fiber.join(printing)))
   const { outcomes } = yield* stats
   yield* Console.log(`done     ${outcomes.Completed} pages were fetched, ${outcomes.Buried} could not be`)
 }).pipe(
   Effect.scoped,
   Effect.provide(Layer.provide(BeanstalkClient.layer(), connector)),
   Effect.provide(NodeHttpClient.layerUndici),
-  // What becomes of jobs is told above.
+  // The events are printed above.
   Logger.withMinimumLogLevel(LogLevel.Error),
   Effect.tapError((error) => Console.error(error.message))
 )

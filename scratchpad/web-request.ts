@@ -1,5 +1,5 @@
 /**
- * A producer in a web request: `POST /pages` puts a job, and answers what that came to.
+ * A producer in a web request: `POST /pages` puts a job, and replies with the outcome.
  *
  *     npx tsx scratchpad/web-request.ts                            on a beanstalkd in its own process
  *     BEANSTALKD_URL=beanstalk://host:11300 PORT=3000 npx tsx scratchpad/web-request.ts
@@ -16,17 +16,17 @@ const Page = Schema.Struct({ url: Schema.String })
 
 const Pages = Tube.make("URLs-to-fetch", { payload: Page, ttr: "3 minutes" })
 
-/** It is in the queue, certainly. */
+/** The job is in the queue. */
 const Accepted = Schema.Struct({ job: Schema.String }).annotations(HttpApiSchema.annotations({ status: 202 }))
 
-/** Nothing was put: send it again later. */
+/** Nothing was put: send the request again later. */
 class Unavailable extends Schema.TaggedError<Unavailable>()(
   "Unavailable",
   { reason: Schema.String },
   HttpApiSchema.annotations({ status: 503 })
 ) {}
 
-/** The connection was lost in the midst of it: it may be in the queue, and if it is sent again, twice. */
+/** The connection was lost during the put: the job may be in the queue, and would be there twice if the request were sent again. */
 class Uncertain extends Schema.TaggedError<Uncertain>()("Uncertain", {}, HttpApiSchema.annotations({ status: 504 })) {}
 
 class TooLarge extends Schema.TaggedError<TooLarge>()(
@@ -48,17 +48,17 @@ const Api = HttpApi.make("crawler").add(
 
 const addPage = (page: typeof Page.Type) =>
   Pages.put(page).pipe(
-    // The job exists, and an operator will see to it.
+    // The job exists, and an operator can kick it.
     Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id)),
     Effect.catchTags({
       JobTooBig: ({ size }) => new TooLarge({ bytes: size }),
       Draining: () => new Unavailable({ reason: "the queue is about to be restarted" }),
       OutOfMemory: () => new Unavailable({ reason: "the queue is full" }),
-      ConnectFailed: () => new Unavailable({ reason: "the queue is away" }),
+      ConnectFailed: () => new Unavailable({ reason: "the queue cannot be reached" }),
       ConnectionLost: ({ outcome }) =>
-        outcome === "Unknown" ? new Uncertain() : new Unavailable({ reason: "the queue went away" })
+        outcome === "Unknown" ? new Uncertain() : new Unavailable({ reason: "the connection to the queue was lost" })
     }),
-    // What is left would be a mistake of ours, or of the server: the log has to tell, not the answer.
+    // The other errors are bugs of this program or of the server: they belong in the log, not in the response.
     Effect.catchTags({
       BadFormat: Effect.die,
       ExpectedCRLF: Effect.die,
@@ -79,7 +79,7 @@ const handlers = HttpApiBuilder.group(
 
 const connector = process.env["BEANSTALKD_URL"] === undefined ? EmbeddedServer.layer() : NodeConnector.layerEnv
 
-// Nobody waits ten seconds for a page.
+// The default of ten seconds is too long for a web request.
 const client = Layer.provide(BeanstalkClient.layer({ offlineTimeout: "1 second" }), connector)
 
 const httpServer = Layer.unwrapEffect(

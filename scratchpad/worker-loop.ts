@@ -29,7 +29,7 @@ const work = Effect.gen(function*() {
 }).pipe(
   Effect.scoped,
   Effect.catchTag("TimedOut", () => Console.log("nothing to do")),
-  // A connection does not come back by itself. A new one is opened, later and later, and the jobs are still there.
+  // A connection does not reconnect: another one is opened, with growing delays. The jobs are still in the server.
   Effect.retry({
     while: (error) => error._tag === "ConnectFailed" || error._tag === "ConnectionLost",
     schedule: Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(10)))

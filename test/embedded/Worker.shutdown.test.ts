@@ -208,7 +208,7 @@ describe("rule 24: a shutdown", () => {
     { name: "cannot be interrupted", last: Effect.uninterruptible(Effect.sleep("1 hour")), orphaned: true }
   ])(
     "gives a job back if its onExhausted Effect $name",
-    ({ orphaned, last }) =>
+    ({ last, orphaned }) =>
       simulated(Effect.gen(function*() {
         const { allEvents, id, worker } = yield* atWork(Effect.fail("no"), {
           retry: Schedule.stop,

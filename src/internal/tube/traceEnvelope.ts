@@ -57,7 +57,7 @@ const envelopeKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate", 
 
 const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
 
-/** A body that is not JSON has no sender. It is `decode` that fails, and says what is wrong. */
+/** A body that is not JSON has no sender. `decode` fails on it, with a `PayloadError`. */
 const senderOf = flow(
   ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Codec.text.read(body)),
   Option.flatMap(readJson),

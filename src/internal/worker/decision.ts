@@ -47,7 +47,7 @@ export interface Settlement {
   readonly decision: Decision
   /** The priority that the job has and is to keep. */
   readonly priority: number
-  /** The event once the server has carried out a decision: a job that it cannot release for want of memory it buries. */
+  /** The event once the server has carried out a decision: a server without memory for its queues buries a job that should be released. */
   readonly event: (carriedOut: Decision) => JobEvent
 }
 
@@ -103,7 +103,7 @@ const undecodableSettlement = (
   event: () => Event.Undecodable({ tube, id, size: job.body.length, error, action })
 })
 
-/** A released job comes back after ever longer delays, for a newer worker that may be able to decode it. */
+/** A job is released with exponential delays, for a newer worker that may be able to decode it. */
 const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory): Decision => {
   switch (action) {
     case "bury":
@@ -184,7 +184,7 @@ const exhaustedDecision = <A, E, R>(
   )
 }
 
-/** The user's Schedule or Effect may throw. A job that nothing can be decided about is kept for a person to see. */
+/** The user's Schedule or Effect may throw. The job is buried then, so that a person can see it. */
 const orBury = <E, R>(self: Effect.Effect<Decision, E, R>): Effect.Effect<Decision, never, R> =>
   Effect.catchAllCause(self, (cause) =>
     Effect.as(

@@ -1,4 +1,4 @@
-/** The log lines of a worker: at Warning what needs a person, at Debug what heals by itself. */
+/** The log lines of a worker: warnings for what a person has to see, Info or Debug for the rest. */
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import { safeLog } from "../base/safeLog.ts"

@@ -316,7 +316,7 @@ const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost>
 
 const noJob = Effect.fail(Option.none())
 
-/** Whether the job is not ours any more, or is being released because its time was over. */
+/** Whether the lease is lost, or the job is being released because its time to run was over. */
 const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut
 
 const timedOut = Cause.fail(new Cause.TimeoutException("The job was not settled within its time to run"))

@@ -50,7 +50,7 @@ export interface LanePool<A, E, R> {
   readonly isTaking: boolean
   /** Whether a lane that lost its connection may end: another is there that opens lanes when they are needed. */
   isSpare(lane: Lane<A, E, R>): boolean
-  /** Whether a lane is to reserve another job, after so many seconds of reserves that timed out. */
+  /** Whether a lane is to reserve another job, after reserves that timed out for this many seconds. */
   isWanted(idleSeconds: number): boolean
   nextReserve(): Reserve
   readonly onConnected: Effect.Effect<unknown>
@@ -224,7 +224,7 @@ export class Lane<A, E, R> implements Consumer {
   ): Effect.Effect<void> {
     lease.endRun()
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
-    // A handler that failed by itself was only cleaning up when its time was over.
+    // A handler that failed by itself, and was only running finalizers when its time was over, keeps its failure.
     const failure = lease.hasTimedOut && Cause.isInterrupted(cause) ? tookTooLong : cause
     const decision = Effect.flatMap(
       lease.stats,

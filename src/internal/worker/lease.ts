@@ -57,7 +57,7 @@ const asksAfter = 300
 /** How long after an answer that failed the server is asked again: two may fail, and the shortest lease is still held. */
 const asksAgainAfter = 300
 
-/** A clock that counts milliseconds wakes up to this much too late: a lease is taken to end that much earlier. */
+/** How late, in milliseconds, a timer of a Clock that counts whole milliseconds can be. A lease is taken to end that much earlier. */
 const clockLateness = 2
 
 /** Touches that are due within the same interval, in milliseconds, leave together. */
@@ -157,7 +157,7 @@ export class Lease implements Timer, HeldJob {
     this.setTimer()
   }
 
-  /** The handler has ended, or is interrupted already: from now on the job is only kept. */
+  /** The handler has ended, or is interrupted already: from now on the job is only touched. */
   endRun(): void {
     this.runsSince = undefined
     this.timesOutAt = never

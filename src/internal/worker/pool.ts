@@ -165,7 +165,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
       : Array.from(this.lanes.keys()).some((other) => other !== lane && other.isConnecting)
   }
 
-  /** A lane that waited so many seconds closes, if another is connected and waiting. */
+  /** A lane that waited for this many seconds closes, if another is connected and waiting. */
   isWanted(idleSeconds: number): boolean {
     if (!this.isTaking) return false
     // A reserve times out up to a tenth early.

@@ -33,7 +33,7 @@ export interface Consumer {
   readonly context: ConsumerContext
   /** Runs before each reserve. */
   readonly gate: Effect.Effect<void> | undefined
-  /** Whether another job is to be reserved on this connection, after so many seconds of reserves that timed out. */
+  /** Whether another job is to be reserved on this connection, after reserves that timed out for this many seconds. */
   isWanted(idleSeconds: number): boolean
   nextReserve(): Reserve
   /** Called before each reserve, and before the gate. */
@@ -193,7 +193,7 @@ export class Reservations implements LeaseConnection {
   ): void {
     if (Exit.isSuccess(exit)) return this.endAs(lease, event(decision))
     const error = errorOf(exit)
-    // The server buries a job that it cannot release for want of memory.
+    // A server without memory for its queues buries a job that should be released.
     if (error?._tag === "Buried") return this.endAs(lease, event(Decision.Bury()))
     if (error?._tag === "JobNotFound") {
       lease.lose(`the server answered ${error.command} with NOT_FOUND: the job was not reserved any more`, error)

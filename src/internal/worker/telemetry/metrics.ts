@@ -32,7 +32,7 @@ export interface Metrics {
    * `beanstalk.worker.wait`, a histogram in seconds: how long jobs were ready before their first run.
    *
    * It is sampled, since it takes a `stats-job`: at most one job in 100 ms of each worker. The server counts whole seconds, so
-   * that 0 means less than one. Later runs are left out: the server does not tell since when a retried job was ready.
+   * that 0 means less than one. Later runs are left out: no counter of the server has the time since which a retried job was ready.
    */
   readonly wait: Metric.Metric.Histogram<number>
   /** `beanstalk.worker.heartbeat.lateness`, a histogram in seconds: how long after its due time a job was touched. */
@@ -103,7 +103,7 @@ const lanes = MetricKey.gauge("beanstalk.worker.lanes", {
   description: "Connections of workers, those that are being opened included"
 })
 
-/** At most one `stats-job` in so many milliseconds is sent to measure how long jobs wait. */
+/** The least time between two `stats-job` that measure how long jobs wait, in milliseconds. */
 const samplingInterval = 100
 
 /** Tags given to each update would cost five times the update: see above. */
