@@ -9,8 +9,8 @@
 import type * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
+import { changesJob } from "./internal/changesJob.ts"
 import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
-import { changesJob } from "./internal/jobCommands.ts"
 import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
 export {

@@ -104,7 +104,8 @@ export interface Job extends Inspectable.Inspectable {
    */
   readonly touch: Effect.Effect<void, LeaseLost | ServerError>
   /**
-   * Fails when the lease is lost: another worker may be running the job. The handler is interrupted then anyway. Race side
+   * Fails when the lease is lost: another worker may be running the job. The handler is interrupted then, unless `onLeaseLost` is
+   * `"continue"`. Race side
    * effects against it that must not happen twice, or that are uninterruptible.
    */
   readonly leaseLost: Effect.Effect<never, LeaseLost>
@@ -329,7 +330,7 @@ export interface Worker extends Inspectable.Inspectable {
  *
  * Until the server has answered how long the time to run of a job is, the worker takes it for the tube's `ttr`. It asks when the
  * handler has run for 0.3 seconds. If a job was put with a shorter `ttr`, the worker may notice the loss of its lease too late,
- * by at most the difference.
+ * by at most the tube's `ttr` less the job's.
  *
  * @category constructors
  * @since 0.1.0

@@ -47,7 +47,7 @@ export interface Settlement {
   readonly decision: Decision
   /** The priority that the job has and is to keep. */
   readonly priority: number
-  /** The event once the server has carried out a decision: a server without memory for its queues buries a job that should be released. */
+  /** The event once the server has carried out a decision: out of memory, it buries a job that was to be released. */
   readonly event: (carriedOut: Decision) => JobEvent
 }
 

@@ -25,8 +25,8 @@ import { type Bury, type RetryAfter, type RunFailure, Undecodable } from "./fail
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
-import { Reservation, type Settler } from "./reservation.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
+import { Reservation, type Settler } from "./streamReservation.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
 /** See `Worker.JobsOptions`. */

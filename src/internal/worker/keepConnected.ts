@@ -23,7 +23,7 @@ export const keepConnected = (
   { isNeeded, isSpare, reconnect, tube, ...options }: KeepConnectedOptions
 ): Effect.Effect<void> => {
   const attempt = attempts(options)
-  // A connection that could not be made is given up only after the pause. Another lane is opened in place of its lane, and
+  // After a failed attempt the Schedule's pause comes before the lane may end: the pool opens a lane in its place, which
   // would try at once, again and again.
   let couldNotConnect = false
 

@@ -1,5 +1,6 @@
 /**
- * A lane works one job at a time, on one connection after the other.
+ * A lane is one of the up to `concurrency` loops of a worker, each with a connection of its own: it reserves a job, runs the
+ * handler, and tells the server what becomes of the job.
  *
  * Its life is a Stream of turns on each connection, retried under the reconnect Schedule. A turn is the next job, its handler,
  * and what becomes of the job.
@@ -20,16 +21,16 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf } from "./decision.ts"
 import { Event } from "./events.ts"
 import { type Order, type RunFailure, Undecodable } from "./failure.ts"
-import { Handler } from "./handler.ts"
 import { JobHandle } from "./jobHandle.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import type { Observer } from "./telemetry/observer.ts"
+import { UserFiber } from "./userFiber.ts"
 
 /** The user's handler. */
-export type Handle<A, E, R> = (
+export type Handler<A, E, R> = (
   payload: A,
   job: JobHandle
 ) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
@@ -37,7 +38,7 @@ export type Handle<A, E, R> = (
 /** What a lane shares with the other lanes of its worker. */
 export interface LaneContext<A, E, R> extends ConsumerContext {
   readonly settings: Settings<A, E, R>
-  readonly handle: Handle<A, E, R>
+  readonly handler: Handler<A, E, R>
   readonly runtime: Runtime.Runtime<R>
   readonly dedicated: Dedicated
   readonly log: ConnectionLog
@@ -63,14 +64,14 @@ export interface LanePool<A, E, R> {
   onAbandoned(lease: Lease): void
 }
 
-/** In Effect 3 a chunk of one takes 5 µs on its way through a Stream, a third of what the whole job takes. */
+/** In Effect 3 each chunk that passes through a Stream takes about 5 µs, as long as all else in a turn but its handler. */
 const turnsInAChunk = 64
 
 export class Lane<A, E, R> implements Consumer {
   readonly context: LaneContext<A, E, R>
   readonly gate: Effect.Effect<void> | undefined
   private readonly pool: LanePool<A, E, R>
-  private readonly handler: Handler<R>
+  private readonly fiber: UserFiber<R>
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations | undefined = undefined
   /** How long, in milliseconds, it took to connect. */
@@ -86,7 +87,7 @@ export class Lane<A, E, R> implements Consumer {
     const { gate } = context.settings
     this.pool = pool
     this.context = context
-    this.handler = new Handler(context.runtime)
+    this.fiber = new UserFiber(context.runtime)
     this.gate = gate && this.pass(gate)
   }
 
@@ -154,7 +155,7 @@ export class Lane<A, E, R> implements Consumer {
     return this.mustConfirm || (this.status === "wanted" && this.pool.isTaking)
   }
 
-  /** The lanes without a connection confirm the deletes that lost theirs. */
+  /** A lane that connects sends the unconfirmed deletes again: while there are some, a lane without a connection is needed. */
   private get mustConfirm(): boolean {
     return this.isConnecting && !this.context.unconfirmed.isEmpty
   }
@@ -165,7 +166,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** Runs the user's gate. If it dies, it runs again on another connection. */
   private pass(gate: Effect.Effect<unknown, never, R>): Effect.Effect<void> {
-    return Effect.flatMap(this.handler.run(gate), (exit) => {
+    return Effect.flatMap(this.fiber.run(gate), (exit) => {
       if (exit === undefined || Exit.isSuccess(exit) || Exit.isInterrupted(exit)) return Effect.void
       this.reservations?.close()
       const { tube } = this.context.rules
@@ -182,7 +183,7 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   private performUnlessCrashing(reservations: Reservations, lease: Lease, maxDisconnects: number): Effect.Effect<void> {
-    return Effect.flatMap(this.handler.run(lease.stats), (exit) => {
+    return Effect.flatMap(this.fiber.run(lease.stats), (exit) => {
       if (exit === undefined) return this.giveBack(reservations, lease)
       if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
       return historyOf(exit.value).disconnects < maxDisconnects
@@ -193,15 +194,15 @@ export class Lane<A, E, R> implements Consumer {
 
   /** Runs the handler. */
   private perform(reservations: Reservations, lease: Lease): Effect.Effect<void> {
-    const { handle, observer, settings } = this.context
+    const { handler, observer, settings } = this.context
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
     lease.startRun()
     lease.span = observer.startRun(lease)
     const run = Effect.matchEffect(settings.policy.decode(lease.job), {
       onFailure: (error) => Effect.fail(new Undecodable(error)),
-      onSuccess: (payload) => handle(payload, new JobHandle(lease))
+      onSuccess: (payload) => handler(payload, new JobHandle(lease))
     })
-    return Effect.flatMap(this.handler.run(run, lease.span?.span), (exit) => this.finish(reservations, lease, exit))
+    return Effect.flatMap(this.fiber.run(run, lease.span?.span), (exit) => this.finish(reservations, lease, exit))
   }
 
   private finish(
@@ -224,13 +225,13 @@ export class Lane<A, E, R> implements Consumer {
   ): Effect.Effect<void> {
     lease.endRun()
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
-    // A handler that failed by itself, and was only running finalizers when its time was over, keeps its failure.
+    // A handler that failed with an error of its own timed out in its finalizers: the error counts.
     const failure = lease.hasTimedOut && Cause.isInterrupted(cause) ? tookTooLong : cause
     const decision = Effect.flatMap(
       lease.stats,
       (stats) => decide(this.context.settings.policy, lease, stats, failure)
     )
-    return Effect.flatMap(this.handler.run(decision), (decided) => {
+    return Effect.flatMap(this.fiber.run(decision), (decided) => {
       if (decided === undefined) return this.giveBack(reservations, lease)
       if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
       return Exit.isSuccess(decided)
@@ -260,15 +261,15 @@ export class Lane<A, E, R> implements Consumer {
     const { reservations } = this
     if (reservations === undefined) return
     reservations.onSessionEnd(ending)
-    if (reservations.held === undefined) this.handler.interrupt()
+    if (reservations.held === undefined) this.fiber.interrupt()
   }
 
   onLost(): void {
-    if (this.context.settings.interruptsLost) this.handler.interrupt()
+    if (this.context.settings.interruptsLost) this.fiber.interrupt()
   }
 
   onTimeout(): void {
-    this.handler.interrupt()
+    this.fiber.interrupt()
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -308,23 +309,23 @@ export class Lane<A, E, R> implements Consumer {
   retire(): void {
     if (this.isHolding || this.mustConfirm) return
     this.status = "retired"
-    this.handler.interrupt()
+    this.fiber.interrupt()
     this.reservations?.retire()
   }
 
   /** Interrupts the handler and gives back its job. */
   stop(): void {
     this.status = "stopped"
-    this.handler.interrupt()
+    this.fiber.interrupt()
   }
 
   /** Stops waiting for the handler, and closes the connection whatever the server has still to answer. */
   abandon(): void {
-    const { handler, reservations } = this
+    const { fiber, reservations } = this
     const held = reservations?.held
     // Before the connection is closed, by which the lease is lost.
-    if (handler.isRunning && held !== undefined) this.pool.onAbandoned(held)
-    handler.abandon()
+    if (fiber.isRunning && held !== undefined) this.pool.onAbandoned(held)
+    fiber.abandon()
     reservations?.close()
   }
 }

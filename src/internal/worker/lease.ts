@@ -1,7 +1,7 @@
 /**
  * A job that a worker holds: until when, what the server is asked about it meanwhile, and whether the lease is lost.
  *
- * A short job costs nothing but its place in the timer queue. The server is asked for the job's time to run only when the job
+ * For a job that ends within 300 ms nothing is sent. The server is asked for the job's time to run only when the job
  * takes longer, and the job is touched from then on.
  */
 import * as Cause from "effect/Cause"
@@ -43,7 +43,8 @@ export interface LeaseRules {
 
 /**
  * - `held`: the job is reserved by this connection, as far as is known.
- * - `settling`: the command that ends the reservation is sent. What is sent behind it would wait behind the next reserve.
+ * - `settling`: the command that ends the reservation is sent. No other command about the job is sent: the next reserve may be
+ *   in front of it, and delay its answer.
  * - `settled`: the reservation has ended as it was to end, and cannot be lost any more.
  * - a `LeaseLost`: the job is not reserved by this connection any more, for this reason.
  */
@@ -54,7 +55,7 @@ type Callback<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
 /** How long, in milliseconds, a job is held before the server is asked about it. A time to run is at least a second. */
 const asksAfter = 300
 
-/** How long after an answer that failed the server is asked again: two may fail, and the shortest lease is still held. */
+/** The delay in milliseconds before a `stats-job` or touch that failed is repeated. */
 const asksAgainAfter = 300
 
 /** How late, in milliseconds, a timer of a Clock that counts whole milliseconds can be. A lease is taken to end that much earlier. */
@@ -157,7 +158,7 @@ export class Lease implements Timer, HeldJob {
     this.setTimer()
   }
 
-  /** The handler has ended, or is interrupted already: from now on the job is only touched. */
+  /** The handler has ended, or is being interrupted: there is no timeout any more, and touches go on until the job is settled. */
   endRun(): void {
     this.runsSince = undefined
     this.timesOutAt = never
@@ -318,6 +319,6 @@ export class Lease implements Timer, HeldJob {
 const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
-/** Two of three touches may fail. A very short time to run leaves time for one. */
+/** After a third of the ttr, so that two of three touches may fail; earlier, but not before a quarter, if the ttr is short. */
 const touchAfter = (ttr: number, roundTrip: number): number =>
   Math.max(ttr / 4, Math.min(ttr / 3, ttr - 1000 - 2 * roundTrip))

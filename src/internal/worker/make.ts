@@ -11,18 +11,18 @@ import type { Tube } from "../../Tube.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import { TimerQueue } from "../base/timerQueue.ts"
 import * as EventLog from "./eventLog.ts"
-import { handlerRuntime } from "./handler.ts"
-import type { Handle } from "./lane.ts"
+import type { Handler } from "./lane.ts"
 import { checkOptions, type Options } from "./options.ts"
 import * as Pool from "./pool.ts"
 import * as Metrics from "./telemetry/metrics.ts"
 import * as Observer from "./telemetry/observer.ts"
 import * as Spans from "./telemetry/spans.ts"
+import { handlerRuntime } from "./userFiber.ts"
 
 /** Starts a worker, which is shut down with the Scope. */
 export const make = <A, RT, R, E, RO>(
   tube: Tube<A, RT>,
-  handle: Handle<A, E, R>,
+  handler: Handler<A, E, R>,
   options: Options<A, E, RO, RO, RO>
 ): Effect.Effect<
   Pool.Pool<A, E, RT | R | RO>,
@@ -40,7 +40,7 @@ export const make = <A, RT, R, E, RO>(
       const observer = Observer.guarded(Observer.both(metrics, spans))
       // The fibers of the pool are no children of this one, and no part of its span.
       const starting = Runtime.runFork(runtime)(
-        Pool.make<A, E, RT | R | RO>({ tube: tube.name, settings, handle, runtime, dedicated, timers, observer })
+        Pool.make<A, E, RT | R | RO>({ tube: tube.name, settings, handler, runtime, dedicated, timers, observer })
       )
       const pool = yield* Effect.flatten(Fiber.await(starting))
       pool.events.listen(EventLog.logTo(runtime))

@@ -50,7 +50,7 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
   /** How long a handler may run. Then it is interrupted, which is a failure. Default: no limit. */
   readonly timeout?: Duration.DurationInput | undefined
   /**
-   * Whether jobs are touched while they run, at a third of their time to run. If not, a handler is interrupted a second before
+   * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted a second before
    * the time to run is over, which is a failure. Default: true.
    */
   readonly heartbeat?: boolean | undefined
@@ -65,9 +65,9 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
    * logged, and it runs again on another connection. Default: none.
    */
   readonly gate?: Effect.Effect<unknown, never, RGate> | undefined
-  /** The timeout of a reserve, of which a tenth more or less is used. Default: 30 seconds; a day at most. */
+  /** The timeout of a reserve, varied by up to a tenth. Default: 30 seconds; a day at most. */
   readonly reserveSlice?: Duration.DurationInput | undefined
-  /** How long a connection stays open that waits for a job besides another. Default: 30 seconds. */
+  /** How long a connection without a job stays open while another one has no job either. Default: 30 seconds. */
   readonly idleLaneTimeout?: Duration.DurationInput | undefined
   /**
    * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds; after
@@ -108,7 +108,7 @@ export interface Settings<A, E, R> {
   readonly gate: Effect.Effect<unknown, never, R> | undefined
   /** The reserves to use in turn, … */
   readonly reserves: ReadonlyArray<Reserve>
-  /** … and those of a lane that waits besides another. */
+  /** … and those to use while another lane waits for a job too. */
   readonly spareReserves: ReadonlyArray<Reserve>
   readonly idleLaneTimeout: number
   readonly shutdownTimeout: number

@@ -16,7 +16,7 @@ import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import { Event, Events, type ShutdownReport } from "./events.ts"
-import { type Handle, Lane, type LaneContext, type LanePool } from "./lane.ts"
+import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
 import type { Observer } from "./telemetry/observer.ts"
@@ -25,7 +25,7 @@ import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 export interface PoolOptions<A, E, R> {
   readonly tube: TubeName
   readonly settings: Settings<A, E, R>
-  readonly handle: Handle<A, E, R>
+  readonly handler: Handler<A, E, R>
   readonly runtime: Runtime.Runtime<R>
   readonly dedicated: Dedicated
   readonly timers: TimerQueue
@@ -132,7 +132,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   // how many lanes
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** As long as another job may run, one lane is idle. */
+  /** Opens a lane, unless one is idle or there are as many as jobs may run. */
   openLaneIfNeeded(now = this.options.timers.now()): void {
     if (!this.isTaking || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
     const lane = new Lane(this, this.context)
@@ -284,7 +284,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   private endLanes(end: (lane: Lane<A, E, R>) => void): void {
     for (const [lane, fiber] of this.lanes) {
       end(lane)
-      if (lane.isConnecting && !lane.isNeeded) fiber.unsafeInterruptAsFork(FiberId.none)
+      if (lane.isConnecting && !lane.isNeeded) Effect.runFork(fiber.interruptAsFork(FiberId.none))
     }
   }
 
@@ -292,7 +292,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     return Effect.timeoutOption(FiberSet.awaitEmpty(this.resources.fibers), duration)
   }
 
-  /** A lane that is left hangs in the user's Connector, and cannot be waited for. */
+  /** A lane that has not ended by now is blocked in the user's Connector, and is not waited for. */
   private readonly closeScope = Effect.suspend(() => {
     const close = Scope.close(this.resources.scope, Exit.void)
     return this.lanes.size === 0 ? close : Effect.forkDaemon(close)

@@ -1,8 +1,8 @@
 /**
  * The jobs of one connection, one after the other.
  *
- * `next` is the one way to a job. While a job is held no reserve is waited in, so that the server answers at once whatever is
- * sent about it. The delete of a completed job is not waited for: it leaves in the same write as the next reserve, so that a
+ * Jobs come from `next` only. No reserve is sent while a job is held: the server would answer a touch, release or bury of the job
+ * only after the reserve. The delete of a completed job is not waited for: it leaves in the same write as the next reserve, so that a
  * job takes one round trip.
  */
 import * as Cause from "effect/Cause"
@@ -107,7 +107,7 @@ export class Reservations implements LeaseConnection {
   private hold(job: ReservedJob): Lease {
     const lease = new Lease(job, this, this.consumer.context.rules)
     this.held = lease
-    // The first job may have been there long before it was asked for.
+    // How long the first reserve waits says nothing of the server: the round trip of the handshake is taken instead.
     this.shortestWait = Math.min(this.shortestWait ?? this.roundTrip, lease.reservedAt - this.reserveSentAt)
     this.idleSeconds = 0
     return lease
@@ -122,7 +122,7 @@ export class Reservations implements LeaseConnection {
 
   private readonly noMoreJobs: NextJob = Effect.zipRight(this.whenRetired, Effect.fail(Option.none()))
 
-  /** Whether the server had no time yet to answer the latest reserve, even if it has jobs. */
+  /** Whether the latest reserve was sent a shorter time ago than any reserve took: the server may have a job for it. */
   hasJustAsked(now: number): boolean {
     return this.shortestWait !== undefined && now - this.reserveSentAt < this.shortestWait
   }
@@ -193,7 +193,7 @@ export class Reservations implements LeaseConnection {
   ): void {
     if (Exit.isSuccess(exit)) return this.endAs(lease, event(decision))
     const error = errorOf(exit)
-    // A server without memory for its queues buries a job that should be released.
+    // A server that is out of memory buries a job that was to be released.
     if (error?._tag === "Buried") return this.endAs(lease, event(Decision.Bury()))
     if (error?._tag === "JobNotFound") {
       lease.lose(`the server answered ${error.command} with NOT_FOUND: the job was not reserved any more`, error)

@@ -2,7 +2,7 @@
  * Deletes of completed jobs whose answer was lost with the connection.
  *
  * Each is sent once more, on the next connection of the worker, if the same server process answers there. In another process
- * the id may be another job's. NOT_FOUND may mean that the first delete was carried out: then it stays unknown.
+ * the id may be another job's. NOT_FOUND may mean that the first delete was carried out: the event is then `CompletionUnknown`.
  */
 import * as Effect from "effect/Effect"
 import type { ServerSession } from "../connection/connect.ts"
