@@ -152,12 +152,12 @@ for (let round = 0; round < rounds; round++) {
 for (const [bulk, loop] of [["purge", "peek, delete"], ["move", "peek, stats-job, put, delete"]] as const) {
   console.log(`\n${bulk}, beside ${loop}, one round trip at a time; ${rounds} rounds`)
   for (const state of states) {
-    const [ours = [], theirs = []] = [results.get(`${bulk} ${state}`), results.get(`${loop} ${state}`)]
-    const { max, median, min } = spread(ours.map((speed, round) => speed / (theirs[round] ?? Number.NaN)))
+    const [bulkSpeeds = [], loopSpeeds = []] = [results.get(`${bulk} ${state}`), results.get(`${loop} ${state}`)]
+    const { max, median, min } = spread(bulkSpeeds.map((speed, round) => speed / (loopSpeeds[round] ?? Number.NaN)))
     console.log(
       `  ${counts[state].toLocaleString("en").padStart(8)} ${state.padEnd(8)} ` +
-        `${Math.round(spread(ours).median).toLocaleString("en").padStart(8)} jobs/s   ` +
-        `${Math.round(spread(theirs).median).toLocaleString("en").padStart(7)} jobs/s   ` +
+        `${Math.round(spread(bulkSpeeds).median).toLocaleString("en").padStart(8)} jobs/s   ` +
+        `${Math.round(spread(loopSpeeds).median).toLocaleString("en").padStart(7)} jobs/s   ` +
         `${median.toFixed(1)} x (${min.toFixed(1)}-${max.toFixed(1)})`
     )
   }

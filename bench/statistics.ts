@@ -36,7 +36,7 @@ export interface Interval {
 export const medianInterval = (values: ReadonlyArray<number>): Interval => {
   const sorted = ascending(values)
   const count = sorted.length
-  // The chance that exactly `below` of the values lie below the true median, and that at most so many do.
+  // The chance that exactly `outside` of the values lie below the true median, and that at most `outside` do.
   let chance = 0.5 ** count
   let atMost = chance
   let outside = 0

@@ -394,7 +394,7 @@ export interface JobIn<out A> {
  * ])
  * ```
  *
- * @category looking
+ * @category inspecting
  * @since 0.1.0
  */
 export const jobsIn = <A, RT>(

@@ -29,7 +29,7 @@ describe("workers with faults of connections and of the server", () => {
         assert.isAtLeast(faults, jobs / 100)
         if (stress) {
           yield* Effect.logInfo(
-            `${jobs} jobs, ${faults} faults, ${workers} workers: lost ${tracker.lost}, lost with their server ${tracker.gone}, ` +
+            `${jobs} jobs, ${faults} faults, ${workers} workers: lost ${tracker.lost}, lost with their server ${tracker.lostWithServer}, ` +
               `run ${tracker.runs} times, ${(simulated / 1000).toFixed(0)} s in ${(real / 1000).toFixed(0)} s, ` +
               `${(jobs / real * 1000).toFixed(0)} jobs/s. ${JSON.stringify(outcomes)}`
           )

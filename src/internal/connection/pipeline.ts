@@ -234,7 +234,7 @@ export class Pipeline {
   }
 
   /**
-   * The server has reserved a job for a caller that is gone. It makes the job ready again, unchanged, when the connection
+   * The server has reserved a job that its caller no longer wants. It makes the job ready again, unchanged, when the connection
    * closes.
    */
   private giveBack(entry: PendingCommand): void {

@@ -29,7 +29,7 @@ export interface Entry {
   /** The runs whose worker takes the job to be reserved by it. */
   readonly holders: Set<Run>
   /** The job was lost with its server, which was replaced. */
-  isGone: boolean
+  isLost: boolean
 }
 
 export interface Reservation {
@@ -53,7 +53,7 @@ const put = 1
 const acknowledged = 2
 const unknown = 4
 const deleted = 8
-const gone = 16
+const lostWithServer = 16
 
 /** The error, in milliseconds, of times that are sums of fractions. */
 const roundingError = 1e-6
@@ -81,7 +81,7 @@ export class JobTracker {
   /** Whether the server has no memory for its queues, and buries jobs that should become ready or delayed. */
   isMemoryShort = false
   /** How many jobs were lost with servers that were replaced. */
-  gone = 0
+  lostWithServer = 0
   runs = 0
   /** How many keys were given to producers. */
   keys = 0
@@ -127,10 +127,10 @@ export class JobTracker {
 
   onServer(): void {
     for (const entry of this.live.values()) {
-      entry.isGone = true
-      this.mark(entry.key, gone)
+      entry.isLost = true
+      this.mark(entry.key, lostWithServer)
     }
-    this.gone += this.live.size
+    this.lostWithServer += this.live.size
     this.live.clear()
     this.byId = new Map()
   }
@@ -175,7 +175,7 @@ export class JobTracker {
       mayBury: false,
       mayRelease: undefined,
       holders: new Set(),
-      isGone: false
+      isLost: false
     }
     this.live.set(key, entry)
     this.byId.set(job.id, entry)
@@ -255,7 +255,7 @@ export class JobTracker {
   /** A run has ended, or its `leaseLost` has failed. */
   onRunEnd(run: Run): void {
     const { contestedAt, entry, latency } = run
-    if (!entry.holders.delete(run) || contestedAt === undefined || entry.isGone) return
+    if (!entry.holders.delete(run) || contestedAt === undefined || entry.isLost) return
     const contest = this.options.now() - contestedAt
     this.contests += 1
     this.longestContest = Math.max(this.longestContest, contest)
@@ -291,7 +291,7 @@ export class JobTracker {
   get lost(): number {
     let lost = 0
     for (let key = 1; key <= this.keys; key += 1) {
-      if (this.is(key, acknowledged) && !this.is(key, deleted | gone) && !this.live.has(key)) lost += 1
+      if (this.is(key, acknowledged) && !this.is(key, deleted | lostWithServer) && !this.live.has(key)) lost += 1
     }
     return lost
   }
