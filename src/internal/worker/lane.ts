@@ -1,6 +1,6 @@
 /**
  * A lane is one of the up to `concurrency` loops of a worker, each with a connection of its own: it reserves a job, runs the
- * handler, and tells the server what becomes of the job.
+ * handler, and has the server settle the job.
  *
  * Its life is a Stream of turns on each connection, retried under the reconnect Schedule. A turn is the next job, its handler,
  * and what becomes of the job.
