@@ -18,32 +18,37 @@ const measuring = [
 
 const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now() % 2 ** 32)
 
-export default defineConfig(({ mode }) => ({
-  resolve: {
+export default defineConfig(({ mode }) => {
+  const resolve = {
     alias: [
       { find: "effect-beanstalk/node", replacement: file("./src/node/index.ts") },
       { find: "effect-beanstalk", replacement: file("./src/index.ts") }
     ]
-  },
-  test: {
-    globalSetup: ["test/support/globalSetup.ts"],
-    reporters: ["default", new Summary(seed)],
-    provide: { seed, full: mode === "full" },
+  }
+  const test = {
     setupFiles: ["test/support/setup.ts"],
     testTimeout: 120_000,
-    poolOptions: { threads: { isolate: false, maxThreads: availableParallelism() } },
-    projects: [
-      {
-        extends: true,
-        test: {
-          // A thread imports Effect once for all its files, which is half of the time that most of them take.
-          name: "shared",
-          pool: "threads",
-          include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
-          exclude: measuring
-        }
-      },
-      { extends: true, test: { name: "isolated", pool: "forks", include: measuring } }
-    ]
+    provide: { seed, full: mode === "full" }
   }
-}))
+  return {
+    test: {
+      globalSetup: ["test/support/globalSetup.ts"],
+      reporters: ["default", new Summary(seed)],
+      poolOptions: { threads: { isolate: false, maxThreads: availableParallelism() } },
+      projects: [
+        {
+          resolve,
+          test: {
+            ...test,
+            // A thread imports Effect once for all its files, which is half of the time that most of them take.
+            name: "shared",
+            pool: "threads",
+            include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
+            exclude: measuring
+          }
+        },
+        { resolve, test: { ...test, name: "isolated", pool: "forks", include: measuring } }
+      ]
+    }
+  }
+})

@@ -15,7 +15,7 @@ class Secondary extends Context.Tag("example/Secondary")<Secondary, BeanstalkCli
 
 /** The timeout is short, since there is another server. */
 const clientOf = (url: string) =>
-  Effect.provide(BeanstalkClient.make({ offlineTimeout: "500 millis" }), NodeConnector.layerUrl(url))
+  Effect.provide(BeanstalkClient.make({ offlineTimeout: "3 seconds" }), NodeConnector.layerUrl(url))
 
 const servers = (primary: string, secondary: string) =>
   Layer.merge(Layer.scoped(Primary, clientOf(primary)), Layer.scoped(Secondary, clientOf(secondary)))

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { build, type Plugin } from "esbuild"
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { inject } from "vitest"
@@ -32,6 +32,7 @@ const urlOfSource: Plugin = {
 
 /** All of them in one go, since they share most of their code: that takes little longer than one of them. */
 const buildAll = async () => {
+  mkdirSync(inject("programs"), { recursive: true })
   const outdir = mkdtempSync(join(inject("programs"), "bundled-"))
   await build({
     entryPoints: [...programsIn("scratchpad"), ...programsIn("test/fixtures"), "src/node/bin.ts"],

@@ -29,7 +29,7 @@ export const seedOr = (usual: number): number =>
 export const amount = (sampled: number, whole: number, stressed = whole): number =>
   stress ? stressed : full ? whole : sampled
 
-/** So many cases, in their order, spread evenly over all. Two spreads of one length differ if their `nth` does. */
+/** `count` of the cases, in their order, one at random from each of as many equal parts. Another `nth` gives another choice. */
 export const spread = <A>(cases: ReadonlyArray<A>, count: number, nth = 0): ReadonlyArray<A> => {
   if (count >= cases.length) return cases
   const random = new Random(seed + nth)

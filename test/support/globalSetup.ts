@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestProject } from "vitest/node"
@@ -6,7 +6,7 @@ import { findBeanstalkd, howToInstall } from "./beanstalkd.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Where `bundled.ts` puts programs, for as long as the run lasts. */
+    /** The folder of the bundles of `bundled.ts`, which is removed at the end of the run. */
     readonly programs: string
   }
 }
@@ -16,7 +16,7 @@ export default function setup({ provide }: TestProject) {
   if (process.env["CI"] !== undefined && findBeanstalkd() === undefined) {
     throw new Error(`CI must run the tests against a real beanstalkd. ${howToInstall}`)
   }
-  const programs = mkdtempSync(join(tmpdir(), "effect-beanstalk-"))
+  const programs = join(tmpdir(), `effect-beanstalk-programs-${process.pid}`)
   provide("programs", programs)
-  return () => rmSync(programs, { recursive: true })
+  return () => rmSync(programs, { recursive: true, force: true })
 }

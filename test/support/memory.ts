@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from "node:fs"
 export const canLimitMemory = existsSync("/proc/self/status") &&
   spawnSync("prlimit", ["--version"], { stdio: "ignore" }).status === 0
 
-/** Limits the memory of a server to so many bytes more than it has now. */
+/** Limits the memory of a server to what it has now and `spare` bytes more. */
 export const limitMemory = (server: { readonly pid: number }, spare: number) =>
   Effect.sync(() => {
     const kilobytes = /^VmSize:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]
