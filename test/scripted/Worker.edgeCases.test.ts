@@ -251,3 +251,21 @@ describe("rule 22: a worker that is shut down while it repeats a delete", () => 
     }))
   )
 })
+
+describe("rule 11: a gate that interrupts itself", () => {
+  it(
+    "is not open: no job is reserved until it has succeeded",
+    virtualTest(Effect.gen(function*() {
+      const passes = [Effect.interrupt, Effect.void]
+      const { peer, server } = yield* startWorker(() => Effect.void, {
+        gate: Effect.suspend(() => passes.shift() ?? Effect.void)
+      })
+      yield* peer.closed
+      assert.strictEqual(yield* peer.rest, "")
+      const next = yield* acceptLane(server)
+      yield* giveJob(next, 1)
+      yield* next.expect("delete 1\r\n")
+      assert.deepStrictEqual(passes, [])
+    }))
+  )
+})

@@ -164,11 +164,13 @@ export class Lane<A, E, R> implements Consumer {
   // a turn
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Runs the user's gate. If it dies, it runs again on another connection. */
+  /** Runs the user's gate. If it dies, or interrupts itself, it runs again on another connection. */
   private pass(gate: Effect.Effect<unknown, never, R>): Effect.Effect<void> {
     return Effect.flatMap(this.fiber.run(gate), (exit) => {
-      if (exit === undefined || Exit.isSuccess(exit) || Exit.isInterrupted(exit)) return Effect.void
-      this.reservations?.close()
+      const { reservations } = this
+      // The lane interrupts its gate only when no more jobs are reserved on the connection.
+      if (exit === undefined || Exit.isSuccess(exit) || reservations?.isReserving !== true) return Effect.void
+      reservations.close()
       const { tube } = this.context.rules
       return safeLog(Effect.logError(`The gate of the worker of tube ${tube} died. It runs again.`, exit.cause))
     })

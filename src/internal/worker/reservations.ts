@@ -100,7 +100,7 @@ export class Reservations implements LeaseConnection {
     })
   })
 
-  private get isReserving(): boolean {
+  get isReserving(): boolean {
     return this.status === "open" && this.consumer.isWanted(this.idleSeconds)
   }
 
