@@ -4,12 +4,15 @@ import * as Runtime from "effect/Runtime"
 import { safeLog } from "../base/safeLog.ts"
 import type { Event } from "./events.ts"
 
+/** Annotates the log lines of a worker, so that they can be filtered. */
+export const annotated = Effect.annotateLogs({ package: "effect-beanstalk", module: "Worker" })
+
 /** Logs events with the Loggers and annotations of the runtime. */
 export const logTo = (runtime: Runtime.Runtime<never>): (event: Event) => void => {
   const runFork = Runtime.runFork(runtime)
   return (event) => {
     const line = logLine(event)
-    if (line !== undefined) runFork(safeLog(line))
+    if (line !== undefined) runFork(annotated(safeLog(line)))
   }
 }
 

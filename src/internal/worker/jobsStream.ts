@@ -50,7 +50,7 @@ export const jobs = <A, R>(
       runtime: yield* Effect.interruptible(Effect.runtime<R>()),
       connected: yield* Effect.makeLatch()
     })
-    yield* Effect.forkScoped(Effect.interruptible(source.keepConnected))
+    yield* Effect.forkScoped(EventLog.annotated(Effect.interruptible(source.keepConnected)))
     yield* Effect.addFinalizer(() => source.close)
     return Stream.repeatEffectOption(source.next)
   }))

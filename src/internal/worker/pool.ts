@@ -15,6 +15,7 @@ import { safeLog } from "../base/safeLog.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
+import { annotated } from "./eventLog.ts"
 import { Event, Events, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
@@ -136,7 +137,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   openLaneIfNeeded(now = this.options.timers.now()): void {
     if (!this.isTaking || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
     const lane = new Lane(this, this.context)
-    const fiber = this.resources.runLane(lane.run)
+    const fiber = this.resources.runLane(annotated(lane.run))
     this.waiting.add(lane)
     this.lanes.set(lane, fiber)
     this.options.observer.onLanes(this.lanes.size)
