@@ -33,7 +33,7 @@ const follow = (child: ChildProcessWithoutNullStreams) =>
     child.stdout.on("data", (chunk) => output += String(chunk))
     child.stderr.on("data", (chunk) => output += String(chunk))
     child.once("close", (code) => Deferred.unsafeDone(ended, Effect.succeed({ code, output })))
-    /** Waits until it has printed that. */
+    /** Waits until it has printed this. */
     const says = (wanted: string) =>
       Effect.async<void>((resume) => {
         const look = () => output.includes(wanted) && resume(Effect.void)
@@ -50,7 +50,7 @@ const begin = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<stri
 const run = (example: string, env: NodeJS.ProcessEnv, args: ReadonlyArray<string> = []) =>
   Effect.scoped(Effect.flatMap(begin(example, env, args), ({ ended }) => ended))
 
-/** A web server that is asked and does not answer. */
+/** A web server that accepts a request and does not respond. */
 const silence = Effect.gen(function*() {
   const asked = yield* Deferred.make<void>()
   const server = yield* Effect.acquireRelease(
@@ -69,7 +69,7 @@ const silence = Effect.gen(function*() {
   return { url: `http://127.0.0.1:${port}/`, asked: Deferred.await(asked) }
 })
 
-/** Starts an example that serves, and succeeds with where it listens. */
+/** Starts an example that is a web server, and succeeds with its address. */
 const serve = (example: string, env: NodeJS.ProcessEnv) =>
   Effect.flatMap(start(example, env), (child) =>
     Effect.async<{ readonly address: string }>((resume) => {
@@ -82,11 +82,11 @@ const serve = (example: string, env: NodeJS.ProcessEnv) =>
       child.once("close", () => resume(Effect.dieMessage(`it ended: ${output}`)))
     }))
 
-/** Each mostly waits for processes of its own. */
+/** The tests mostly wait for their own processes. */
 const sideBySide = { concurrent: true, timeout: 120_000 }
 
 describeOnOne("the examples", sideBySide, (kind) => {
-  it.scopedLive("a job put by one is fetched by the next, and then there is nothing to do", () =>
+  it.scopedLive("one connection puts a job, and a scoped block fetches it", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const env = { BEANSTALKD_URL: url(server) }
@@ -96,7 +96,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.deepStrictEqual(yield* run("scoped-block.ts", env), { code: 0, output: "nothing to do\n" })
     }))
 
-  it.scopedLive("errors are handled by their names", () =>
+  it.scopedLive("errors are handled by their tags", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const { code, output } = yield* run("handling-errors.ts", { BEANSTALKD_URL: url(server) })
@@ -105,7 +105,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.include(output, "put: tube must be")
     }))
 
-  it.scopedLive("the worker loop ends when there is nothing to do", () =>
+  it.scopedLive("the worker loop ends when no job is ready", () =>
     Effect.gen(function*() {
       const server = yield* kind.start({ unix: true })
       const ending = yield* run("worker-loop.ts", { BEANSTALKD_URL: url(server) })
@@ -120,7 +120,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.match(output, /^beanstalkd [\w.]+\nput job 1\nnext is http:\/\/example.org\/\npurged 1\n$/)
     }))
 
-  it.scopedLive("a web request puts a job, and hears what that came to", () =>
+  it.scopedLive("a web request puts a job, and the response has its outcome", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const { address } = yield* serve("web-request.ts", { BEANSTALKD_URL: url(server), PORT: "0" })
@@ -172,7 +172,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       })
     }))
 
-  it.scopedLive("what one server cannot take goes to the other", () =>
+  it.scopedLive("a job that one server refuses is put into the other", () =>
     Effect.gen(function*() {
       const primary = yield* kind.start()
       const secondary = yield* kind.start()
@@ -186,7 +186,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.match(output, /ConnectFailed: turning to .*\nput job 2 at .*\n$/)
     }))
 
-  it.scopedLive("the main job puts aside what cannot be fetched", () =>
+  it.scopedLive("the main job buries what it cannot fetch", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const { code, output } = yield* run("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, ["no-url-at-all"])
@@ -197,10 +197,9 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.strictEqual((yield* beanstalk.statsTube("URLs-to-fetch")).currentJobsBuried, 1)
     }))
 
-  it.scopedLive("the main job ends well when it is interrupted", () =>
+  it.scopedLive("the main job gives its job back when it is interrupted", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
-      // A server that never answers.
       const silent = yield* silence
       const child = yield* begin("urls-to-fetch.ts", { BEANSTALKD_URL: url(server) }, [silent.url])
       yield* silent.asked
@@ -212,7 +211,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.strictEqual((yield* beanstalk.reserveWithTimeout(0)).id, "1")
     }))
 
-  it.scopedLive("the workers of several tubes do what comes, and close together", () =>
+  it.scopedLive("the workers of several tubes run their jobs, and close together", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()
       const beanstalk = yield* openTo(server)
@@ -247,7 +246,7 @@ describeOnOne("the examples", sideBySide, (kind) => {
 })
 
 describe("without any server", sideBySide, () => {
-  it.scopedLive("the main job, by npm start, fetches every page but the one that is out of order, and ends by itself", () =>
+  it.scopedLive("npm start runs the main job, which fetches every page but the one that fails, and ends by itself", () =>
     Effect.gen(function*() {
       const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
       assert.strictEqual(scripts.start, "tsx scratchpad/urls-to-fetch.ts")
@@ -264,14 +263,14 @@ describe("without any server", sideBySide, () => {
       assert.match(output, new RegExp(`^done +${Number(jobs) - 1} pages were fetched, 1 could not be$`, "m"))
     }))
 
-  it.live("a job of an hour is not lost, although its time to run is five seconds", () =>
+  it.live("a job that takes an hour keeps its lease, with a ttr of five seconds", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("long-job.ts", {})
       assert.strictEqual(code, 0, output)
       assert.match(output, /^Metropolis is transcoded, in run 1\nafter 1h: reserved once: true, touched \d{4} times\n$/)
     }))
 
-  it.live("what has failed for good is put aside with its cause, and done when it is put back", () =>
+  it.live("a job that failed too often becomes a dead letter, and succeeds when it is put back", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* run("dead-letters.ts", {}), {
         code: 0,
@@ -290,7 +289,7 @@ describe("without any server", sideBySide, () => {
       )
     }))
 
-  it.live("seven hours and an outage pass in a moment", () =>
+  it.live("seven hours and an outage pass in virtual time", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("hours-in-a-moment.ts", {})
       assert.strictEqual(code, 0, output)
