@@ -166,7 +166,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** Runs the user's gate. If it dies, or interrupts itself, it runs again on another connection. */
   private pass(gate: Effect.Effect<unknown, never, R>): Effect.Effect<void> {
-    return Effect.flatMap(this.fiber.run(gate), (exit) => {
+    return Effect.flatMap(Effect.suspend(() => this.fiber.run(gate)), (exit) => {
       const { reservations } = this
       // The lane interrupts its gate only when no more jobs are reserved on the connection.
       if (exit === undefined || Exit.isSuccess(exit) || reservations?.isReserving !== true) return Effect.void

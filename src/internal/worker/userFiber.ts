@@ -45,7 +45,7 @@ const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> =
 export class UserFiber<R> {
   private readonly runtime: Runtime.Runtime<R>
   private running: Running | undefined = undefined
-  /** `runFork` runs an Effect up to its first wait before it returns the fiber: an interruption until then is kept here. */
+  /** Keeps an interruption that comes before `runFork` has returned the fiber, which first runs it up to its first wait. */
   private isInterrupted = false
 
   constructor(runtime: Runtime.Runtime<R>) {
@@ -54,14 +54,14 @@ export class UserFiber<R> {
 
   /**
    * Runs an effect, in a span if there is one, and closes its Scope. Succeeds with how the effect ended, or with `undefined`
-   * once it is abandoned.
+   * once it is abandoned. Interruptions count from this call on: the lane's fiber may yield before it runs the result.
    */
   run<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
     span?: Tracer.AnySpan
   ): Effect.Effect<Exit.Exit<A, E> | undefined> {
+    this.isInterrupted = false
     return Effect.flatMap(Scope.make(), (scope) => {
-      this.isInterrupted = false
       const fiber = this.fork(effect, scope, span)
       const ended = this.join(fiber)
       if (this.isInterrupted) this.interrupt()
@@ -80,7 +80,7 @@ export class UserFiber<R> {
   /** Interrupts the effect that runs, if there is one, without waiting for its end. Finalizers are not interrupted. */
   interrupt(): void {
     this.isInterrupted = true
-    if (this.running?.isClosing === false) this.running.fiber.unsafeInterruptAsFork(FiberId.none)
+    if (this.running?.isClosing === false) Effect.runFork(this.running.fiber.interruptAsFork(FiberId.none))
   }
 
   /** Stops waiting for the effect that runs, if there is one. It is interrupted, but may never end. */
