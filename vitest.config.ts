@@ -27,7 +27,7 @@ export default defineConfig(({ mode }) => {
   }
   const test = {
     setupFiles: ["test/support/setup.ts"],
-    testTimeout: 120_000,
+    testTimeout: mode === "full" ? 600_000 : 120_000,
     provide: { seed, full: mode === "full" }
   }
   return {

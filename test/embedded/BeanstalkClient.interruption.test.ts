@@ -115,7 +115,7 @@ describe("an interruption after any number of steps", () => {
         assert.strictEqual(yield* countOf(started.server, "put"), put + 1, `sent late, behind step ${k}`)
         yield* Scope.close(scope, Exit.void)
         yield* holdsNothing(started, 0, `interrupted before step ${k}`)
-      }).pipe(Effect.scoped)), 120_000)
+      }).pipe(Effect.scoped)))
 
   it.live.each(Object.entries(uses))(
     "of the client and of the fiber that uses it leaves no job reserved and no connection: %s",
@@ -134,8 +134,7 @@ describe("an interruption after any number of steps", () => {
           // No state may follow `Closed`.
           const states = yield* Stream.runCollect(client.changes)
           assert.deepStrictEqual([...states], [BeanstalkClient.State.Closed()])
-        }).pipe(Effect.scoped)),
-    30_000
+        }).pipe(Effect.scoped))
   )
 })
 

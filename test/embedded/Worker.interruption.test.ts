@@ -101,8 +101,7 @@ describe("R5: a worker that is interrupted after any number of steps", () => {
           const { fiber, fibers } = yield* inSteps(working, k, () => fiber.unsafeInterruptAsFork(FiberId.none))
           assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
           yield* leavesNothing(fibers, `interrupted before step ${k}`)
-        }))),
-    120_000
+        })))
   )
 })
 
@@ -146,7 +145,7 @@ describe("R5: a worker that is being shut down", () => {
         assert.isAtMost(Duration.toMillis(report.duration), 9000)
         yield* leavesNothing(fibers, `${k} steps into the shutdown`)
         yield* Scope.close(scope, Exit.void)
-      }))), 120_000)
+      }))))
 })
 
 /** Servers with and without faults. */
@@ -181,7 +180,6 @@ describe("rule 24: a worker that is made quiet after any number of steps", () =>
           yield* Clock.sleep("100 millis")
           assert.strictEqual((yield* worker.stats).lanes, 0, `quiet before step ${k}`)
           yield* Scope.close(scope, Exit.void)
-        }))),
-    120_000
+        })))
   )
 })

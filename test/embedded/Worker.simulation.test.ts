@@ -35,6 +35,6 @@ describe("workers with faults of connections and of the server", () => {
           )
         }
       }),
-    { timeout: stress ? 3_600_000 : 180_000 }
+    { timeout: stress ? 3_600_000 : 600_000 }
   )
 })

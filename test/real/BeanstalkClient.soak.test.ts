@@ -117,6 +117,6 @@ describeReal("an acknowledged job", () => {
       }).pipe(
         Logger.withMinimumLogLevel(LogLevel.Error)
       ),
-    stress ? 180_000 : 30_000
+    180_000
   )
 })

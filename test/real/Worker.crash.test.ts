@@ -20,7 +20,7 @@ const runProgram = (program: string, port: number, tube: string) =>
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-describeOnOne("a worker that is killed by a job", { timeout: 120_000 }, (kind) => {
+describeOnOne("a worker that is killed by a job", {}, (kind) => {
   it.scopedLive("is started again until the job is buried, and completes the other jobs", () =>
     Effect.gen(function*() {
       const program = yield* bundle("test/fixtures/crashing-worker.ts")

@@ -83,7 +83,7 @@ const serve = (example: string, env: NodeJS.ProcessEnv) =>
     }))
 
 /** The tests mostly wait for their own processes. */
-const sideBySide = { concurrent: true, timeout: 120_000 }
+const sideBySide = { concurrent: true }
 
 describeOnOne("the examples", sideBySide, (kind) => {
   it.scopedLive("one connection puts a job, and a scoped block fetches it", () =>

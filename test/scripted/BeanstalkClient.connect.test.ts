@@ -16,7 +16,7 @@ import * as VirtualClock from "../../src/VirtualClock.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { acceptHandshake, clientTo } from "../support/clients.ts"
 import { eventually, failsWith } from "../support/connections.ts"
-import { sample, upTo } from "../support/edition.ts"
+import { amount, sample, spread, upTo } from "../support/edition.ts"
 import * as Scripted from "../support/scripted.ts"
 import { targetOf } from "../support/server.ts"
 
@@ -116,7 +116,7 @@ describe("a fault while a connection is opened", () => {
 
   it.live("at any byte, several times in a row, puts no job into another tube", () =>
     Effect.gen(function*() {
-      for (const bytes of sample(upTo(Scripted.stats.length + 199), 6)) {
+      for (const bytes of spread(upTo(Scripted.stats.length + 199), amount(6, 60, 1000))) {
         yield* Effect.gen(function*() {
           const { connector, server } = yield* EmbeddedServer.make()
           const client = yield* clientTo({ connector: Layer.succeed(Connector, connector) })
