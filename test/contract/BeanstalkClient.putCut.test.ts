@@ -16,7 +16,7 @@ import { type Listening, ListeningBeanstalkd } from "../support/server.ts"
 import { describeListening } from "../support/servers.ts"
 
 /** In milliseconds. A busy machine may need it. */
-const patience = 600_000
+const timeout = 600_000
 
 interface Cut {
   readonly way: ChaosProxy.Way
@@ -43,7 +43,7 @@ let tubes = 0
 const nextTube = Effect.sync(() => `cut-${`${tubes += 1}`.padStart(6, "0")}`)
 
 /** Longer than any test, so that no put ends by a timeout. */
-const patient: BeanstalkClient.Options = { replyTimeout: "1 hour", offlineTimeout: "1 hour" }
+const longTimeouts: BeanstalkClient.Options = { replyTimeout: "1 hour", offlineTimeout: "1 hour" }
 
 const putAll = (client: BeanstalkClient.Client, tube: string, bodies: ReadonlyArray<string>) => {
   const put = (body: string): Effect.Effect<Told> =>
@@ -67,7 +67,7 @@ const idsIn = (replies: string) => [...replies.matchAll(/INSERTED (\d+)\r\n/g)].
 const lengthsOf = (server: Listening, bodies: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const proxy = yield* ChaosProxy.make(server, { record: true })
-    const client = yield* clientTo(proxy, patient)
+    const client = yield* clientTo(proxy, longTimeouts)
     yield* client.ready
     const handshake = yield* only(proxy)
     yield* putAll(client, yield* nextTube, bodies)
@@ -86,7 +86,7 @@ const putAndCut = (server: Listening, { bodies, cut, marker }: Pick<Case, "bodie
   Effect.gen(function*() {
     const tube = yield* nextTube
     const proxy = yield* ChaosProxy.make(server, { record: true })
-    const client = yield* clientTo(proxy, patient)
+    const client = yield* clientTo(proxy, longTimeouts)
     yield* client.ready
     const { [cut.way]: handshake } = yield* only(proxy)
     const wasCut = Stream.runHead(Stream.filter(client.changes, BeanstalkClient.State.$is("Lost")))
@@ -192,19 +192,19 @@ describeListening("a put that is cut", (kind) => {
       it.scoped(
         `at any byte with a ${ending} ends with an id or as Unknown, and stores one job at most`,
         () => cutEverywhere(small, ending, (length) => sample(everyByte(length), 14)),
-        patience
+        timeout
       )
 
       it.scoped(
         `with a large body and a ${ending} ends, and stores one job at most`,
         () => cutEverywhere(large, ending, (length) => sample(manyBytes(length), 8)),
-        patience
+        timeout
       )
 
       it.scoped(
         `with a ${ending} among others in flight ends, each of them, and stores one job at most`,
         () => cutEverywhere(several, ending, full ? everyByte : (length) => sample(manyBytes(length), 8)),
-        patience
+        timeout
       )
     }
   })

@@ -241,7 +241,7 @@ describeContract("the commands of a connection", (kind) => {
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
         yield* beanstalk.put("short", { ttr: "1 second" })
-        const [job, plain, patient, impatient] = yield* Effect.all([
+        const [job, plain, long, short] = yield* Effect.all([
           beanstalk.reserve,
           failsWith(beanstalk.reserve, "DeadlineSoon"),
           failsWith(beanstalk.reserveWithTimeout("1 hour"), "DeadlineSoon"),
@@ -249,7 +249,7 @@ describeContract("the commands of a connection", (kind) => {
         ], { concurrency: "unbounded" })
         assert.strictEqual(yield* job.text(), "short")
         assert.deepStrictEqual(
-          [plain.command, patient.command, impatient.command],
+          [plain.command, long.command, short.command],
           ["reserve", "reserve-with-timeout", "reserve-with-timeout"]
         )
       }))

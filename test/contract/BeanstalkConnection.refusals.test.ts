@@ -113,7 +113,7 @@ describeContract("what a server refuses", (kind) => {
     }
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server in trouble", (it) => {
+  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that cannot do what it is asked", (it) => {
     it.scoped("in drain mode put fails with Draining, and every other command succeeds", () =>
       Effect.gen(function*() {
         const server = yield* kind.start()

@@ -115,8 +115,8 @@ export const make = (
         return yield* listen(onConnection, { port, make: createHalfOpenServer })
       })
 
-    const door = yield* ScopedRef.fromAcquire(Effect.asSome(open(0)))
-    const target = yield* Effect.orDie(Effect.flatten(ScopedRef.get(door)))
+    const listening = yield* ScopedRef.fromAcquire(Effect.asSome(open(0)))
+    const target = yield* Effect.orDie(Effect.flatten(ScopedRef.get(listening)))
 
     const change = (conditionsOf: (way: Way) => Conditions) =>
       Effect.sync(() => {
@@ -134,10 +134,12 @@ export const make = (
       cut: (ending) => Effect.sync(() => links.forEach((link) => link.end(ending))),
       halfClose: (way) => Effect.sync(() => links.forEach((link) => link.closeWay(way))),
       refuse: (ending) => Effect.sync(() => void (refusal = ending)),
-      close: ScopedRef.set(door, Effect.succeedNone),
+      close: ScopedRef.set(listening, Effect.succeedNone),
       reopen: Effect.gen(function*() {
         refusal = undefined
-        if (Option.isNone(yield* ScopedRef.get(door))) yield* ScopedRef.set(door, Effect.asSome(open(target.port)))
+        if (Option.isNone(yield* ScopedRef.get(listening))) {
+          yield* ScopedRef.set(listening, Effect.asSome(open(target.port)))
+        }
       }),
       connections: Effect.sync(() => journal.map(({ connection }) => connection))
     }

@@ -39,7 +39,7 @@ export class Peer {
   isClosed = false
   private readonly wire: Wire
   private unread = ""
-  private readonly watchers = new Set<() => void>()
+  private readonly listeners = new Set<() => void>()
 
   constructor(wire: Wire) {
     this.wire = wire
@@ -99,19 +99,19 @@ export class Peer {
   }
 
   private changed(): void {
-    for (const watcher of this.watchers) watcher()
+    for (const listener of this.listeners) listener()
   }
 
   private until(condition: () => boolean): Effect.Effect<void> {
     return Effect.async((resume) => {
-      const watcher = () => {
+      const listener = () => {
         if (!condition()) return
-        this.watchers.delete(watcher)
+        this.listeners.delete(listener)
         resume(Effect.void)
       }
-      this.watchers.add(watcher)
-      watcher()
-      return Effect.sync(() => this.watchers.delete(watcher))
+      this.listeners.add(listener)
+      listener()
+      return Effect.sync(() => this.listeners.delete(listener))
     })
   }
 }

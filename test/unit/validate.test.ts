@@ -508,10 +508,10 @@ describe("what a refusal tells", () => {
   })
 })
 
-describe("patience", () => {
+describe("a timeout", () => {
   const refused = (check: () => unknown): unknown => Validate.attempt(check)
 
-  it("is more than none, and may be without end", () => {
+  it("is longer than zero, and may be infinite", () => {
     assert.strictEqual(Validate.positiveDuration("connect", "timeout", "5 seconds"), 5000)
     assert.strictEqual(Validate.positiveDuration("connect", "timeout", 1), 1)
     assert.strictEqual(Validate.positiveDuration("connect", "timeout", Duration.infinity), Number.POSITIVE_INFINITY)
