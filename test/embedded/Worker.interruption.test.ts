@@ -14,7 +14,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
-import { full, sample, upTo } from "../support/edition.ts"
+import { sample, stress, upTo } from "../support/edition.ts"
 import { Stepping } from "../support/stepping.ts"
 import { awaitJobEvent, inVirtualTime } from "../support/workers.ts"
 
@@ -115,7 +115,7 @@ const interferences = {
 } as const
 
 const ends = Object.entries(interferences).flatMap(([when, interfere], nth) =>
-  cases.flatMap((how, i) => full || nth % cases.length === i ? [{ when, interfere, ...how }] : [])
+  cases.flatMap((how, i) => stress || nth % cases.length === i ? [{ when, interfere, ...how }] : [])
 )
 
 describe("R5: a worker that is being shut down", () => {
