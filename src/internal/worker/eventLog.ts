@@ -12,7 +12,7 @@ export const logTo = (runtime: Runtime.Runtime<never>): (event: Event) => void =
   const runFork = Runtime.runFork(runtime)
   return (event) => {
     const line = logLine(event)
-    if (line !== undefined) runFork(annotated(safeLog(line)))
+    if (line !== undefined) runFork(safeLog(line))
   }
 }
 

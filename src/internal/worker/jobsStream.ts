@@ -47,7 +47,7 @@ export const jobs = <A, R>(
       settings,
       dedicated,
       timers: yield* TimerQueue.make,
-      runtime: yield* Effect.interruptible(Effect.runtime<R>()),
+      runtime: yield* EventLog.annotated(Effect.interruptible(Effect.runtime<R>())),
       connected: yield* Effect.makeLatch()
     })
     yield* Effect.forkScoped(EventLog.annotated(Effect.interruptible(source.keepConnected)))

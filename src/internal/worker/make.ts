@@ -31,9 +31,11 @@ export const make = <A, RT, R, E, RO>(
 > =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
+      // What can be interrupted comes before the pool starts. Between its start and its finalizer it would be left running.
       const settings = yield* checkOptions<A, RT | R | RO, E>(tube, options)
       const { dedicated } = yield* BeanstalkClient
       const runtime = yield* handlerRuntime<RT | R | RO>()
+      const log = EventLog.logTo(yield* EventLog.annotated(handlerRuntime<never>()))
       const timers = new TimerQueue(yield* monotonicMillis)
       const metrics = yield* observeMetrics(tube.name, settings, timers, runtime)
       const spans = yield* observeSpans(tube, dedicated.address, settings)
@@ -43,7 +45,7 @@ export const make = <A, RT, R, E, RO>(
         Pool.make<A, E, RT | R | RO>({ tube: tube.name, settings, handler, runtime, dedicated, timers, observer })
       )
       const pool = yield* Effect.flatten(Fiber.await(starting))
-      pool.events.listen(EventLog.logTo(runtime))
+      pool.events.listen(log)
       yield* Effect.addFinalizer(() => pool.shutdown)
       if (settings.failsOnFirstConnect) {
         yield* restore(pool.firstConnect).pipe(

@@ -45,7 +45,7 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
     const pool = new Pool(options, {
       scope,
       fibers,
-      runLane: yield* FiberSet.runtime(fibers)<R>(),
+      runLane: yield* annotated(FiberSet.runtime(fibers)<R>()),
       firstConnect: yield* Deferred.make<void, ConnectFailed>(),
       closed: yield* Deferred.make<ShutdownReport>(),
       // Workers that start together begin with different timeouts.
@@ -137,7 +137,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   openLaneIfNeeded(now = this.options.timers.now()): void {
     if (!this.isTaking || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
     const lane = new Lane(this, this.context)
-    const fiber = this.resources.runLane(annotated(lane.run))
+    const fiber = this.resources.runLane(lane.run)
     this.waiting.add(lane)
     this.lanes.set(lane, fiber)
     this.options.observer.onLanes(this.lanes.size)

@@ -62,12 +62,13 @@ export class UserFiber<R> {
   ): Effect.Effect<Exit.Exit<A, E> | undefined> {
     this.isInterrupted = false
     return Effect.flatMap(Scope.make(), (scope) => {
-      const fiber = this.fork(effect, scope, span)
+      const runFork = Runtime.runFork(this.runtimeWith(scope, span))
+      const fiber = runFork(effect)
       const ended = this.join(fiber)
       if (this.isInterrupted) this.interrupt()
       return Effect.flatMap(ended, (exit) => {
-        if (exit !== undefined) return this.close(scope, exit)
-        fiber.addObserver((late) => this.fork(Scope.close(scope, late), scope))
+        if (exit !== undefined) return this.close(runFork(Scope.close(scope, exit)), exit)
+        fiber.addObserver((late) => runFork(Scope.close(scope, late)))
         return Effect.succeed(undefined)
       })
     })
@@ -90,12 +91,12 @@ export class UserFiber<R> {
     this.running = undefined
   }
 
-  /** Closes the Scope of an effect. A finalizer that dies is a failure of the effect. */
+  /** Waits until the Scope of an effect is closed. A finalizer that dies is a failure of the effect. */
   private close<A, E>(
-    scope: Scope.CloseableScope,
+    closing: Fiber.RuntimeFiber<void>,
     exit: Exit.Exit<A, E>
   ): Effect.Effect<Exit.Exit<A, E> | undefined> {
-    return Effect.map(this.join(this.fork(Scope.close(scope, exit), scope), true), (closed) => {
+    return Effect.map(this.join(closing, true), (closed) => {
       if (closed === undefined || Exit.isSuccess(closed)) return closed && exit
       return Exit.failCause(Exit.isSuccess(exit) ? closed.cause : Cause.sequential(exit.cause, closed.cause))
     })
@@ -113,21 +114,14 @@ export class UserFiber<R> {
   }
 
   /** A service in the Runtime costs a tenth of `Effect.provideService`. */
-  private fork<A, E>(
-    effect: Effect.Effect<A, E, R | Scope.Scope>,
-    scope: Scope.Scope,
-    span?: Tracer.AnySpan
-  ): Fiber.RuntimeFiber<A, E> {
+  private runtimeWith(scope: Scope.Scope, span: Tracer.AnySpan | undefined): Runtime.Runtime<R | Scope.Scope> {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const scoped = Context.add(context, Scope.Scope, scope)
-    return Runtime.runFork(
-      Runtime.make({
-        context: span === undefined ? scoped : Context.add(scoped, Tracer.ParentSpan, span),
-        fiberRefs,
-        runtimeFlags
-      }),
-      effect
-    )
+    return Runtime.make({
+      context: span === undefined ? scoped : Context.add(scoped, Tracer.ParentSpan, span),
+      fiberRefs,
+      runtimeFlags
+    })
   }
 }
 
