@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./test/support/sequencer.ts"
 import { Summary } from "./test/support/summary.ts"
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -11,10 +12,12 @@ const measuring = [
   "test/embedded/NodeEmbeddedServer*.test.ts",
   "test/embedded/VirtualClock.test.ts",
   "test/embedded/Worker.metrics.test.ts",
-  "test/real/Worker.growth.test.ts",
   "test/scripted/BeanstalkConnection.replies.test.ts",
   "test/unit/replyDecoder.test.ts"
 ]
+
+/** Tests whose proof is that they go on for long: only a full run has them. */
+const lasting = ["test/real/Worker.growth.test.ts"]
 
 const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now() % 2 ** 32)
 
@@ -34,6 +37,9 @@ export default defineConfig(({ mode }) => {
     test: {
       globalSetup: ["test/support/globalSetup.ts"],
       reporters: ["default", new Summary(seed)],
+      sequence: { sequencer: LongestFirst },
+      // What a test logs is of use if it failed. With EFFECT_BEANSTALK_STRESS tests log their figures.
+      silent: process.env["EFFECT_BEANSTALK_STRESS"] === undefined ? "passed-only" : false,
       poolOptions: { threads: { isolate: false, maxThreads: availableParallelism() } },
       projects: [
         {
@@ -44,10 +50,18 @@ export default defineConfig(({ mode }) => {
             name: "shared",
             pool: "threads",
             include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
-            exclude: measuring
+            exclude: [...measuring, ...lasting]
           }
         },
-        { resolve, test: { ...test, name: "isolated", pool: "forks", include: measuring } }
+        {
+          resolve,
+          test: {
+            ...test,
+            name: "isolated",
+            pool: "forks",
+            include: mode === "full" ? [...measuring, ...lasting] : measuring
+          }
+        }
       ]
     }
   }

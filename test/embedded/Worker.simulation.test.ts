@@ -11,7 +11,7 @@ import { simulate } from "../support/simulation/simulate.ts"
 /** The seed of the short run is fixed: a random one would fail builds for reasons that have nothing to do with their change. */
 const seed = seedOr(4)
 
-const jobs = amount(3000, 8000, 1_000_000)
+const jobs = amount(2000, 8000, 1_000_000)
 
 describe("workers with faults of connections and of the server", () => {
   it.live(

@@ -1,6 +1,7 @@
 /** How the broker accepts new jobs, and what it does when it has no memory. */
 import { assert, describe, it } from "@effect/vitest"
 import { TestBroker } from "../support/broker.ts"
+import { amount } from "../support/edition.ts"
 
 const fresh = () => new TestBroker().connect()
 
@@ -48,7 +49,7 @@ describe("put", () => {
     const client = fresh()
     client.send("put 0 0 1 4294967295\r\n")
     const chunk = "x".repeat(2 ** 20)
-    for (let i = 0; i < 16; i++) client.send(chunk)
+    for (let i = 0; i < amount(2, 16); i++) client.send(chunk)
     assert.strictEqual(client.takeReplies(), "")
     assert.strictEqual(client.connection.backlog, 0)
   })
