@@ -1,7 +1,8 @@
-/** The attempts and delays of a job continue when its worker is replaced by another, also in another process. */
+/** The counters of a job continue when its worker is replaced by another, also in another process, and when its server is. */
 import { assert, it } from "@effect/vitest"
-import { BeanstalkClient, type EmbeddedServer, type Job, Tube } from "effect-beanstalk"
+import { BeanstalkClient, type BeanstalkError, type EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,7 +15,7 @@ import { fiveSteps } from "../support/fiveSteps.ts"
 import { describeReal } from "../support/real.ts"
 import { startRestartable } from "../support/restartable.ts"
 import type { Target } from "../support/server.ts"
-import { inVirtualTime, journalEntries, start } from "../support/workers.ts"
+import { inVirtualTime, journalEntries, onServer, start } from "../support/workers.ts"
 
 class Refused extends Data.TaggedError("Refused") {}
 
@@ -93,3 +94,32 @@ describeReal(
       }))
   }
 )
+
+describeReal("rule 3: a job that stayed buried while its server was killed and started again, twice", () => {
+  it.scopedLive("rule 3: has as many disconnects as connections were lost while it was reserved", () =>
+    Effect.gen(function*() {
+      const server = yield* startRestartable
+      const client = yield* clientTo(server)
+      const reserving = openTo(server, { watch: [tube.name] })
+      const bury = Effect.tap(
+        reserving,
+        (lease) => Effect.flatMap(lease.reserve, ({ id }) => lease.bury(id, 0))
+      )
+      const id = yield* client.put(tube.name, "a", { ttr: "1 minute" })
+      yield* Effect.scoped(bury)
+      for (let restart = 1; restart <= 2; restart += 1) {
+        yield* server.kill
+        yield* server.revive
+      }
+      assert.deepInclude(yield* client.statsJob(id), { state: "buried", reserves: 1, kicks: 0 })
+      yield* client.kickJob(id)
+      yield* Effect.scoped(Effect.flatMap(reserving, (lease) => lease.reserve))
+      const history = yield* Effect.scoped(Effect.gen(function*() {
+        const seen = yield* Deferred.make<Worker.RunStats, BeanstalkError.LeaseLost | BeanstalkError.ServerError>()
+        yield* Worker.make(tube, (_, job) => Effect.intoDeferred(job.stats, seen))
+        return yield* Deferred.await(seen)
+      })).pipe(onServer(server))
+      assert.isAbove(history.job.buries, 1)
+      assert.deepInclude(history, { attempt: 1, failures: 0, disconnects: 1 })
+    }))
+})

@@ -440,7 +440,17 @@ describe("rule 3: the stats of a job", () => {
         failures: 0,
         disconnects: 0
       }],
-      ["each of them", { reserves: 10, releases: 3, timeouts: 2, buries: 1 }, {
+      ["a disconnect after such a restart", { reserves: 3, buries: 2, kicks: 1 }, {
+        attempt: 1,
+        failures: 0,
+        disconnects: 1
+      }],
+      ["a kick of the delayed job", { reserves: 3, releases: 1, kicks: 1 }, {
+        attempt: 2,
+        failures: 1,
+        disconnects: 1
+      }],
+      ["each of them", { reserves: 10, releases: 3, timeouts: 2, buries: 1, kicks: 1 }, {
         attempt: 6,
         failures: 5,
         disconnects: 3

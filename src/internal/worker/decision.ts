@@ -58,9 +58,11 @@ export interface JobHistory {
   readonly attempt: number
 }
 
-export const historyOf = ({ buries, releases, reserves, timeouts }: JobStats): JobHistory => {
+export const historyOf = ({ buries, kicks, releases, reserves, timeouts }: JobStats): JobHistory => {
   const failures = releases + timeouts
-  return { failures, disconnects: Math.max(0, reserves - 1 - failures - buries), attempt: failures + 1 }
+  // `buries` also counts each restart of a server that found the job buried in its binlog. A kick ended each bury that was one.
+  const buried = Math.min(buries, kicks)
+  return { failures, disconnects: Math.max(0, reserves - 1 - failures - buried), attempt: failures + 1 }
 }
 
 interface FailedJob {
