@@ -22,12 +22,10 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import type { Connector } from "./Connector.ts"
@@ -258,19 +256,11 @@ export class BeanstalkConnection extends Context.Tag("effect-beanstalk/Beanstalk
 export const make = (
   options: Options = {}
 ): Effect.Effect<Connection, BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument, Connector | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const settings = Validate.attempt(() => Connect.checkOptions(options))
-      if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
-      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-      return yield* restore(Connect.connect(settings)).pipe(
-        Effect.map(connection),
-        Scope.extend(scope),
-        // A failed attempt closes its socket at once: the caller may retry in the same scope.
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )
-    })
-  )
+  Effect.gen(function*() {
+    const settings = Validate.attempt(() => Connect.checkOptions(options))
+    if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
+    return connection(yield* Connect.connect(settings))
+  })
 
 /**
  * A connection as a Layer. Everything that is built on the same Layer value shares one connection.

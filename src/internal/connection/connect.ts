@@ -11,6 +11,7 @@ import * as BeanstalkError from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
+import { acquireApart } from "../base/acquireApart.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
@@ -93,7 +94,10 @@ export interface ServerSession extends Session {
   readonly server: ServerInfo
 }
 
-/** Opens a session that ends with the scope. `onEnd` is called when it ends, before any command fails because of it. */
+/**
+ * Opens a session that ends with the scope. `onEnd` is called when it ends, before any command fails because of it. A failed
+ * attempt leaves nothing in the scope.
+ */
 export const connect = (
   { connectTimeout, handshake, name, session: options }: ConnectSettings,
   onEnd: SessionOptions["onEnd"] = constVoid
@@ -132,6 +136,7 @@ export const connect = (
               : `no connection was established within ${connectTimeout / 1000} seconds`
           )
       }),
+      acquireApart,
       Effect.annotateLogs({ package: "effect-beanstalk", module: "BeanstalkConnection", ...attributes }),
       Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
     )
