@@ -7,8 +7,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Tube, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { stress } from "../support/edition.ts"
 import { awaitJobEvent, collectEvents, inVirtualTime, jobEvents } from "../support/workers.ts"
 
@@ -26,7 +28,13 @@ const stallable = Effect.gen(function*() {
     currentTimeNanos: clock.currentTimeNanos,
     unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
     unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
-    sleep: (duration) => Effect.zipRight(clock.sleep(duration), running.await)
+    // In a fiber of its own: the one that sleeps must not resume in between.
+    sleep: (duration) =>
+      Effect.async((resume) => {
+        const sleeping = Effect.runFork(Effect.zipRight(clock.sleep(duration), running.await))
+        sleeping.addObserver(() => resume(Effect.void))
+        return Fiber.interrupt(sleeping)
+      })
   }
   const stall = (duration: Duration.Duration) =>
     Effect.zipRight(running.close, Effect.zipRight(clock.sleep(duration), running.open))
@@ -80,4 +88,90 @@ describe("rule 15: a lease that may have run out while the event loop stalled", 
           }
         }), { discard: true }))
   )
+})
+
+/**
+ * What the first run of a job has done by the end, and its event, if the event loop stalls for `length` milliseconds from the
+ * moment that the job was reserved.
+ */
+const firstRunAfterStall = (
+  options: Pick<Worker.Options<string, never>, "heartbeat" | "onLeaseLost">,
+  length: number,
+  steps: (job: Worker.Job, log: (step: string) => Effect.Effect<void>) => Effect.Effect<unknown, unknown>
+) =>
+  Effect.gen(function*() {
+    const { stall, stalling } = yield* stallable
+    const id = yield* tube.put("a job")
+    const log: Array<string> = []
+    let runs = 0
+    const worker = yield* Worker.make(tube, (_, job) => {
+      runs += 1
+      return runs > 1 ? Effect.void : Effect.exit(steps(job, (step) => Effect.sync(() => void log.push(step))))
+    }, options).pipe(Effect.withClock(stalling))
+    const { atLeast, tags } = yield* collectEvents(worker)
+    yield* awaitJobEvent(id, "reserved")
+    yield* stall(Duration.millis(length))
+    yield* Effect.raceFirst(atLeast(2), Clock.sleep("5 minutes"))
+    return { log, tags: yield* tags }
+  })
+
+describe("rule 15: a lease that is over when the event loop resumes", () => {
+  /** In milliseconds after the job was reserved. The deadlines of the worker are among them. */
+  const wakings = stress
+    ? Array.range(1, 499).map((n) => n * 10)
+    : [1, 200, 299, 301, 750, 1000, 1999, 2500, 2999, 3500, 4999]
+
+  it.each([true, false])(
+    "is lost before the handler's sleep ends, with heartbeat: %s",
+    (heartbeat) =>
+      Effect.runPromise(Effect.forEach(wakings, (waking) =>
+        Effect.gen(function*() {
+          const { log, tags } = yield* inVirtualTime(
+            firstRunAfterStall({ heartbeat }, 5000, (_, log) => Effect.zipRight(Effect.sleep(waking), log("slept")))
+          )
+          assert.deepStrictEqual(log, [], `the handler slept for ${waking} ms`)
+          assert.deepStrictEqual(tags, ["LeaseLost", "Completed"], `the handler slept for ${waking} ms`)
+        }), { discard: true }))
+  )
+
+  it.each([true, false])(
+    "fails leaseLost before the handler's sleep ends, with heartbeat: %s",
+    (heartbeat) =>
+      Effect.runPromise(Effect.forEach(wakings, (waking) =>
+        Effect.gen(function*() {
+          const race = (job: Worker.Job, log: (step: string) => Effect.Effect<void>) =>
+            Effect.raceFirst(Effect.tapError(job.leaseLost, ({ _tag }) => log(_tag)), Effect.sleep(waking)).pipe(
+              Effect.zipRight(log("slept"))
+            )
+          const { log } = yield* inVirtualTime(
+            firstRunAfterStall({ heartbeat, onLeaseLost: "continue" }, 5000, race)
+          )
+          assert.deepStrictEqual(log, ["LeaseLost"], `the handler slept for ${waking} ms`)
+        }), { discard: true }))
+  )
+
+  it("is lost for touch, stats and leaseLost, before the event loop has turned", () =>
+    Effect.runPromise(inVirtualTime(Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      let blocked = 0n
+      const blocking: Clock.Clock = {
+        [Clock.ClockTypeId]: Clock.ClockTypeId,
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanos: clock.currentTimeNanos,
+        unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos() + blocked,
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const answers = yield* Deferred.make<ReadonlyArray<string>>()
+      yield* tube.put("a job")
+      yield* Worker.make(tube, (_, job) =>
+        Effect.gen(function*() {
+          yield* job.stats
+          blocked = 5_000_000_000n
+          const asked = yield* Effect.forEach([job.stats, job.touch, job.leaseLost], (ask) =>
+            Effect.match(ask, { onFailure: ({ _tag }) => _tag, onSuccess: () => "held" }))
+          yield* Deferred.succeed(answers, asked)
+        }), { onLeaseLost: "continue" }).pipe(Effect.withClock(blocking))
+      assert.deepStrictEqual(yield* Deferred.await(answers), ["LeaseLost", "LeaseLost", "LeaseLost"])
+    }))))
 })

@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Heap, type Positioned } from "./heap.ts"
-import { nextMacrotask } from "./macrotask.ts"
 import { monotonicMillis } from "./monotonicClock.ts"
 
 export interface Timer extends Positioned {
@@ -22,9 +21,6 @@ const longestSleep = 24 * 60 * 60 * 1000
 const coalesceWindow = 250
 
 const never = Number.POSITIVE_INFINITY
-
-/** How late, in milliseconds, a wake-up must be before the event loop counts as blocked. */
-const blockedAfter = 50
 
 export class TimerQueue {
   /** The time in milliseconds, on a clock that is never set back. */
@@ -64,17 +60,23 @@ export class TimerQueue {
     const left = this.sleepsUntil - now
     // Whole milliseconds, rounded up: a virtual clock may round a tiny fraction away, and this loop would then never end.
     if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.earlier.await)
-    // After a blocked event loop timers run before I/O: a reply that is still unread may cancel the timer.
-    return left < -blockedAfter ? Effect.andThen(nextMacrotask, this.fireDue) : this.fireDue
+    return Effect.sync(() => this.fireDue())
   }))
 
-  private readonly fireDue = Effect.sync(() => {
+  /** Whether there is a timer whose deadline has passed. */
+  get isDue(): boolean {
+    const { head } = this.timers
+    return head !== undefined && head.deadline <= this.now()
+  }
+
+  /** Fires the timers whose deadlines have passed. After the event loop was blocked, other fibers may resume before the queue's. */
+  fireDue(): void {
     const now = this.now()
     for (let { head } = this.timers; head !== undefined && head.deadline <= now; { head } = this.timers) {
       this.timers.remove(head)
       head.fire(now)
     }
-  })
+  }
 }
 
 /** A timer queue that runs until its scope ends. */

@@ -103,13 +103,16 @@ export class Lease implements Timer, HeldJob {
     this.reservedAt = now
     this.countedFrom = now - connection.roundTrip
     this.asksAt = now + asksAfter
+    this.updateTimes()
   }
 
   get id(): JobId {
     return this.job.id
   }
 
+  /** Why the job is not reserved by this connection any more. Its time may be over before the timer has fired. */
   get lost(): LeaseLost | undefined {
+    if (this.status === "held" && this.rules.timers.now() >= this.endsAt) this.runOut()
     return typeof this.status === "string" ? undefined : this.status
   }
 
@@ -118,9 +121,9 @@ export class Lease implements Timer, HeldJob {
   /** The statistics of the job. The server is asked once. */
   get stats(): Effect.Effect<JobStats, LeaseLost | ServerError> {
     return Effect.suspend(() =>
-      this.known === undefined
+      this.lost ?? (this.known === undefined
         ? this.whileHeld<JobStats>((callback) => this.ask(callback))
-        : Effect.succeed(this.known)
+        : Effect.succeed(this.known))
     )
   }
 
@@ -131,7 +134,9 @@ export class Lease implements Timer, HeldJob {
   /** Fails once the lease is lost, or the job is settled. */
   get whenLost(): Effect.Effect<never, LeaseLost> {
     return Effect.async((resume) => {
-      if (this.status !== "held" && this.status !== "settling") return resume(this.lost ?? this.alreadySettled())
+      const { lost } = this
+      if (lost !== undefined) return resume(lost)
+      if (this.status === "settled") return resume(this.alreadySettled())
       const listeners = this.lostListeners ??= new Set()
       listeners.add(resume)
       return Effect.sync(() => listeners.delete(resume))
@@ -151,10 +156,10 @@ export class Lease implements Timer, HeldJob {
 
   /** The handler begins. */
   startRun(): void {
-    const { timeout, timers } = this.rules
+    const { heartbeat, timeout, timers } = this.rules
     this.runsSince = timers.now()
     this.timesOutAt = this.runsSince + timeout
-    this.updateTimes()
+    if (!heartbeat) this.updateTimes()
     this.setTimer()
   }
 

@@ -17,7 +17,7 @@ import * as Pool from "./pool.ts"
 import * as Metrics from "./telemetry/metrics.ts"
 import * as Observer from "./telemetry/observer.ts"
 import * as Spans from "./telemetry/spans.ts"
-import { handlerRuntime } from "./userFiber.ts"
+import { handlerRuntime, losingExpiredLeasesFirst } from "./userFiber.ts"
 
 /** Starts a worker, which is shut down with the Scope. */
 export const make = <A, RT, R, E, RO>(
@@ -37,12 +37,21 @@ export const make = <A, RT, R, E, RO>(
       const runtime = yield* handlerRuntime<RT | R | RO>()
       const log = EventLog.logTo(yield* EventLog.annotated(handlerRuntime<never>()))
       const timers = new TimerQueue(yield* monotonicMillis)
+      const userRuntime = losingExpiredLeasesFirst(runtime, timers)
       const metrics = yield* observeMetrics(tube.name, settings, timers, runtime)
       const spans = yield* observeSpans(tube, dedicated.address, settings)
       const observer = Observer.guarded(Observer.both(metrics, spans))
       // The fibers of the pool are no children of this one, and no part of its span.
       const starting = Runtime.runFork(runtime)(
-        Pool.make<A, E, RT | R | RO>({ tube: tube.name, settings, handler, runtime, dedicated, timers, observer })
+        Pool.make<A, E, RT | R | RO>({
+          tube: tube.name,
+          settings,
+          handler,
+          runtime: userRuntime,
+          dedicated,
+          timers,
+          observer
+        })
       )
       const pool = yield* Effect.flatten(Fiber.await(starting))
       pool.events.listen(log)

@@ -10,9 +10,12 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import type { TimerQueue } from "../base/timerQueue.ts"
+import * as ExpiryScheduler from "./expiryScheduler.ts"
 
 /**
  * The services and FiberRefs that the handlers of a worker start with.
@@ -28,6 +31,14 @@ export const handlerRuntime = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R>
       Runtime.deleteFiberRef(FiberRef.currentContext),
       Runtime.deleteFiberRef(FiberRef.currentRuntimeFlags)
     ))
+
+/** Before a fiber of this runtime resumes, leases that are over are lost. */
+export const losingExpiredLeasesFirst = <R>(runtime: Runtime.Runtime<R>, timers: TimerQueue): Runtime.Runtime<R> =>
+  Runtime.setFiberRef(
+    runtime,
+    FiberRef.currentScheduler,
+    ExpiryScheduler.make(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentScheduler), timers)
+  )
 
 /** `Context.omit` cannot express that what is left has all of `R`, which never includes the span. */
 const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> => {
