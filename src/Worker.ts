@@ -32,7 +32,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
-import type { LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
+import type { Buried, InvalidArgument, LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
 import type * as Decision from "./internal/worker/decision.ts"
 import * as Events from "./internal/worker/events.ts"
 import * as Failures from "./internal/worker/failure.ts"
@@ -414,18 +414,21 @@ export interface Reservation<out A> extends Job {
   /**
    * Releases the job with the priority that it has, and succeeds when the server has done it. The delay is rounded up to whole
    * seconds, and is at least one, which is the default.
+   *
+   * Fails with `InvalidArgument` for a delay that `put` does not accept either (the job stays reserved), and with `Buried` if
+   * the server is out of memory, and has buried the job instead.
    */
   readonly release: (
     options?: { readonly delay?: Duration.DurationInput | undefined }
-  ) => Effect.Effect<void, LeaseLost>
+  ) => Effect.Effect<void, LeaseLost | InvalidArgument | Buried>
 }
 
 /**
  * The jobs of a tube as a Stream, one at a time, for programs with a loop of their own.
  *
  * A job is reserved when the Stream is pulled, on a connection of its own that is opened again when it is lost. The job is
- * touched until it is settled, and the next one is reserved only then. If the Stream ends first, the job is given back as it
- * was. A body that does not decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
+ * touched until it is settled, and the next one is reserved only then. If the Stream ends first, or the fiber that pulled is
+ * interrupted (by `Effect.timeoutOption` around a pull, for example), the job is given back as it was. A body that does not decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
  *
  * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat). The
  * Stream ends when its client is closed.

@@ -1,12 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
 import { BeanstalkClient } from "effect-beanstalk"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { failsWith } from "../support/connections.ts"
+import { upTo } from "../support/edition.ts"
+import { untyped } from "../support/replies.ts"
+import { Stepping } from "../support/stepping.ts"
 
 const words = Tube.text("words", { ttr: "10 seconds" })
 
@@ -217,6 +224,104 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
       )
       assert.include(error.message, "its time to run was over")
       assert.notInclude(yield* journal, "1 deleted")
+    }))
+  )
+
+  it(
+    "fail with Buried when they are to be released, and the server buries them",
+    simulated(Effect.gen(function*() {
+      const [id] = yield* put("one")
+      const server = yield* EmbeddedServer.EmbeddedServer
+      const error = yield* Worker.jobs(words).pipe(
+        Stream.mapEffect((job) =>
+          Effect.zipRight(server.inject(EmbeddedServer.Fault.NoMemoryForQueues()), failsWith(job.release(), "Buried"))
+        ),
+        Stream.take(1),
+        Stream.runHead,
+        Effect.flatten
+      )
+      assert.deepInclude(error, { command: "release", id, address: "memory" })
+      assert.include(yield* journal, "1 buried")
+    }))
+  )
+
+  it(
+    "fail with InvalidArgument when they are to be released with a delay that put refuses, and stay reserved",
+    simulated(Effect.gen(function*() {
+      yield* put("one")
+      const delays: ReadonlyArray<Duration.DurationInput> = [
+        Number.POSITIVE_INFINITY,
+        Number.NaN,
+        -1,
+        "-1 seconds",
+        "infinity",
+        2 ** 32 * 1000,
+        untyped(`"soon"`)
+      ]
+      const reserve = Worker.jobs(words).pipe(
+        Stream.mapEffect((job) =>
+          Effect.gen(function*() {
+            for (const delay of delays) {
+              const { argument, command } = yield* failsWith(job.release({ delay }), "InvalidArgument")
+              assert.strictEqual(`${command} ${argument}`, "release delay")
+              yield* failsWith(words.put("one", { delay }), "InvalidArgument")
+            }
+            assert.strictEqual(yield* reserved, 1)
+            yield* job.release({ delay: "1500 millis" })
+          })
+        ),
+        Stream.take(1),
+        Stream.runDrain
+      )
+      yield* reserve
+      const [{ delay } = { delay: 0 }] = yield* Effect.flatMap(EmbeddedServer.EmbeddedServer, ({ jobs }) => jobs)
+      assert.strictEqual(delay, 2)
+    }))
+  )
+
+  /** Pulls a job, and interrupts the pull after so many steps of its fiber. */
+  const pullInterruptedAfter = (
+    steps: number,
+    pull: Effect.Effect<unknown, unknown, BeanstalkClient.BeanstalkClient>
+  ) =>
+    Effect.gen(function*() {
+      const runFork = Runtime.runFork(yield* Effect.runtime<BeanstalkClient.BeanstalkClient>())
+      const scheduler = new Stepping(steps, () => fiber.unsafeInterruptAsFork(FiberId.none))
+      const fiber = runFork(Effect.zipRight(Effect.ignore(pull), Effect.forever(Effect.yieldNow())), {
+        scheduler,
+        immediate: false
+      })
+      yield* Fiber.await(fiber)
+    })
+
+  it(
+    "are given back when the pull is interrupted after any number of steps",
+    simulated(Effect.gen(function*() {
+      const client = yield* BeanstalkClient.BeanstalkClient
+      for (const steps of upTo(40)) {
+        yield* put("one", "two")
+        yield* Effect.gen(function*() {
+          const pull = yield* Stream.toPull(Worker.jobs(words))
+          yield* Effect.flatMap(pull, (jobs) => Effect.forEach(jobs, (job) => job.delete))
+          yield* pullInterruptedAfter(steps, pull)
+          yield* Effect.sleep("1 second")
+          assert.strictEqual(yield* reserved, 0, `after ${steps} steps`)
+        }).pipe(Effect.scoped)
+        yield* client.purge(words.name)
+      }
+    }))
+  )
+
+  it(
+    "are given back when a pull times out while the program works on them",
+    simulated(Effect.gen(function*() {
+      yield* put("one")
+      yield* Effect.gen(function*() {
+        const pull = yield* Stream.toPull(Stream.tap(Worker.jobs(words), () => Effect.sleep("1 hour")))
+        assert.isTrue(Option.isNone(yield* Effect.timeoutOption(pull, "1 minute")))
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* reserved, 0)
+      }).pipe(Effect.scoped)
     }))
   )
 })

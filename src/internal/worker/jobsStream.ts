@@ -3,15 +3,17 @@
  * keeps open.
  */
 import * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import { constFalse, constTrue, constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { BeanstalkClient } from "../../BeanstalkClient.ts"
-import type { ConnectFailed, LeaseLost, WorkerStartError } from "../../BeanstalkError.ts"
+import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
@@ -22,7 +24,7 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
 import * as EventLog from "./eventLog.ts"
 import { Event, Events, type JobEvent } from "./events.ts"
-import { type Bury, type RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
+import { Bury, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
@@ -76,7 +78,7 @@ class JobSource<A, R> implements Consumer, Settler {
   private reservations: Reservations | undefined = undefined
   /** The client is closed: there will be no other connection. */
   private isClosed = false
-  /** The callers of `delete`, `bury` and `release`, by the job whose event they wait for. */
+  /** The callers of `delete`, `bury` and `release`, by the job for whose event they wait. */
   private readonly waiting = new Map<JobId, (event: JobEvent) => void>()
   private reserveIndex = 0
   /** The fiber that pulled last. */
@@ -217,13 +219,16 @@ class JobSource<A, R> implements Consumer, Settler {
     this.puller = fiber
   }
 
-  /** The Stream may be pulled again after a pull that was interrupted, for which nothing stays reserved. */
+  /**
+   * The Stream may be pulled again after a pull that was interrupted, for which nothing stays reserved. The interruption may
+   * have come after the job: its fiber was interrupted before it could do anything with it, or while it did.
+   */
   private readonly onPullerEnd = (): void => {
-    const { reservations } = this
-    if (!this.isPulling || reservations === undefined) return
+    const { isPulling, puller, reservations } = this
     this.isPulling = false
+    if (puller === undefined || reservations === undefined || !isInterrupted(puller)) return
     this.giveBackHeld(reservations)
-    reservations.retire()
+    if (isPulling) reservations.retire()
   }
 
   /** Fails with `None` if the job does not appear in the Stream. */
@@ -287,17 +292,35 @@ class JobSource<A, R> implements Consumer, Settler {
   }
 
   delete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.untilEnded(lease, (reservations) => reservations.complete(lease))
+    return Effect.asVoid(this.untilEnded(lease, (reservations) => reservations.complete(lease)))
   }
 
-  settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<void, LeaseLost> {
+  bury(lease: Lease): Effect.Effect<void, LeaseLost> {
+    return Effect.asVoid(this.settleAs(lease, new Bury()))
+  }
+
+  release(lease: Lease, delay: Duration.Duration): Effect.Effect<void, LeaseLost | Buried> {
+    return Effect.flatMap(
+      this.settleAs(lease, new RetryAfter({ delay })),
+      ({ _tag }) =>
+        _tag === "Buried"
+          ? new Buried({ command: "release", address: lease.connection.session.address, id: lease.id })
+          : Effect.void
+    )
+  }
+
+  /** Does what a worker does when a handler fails with this. */
+  private settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<JobEvent, LeaseLost> {
     return this.untilEnded(lease, () => {
       Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
     })
   }
 
   /** Begins to end a reservation, and waits for its event. */
-  private untilEnded(lease: Lease, settle: (reservations: Reservations) => void): Effect.Effect<void, LeaseLost> {
+  private untilEnded(
+    lease: Lease,
+    settle: (reservations: Reservations) => void
+  ): Effect.Effect<JobEvent, LeaseLost> {
     return this.whileHeld(lease, (reservations) =>
       Effect.async((resume) => {
         this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
@@ -305,10 +328,10 @@ class JobSource<A, R> implements Consumer, Settler {
       }))
   }
 
-  private whileHeld(
+  private whileHeld<A>(
     lease: Lease,
-    settle: (reservations: Reservations) => Effect.Effect<void, LeaseLost>
-  ): Effect.Effect<void, LeaseLost> {
+    settle: (reservations: Reservations) => Effect.Effect<A, LeaseLost>
+  ): Effect.Effect<A, LeaseLost> {
     return Effect.suspend(() => {
       if (lease.lost !== undefined) return lease.lost
       if (lease.hasTimedOut) return lease.lossBecause("its time to run was over, and the job was released")
@@ -321,7 +344,7 @@ class JobSource<A, R> implements Consumer, Settler {
 }
 
 /** How a reservation ended, for the caller of the method that was to end it. */
-const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost> => {
+const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<JobEvent, LeaseLost> => {
   switch (event._tag) {
     case "LeaseLost":
       return event.error
@@ -330,11 +353,14 @@ const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<void, LeaseLost>
     case "CompletionUnknown":
       return lease.lossBecause(event.reason)
     default:
-      return Effect.void
+      return Effect.succeed(event)
   }
 }
 
 const noJob = Effect.fail(Option.none())
+
+const isInterrupted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
+  !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 /** Whether the lease is lost, or the job is being released because its time to run was over. */
 const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut

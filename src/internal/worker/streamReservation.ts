@@ -1,8 +1,8 @@
 /** A lease as the program that runs a Stream of jobs sees it. */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { LeaseLost } from "../../BeanstalkError.ts"
-import { Bury, RetryAfter } from "./failure.ts"
+import { type Buried, InvalidArgument, type LeaseLost } from "../../BeanstalkError.ts"
+import * as Validate from "../protocol/validate.ts"
 import { JobHandle } from "./jobHandle.ts"
 import type { Lease } from "./lease.ts"
 
@@ -11,8 +11,9 @@ export interface Settler {
   /** Has the job deleted, and does not wait for the server. */
   complete(lease: Lease): Effect.Effect<void, LeaseLost>
   delete(lease: Lease): Effect.Effect<void, LeaseLost>
-  /** Does what a worker does when a handler fails with this. */
-  settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<void, LeaseLost>
+  bury(lease: Lease): Effect.Effect<void, LeaseLost>
+  /** Fails with `Buried` if the server is out of memory, and has buried the job instead. */
+  release(lease: Lease, delay: Duration.Duration): Effect.Effect<void, LeaseLost | Buried>
 }
 
 /** See `Worker.Reservation`. */
@@ -37,11 +38,14 @@ export class Reservation<out A> extends JobHandle {
   }
 
   get bury() {
-    return this.#settler.settleAs(this.#lease, new Bury())
+    return this.#settler.bury(this.#lease)
   }
 
-  release(options?: { readonly delay?: Duration.DurationInput | undefined }) {
-    return this.#settler.settleAs(this.#lease, new RetryAfter({ delay: options?.delay ?? "1 second" }))
+  release(options?: {
+    readonly delay?: Duration.DurationInput | undefined
+  }): Effect.Effect<void, InvalidArgument | LeaseLost | Buried> {
+    const delay = Validate.attempt(() => Validate.delay("release", options?.delay ?? "1 second"))
+    return delay instanceof InvalidArgument ? delay : this.#settler.release(this.#lease, Duration.seconds(delay))
   }
 
   override toJSON() {
