@@ -38,6 +38,7 @@ import { move } from "./internal/client/move.ts"
 import { purge } from "./internal/client/purge.ts"
 import * as PutAll from "./internal/client/putAll.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
+import * as Workers from "./internal/client/workers.ts"
 import * as Connect from "./internal/connection/connect.ts"
 import * as Commands from "./internal/protocol/commands.ts"
 import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
@@ -184,7 +185,7 @@ export interface Client extends Inspectable.Inspectable {
     BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument,
     Scope.Scope
   >
-  /** Opens the connections of a `Worker`. */
+  /** What a `Worker` has of the client: connections of its own, and the other workers. */
   readonly dedicated: Dedicated
 
   // producing ---------------------------------------------------------------------------------------------------------
@@ -310,6 +311,9 @@ export class BeanstalkClient extends Context.Tag("effect-beanstalk/BeanstalkClie
  * Makes a client that closes with its Scope. It does not connect yet: the shared connection opens on first use, or with
  * {@link Client.ready}. Fails with `InvalidArgument` if an option is invalid.
  *
+ * When its Scope closes, workers of the client that still run are shut down first, and an Error is logged: make workers in a Scope
+ * that closes before.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -325,7 +329,9 @@ export const make = (
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
     const connector = yield* Connector
     const shared = yield* SharedConnection.make(settings)
-    const dedicated = DedicatedConnections.make(settings, connector, shared.unlessClosed)
+    // Its workers are shut down before the shared connection closes: their handlers use it.
+    const workers = yield* Workers.make(connector.address)
+    const dedicated = DedicatedConnections.make({ ...settings, workers }, connector, shared.unlessClosed)
     return client({ options, connector, shared, dedicated })
   })
 
@@ -336,7 +342,8 @@ const defaultReconnect = Schedule.exponential("50 millis").pipe(
 )
 
 /**
- * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own.
+ * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own. Provide it to
+ * the whole program: workers are shut down when their client closes.
  *
  * @category layers
  * @since 0.1.0

@@ -29,7 +29,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { Buried, InvalidArgument, LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
@@ -324,7 +324,14 @@ export interface Worker extends Inspectable.Inspectable {
  *
  * Fails with `WorkerStartError` for invalid options, for a tube whose `ttr` is less than 3 seconds (2 without heartbeat), and,
  * with `onFirstConnect: "fail"`, if the server cannot be reached. Without heartbeat, a `timeout` that is longer than the tube's
- * `ttr` less one second is invalid too. A worker that is started does not fail; when its client is closed, it is shut down.
+ * `ttr` less one second is invalid too. It fails as well if its client is closed. A worker that is started does not fail.
+ *
+ * The workers of one client shut down together. When the Scope of one closes, those that end with the same program take no more jobs,
+ * and all of them are closed within one `shutdownTimeout` and 4 seconds.
+ *
+ * A client must live at least as long as its workers: provide its Layer to the whole program, not to `Worker.make` alone. When the
+ * client is closed, it shuts down the workers that still run, and logs an Error. If that happens as soon as `Worker.make` has
+ * succeeded, the program dies with the Error.
  *
  * **Gotchas**
  *
@@ -340,7 +347,10 @@ export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = n
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
   options: Options<A, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate> =>
-  Effect.map(makePool<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options), fromPool)
+  Effect.flatMap(
+    Effect.scope,
+    (scope) => Effect.map(makePool<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options, scope), fromPool)
+  )
 
 const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
   ...Inspectable.BaseProto,
@@ -364,9 +374,14 @@ const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
 export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
   handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options?: Options<A, E, RRetry, RExhausted, RGate>
+  options: Options<A, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<never, WorkerStartError, BeanstalkClient | RT | R | RRetry | RExhausted | RGate> =>
-  Effect.scopedWith((scope) => Effect.zipRight(Scope.extend(make(tube, handler, options), scope), Effect.never))
+  Effect.scopedWith((scope) =>
+    Effect.zipRight(
+      makePool<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options, scope),
+      Effect.never
+    )
+  )
 
 /**
  * A worker as a Layer, for `Layer.launch` or to be merged with others. See {@link make}.

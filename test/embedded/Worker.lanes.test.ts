@@ -159,18 +159,6 @@ describe("rule 6: a server that cannot be reached at the start", () => {
       assert.deepStrictEqual(yield* jobEvents(id), ["put"])
     })))
 
-  it.live("rule 6: a worker is closed when its client is closed and its connection is lost", () =>
-    inVirtualTime(Effect.gen(function*() {
-      const server = yield* EmbeddedServer.EmbeddedServer
-      const worker = yield* Effect.provide(Worker.make(tube, () => Effect.void), BeanstalkClient.layer())
-      yield* tube.put("a")
-      yield* Effect.sleep("1 second")
-      // The worker runs jobs on the connection that it has, and can open no other.
-      assert.strictEqual((yield* worker.stats).outcomes.Completed, 1)
-      yield* server.inject(Fault.Cut())
-      yield* worker.await
-    })))
-
   it.live("rule 6: with onFirstConnect: fail, a worker starts when the server can be reached", () =>
     inVirtualTime(Effect.gen(function*() {
       yield* Worker.make(tube, () => Effect.void, { onFirstConnect: "fail" })

@@ -2,13 +2,10 @@
 import * as Socket from "@effect/platform/Socket"
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Connector, EmbeddedServer, Tube } from "effect-beanstalk"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { amount } from "../support/edition.ts"
 import { inVirtualTime, start } from "../support/workers.ts"
@@ -142,20 +139,5 @@ describe("an outage", () => {
       const lost = warnings.filter((warning) => warning.includes("is lost"))
       assert.strictEqual(lost.length, 1)
       assert.notInclude(lost.join(""), "on this side")
-    })))
-
-  it.live("rule 24: after its client was closed does not delay the end of a worker", () =>
-    inVirtualTime(Effect.gen(function*() {
-      const server = yield* EmbeddedServer.EmbeddedServer
-      const scope = yield* Scope.make()
-      const client = yield* Scope.extend(BeanstalkClient.make(), scope)
-      const { event, tags, worker } = yield* deleting(client, 1)
-      yield* Scope.close(scope, Exit.void)
-      yield* server.inject(Fault.Cut())
-      const began = yield* Clock.currentTimeMillis
-      yield* worker.await
-      assert.isBelow((yield* Clock.currentTimeMillis) - began, 1000)
-      yield* event("ShutdownReport")
-      assert.deepStrictEqual(yield* tags, ["CompletionUnknown", "ShutdownReport"])
     })))
 })

@@ -1,4 +1,4 @@
-/** Opens a separate connection for everything that reserves: a worker's lane, `purge`, `move`. */
+/** What reserves has of its client: connections of its own, for a worker's lane, `purge` or `move`; and the client's other workers. */
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -9,6 +9,7 @@ import type { TimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { Lost } from "./connectionState.ts"
+import type { Workers } from "./workers.ts"
 
 /**
  * A worker uses sessions, not `Connection`s: with a `Connection` each command takes a fiber, and two commands of one fiber
@@ -18,6 +19,7 @@ export interface Dedicated {
   readonly address: string
   /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
+  readonly workers: Workers
   /**
    * Opens a session that watches this tube and no other. `timers` hold its reply deadline, instead of a timer queue of its
    * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
@@ -31,12 +33,13 @@ export interface Dedicated {
 }
 
 export const make = (
-  { reconnect, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect">,
+  { reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect" | "workers">,
   connector: typeof Connector.Service,
   unlessClosed: Effect.Effect<void, ConnectFailed>
 ): Dedicated => ({
   address: connector.address,
   reconnect,
+  workers,
   open: (watch, timers, onEnd) =>
     Effect.zipRight(
       unlessClosed,

@@ -55,7 +55,7 @@ export interface LanePool<A, E, R> {
   isWanted(idleSeconds: number): boolean
   nextReserve(): Reserve
   readonly onConnected: Effect.Effect<unknown>
-  onConnectFailed(error: ConnectFailed): Effect.Effect<void>
+  onConnectFailed(error: ConnectFailed): Effect.Effect<unknown>
   /** The lane waits for a connection or a job. */
   onWaiting(lane: Lane<A, E, R>): void
   /** The lane has a job. */

@@ -19,16 +19,13 @@ import * as Observer from "./telemetry/observer.ts"
 import * as Spans from "./telemetry/spans.ts"
 import { handlerRuntime, losingExpiredLeasesFirst } from "./userFiber.ts"
 
-/** Starts a worker, which is shut down with the Scope. */
+/** Starts a worker, which is shut down when the Scope closes. */
 export const make = <A, RT, R, E, RO>(
   tube: Tube<A, RT>,
   handler: Handler<A, E, R>,
-  options: Options<A, E, RO, RO, RO>
-): Effect.Effect<
-  Pool.Pool<A, E, RT | R | RO>,
-  WorkerStartError,
-  BeanstalkClient | Scope.Scope | RT | R | RO
-> =>
+  options: Options<A, E, RO, RO, RO>,
+  scope: Scope.Scope
+): Effect.Effect<Pool.Pool<A, E, RT | R | RO>, WorkerStartError, BeanstalkClient | RT | R | RO> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       // What can be interrupted comes before the pool starts. Between its start and its finalizer it would be left running.
@@ -55,13 +52,12 @@ export const make = <A, RT, R, E, RO>(
       )
       const pool = yield* Effect.flatten(Fiber.await(starting))
       pool.events.listen(log)
-      yield* Effect.addFinalizer(() => pool.shutdown)
-      if (settings.failsOnFirstConnect) {
-        yield* restore(pool.firstConnect).pipe(
-          Effect.onError(() => pool.shutdown),
-          Effect.mapError((cause) => unreachable(tube.name, cause))
-        )
-      }
+      yield* dedicated.workers.add(pool, scope).pipe(
+        Effect.zipRight(settings.failsOnFirstConnect ? restore(pool.firstConnect) : Effect.void),
+        Effect.onError(() => pool.shutdown),
+        Effect.mapError((cause) => unreachable(tube.name, cause))
+      )
+      yield* dedicated.workers.markNew(pool)
       return pool
     })
   )

@@ -71,7 +71,8 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
   readonly idleLaneTimeout?: Duration.DurationInput | undefined
   /**
    * How long handlers have to end when the worker is shut down. Then they are interrupted and have three more seconds; after
-   * that they are abandoned, and their jobs given back. Default: 25 seconds, less than the 30 of Kubernetes.
+   * that they are abandoned, and their jobs given back. All workers of a program end together, so that four seconds more are
+   * enough for all. Default: 25 seconds, less than the 30 of Kubernetes.
    */
   readonly shutdownTimeout?: Duration.DurationInput | undefined
   /** What happens if the first attempt to connect fails. A worker that was connected once always retries. Default: `"retry"`. */

@@ -9,12 +9,12 @@ import * as FiberSet from "effect/FiberSet"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import type { ConnectFailed } from "../../BeanstalkError.ts"
+import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
-import { safeLog } from "../base/safeLog.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
+import type { ClientWorker } from "../client/workers.ts"
 import { annotated } from "./eventLog.ts"
 import { Event, Events, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
@@ -33,9 +33,12 @@ export interface PoolOptions<A, E, R> {
   readonly observer: Observer
 }
 
-/** How long an interrupted handler has to end, and then a connection to close. */
-const handlerGrace = "3 seconds"
-const closeGrace = "900 millis"
+/** How long an interrupted handler has to end, and then a connection to close, in milliseconds. */
+const handlerGrace = 3000
+const closeGrace = 900
+
+/** How long each has at least, in milliseconds, when the time for the shutdown is over before it has begun. */
+const leastGrace = 50
 
 /** Starts a pool with one lane. It runs, apart from the calling fiber, until it is shut down. */
 export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool<A, E, R>, never, R> =>
@@ -67,13 +70,26 @@ interface Resources {
 }
 
 /**
- * - `taking`: jobs are reserved.
+ * - `taking`: jobs are reserved, unless the worker is paused.
  * - `quiet`: no more jobs are reserved, until `resume`.
  * - `closing`: the worker is being shut down.
  */
 type Status = "taking" | "quiet" | "closing"
 
-export class Pool<A, E, R> implements LanePool<A, E, R> {
+/** From when on a shutdown counts. */
+interface Beginning {
+  readonly at: number
+  readonly endedJobs: number
+  /** How long handlers have at most to end, in milliseconds. */
+  readonly timeout: number
+}
+
+/** No jobs are reserved, until all reasons for the pause are over. */
+interface Pause extends Beginning {
+  readonly reasons: number
+}
+
+export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   readonly tube: TubeName
   readonly events: Events
   private readonly options: PoolOptions<A, E, R>
@@ -86,6 +102,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   private readonly interrupted: Array<JobId> = []
   private readonly orphaned: Array<JobId> = []
   private status: Status = "taking"
+  private paused: Pause | undefined = undefined
   private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
@@ -111,7 +128,15 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
   }
 
   get isTaking(): boolean {
-    return this.status === "taking"
+    return this.status === "taking" && this.paused === undefined
+  }
+
+  get isClosing(): boolean {
+    return this.status === "closing"
+  }
+
+  get shutdownTimeout(): number {
+    return this.options.settings.shutdownTimeout
   }
 
   /** How the first attempt to connect ends. */
@@ -204,20 +229,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     this.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: true }))
   }
 
-  onConnectFailed(error: ConnectFailed): Effect.Effect<void> {
-    return Effect.zipRight(
-      Deferred.fail(this.resources.firstConnect, error),
-      error.reason === "Closed" ? this.onClientClosed(error) : Effect.void
-    )
-  }
-
-  private onClientClosed(error: ConnectFailed): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.unconfirmed.giveUp()
-      if (this.status === "closing") return Effect.void
-      const line = `The worker of tube ${this.tube} is shut down, since its client is closed.`
-      return Effect.zipRight(safeLog(Effect.logError(line, error)), this.requestShutdown)
-    })
+  onConnectFailed(error: ConnectFailed): Effect.Effect<unknown> {
+    return Deferred.fail(this.resources.firstConnect, error)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -235,6 +248,28 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     this.openLaneIfNeeded()
   })
 
+  pause(until: Effect.Effect<void>, shutdownTimeout: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.isClosing) return
+      const { reasons, ...beginning } = this.paused ?? { ...this.beginning, reasons: 0 }
+      this.paused = {
+        ...beginning,
+        timeout: Math.max(beginning.timeout, shutdownTimeout),
+        reasons: reasons + 1
+      }
+      this.endLanes((lane) => lane.retire())
+      const { options: { runtime }, resources: { scope } } = this
+      Runtime.runFork(runtime)(Effect.zipRight(until, this.endPause), { scope })
+    })
+  }
+
+  private readonly endPause = Effect.sync(() => {
+    const { paused } = this
+    if (paused === undefined) return
+    this.paused = paused.reasons === 1 ? undefined : { ...paused, reasons: paused.reasons - 1 }
+    this.openLaneIfNeeded()
+  })
+
   /** Shuts the worker down, once, and waits until it is closed. It goes on if the caller is interrupted. */
   readonly shutdown: Effect.Effect<ShutdownReport> = Effect.suspend(() =>
     Effect.zipRight(this.requestShutdown, this.whenClosed)
@@ -244,38 +279,47 @@ export class Pool<A, E, R> implements LanePool<A, E, R> {
     return Deferred.await(this.resources.closed)
   }
 
-  private readonly requestShutdown = Effect.sync(() => {
-    if (this.status === "closing") return
+  readonly requestShutdown = Effect.sync(() => {
+    if (this.isClosing) return
+    const beginning = this.paused ?? this.beginning
     this.status = "closing"
     // Callers that wait for the shutdown resume only when this fiber too has ended.
-    Runtime.runFork(this.options.runtime)(this.close).addObserver((exit) =>
+    Runtime.runFork(this.options.runtime)(this.close(beginning)).addObserver((exit) =>
       Deferred.unsafeDone(this.resources.closed, exit)
     )
   })
 
-  private readonly close: Effect.Effect<ShutdownReport> = Effect.gen(this, function*() {
-    const { settings, timers } = this.options
-    const beganAt = timers.now()
-    const endedBefore = this.endedJobs
-    this.endLanes((lane) => lane.retire())
-    yield* this.emptyWithin(settings.shutdownTimeout)
-    this.endLanes((lane) => lane.stop())
-    yield* this.emptyWithin(handlerGrace)
-    for (const lane of this.lanes.keys()) lane.abandon()
-    yield* this.emptyWithin(closeGrace)
-    this.unconfirmed.giveUp()
-    yield* this.closeScope
-    const report: ShutdownReport = {
-      tube: this.tube,
-      drained: this.endedJobs - endedBefore - this.events.tally.Interrupted,
-      interrupted: this.interrupted,
-      orphaned: this.orphaned,
-      duration: Duration.millis(timers.now() - beganAt)
-    }
-    this.events.emit(Event.ShutdownReport(report))
-    this.events.end()
-    return report
-  })
+  private close({ at, endedJobs, timeout }: Beginning): Effect.Effect<ShutdownReport> {
+    return Effect.gen(this, function*() {
+      const { dedicated: { address }, timers } = this.options
+      const elapsed = () => timers.now() - at
+      const left = () => timeout + handlerGrace + closeGrace - elapsed()
+      this.endLanes((lane) => lane.retire())
+      yield* this.onConnectFailed(new ConnectFailed({ address, reason: "Closed", detail: "the worker is shut down" }))
+      yield* this.emptyWithin(this.shutdownTimeout - elapsed())
+      this.endLanes((lane) => lane.stop())
+      // Half of the time, if less is left: the Scope of yet another worker may be closed after this one.
+      yield* this.emptyWithin(Math.min(handlerGrace, Math.max(left() - closeGrace, left() / 2, leastGrace)))
+      for (const lane of this.lanes.keys()) lane.abandon()
+      yield* this.emptyWithin(Math.min(closeGrace, Math.max(left(), leastGrace)))
+      this.unconfirmed.giveUp()
+      yield* this.closeScope
+      const report: ShutdownReport = {
+        tube: this.tube,
+        drained: this.endedJobs - endedJobs - this.events.tally.Interrupted,
+        interrupted: this.interrupted,
+        orphaned: this.orphaned,
+        duration: Duration.millis(elapsed())
+      }
+      this.events.emit(Event.ShutdownReport(report))
+      this.events.end()
+      return report
+    })
+  }
+
+  private get beginning(): Beginning {
+    return { at: this.options.timers.now(), endedJobs: this.endedJobs, timeout: this.shutdownTimeout }
+  }
 
   private get endedJobs(): number {
     return Object.values(this.events.tally).reduce((sum, count) => sum + count, 0)

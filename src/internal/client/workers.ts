@@ -1,0 +1,176 @@
+/**
+ * The workers of a client, which are shut down together.
+ *
+ * A Scope runs its finalizers one after the other. If each worker were shut down only by its own, the others would take jobs while
+ * the first one waits for its handlers, and a program would need a `shutdownTimeout` for each of its workers.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { ConnectFailed } from "../../BeanstalkError.ts"
+import type { TubeName } from "../../Job.ts"
+import { onNextMacrotask } from "../base/macrotask.ts"
+import { safeLog } from "../base/safeLog.ts"
+import { isClosed } from "../base/scopeState.ts"
+
+/** A worker, as its client sees it. */
+export interface ClientWorker {
+  readonly tube: TubeName
+  /** In milliseconds. */
+  readonly shutdownTimeout: number
+  /** Whether its shutdown has begun. */
+  readonly isClosing: boolean
+  /** Begins its shutdown, and does not wait. */
+  readonly requestShutdown: Effect.Effect<void>
+  readonly whenClosed: Effect.Effect<unknown>
+  /**
+   * Takes no more jobs until an Effect, which runs as long as the worker at most, has succeeded. The deadlines of a shutdown that
+   * begins before that count from the beginning of the pause. If this `shutdownTimeout` is longer than its own, interrupted handlers
+   * have the time that it leaves.
+   */
+  pause(until: Effect.Effect<void>, shutdownTimeout: number): Effect.Effect<void>
+}
+
+export interface Workers {
+  /**
+   * Adds a worker, which is shut down when this Scope closes, or its client does. Fails with the reason `Closed` once the client is
+   * being closed.
+   */
+  readonly add: (worker: ClientWorker, scope: Scope.Scope) => Effect.Effect<void, ConnectFailed>
+  /** `Worker.make` succeeds with this worker. A client that is closed in the same turn of the event loop dies. */
+  readonly markNew: (worker: ClientWorker) => Effect.Effect<void>
+  /** Succeeds when the client begins to close. */
+  readonly whenClosing: Effect.Effect<void>
+}
+
+/** Where a worker was made. It tells whether the worker is going to be closed. */
+interface Origin {
+  readonly scope: Scope.Scope
+  readonly fiber: AnyFiber
+  /** The Scope of the program around `Worker.run`, which has a Scope of its own. */
+  readonly outerScope: Scope.Scope | undefined
+  /** The build of a Layer in which the worker was made. */
+  readonly build: Layer.MemoMap | undefined
+}
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** How long a worker is paused after the worker that it was paused for is closed. */
+const resumesAfter = "5 seconds"
+
+/** The workers of a client that closes with the Scope. */
+export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const workers = new Map<ClientWorker, Origin>()
+    const newWorkers = new Set<ClientWorker>()
+    const closing = yield* Deferred.make<void>()
+    const fiberOfClient = yield* currentFiber
+    /** Signs after which a worker was not closed. */
+    const disproved = new WeakSet<object>()
+
+    /**
+     * Signs that a worker whose Scope is open is going to be closed. A Layer that is built on another has a Scope that is closed after
+     * the other's, and so have a Scope and a Layer around another.
+     */
+    const signsOfEnd = ({ build, fiber, outerScope }: Origin, closed: Origin): Effect.Effect<ReadonlyArray<object>> =>
+      Effect.gen(function*() {
+        const signs: Array<object> = [fiber, fiberOfClient].filter(isInterrupted)
+        if (build !== undefined && build === closed.build) signs.push(build)
+        if (outerScope !== undefined && (yield* isClosed(outerScope))) signs.push(outerScope)
+        return signs.filter((sign) => !disproved.has(sign))
+      })
+
+    const endTogether = (closed: ClientWorker, closedOrigin: Origin) =>
+      Effect.forEach(workers, ([worker, origin]) =>
+        Effect.gen(function*() {
+          if (worker.isClosing) return
+          if (yield* isClosed(origin.scope)) return yield* worker.requestShutdown
+          const signs = yield* signsOfEnd(origin, closedOrigin)
+          if (signs.length === 0) return
+          yield* log(Effect.logDebug(pausedFor(worker, closed)))
+          const untilDisproved = Effect.gen(function*() {
+            yield* closed.whenClosed
+            yield* Effect.sleep(resumesAfter)
+            for (const sign of signs) disproved.add(sign)
+          })
+          yield* worker.pause(untilDisproved, closed.shutdownTimeout)
+        }), { discard: true })
+
+    const onScopeClose = (worker: ClientWorker, origin: Origin) =>
+      worker.requestShutdown.pipe(
+        Effect.zipRight(endTogether(worker, origin)),
+        Effect.zipRight(worker.whenClosed),
+        Effect.zipRight(Effect.sync(() => workers.delete(worker)))
+      )
+
+    const onClientClose = Effect.gen(function*() {
+      yield* Deferred.succeed(closing, undefined)
+      const left = yield* Effect.filter(workers, ([worker, { scope }]) =>
+        worker.isClosing ? Effect.succeed(false) : Effect.negate(isClosed(scope)))
+      const error = closedTooEarly(left.map(([{ tube }]) =>
+        tube
+      ))
+      const isSlip = left.some(([worker]) => newWorkers.has(worker))
+      if (left.length > 0) yield* log(Effect.logError(error.message))
+      yield* Effect.forEach(
+        workers.keys(),
+        ({ requestShutdown, whenClosed }) => Effect.zipRight(requestShutdown, whenClosed),
+        { concurrency: "unbounded", discard: true }
+      )
+      // Else the program would go on with a worker that does nothing.
+      if (isSlip) yield* Effect.die(error)
+    })
+
+    yield* Effect.addFinalizer(() => onClientClose)
+    return {
+      add: (worker, scope) =>
+        Effect.gen(function*() {
+          if (yield* Deferred.isDone(closing)) return yield* clientClosed(address)
+          const origin = yield* originIn(scope)
+          workers.set(worker, origin)
+          yield* Scope.addFinalizer(scope, onScopeClose(worker, origin))
+        }),
+      markNew: (worker) =>
+        Effect.sync(() => {
+          newWorkers.add(worker)
+          onNextMacrotask(() => newWorkers.delete(worker))
+        }),
+      whenClosing: Deferred.await(closing)
+    }
+  })
+
+const originIn = (scope: Scope.Scope): Effect.Effect<Origin> =>
+  Effect.map(Effect.all([currentFiber, Effect.context<never>()]), ([fiber, context]) => ({
+    scope,
+    fiber,
+    outerScope: Option.getOrUndefined(Context.getOption(context, Scope.Scope)),
+    // The default of the reference is one MemoMap for everything.
+    build: context.unsafeMap.has(Layer.CurrentMemoMap.key) ? Context.get(context, Layer.CurrentMemoMap) : undefined
+  }))
+
+const currentFiber: Effect.Effect<AnyFiber> = Effect.withFiberRuntime((fiber) => Effect.succeed(fiber))
+
+/** Whether a fiber is interrupted and has not ended. It closes the Scopes that it has opened. */
+const isInterrupted = (fiber: AnyFiber): boolean =>
+  fiber.unsafePoll() === null && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+
+const clientClosed = (address: string) =>
+  new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" })
+
+const pausedFor = (worker: ClientWorker, closed: ClientWorker) =>
+  `The worker of tube ${worker.tube} takes no jobs, since that of tube ${closed.tube} is being closed, and its own Scope seems to follow.`
+
+const closedTooEarly = (tubes: ReadonlyArray<TubeName>) =>
+  new Error(
+    `The client is closed, and its workers that still ran are shut down (tube ${tubes.join(", ")}). ` +
+      `A client must live at least as long as its workers: provide its Layer to the whole program, not to Worker.make alone.`
+  )
+
+const log = (line: Effect.Effect<void>) =>
+  Effect.annotateLogs(safeLog(line), { package: "effect-beanstalk", module: "BeanstalkClient" })
