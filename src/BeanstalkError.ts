@@ -512,7 +512,8 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
 }
 
 /**
- * A payload, or the body of a job, does not match the Schema of its tube.
+ * A payload, or the body of a job, does not match the Schema of its tube, or the payload is encoded to something that JSON, or
+ * UTF-8, would change: see `Tube.make`. Nothing was put then.
  *
  * Each issue has a path and what the Schema expects there. The values found are not included, nor key names that come from
  * the data and not from the Schema.

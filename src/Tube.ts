@@ -32,7 +32,9 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import type * as Protocol from "./BeanstalkProtocol.ts"
 import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
 import * as Validate from "./internal/protocol/validate.ts"
+import * as BodyFormat from "./internal/tube/bodyFormat.ts"
 import * as Codec from "./internal/tube/codec.ts"
+import type * as Encoding from "./internal/tube/encodesToJson.ts"
 import * as ProducerSpan from "./internal/tube/producerSpan.ts"
 import * as TraceEnvelope from "./internal/tube/traceEnvelope.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
@@ -63,6 +65,19 @@ export type TypeId = "~effect-beanstalk/Tube"
 export interface Defaults extends Protocol.JobOptions {}
 
 /**
+ * The Schemas that encode to JSON, as far as their types tell: what they encode to consists of strings, numbers, booleans, `null`,
+ * arrays and objects of these. A property may be `undefined` as well.
+ *
+ * If the compiler says that a Schema is not assignable to this type, use one that encodes to JSON: `Schema.Date` in place of
+ * `Schema.DateFromSelf`, `Schema.Map` of `Schema.MapFromSelf`, `Schema.Option` of `Schema.OptionFromSelf`,
+ * `Schema.Uint8ArrayFromBase64` of `Schema.Uint8ArrayFromSelf`, `Schema.BigInt` of `Schema.BigIntFromSelf`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EncodesToJson<I> extends Encoding.EncodesToJson<I> {}
+
+/**
  * Options of {@link make}.
  *
  * @category models
@@ -70,7 +85,7 @@ export interface Defaults extends Protocol.JobOptions {}
  */
 export interface JsonOptions<A, I, R> extends Defaults {
   /** The type of the payloads, and their representation in JSON. */
-  readonly payload: Schema.Schema<A, I, R>
+  readonly payload: EncodesToJson<I> & Schema.Schema<A, I, R>
   /**
    * Whether a job carries the span that it was put from to its worker. Default: `false`.
    *
@@ -125,7 +140,10 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
 
   // payloads ----------------------------------------------------------------------------------------------------------
 
-  /** Encodes a payload as a body: a string for {@link make} and {@link text}, a `Uint8Array` for {@link bytes}. */
+  /**
+   * Encodes a payload as a body: a string for {@link make} and {@link text}, a `Uint8Array` for {@link bytes}. Fails with
+   * `PayloadError` if the Schema refuses the payload, or if the body would not be read back as what the Schema encoded to.
+   */
   readonly encode: (payload: A) => Effect.Effect<string | Uint8Array, BeanstalkError.PayloadError, R>
   /** Decodes the body of a job. */
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, BeanstalkError.PayloadError, R>
@@ -220,6 +238,18 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
  *
  * Throws `InvalidArgument` for an invalid name or default: a tube is meant to be a constant of the program.
  *
+ * **Details**
+ *
+ * What JSON would change is not put: the payload fails with `PayloadError`, which says where. JSON has strings, finite numbers,
+ * booleans, `null`, arrays and plain objects. It has no `NaN`, `Infinity`, bigint, symbol, function, `Date`, `Map`, `Set`, typed array
+ * or instance of another class, no `undefined` in an array and no hole. A Schema that is known to encode to one of these does not
+ * compile: see {@link EncodesToJson}.
+ *
+ * Two changes are allowed: -0 is read back as 0, and a property that is `undefined` is left out, so that the Schema reads it as
+ * missing. A Schema with the parse option `exact` tells these apart, and such a property fails with `PayloadError`.
+ *
+ * A byte order mark at the beginning of a body, as programs in .NET write it, is skipped.
+ *
  * **Example**
  *
  * ```ts
@@ -239,10 +269,15 @@ export const make = <A, I, R = never>(
 ): Tube<A, R> =>
   trace
     ? build(name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), ProducerSpan.withSpan)
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.parseJson(payload), Codec.text))
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.json(payload.ast)))
 
 /**
- * A tube whose bodies are UTF-8 text. The payloads are strings, or what a Schema makes of them. Throws like {@link make}.
+ * A tube whose bodies are UTF-8 text. The payloads are strings, or what a Schema makes of them. Throws like {@link make}. A byte
+ * order mark is a part of the text.
+ *
+ * **Gotchas**
+ *
+ * A Schema that writes JSON itself, as `Schema.parseJson` does, writes `NaN` as `null`: {@link make} checks for it.
  *
  * @category constructors
  * @since 0.1.0
@@ -257,8 +292,8 @@ export function text<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
-    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.String, Codec.text))
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, Codec.text))
+    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.String, BodyFormat.text))
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.text))
 }
 
 /**
@@ -283,8 +318,8 @@ export function bytes<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
-    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.Uint8ArrayFromSelf, Codec.bytes))
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, Codec.bytes))
+    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.Uint8ArrayFromSelf, BodyFormat.bytes))
+    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.bytes))
 }
 
 /** A tube whose bodies have no envelope, and whose `put` makes no span. */

@@ -170,6 +170,8 @@ describeContract("a typed tube", (kind) => {
           "a function": json.put(() => 1),
           bigint: json.put(1n),
           circular: json.put(circular),
+          NaN: Tube.make(name, { payload: Schema.Struct({ n: Schema.Number }) }).put({ n: Number.NaN }),
+          "a Date": json.put([new Date(0)]),
           empty: Tube.make(name, { payload: Person.fields.name }).put("")
         }
         for (const attempt of Object.values(refused)) {
@@ -181,6 +183,14 @@ describeContract("a typed tube", (kind) => {
           })
         }
         yield* failsWith(json.stats, "TubeNotFound")
+      }))
+
+    it.effect("are read from JSON with a byte order mark, as .NET writes it", () =>
+      Effect.gen(function*() {
+        const client = yield* BeanstalkClient.BeanstalkClient
+        const tube = Tube.make(yield* newTube, { payload: Schema.Struct({ url: Schema.String }) })
+        yield* client.put(tube.name, `\ufeff{"url":"http://example.org"}`)
+        assert.deepStrictEqual((yield* reserved(tube)).payload, { url: "http://example.org" })
       }))
 
     it.effect("that do not match the Schema fail with an error that names the job, and the job stays", () =>

@@ -115,6 +115,13 @@ describe("decode and senderOf", () => {
       assert.deepStrictEqual(yield* received(Plain, jobOf(`{"to":"ada"}`)), { payload: ada, sender: "none" })
     }))
 
+  it.effect("skip a byte order mark", () =>
+    Effect.gen(function*() {
+      const job = jobOf(`\ufeff{"traceparent":"${traceparent}","payload":{"to":"ada"}}`)
+      assert.deepStrictEqual(yield* received(Email, job), { payload: ada, sender: traceparent })
+      assert.deepStrictEqual(yield* received(Email, jobOf(`\ufeff{"to":"ada"}`)), { payload: ada, sender: "none" })
+    }))
+
   const read: ReadonlyArray<readonly [written: string, sender: string]> = [
     [`00-${traceId}-${spanId}-00`, `00-${traceId}-${spanId}-00`],
     [`00-${traceId}-${spanId}-02`, `00-${traceId}-${spanId}-00`],

@@ -22,6 +22,39 @@ declare const secret: Schema.Schema<Page, string, Key>
 
 declare const packed: Schema.Schema<Page, Uint8Array>
 
+interface WebPage {
+  readonly url: string
+  readonly links?: ReadonlyArray<WebPage>
+  readonly size: readonly [width: number, height?: number]
+}
+
+declare const page: Schema.Schema<WebPage>
+
+type JsonValue = string | number | boolean | null | ReadonlyArray<JsonValue> | { readonly [key: string]: JsonValue }
+
+declare const json: Schema.Schema<JsonValue>
+
+interface JsonObject {
+  readonly [key: string]: JsonObject | ReadonlyArray<JsonObject> | string | undefined
+}
+
+declare const jsonWithMissing: Schema.Schema<JsonObject>
+
+const branded = Schema.typeSchema(Schema.Struct({ a: Schema.String }).pipe(Schema.brand("Branded")))
+
+declare const callback: Schema.Schema<() => void>
+
+declare const withMethod: Schema.Schema<{ readonly a: string; run?(): void }>
+
+interface Tree {
+  readonly branches: ReadonlyArray<Tree>
+  readonly value: bigint
+}
+
+declare const tree: Schema.Schema<Tree>
+
+declare const symbol: unique symbol
+
 const Secrets = Tube.make("secrets", { payload: secret })
 
 type Client = BeanstalkClient.BeanstalkClient
@@ -71,6 +104,84 @@ describe("the types of a tube", () => {
     Tube.bytes("bytes", ofNumbers)
     expectTypeOf<{ readonly payload: typeof packed }>().not.toExtend<Parameters<typeof Tube.text<Page>>[1]>()
     expectTypeOf<{ readonly payload: typeof secret }>().not.toExtend<Parameters<typeof Tube.bytes<Page, Key>>[1]>()
+  })
+
+  it("accept what encodes to JSON, as far as the types tell", () => {
+    Tube.make("pages", { payload: page })
+    Tube.make("pages", { payload: json })
+    Tube.make("pages", { payload: jsonWithMissing })
+    Tube.make("pages", { payload: branded })
+    Tube.make("pages", { payload: Schema.typeSchema(Schema.String.pipe(Schema.brand("Name"))) })
+    Tube.make("pages", { payload: Schema.Option(Person) })
+    Tube.make("pages", { payload: Schema.HashMap({ key: Schema.String, value: Schema.Duration }) })
+    Tube.make("pages", { payload: Schema.Union(Schema.BigInt, Schema.Symbol, Schema.Chunk(Schema.URL)) })
+    Tube.make("pages", { payload: Schema.Exit({ success: Person, failure: Schema.Never, defect: Schema.Defect }) })
+    Tube.make("pages", { payload: Schema.Tuple(Schema.Literal(1, "a", null), Schema.optionalElement(Schema.String)) })
+    Tube.make("pages", { payload: Schema.Struct({ a: Schema.UndefinedOr(Schema.String), b: Schema.Void }) })
+    Tube.make("pages", { payload: Schema.partial(Schema.Struct({ a: Schema.Date })) })
+    Tube.make("pages", { payload: Schema.Record({ key: Schema.String, value: Schema.Array(Schema.Unknown) }) })
+    Tube.make("pages", { payload: Schema.Object })
+    expectTypeOf(Tube.make("pages", { payload: Schema.Unknown })).toEqualTypeOf<Tube.Tube<unknown>>()
+    expectTypeOf(Tube.make("pages", { payload: Schema.Any })).toEqualTypeOf<
+      Tube.Tube<Schema.Schema.Type<typeof Schema.Any>>
+    >()
+  })
+
+  it("accept a Schema of which nothing is known", () => {
+    const ofAny = <A, I, R>(payload: Schema.Schema<A, I, R>) => Tube.make("pages", { payload, trace: true })
+    expectTypeOf(ofAny(secret)).toEqualTypeOf<Tube.Tube<Page, Key>>()
+    const ofSame = <A>(payload: Schema.Schema<A>) => Tube.make("pages", { payload })
+    expectTypeOf(ofSame(page)).toEqualTypeOf<Tube.Tube<WebPage>>()
+    const ofPart = <A>(payload: Schema.Schema<{ readonly at: ReadonlyArray<A> }>) => Tube.make("pages", { payload })
+    expectTypeOf(ofPart<number>).returns.toEqualTypeOf<Tube.Tube<{ readonly at: ReadonlyArray<number> }>>()
+    const ofFields = <F extends Schema.Struct.Fields>(payload: Schema.Struct<F>) => Tube.make("pages", { payload })
+    expectTypeOf(ofFields<{ a: typeof Schema.Date }>).returns.toExtend<Tube.Tube<{ readonly a: Date }>>()
+  })
+
+  it("do not accept what does not encode to JSON", () => {
+    // @ts-expect-error: a Date
+    Tube.make("pages", { payload: Schema.DateFromSelf })
+    // @ts-expect-error: a Date, deep inside
+    Tube.make("pages", { payload: Schema.Struct({ a: Schema.Array(Schema.Struct({ at: Schema.DateFromSelf })) }) })
+    // @ts-expect-error: a Date, perhaps
+    Tube.make("pages", { payload: Schema.Struct({ at: Schema.optional(Schema.NullOr(Schema.DateFromSelf)) }) })
+    // @ts-expect-error: a Date, in a tube with traces
+    Tube.make("pages", { payload: Schema.DateFromSelf, trace: true })
+    // @ts-expect-error: a Map
+    Tube.make("pages", { payload: Schema.MapFromSelf({ key: Schema.String, value: Schema.String }) })
+    // @ts-expect-error: a Set
+    Tube.make("pages", { payload: Schema.Record({ key: Schema.String, value: Schema.SetFromSelf(Schema.String) }) })
+    // @ts-expect-error: a HashMap
+    Tube.make("pages", { payload: Schema.HashMapFromSelf({ key: Schema.String, value: Schema.String }) })
+    // @ts-expect-error: a Uint8Array
+    Tube.make("pages", { payload: Schema.Uint8ArrayFromSelf })
+    // @ts-expect-error: a bigint
+    Tube.make("pages", { payload: Schema.Union(Schema.String, Schema.BigIntFromSelf) })
+    // @ts-expect-error: a symbol
+    Tube.make("pages", { payload: Schema.Tuple(Schema.SymbolFromSelf) })
+    // @ts-expect-error: an Option
+    Tube.make("pages", { payload: Schema.OptionFromSelf(Schema.String) })
+    // @ts-expect-error: a Duration
+    Tube.make("pages", { payload: Schema.DurationFromSelf })
+    // @ts-expect-error: a URL
+    Tube.make("pages", { payload: Schema.URLFromSelf })
+    // @ts-expect-error: a function
+    Tube.make("pages", { payload: callback })
+    // @ts-expect-error: a method
+    Tube.make("pages", { payload: withMethod })
+    // @ts-expect-error: a bigint in what contains itself
+    Tube.make("pages", { payload: tree })
+    // @ts-expect-error: a symbol as a key
+    Tube.make("pages", { payload: Schema.Struct({ [symbol]: Schema.String }) })
+    // @ts-expect-error: undefined
+    Tube.make("pages", { payload: Schema.UndefinedOr(Schema.String) })
+    // @ts-expect-error: nothing
+    Tube.make("pages", { payload: Schema.Void })
+    // @ts-expect-error: undefined in an array
+    Tube.make("pages", { payload: Schema.Array(Schema.UndefinedOr(Schema.String)) })
+    // @ts-expect-error: a Date beside something of which nothing is known
+    const partly = <A>(payload: Schema.Schema<{ readonly at: Date; readonly a: A }>) => Tube.make("pages", { payload })
+    expectTypeOf(partly).toBeFunction()
   })
 
   it("do not take another payload", () => {

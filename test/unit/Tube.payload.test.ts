@@ -49,7 +49,8 @@ const scores = Schema.Record({ key: Schema.String, value: Schema.Number })
 const bodies: ReadonlyArray<readonly [schema: Schema.Schema.AnyNoContext, body: string | Uint8Array, says: string]> = [
   [Email, "", "JSON"],
   [Email, "{to:1}", "JSON"],
-  [Email, "\ufeff{}", "JSON"],
+  [Email, "\ufeff{to:1}", "JSON"],
+  [Email, "\ufeff\ufeff{}", "JSON"],
   [Email, new Uint8Array([0x22, 0xff, 0x22]), "text that UTF-8 can express"],
   [Email, "{}", "NonEmptyString (missing) at .to; Date (missing) at .at; ReadonlyArray<string> (missing) at .lines"],
   [
@@ -66,6 +67,7 @@ const bodies: ReadonlyArray<readonly [schema: Schema.Schema.AnyNoContext, body: 
   [Nested, `{"_tag":"Nested","inner":{"_tag":"Other"}}`, `"Nested" | "Leaf" at .inner._tag`],
   [Schema.Option(Person), `{"_tag":"Some","value":{"name":""}}`, "NonEmptyString at .value.name"],
   [Schema.HashMap({ key: Schema.String, value: Schema.Number }), `[["a",1],["b","x"]]`, "number at [1][1]"],
+  [Schema.Struct({ data: Schema.parseJson(Schema.Number) }), `{"data":"{"}`, "JSON at .data"],
   [Schema.TemplateLiteral("user-", Schema.Number), `"me"`, "`user-${number}`"],
   [
     Schema.transform(Schema.String, Schema.String, {

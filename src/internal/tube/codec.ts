@@ -7,78 +7,41 @@ import * as ParseResult from "effect/ParseResult"
 import type * as Schema from "effect/Schema"
 import { PayloadError } from "../../BeanstalkError.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
+import type { BodyFormat, Misfit } from "./bodyFormat.ts"
 import * as SchemaIssues from "./schemaIssues.ts"
 
-export interface Codec<A, R, I extends string | Uint8Array = string | Uint8Array> {
-  readonly encode: (payload: A) => Effect.Effect<I, PayloadError, R>
+export interface Codec<A, R, Body extends string | Uint8Array = string | Uint8Array> {
+  readonly encode: (payload: A) => Effect.Effect<Body, PayloadError, R>
   readonly decode: (job: ReservedJob | PeekedJob) => Effect.Effect<A, PayloadError, R>
 }
 
-/** What a Schema encodes to, text or bytes, and how that is read from a body. */
-export interface BodyFormat<I> {
-  /** `undefined` if the body does not have this format. */
-  readonly read: (body: Uint8Array) => I | undefined
-  readonly isWritable: (encoded: I) => boolean
-  /** The format in an error. */
-  readonly expected: string
-}
-
-export const text: BodyFormat<string> = {
-  read: (body) => {
-    try {
-      return decoder.decode(body)
-    } catch {
-      return undefined
-    }
-  },
-  // `JSON.stringify` returns `undefined` for what JSON cannot express. A lone surrogate would be encoded as U+FFFD.
-  isWritable: (encoded) => typeof encoded === "string" && !/\p{Surrogate}/u.test(encoded),
-  expected: "text that UTF-8 can express"
-}
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
-export const bytes: BodyFormat<Uint8Array> = {
-  read: (body) => body,
-  isWritable: (encoded) => encoded instanceof Uint8Array,
-  expected: "bytes"
-}
-
-export const codec = <A, I extends string | Uint8Array, R>(
+export const codec = <A, I, R, Body extends string | Uint8Array>(
   tube: TubeName,
   schema: Schema.Schema<A, I, R>,
-  format: BodyFormat<I>
-): Codec<A, R, I> => {
-  const parse = ParseResult.encode(schema)
-  const decode = decodeWith(tube, schema)
-  const otherFormat: SchemaIssues.Issues = [{ path: "", expected: format.expected }]
+  format: BodyFormat<I, Body>
+): Codec<A, R, Body> => {
+  const encode = ParseResult.encode(schema)
+  const decode = ParseResult.decodeUnknown(schema)
   const unencodable = (issues: SchemaIssues.Issues) => new PayloadError({ tube, direction: "encode", issues })
+  const undecodable = (id: JobId) => (issues: SchemaIssues.Issues) =>
+    new PayloadError({ tube, direction: "decode", id, issues })
+  const misfit = ({ expected, path }: Misfit) => SchemaIssues.at(schema.ast, path, expected)
+  const write = (encoded: I) => Either.mapLeft(format.write(encoded), (left) => unencodable(misfit(left)))
 
   return {
     encode: (payload) =>
-      Effect.suspend(() => explain(() => parse(payload), () => parse(payload, all), unencodable)).pipe(
-        Effect.filterOrFail(format.isWritable, () => unencodable(otherFormat))
+      Effect.suspend(() => explain(() => encode(payload), () => encode(payload, all), unencodable)).pipe(
+        Effect.flatMap(write)
       ),
     decode: ({ body, id }) =>
-      Effect.suspend(() => {
-        const encoded = format.read(body)
-        return encoded === undefined ? undecodable(tube, id, otherFormat) : decode(encoded, id)
-      })
+      Effect.suspend(() =>
+        Either.match(format.read(body), {
+          onLeft: (left) => undecodable(id)(misfit(left)),
+          onRight: (read) => explain(() => decode(read), () => decode(read, all), undecodable(id))
+        })
+      )
   }
 }
-
-/**
- * Decodes what was read from the body of a job. The Schema runs when this function is called, not when the Effect is run: call
- * it inside an Effect.
- */
-export const decodeWith = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>) => {
-  const parse = ParseResult.decodeUnknown(schema)
-  return (encoded: unknown, id: JobId): Effect.Effect<A, PayloadError, R> =>
-    explain(() => parse(encoded), () => parse(encoded, all), (issues) => undecodable(tube, id, issues))
-}
-
-const undecodable = (tube: TubeName, id: JobId, issues: SchemaIssues.Issues) =>
-  new PayloadError({ tube, direction: "decode", id, issues })
 
 const all = { errors: "all" } as const
 

@@ -8,6 +8,7 @@ import * as Iterable from "effect/Iterable"
 import type * as ParseResult from "effect/ParseResult"
 import * as AST from "effect/SchemaAST"
 import type { PayloadError, PayloadIssue } from "../../BeanstalkError.ts"
+import * as SchemaParts from "./schemaParts.ts"
 
 export type Issues = PayloadError["issues"]
 
@@ -19,10 +20,19 @@ const maxDepth = 50
 
 /** The innermost issues of a failed parse, the first ten at most. */
 export const describe = (issue: ParseResult.ParseIssue): Issues => {
-  const issues = Iterable.take(innermost(issue, { path: "", depth: 0, names: new Set() }), maxIssues)
+  const issues = Iterable.take(innermost(issue, { path: "", depth: 0, names: noNames }), maxIssues)
   const [first = { path: "", expected: differentValue }, ...more] = issues
   return [first, ...more]
 }
+
+/** An issue of the part of an encoded value to which this path leads. */
+export const at = (schema: AST.AST, path: ReadonlyArray<PropertyKey>, expected: string): Issues => {
+  const names = path.length === 0 ? noNames : SchemaParts.encodedNames(schema)
+  const steps = path.slice(0, maxDepth).map(step({ names }))
+  return [{ path: `${steps.join("")}${path.length > maxDepth ? "…" : ""}`, expected }]
+}
+
+const noNames: ReadonlySet<PropertyKey> = new Set()
 
 const differentValue = "a different value"
 
@@ -82,7 +92,7 @@ const isJson = (ast: AST.AST): boolean => ast.annotations[AST.SchemaIdAnnotation
 /** The annotations of the Schema, or how it would be written. */
 const expectedBy = (ast: AST.AST): string => isJson(ast) ? "JSON" : String(ast)
 
-const step = ({ names }: Place) => (key: PropertyKey) => {
+const step = ({ names }: Pick<Place, "names">) => (key: PropertyKey) => {
   if (typeof key === "number") return `[${key}]`
   return names.has(key) ? `.${String(key)}` : "[*]"
 }

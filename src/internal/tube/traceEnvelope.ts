@@ -5,12 +5,14 @@
  * envelope is hardly ever mistaken for one.
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { flow } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Tracer from "effect/Tracer"
 import type { PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
+import * as BodyFormat from "./bodyFormat.ts"
 import * as Codec from "./codec.ts"
 import * as Traceparent from "./traceparent.ts"
 
@@ -28,13 +30,11 @@ export const withoutEnvelope = <A, R>(codec: Codec.Codec<A, R>): TracedCodec<A, 
 
 /** Bodies with an envelope. A body without one is decoded as a payload: it may have been put before the tube had envelopes. */
 export const withEnvelope = <A, I, R>(tube: TubeName, schema: Schema.Schema<A, I, R>): TracedCodec<A, R> => {
-  const payloadJson = Codec.codec(tube, Schema.parseJson(schema), Codec.text)
-  const anyJson = Codec.codec(tube, Schema.parseJson(), Codec.text)
-  const decodePayload = Codec.decodeWith(tube, schema)
+  const { read, write } = BodyFormat.json(schema.ast)
+  const { decode, encode } = Codec.codec(tube, schema, { write, read: flow(read, Either.map(payloadIn)) })
   return {
-    encode: (payload) => Effect.zipWith(Traceparent.current, payloadJson.encode(payload), wrap),
-    decode: (job) =>
-      Effect.flatMap(anyJson.decode(job), (json) => decodePayload(isEnvelope(json) ? json.payload : json, job.id)),
+    encode: (payload) => Effect.zipWith(Traceparent.current, encode(payload), wrap),
+    decode,
     senderOf
   }
 }
@@ -55,12 +55,11 @@ const isEnvelope = (json: unknown): json is Envelope =>
 /** Producers other than this library may write the other two headers of W3C Trace Context and Baggage as well. */
 const envelopeKeys: ReadonlySet<string> = new Set(["traceparent", "tracestate", "baggage", "payload"])
 
-const readJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
+const payloadIn = (json: unknown): unknown => isEnvelope(json) ? json.payload : json
 
 /** A body that is not JSON has no sender. `decode` fails on it, with a `PayloadError`. */
 const senderOf = flow(
-  ({ body }: ReservedJob | PeekedJob) => Option.fromNullable(Codec.text.read(body)),
-  Option.flatMap(readJson),
+  ({ body }: ReservedJob | PeekedJob) => Either.getRight(BodyFormat.readJson(body)),
   Option.filter(isEnvelope),
   Option.flatMap(({ traceparent }) => Traceparent.parse(traceparent))
 )
