@@ -285,8 +285,14 @@ export interface Client extends Inspectable.Inspectable {
    *
    * A copy is put before the original is deleted, so that no job is lost. If the connection is lost in between, the jobs of
    * the batch, up to 256, are in both tubes. If another client reserves an original meanwhile, that one stays, and its copy
-   * is deleted. Moving buried jobs needs beanstalkd 1.12 or later: a copy is put with the longest delay, then reserved and
-   * buried in one write. If the connection is lost in between, the copy stays delayed: kick it.
+   * is deleted.
+   *
+   * Moving buried jobs needs beanstalkd 1.12 or later, which buries only what is reserved, and makes that ready when its
+   * connection is lost. So a copy is put with the longest delay, 136 years, and is reserved and buried by commands that the
+   * server executes only once all of them have arrived, on a connection that is opened for each batch. If a connection is lost
+   * on the way, the originals are still buried, and copies may be left that are delayed: delete those that `peekDelayed` shows,
+   * and move again. A copy can become ready only if the connection is reset in the very moment in which the server executes
+   * these commands, or by a proxy that passes on a part of them and then ends the connection in an orderly way.
    */
   readonly move: (
     from: string,

@@ -129,6 +129,97 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
     }))
 })
 
+describe("move of buried jobs, cut at any byte", () => {
+  const buried = ["one", "two"].map((body): Wanted => ({ tube: "here", state: "buried", body, priority: 7 }))
+
+  /** A connector whose second connection, by which the copies are buried, has a fault, as all have from then on. */
+  const faultyAtSecond = ({ connector, server }: Prepared, fault: EmbeddedServer.Fault) => {
+    let opened = 0
+    const socket = Effect.suspend(() => {
+      opened += 1
+      return opened === 2 ? Effect.zipRight(server.inject(fault), connector.socket) : connector.socket
+    })
+    return { ...connector, socket }
+  }
+
+  /** More bytes than a connection writes or reads from then on. */
+  const most = { CutAfterRequest: 300, CutAfterReply: 700 }
+
+  const cases = (["CutAfterRequest", "CutAfterReply"] as const).flatMap((fault) =>
+    [true, false].map((directly) => ({ fault, how: directly ? "directly" : "through an Effect", directly }))
+  )
+
+  it.scoped.each(cases)("makes no job ready: $fault, written $how", ({ directly, fault }) =>
+    Effect.gen(function*() {
+      let cut = 0
+      for (const size of sample(upTo(most[fault]), 100)) {
+        yield* Effect.gen(function*() {
+          const world = yield* prepared(buried)
+          const connector = faultyAtSecond(world, Fault[fault]({ bytes: size }))
+          const client = yield* Effect.provideService(
+            BeanstalkClient.make(),
+            Connector.Connector,
+            directly ? connector : older(connector, (line) => line)
+          )
+          const exit = yield* Effect.exit(client.move("here", "target"))
+          const found = yield* census(world)
+          const message = `after ${size} bytes`
+          const ready = (yield* world.server.journal).filter(({ state, tube }) =>
+            tube === "target" && state === "ready"
+          )
+          assert.deepStrictEqual(ready, [], message)
+          assert.deepStrictEqual([...new Set(found.map(({ body }) => body))].toSorted(), ["one", "two"], message)
+          for (const { body, state, tube } of found) {
+            assert.isTrue(
+              state === "buried" || (tube === "target" && state === "delayed"),
+              `${body} ${state}, ${message}`
+            )
+          }
+          if (Exit.isSuccess(exit)) assert.deepStrictEqual(exit.value, { ready: 0, delayed: 0, buried: 2 })
+          else cut += 1
+        }).pipe(Effect.scoped)
+      }
+      assert.isAbove(cut, 20)
+    }))
+
+  it.scoped("leaves no copy if only the connection that buries is lost", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared(buried)
+      let opened = 0
+      const socket = Effect.suspend(() => {
+        opened += 1
+        return opened === 1 ? world.connector.socket : Effect.zipRight(Effect.yieldNow(), Effect.die("no more sockets"))
+      })
+      const client = yield* Effect.provideService(
+        BeanstalkClient.make(),
+        Connector.Connector,
+        { ...world.connector, socket }
+      )
+      const error = yield* failsWith(client.move("here", "target"), "BulkStopped")
+      assert.deepInclude(error.cause, { _tag: "ConnectionLost", command: "bury", outcome: "NotSent" })
+      const found = yield* census(world)
+      assert.deepStrictEqual(
+        found.map(({ body, state, tube }) => `${tube} ${state} ${body}`),
+        ["here buried one", "here buried two"]
+      )
+    }))
+
+  it.scoped("buries the copies although maxInFlight is 1", () =>
+    Effect.gen(function*() {
+      const world = yield* prepared(buried)
+      const client = yield* Effect.provideService(
+        BeanstalkClient.make({ maxInFlight: 1, maxQueuedBytes: 1 }),
+        Connector.Connector,
+        world.connector
+      )
+      assert.deepStrictEqual(yield* client.move("here", "target"), { ready: 0, delayed: 0, buried: 2 })
+      assert.deepStrictEqual((yield* census(world)).map(({ state, tube }) => `${tube} ${state}`), [
+        "target buried",
+        "target buried"
+      ])
+    }))
+})
+
 /** The connection of a bulk operation to a scripted server. */
 const watching = (server: Scripted.Server) =>
   Effect.tap(server.accept, (peer) =>

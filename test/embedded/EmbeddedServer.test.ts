@@ -309,7 +309,7 @@ describe("a reply", () => {
         let turns = 0
         const ask = (whom: number) => {
           isWriting = true
-          writers[whom]!(bytes("list-tube-used\r\n"))
+          writers[whom]!.write(bytes("list-tube-used\r\n"))
           isWriting = false
         }
         yield* Effect.forkScoped(Effect.forever(Effect.tap(Scripted.turn, () => Effect.sync(() => turns += 1))))

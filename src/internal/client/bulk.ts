@@ -1,7 +1,7 @@
 /** What `purge` and `move` have in common: a scan of a tube on a connection of its own. */
 import * as Effect from "effect/Effect"
 import { BulkStopped, type ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
-import type { Session } from "../connection/session.ts"
+import type { ServerSession } from "../connection/connect.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Dedicated } from "./dedicated.ts"
 import { type Action, type JobState, scan, type Tally } from "./scan.ts"
@@ -21,7 +21,7 @@ export const bulk = (
   dedicated: Dedicated,
   tubeName: string,
   { bound, onProgress = () => Effect.void, states = ["ready", "delayed", "buried"] }: BulkOptions = {},
-  makeAction: (session: Session, tally: Tally) => Action
+  makeAction: (session: ServerSession, tally: Tally) => Action
 ): Effect.Effect<Tally, InvalidArgument | ConnectFailed | BulkStopped> =>
   Effect.gen(function*() {
     const checked = Validate.attempt(() => ({

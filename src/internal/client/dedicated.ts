@@ -30,23 +30,30 @@ export interface Dedicated {
     timers?: TimerQueue,
     onEnd?: SessionOptions["onEnd"]
   ) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
+  /** Opens a session as `open` does, for commands that must leave in one write, however many they are. */
+  readonly openUnbounded: (watch: TubeName) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }
 
 export const make = (
   { reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect" | "workers">,
   connector: typeof Connector.Service,
   unlessClosed: Effect.Effect<void, ConnectFailed>
-): Dedicated => ({
-  address: connector.address,
-  reconnect,
-  workers,
-  open: (watch, timers, onEnd) =>
+): Dedicated => {
+  const open = (watch: TubeName, session: Partial<SessionOptions>, onEnd?: SessionOptions["onEnd"]) =>
     Effect.zipRight(
       unlessClosed,
       connectOrFail(
         connector,
-        { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, timers } },
+        { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, ...session } },
         onEnd
       )
     )
-})
+  return {
+    address: connector.address,
+    reconnect,
+    workers,
+    open: (watch, timers, onEnd) => open(watch, { timers }, onEnd),
+    openUnbounded: (watch) =>
+      open(watch, { maxInFlight: Number.POSITIVE_INFINITY, maxQueuedBytes: Number.POSITIVE_INFINITY })
+  }
+}

@@ -7,11 +7,12 @@ import * as Option from "effect/Option"
 import { Buried, InvalidArgument, type PutError } from "../../BeanstalkError.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { deleteJobs, inOneWrite, sendAll, sendAllOptional, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
-import type { Session } from "../connection/session.ts"
+import type { ServerSession } from "../connection/connect.ts"
+import { deleteJobs, inOneWrite, sendAll, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { bulk, type BulkOptions } from "./bulk.ts"
+import { buryDelayed, longestDelaySeconds } from "./buryDelayed.ts"
 import type { Dedicated } from "./dedicated.ts"
 import { type Action, addTo, type JobState, type Tally } from "./scan.ts"
 
@@ -19,7 +20,7 @@ export const move = (dedicated: Dedicated, from: string, to: string, options?: B
   const target = Validate.attempt(() => Validate.otherTube("move", to, { than: from }))
   return target instanceof InvalidArgument
     ? target
-    : bulk("move", dedicated, from, options, (session, tally) => moveAction(session, target, tally))
+    : bulk("move", dedicated, from, options, (session, tally) => moveAction(dedicated, session, target, tally))
 }
 
 /** A job to be moved, with all that its copy must have. */
@@ -38,14 +39,14 @@ interface Copied {
  * A copy is put before the original is deleted, so that the job is not lost if the connection is. If another client has
  * reserved the original meanwhile, it cannot be deleted, and the copy is deleted instead.
  */
-const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
+const moveAction = (dedicated: Dedicated, session: ServerSession, to: TubeName, tally: Tally): Action => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
       const exits = yield* sendAll(session, originals.map((original) => putCopy(original, state, to)))
       const copied = Arr.getSomes(
         Arr.zipWith(originals, exits, (original, exit) => Option.map(storedId(exit), (copy) => ({ original, copy })))
       )
-      if (state === "buried") yield* Effect.tapError(buryCopies(session, copied), () => deleteCopies(copied))
+      if (state === "buried") yield* Effect.tapError(buryCopies(copied), () => deleteCopies(copied))
 
       const deleteOriginals = deleteJobs(session, copied.map(({ original }) => original.id), addTo(tally, state))
       const deleteRedundantCopies = (deleted: ReadonlyArray<boolean>) =>
@@ -61,6 +62,13 @@ const moveAction = (session: Session, to: TubeName, tally: Tally): Action => {
       yield* deleteRedundantCopies(deleted)
       return following
     }).pipe(Effect.uninterruptible)
+
+  const buryCopies = (copied: ReadonlyArray<Copied>) =>
+    buryDelayed(
+      dedicated,
+      session.server,
+      copied.map(({ copy, original }) => ({ id: copy, priority: original.stats.pri }))
+    )
 
   const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteJobs(session, copied.map(({ copy }) => copy))
 
@@ -92,9 +100,6 @@ const originalsIn = (
   })
 }
 
-/** 136 years. A copy that is to be buried is delayed meanwhile, so that no worker can reserve it. */
-const maxDelaySeconds = 2 ** 32 - 1
-
 const putCopy = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
   Commands.put(body, { pri: stats.pri, ttrSeconds: stats.ttr, delaySeconds: delaySecondsOf(stats, state) }, tube)
 
@@ -104,9 +109,10 @@ const delaySecondsOf = ({ timeLeft }: JobStats, state: JobState) => {
     case "ready":
       return 0
     case "delayed":
-      return Math.min(Math.max(timeLeft, 0) + 1, maxDelaySeconds)
+      return Math.min(Math.max(timeLeft, 0) + 1, longestDelaySeconds)
+    // Until it is buried no worker can reserve it.
     case "buried":
-      return maxDelaySeconds
+      return longestDelaySeconds
   }
 }
 
@@ -120,10 +126,3 @@ const storedId = (exit: Exit.Exit<JobId, PutError>): Option.Option<JobId> =>
         (error) => error instanceof Buried ? Option.some(error.id) : Option.none()
       )
   })
-
-/** Only a reserved job can be buried. */
-const buryCopies = (session: Session, copied: ReadonlyArray<Copied>) =>
-  sendAllOptional<unknown>(
-    session,
-    copied.flatMap(({ copy, original }) => [Commands.reserveJob(copy), Commands.bury(copy, original.stats.pri)])
-  )

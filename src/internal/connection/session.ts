@@ -34,6 +34,11 @@ export interface Session {
   readonly replyCount: () => number
   /** From now on, a `put` whose body is larger is not sent, and fails with `JobTooBig`. */
   readonly limitJobSize: (maxJobSize: number) => void
+  /**
+   * Writes what is queued, and half-closes the socket. The server executes everything, replies, and closes the connection; a
+   * reserve that waits is answered with `TIMED_OUT` then. Nothing may be sent afterwards.
+   */
+  readonly end: Effect.Effect<void>
   /** Ends the session. The server makes the jobs that it had reserved ready again. */
   readonly close: () => void
   /** Succeeds when the session has ended, with the reason. */
@@ -118,7 +123,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   const receive = guarded((chunk: Uint8Array) => pipeline.receive(chunk))
 
   const socket = yield* connector.socket
-  const write = yield* SocketFastPath.makeWriter(socket, (error) => pipeline.end(lost(error)))
+  const { end, write } = yield* SocketFastPath.makeWriter(socket, (error) => pipeline.end(lost(error)))
   yield* SocketFastPath.setReader(socket, receive)
 
   const flush = guarded(() => {
@@ -155,6 +160,10 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     limitJobSize: (maxJobSize) => {
       pipeline.maxJobSize = maxJobSize
     },
+    end: Effect.suspend(() => {
+      flush()
+      return end
+    }),
     close: () => pipeline.end(closedHere),
     ended: Deferred.await(ended)
   }

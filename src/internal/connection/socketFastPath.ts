@@ -49,20 +49,31 @@ export const setReader = (
     return Effect.addFinalizer(() => Effect.sync(() => fastPath.reader = undefined))
   })
 
-/** A function that writes to a socket: its fast path, or a queue that a fiber in the scope writes from. */
+/** How a session writes to its socket. */
+export interface Writer {
+  readonly write: (chunk: Uint8Array) => void
+  /** Half-closes the socket: what is written by then is sent, nothing more can be, and replies are still read. */
+  readonly end: Effect.Effect<void>
+}
+
+/** The fast path of a socket, or a queue that a fiber in the scope writes from. */
 export const makeWriter = Effect.fnUntraced(
   function*(socket: Socket.Socket, onError: (error: Socket.SocketError) => void) {
+    // The end of the scope of a writer ends the socket's writing side.
+    const end = Effect.scoped(Effect.asVoid(socket.writer))
     const fastPath = fastPaths.get(socket)
-    if (fastPath !== undefined) return fastPath.write
+    if (fastPath !== undefined) return { write: fastPath.write, end } satisfies Writer
     const write = yield* socket.writer
-    const chunks = yield* Queue.unbounded<Uint8Array>()
-    yield* Queue.take(chunks).pipe(
-      Effect.flatMap(write),
+    const steps = yield* Queue.unbounded<Effect.Effect<void, Socket.SocketError>>()
+    yield* Effect.flatten(Queue.take(steps)).pipe(
       Effect.forever,
       Effect.catchAll((error) => Effect.sync(() => onError(error))),
       Effect.interruptible,
       Effect.forkScoped
     )
-    return (chunk: Uint8Array) => void chunks.unsafeOffer(chunk)
+    return {
+      write: (chunk) => void steps.unsafeOffer(write(chunk)),
+      end: Effect.asVoid(Queue.offer(steps, end))
+    } satisfies Writer
   }
 )

@@ -132,7 +132,7 @@ export class SimulatedServer {
         const { host } = this
         return Effect.flatMap(MemorySocket.make(host), (socket) =>
           // A scope is for the writer of other sockets: that of the fast path needs none.
-          Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), (write) => {
+          Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), ({ write }) => {
             const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
             const observe = (reply: BeanstalkProtocol.Reply) => {
               if (reply._tag === "Reserved") client.onReserved(reply.id, host.deliveringConnection)

@@ -1,0 +1,62 @@
+/**
+ * Buries delayed jobs, none of which becomes ready if the connection is lost meanwhile.
+ *
+ * beanstalkd buries only jobs that are reserved, and makes these ready when their connection is lost: a worker would run a job
+ * that was to be buried. So the commands are sent behind a reserve that waits, and behind them the connection is half-closed.
+ * The server executes nothing behind the reserve before it is answered, and the half-close, which answers it, arrives after all
+ * commands. If the connection is lost on the way, the server executes none of them. (A proxy that passes on a part of them, and
+ * then half-closes, makes the server execute that part.)
+ */
+import * as Effect from "effect/Effect"
+import { ConnectionLost, type PutError } from "../../BeanstalkError.ts"
+import type { JobId } from "../../Job.ts"
+import type { ServerInfo } from "../../Stats.ts"
+import { inOneWrite, sendAllOptional } from "../connection/sendAll.ts"
+import * as Commands from "../protocol/commands.ts"
+import * as Validate from "../protocol/validate.ts"
+import type { Dedicated } from "./dedicated.ts"
+
+export interface DelayedJob {
+  readonly id: JobId
+  readonly priority: number
+}
+
+/** The longest delay, 136 years. */
+export const longestDelaySeconds = 2 ** 32 - 1
+
+/** The reserve waits for a job of this tube, into which nobody puts any. */
+const emptyTube = Validate.tubeName("watch", "effect-beanstalk/empty")
+
+/** Where a half-close does not reach the server, the reserve is answered after a second, by which all commands have arrived. */
+const waitForAll = Commands.reserveWithTimeout(1)
+
+/**
+ * The server does not distinguish a half-close from a process that has died before it fails to write a second reply. This is
+ * the command for that reply.
+ */
+const detectClosed = Commands.listTubesWatched
+
+/** If the server refuses to bury a job, it is delayed again. Once it is buried, it cannot be released. */
+const buryOne = ({ id, priority }: DelayedJob) => [
+  Commands.reserveJob(id),
+  Commands.bury(id, priority),
+  Commands.release(id, priority, longestDelaySeconds)
+]
+
+/** `server` is the instance in which the jobs are: in another one, the ids may be ids of other jobs. */
+export const buryDelayed = (
+  { address, openUnbounded }: Dedicated,
+  server: ServerInfo,
+  jobs: ReadonlyArray<DelayedJob>
+): Effect.Effect<void, PutError> =>
+  Effect.gen(function*() {
+    if (jobs.length === 0) return
+    const notSent = (reason: string, cause?: unknown) =>
+      new ConnectionLost({ command: "bury", address, outcome: "NotSent", reason, cause })
+    const session = yield* Effect.mapError(openUnbounded(emptyTube), (error) => notSent(error.detail, error))
+    if (session.server.id !== server.id) return yield* notSent("another instance of beanstalkd answers there now")
+    yield* inOneWrite(
+      sendAllOptional<unknown>(session, [waitForAll, detectClosed, ...jobs.flatMap(buryOne)]),
+      session.end
+    )
+  }).pipe(Effect.scoped)
