@@ -164,8 +164,9 @@ export type RetryAfter = Failures.RetryAfter
 export type Order = Failures.Order
 
 /**
- * The input of a `retry` Schedule: the error of the handler, a `TimeoutException` if it ran for longer than `timeout`, and an
- * `UnknownException` with the defect if it died and `onDefect` is `"retry"`.
+ * The input of a `retry` Schedule if one of the options `timeout`, `heartbeat: false` and `onDefect: "retry"` is set: the error of
+ * the handler, a `TimeoutException` if it ran for too long, or an `UnknownException` with the defect if it died and `onDefect` is
+ * `"retry"`. Without these options the input is the error of the handler.
  *
  * @category models
  * @since 0.1.0
@@ -190,9 +191,13 @@ export interface Exhausted<out A, out E> extends Decision.Exhausted<A, E> {}
  * @category models
  * @since 0.1.0
  */
-export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
-  extends Settings.Options<A, E, RRetry, RExhausted, RGate>
-{}
+export type Options<A, E, RRetry = never, RExhausted = never, RGate = never> = Settings.Options<
+  A,
+  E,
+  RRetry,
+  RExhausted,
+  RGate
+>
 
 // ---------------------------------------------------------------------------------------------------------------------
 // events

@@ -243,12 +243,12 @@ export type JobEvent = Events.JobEvent
  * @category models
  * @since 0.1.0
  */
-export interface DrainOptions<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never>
-  extends Worker.Options<A, E, RRetry, RExhausted, RGate>
-{
-  /** How long it may take, on the Clock of the program. Default: one day; set it on a real Clock. */
-  readonly within?: Duration.DurationInput | undefined
-}
+export type DrainOptions<A, E, RRetry = never, RExhausted = never, RGate = never> =
+  & Worker.Options<A, E, RRetry, RExhausted, RGate>
+  & {
+    /** How long it may take, on the Clock of the program. Default: one day; set it on a real Clock. */
+    readonly within?: Duration.DurationInput | undefined
+  }
 
 /**
  * A tube still had jobs when the time of {@link drain} was over.

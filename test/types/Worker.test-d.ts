@@ -3,6 +3,7 @@ import { type BeanstalkClient, type BeanstalkError, Tube, Worker } from "effect-
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -35,10 +36,16 @@ const refuses = (): Effect.Effect<void, Refused> => new Refused({ by: "server" }
 
 const make = Worker.make
 
-/** The input of the retry Schedule. */
+/** The input of the retry Schedule if the worker can add failures to those of the handler. */
 type ScheduleInput<E> = E | Cause.TimeoutException | Cause.UnknownException
 
 declare const scheduleOf: <In>() => Schedule.Schedule<number, In>
+
+declare const limit: Duration.DurationInput | undefined
+
+declare const onDefect: "bury" | "retry"
+
+declare const heartbeat: boolean
 
 describe("the types of a worker", () => {
   it("of a handler without requirements need a client and, for make, a Scope", () => {
@@ -100,19 +107,63 @@ describe("the types of a worker", () => {
     >()
   })
 
-  it("give the Schedule the failures of the handler, a timeout and a defect, but not Bury, Discard or RetryAfter", () => {
-    const fails = (): Effect.Effect<void, Refused | Moved | Worker.Bury | Worker.Discard | Worker.RetryAfter> =>
-      new Moved()
+  const fails = (): Effect.Effect<void, Refused | Moved | Worker.Bury | Worker.Discard | Worker.RetryAfter> =>
+    new Moved()
+
+  it("give the Schedule the errors of the handler, but not Bury, Discard or RetryAfter", () => {
     make(tube, fails, {
+      retry: Schedule.recurWhile((failure) => {
+        expectTypeOf(failure).toEqualTypeOf<Refused | Moved>()
+        return failure._tag === "Moved"
+      })
+    })
+    make(tube, fails, {
+      retry: Schedule.spaced("1 second").pipe(
+        Schedule.whileInput((failure: Refused | Moved) => failure._tag === "Moved")
+      )
+    })
+    make(tube, fails, { onDefect: "bury", heartbeat: true, retry: scheduleOf<Refused | Moved>() })
+    make(tube, fails, { retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
+    make(tube, fails, { retry: scheduleOf<unknown>() })
+    make(tube, () => new Worker.Bury(), { retry: scheduleOf<never>() })
+    Worker.run(tube, fails, { retry: scheduleOf<Refused | Moved>() })
+    Worker.layer(tube, fails, { retry: scheduleOf<Refused | Moved>() })
+  })
+
+  it("give the Schedule timeouts and defects too, with timeout, heartbeat: false or onDefect: retry", () => {
+    make(tube, fails, {
+      timeout: "1 minute",
       retry: Schedule.recurWhile((failure) => {
         expectTypeOf(failure).toEqualTypeOf<ScheduleInput<Refused | Moved>>()
         return failure._tag === "Moved"
       })
     })
-    make(tube, fails, { retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
-    make(tube, fails, { retry: scheduleOf<unknown>() })
-    make(tube, () => new Worker.Bury(), { retry: scheduleOf<ScheduleInput<never>>() })
+    make(tube, fails, { onDefect: "retry", retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
+    make(tube, fails, { heartbeat: false, retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
+    make(tube, fails, { timeout: limit, onDefect, heartbeat, retry: scheduleOf<ScheduleInput<Refused | Moved>>() })
     expectTypeOf<Worker.Failure<Refused>>().toEqualTypeOf<ScheduleInput<Refused>>()
+  })
+
+  it("reject a Schedule of the handler's errors alone where there may be a timeout or a defect", () => {
+    // @ts-expect-error The input of the Schedule can be a timeout too.
+    make(tube, refuses, { timeout: "1 minute", retry: scheduleOf<Refused>() })
+    // @ts-expect-error The input of the Schedule can be a timeout too.
+    make(tube, refuses, { timeout: limit, retry: scheduleOf<Refused>() })
+    // @ts-expect-error The input of the Schedule can be a timeout too.
+    make(tube, refuses, { heartbeat: false, retry: scheduleOf<Refused>() })
+    // @ts-expect-error The input of the Schedule can be a defect too.
+    make(tube, refuses, { onDefect: "retry", retry: scheduleOf<Refused>() })
+  })
+
+  it("take options that a function of the program has as its own", () => {
+    const retried = <A, R, E>(
+      tube: Tube.Tube<A, R>,
+      run: () => Effect.Effect<void, E>,
+      options: Worker.Options<A, E>
+    ) => make(tube, run, { ...options, concurrency: 4 })
+    expectTypeOf(retried(tube, refuses, { retry: scheduleOf<Refused>() })).toEqualTypeOf<
+      Effect.Effect<Worker.Worker, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Scope.Scope>
+    >()
   })
 
   it("give onExhausted the payload and the cause", () => {
@@ -126,8 +177,6 @@ describe("the types of a worker", () => {
   })
 
   it("reject Schedules, handlers and options of other types", () => {
-    // @ts-expect-error The input of the Schedule can be a timeout too.
-    make(tube, refuses, { retry: scheduleOf<Refused>() })
     // @ts-expect-error The input of the Schedule can be `Refused` too.
     make(tube, refuses, { retry: scheduleOf<ScheduleInput<Moved>>() })
     // @ts-expect-error The payload has the type of the tube.

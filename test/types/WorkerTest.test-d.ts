@@ -10,6 +10,7 @@ import {
 } from "effect-beanstalk"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 
 describe("the failures Bury and Discard", () => {
@@ -60,6 +61,16 @@ describe("WorkerTest", () => {
         BeanstalkClient.BeanstalkClient | Scope.Scope | Mailer
       >
     >()
+  })
+
+  it("drain and make give the Schedule the errors of the handler, and timeouts if there is one", () => {
+    const retry = Schedule.recurWhile((failure: "refused") => failure === "refused")
+    WorkerTest.drain(Letters, handler, { retry })
+    WorkerTest.make(Letters, handler, { retry })
+    // @ts-expect-error The input of the Schedule can be a timeout too.
+    WorkerTest.drain(Letters, handler, { retry, timeout: "1 minute" })
+    // @ts-expect-error The input of the Schedule can be a timeout too.
+    WorkerTest.make(Letters, handler, { retry, timeout: "1 minute" })
   })
 
   it("awaitEvent succeeds with the type that the predicate refines to", () => {

@@ -4,14 +4,24 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Schedule from "effect/Schedule"
 import type { PayloadError } from "../../BeanstalkError.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import { monotonicMillis } from "../base/monotonicClock.ts"
 import { safeLog } from "../base/safeLog.ts"
 import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
-import { Bury, Discard, type Failure, type Order, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
-import { delayAfter } from "./retryDelay.ts"
+import {
+  Bury,
+  Discard,
+  type Failure,
+  type Order,
+  RetryAfter,
+  type RunFailure,
+  TookTooLong,
+  Undecodable
+} from "./failure.ts"
+import type { Lease } from "./lease.ts"
+import type { FailedRun, RetryDelay } from "./retryDelay.ts"
 
 /** A job that failed for good. */
 export interface Exhausted<out A, out E> {
@@ -25,8 +35,12 @@ export interface Exhausted<out A, out E> {
 
 /** The options of a worker that say what becomes of a job that failed. See `Worker.Options`. */
 export interface FailurePolicy<A, E, R> {
-  readonly retry: Schedule.Schedule<unknown, Failure<E>, R>
-  readonly onDefect: "bury" | "retry"
+  /** When a job is run again whose handler failed, … */
+  readonly retry: RetryDelay<E, R>
+  /** … ran for too long, … */
+  readonly retryTimeout: RetryDelay<Cause.TimeoutException, R> | undefined
+  /** … or died. If that is not retried, the job is buried. */
+  readonly retryDefect: RetryDelay<Cause.UnknownException, R> | undefined
   readonly onExhausted: "bury" | "delete" | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, R>)
   readonly onUndecodable: UndecodableAction
   /** The payload is decoded again for `onExhausted`: the handler may have changed the one that it got. */
@@ -65,11 +79,7 @@ export const historyOf = ({ buries, kicks, releases, reserves, timeouts }: JobSt
   return { failures, disconnects: Math.max(0, reserves - 1 - failures - buried), attempt: failures + 1 }
 }
 
-interface FailedJob {
-  readonly id: JobId
-  readonly tube: TubeName
-  readonly job: ReservedJob
-}
+type FailedJob = Pick<Lease, "connection" | "id" | "job" | "reservedAt" | "tube">
 
 export const decide = <A, E, R>(
   policy: FailurePolicy<A, E, R>,
@@ -120,7 +130,7 @@ const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory
 const isUndecodable = <E>(cause: Cause.Cause<E>): Option.Option<Undecodable> =>
   Cause.isFailType(cause) && cause.error instanceof Undecodable ? Option.some(cause.error) : Option.none()
 
-const withoutUndecodable = <E>(failure: RunFailure<E>): Cause.Cause<Failure<E> | Order> =>
+const withoutUndecodable = <E>(failure: RunFailure<E>): Cause.Cause<E | Order | TookTooLong> =>
   failure instanceof Undecodable ? Cause.empty : Cause.fail(failure)
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -131,9 +141,10 @@ const failureSettlement = <A, E, R>(
   policy: FailurePolicy<A, E, R>,
   job: FailedJob,
   stats: JobStats,
-  cause: Cause.Cause<Failure<E> | Order>
+  runCause: Cause.Cause<E | Order | TookTooLong>
 ): Effect.Effect<Settlement, never, R> => {
   const { id, tube } = job
+  const cause = Cause.map(runCause, (failure) => failure instanceof TookTooLong ? failure.error : failure)
   const { attempt } = historyOf(stats)
   const event = (carriedOut: Decision): JobEvent => {
     switch (carriedOut._tag) {
@@ -145,32 +156,55 @@ const failureSettlement = <A, E, R>(
         return Event.Retried({ tube, id, attempt, cause, delay: carriedOut.delay })
     }
   }
+  const exhausted = Effect.suspend(() => exhaustedDecision(policy, job, attempt, cause))
   return Effect.map(
-    failureDecision(policy, job, attempt, cause),
+    failureDecision(policy, job, stats, runCause, exhausted),
     (decision): Settlement => ({ decision, priority: stats.pri, event })
   )
 }
 
 const failureDecision = <A, E, R>(
-  policy: FailurePolicy<A, E, R>,
+  { retry, retryDefect, retryTimeout }: FailurePolicy<A, E, R>,
   job: FailedJob,
-  attempt: number,
-  cause: Cause.Cause<Failure<E> | Order>
+  stats: JobStats,
+  cause: Cause.Cause<E | Order | TookTooLong>,
+  exhausted: Effect.Effect<Decision, unknown, R>
 ): Effect.Effect<Decision, never, R> => {
+  const retryDecision = <F>(delayAfter: RetryDelay<F, R> | undefined, failure: F) =>
+    delayAfter === undefined
+      ? Effect.succeed(Decision.Bury())
+      : failedRun(job, stats, failure).pipe(
+        Effect.flatMap(delayAfter),
+        Effect.flatMap(Option.match({
+          onSome: (delay) => Effect.succeed(releaseAfter(delay)),
+          onNone: () => exhausted
+        })),
+        orBury
+      )
   const failed = Cause.failureOption(cause)
-  if (Option.isNone(failed) && policy.onDefect === "bury") return Effect.succeed(Decision.Bury())
-  const failure = Option.getOrElse(failed, () => defectAsFailure(cause))
+  if (Option.isNone(failed)) return retryDecision(retryDefect, handlerDied(cause))
+  const failure = failed.value
   if (failure instanceof Bury) return Effect.succeed(Decision.Bury())
   if (failure instanceof Discard) return Effect.succeed(Decision.Delete())
   if (failure instanceof RetryAfter) return orBury(Effect.sync(() => releaseAfter(failure.delay)))
-  return delayAfter(policy.retry, { id: job.id, attempt, failure }).pipe(
-    Effect.flatMap(Option.match({
-      onSome: (delay) => Effect.succeed(releaseAfter(delay)),
-      onNone: () => exhaustedDecision(policy, job, attempt, cause)
-    })),
-    orBury
-  )
+  return failure instanceof TookTooLong ? retryDecision(retryTimeout, failure.error) : retryDecision(retry, failure)
 }
+
+const failedRun = <E>(
+  { connection, id, reservedAt }: FailedJob,
+  stats: JobStats,
+  failure: E
+): Effect.Effect<FailedRun<E>> =>
+  Effect.map(monotonicMillis, (now) => ({
+    id,
+    server: connection.session.server.id,
+    attempt: historyOf(stats).attempt,
+    failure,
+    // The server was asked within the first 300 ms of the run.
+    age: stats.age * 1000,
+    duration: Math.round(now() - reservedAt),
+    delayedBy: stats.delay * 1000
+  }))
 
 const exhaustedDecision = <A, E, R>(
   { decode, onExhausted }: FailurePolicy<A, E, R>,
@@ -186,6 +220,8 @@ const exhaustedDecision = <A, E, R>(
   )
 }
 
+const handlerDied = (cause: Cause.Cause<unknown>) => new Cause.UnknownException(Cause.squash(cause), "The handler died")
+
 /** The user's Schedule or Effect may throw. The job is buried then, so that a person can see it. */
 const orBury = <E, R>(self: Effect.Effect<Decision, E, R>): Effect.Effect<Decision, never, R> =>
   Effect.catchAllCause(self, (cause) =>
@@ -193,9 +229,6 @@ const orBury = <E, R>(self: Effect.Effect<Decision, E, R>): Effect.Effect<Decisi
       safeLog(Effect.logError("`retry` or `onExhausted` of a worker failed, and the failed job is buried.", cause)),
       Decision.Bury()
     ))
-
-const defectAsFailure = (cause: Cause.Cause<unknown>) =>
-  new Cause.UnknownException(Cause.squash(cause), "The handler died")
 
 /**
  * With a delay of 0 a job would be ready before younger ones, and the server would not write the release to its binlog. The

@@ -1,5 +1,5 @@
 /** How a run can fail, and the failures by which a handler decides itself what becomes of its job. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import type { PayloadError } from "../../BeanstalkError.ts"
@@ -53,5 +53,14 @@ export class Undecodable {
   }
 }
 
+/** A handler that ran for too long. A class of its own, since a handler may fail with a `TimeoutException` too. */
+export class TookTooLong {
+  readonly error: Cause.TimeoutException
+
+  constructor(message: string) {
+    this.error = new Cause.TimeoutException(message)
+  }
+}
+
 /** How a run can fail: of itself, by the worker, or before it began. */
-export type RunFailure<E> = Failure<E> | Order | Undecodable
+export type RunFailure<E> = E | Order | TookTooLong | Undecodable

@@ -24,7 +24,7 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
 import * as EventLog from "./eventLog.ts"
 import { Event, Events, type JobEvent } from "./events.ts"
-import { Bury, RetryAfter, type RunFailure, Undecodable } from "./failure.ts"
+import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
@@ -365,4 +365,4 @@ const isInterrupted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
 /** Whether the lease is lost, or the job is being released because its time to run was over. */
 const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut
 
-const timedOut = Cause.fail(new Cause.TimeoutException("The job was not settled within its time to run"))
+const timedOut = Cause.fail(new TookTooLong("The job was not settled within its time to run"))

@@ -20,7 +20,7 @@ import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf } from "./decision.ts"
 import { Event } from "./events.ts"
-import { type Order, type RunFailure, Undecodable } from "./failure.ts"
+import { type Order, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
 import { JobHandle } from "./jobHandle.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
@@ -332,7 +332,7 @@ export class Lane<A, E, R> implements Consumer {
   }
 }
 
-const tookTooLong = Cause.fail(new Cause.TimeoutException("The handler ran for longer than its timeout"))
+const tookTooLong = Cause.fail(new TookTooLong("The handler ran for longer than its timeout"))
 
 /** Observers see the error of a body that does not decode as it is. */
 const observedError = (failure: unknown): unknown => failure instanceof Undecodable ? failure.error : failure

@@ -12,23 +12,50 @@ import type { Exhausted, FailurePolicy } from "./decision.ts"
 import type { UndecodableAction } from "./events.ts"
 import type { Failure } from "./failure.ts"
 import type { LeaseRules } from "./lease.ts"
+import { make as retryDelay } from "./retryDelay.ts"
 import type { TraceParent } from "./telemetry/spans.ts"
 
-/** The Schedule, the Effect and the gate may each need services of their own. */
-export interface Options<in out A, in out E, out RRetry = never, out RExhausted = never, out RGate = never> {
-  /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
-  readonly concurrency?: number | undefined
+/** See `Worker.Options`. The Schedule, the Effect and the gate may each need services of their own. */
+export type Options<A, E, RRetry = never, RExhausted = never, RGate = never> =
+  & CommonOptions<A, E, RExhausted, RGate>
+  & (
+    | FailureOptions<E, RRetry, never, "bury", true>
+    | FailureOptions<Failure<E>, RRetry, Duration.DurationInput, "bury" | "retry", boolean>
+  )
+
+/** Which failures there are, and what becomes of them. The input of `retry` is `F`. */
+interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> {
   /**
    * When a job that failed is run again, and how often.
    *
-   * The Schedule is stepped once for each failure that the server has counted, with the latest failure as its input and with
-   * randomness seeded by the id of the job: whichever worker holds the job computes the same delay. Delays are rounded up to
-   * whole seconds, and are at least one. The counters of the server cannot be reset: a job that was buried and is kicked gets one
-   * run, and is buried again if that fails.
+   * A job runs at the times at which `Effect.retry` would run it again, with delays rounded up to whole seconds, one at least. The
+   * input of the Schedule is the error of the handler. With `timeout` or `heartbeat: false` it may also be a `TimeoutException`, and
+   * with `onDefect: "retry"` an `UnknownException` with the defect. Jitter is seeded by the id of the job and the number of the run.
+   *
+   * The server counts the failures of a job; the state of the Schedule is in the memory of the worker. For failures that it has not
+   * seen (another worker had the job, or it was restarted) a worker takes the steps with the next one, once: with that failure as
+   * input, at times estimated from the age of the job, and with the Effects in the Schedule. `docs/worker-rules.md` says what of a
+   * Schedule is exact then.
+   *
+   * The counters of the server cannot be reset: a job that was buried and is kicked gets one run, and is buried again if it fails.
    *
    * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
    */
-  readonly retry?: Schedule.Schedule<unknown, Failure<E>, RRetry> | undefined
+  readonly retry?: Schedule.Schedule<unknown, F, R> | undefined
+  /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
+  readonly onDefect?: OnDefect | undefined
+  /** How long a handler may run. Then it is interrupted, which is a failure. Default: no limit. */
+  readonly timeout?: Timeout | undefined
+  /**
+   * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted a second before
+   * the time to run is over, which is a failure. Default: true.
+   */
+  readonly heartbeat?: Heartbeat | undefined
+}
+
+interface CommonOptions<in out A, in out E, out RExhausted, out RGate> {
+  /** How many jobs may run at a time, each on a connection of its own that opens when it is needed. Default: 1. */
+  readonly concurrency?: number | undefined
   /**
    * What becomes of a job when its `retry` is done. An Effect runs in place of burying, and then the job is deleted; if the
    * Effect fails, the job is buried. Default: `"bury"`.
@@ -36,10 +63,8 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
   readonly onExhausted?:
     | "bury"
     | "delete"
-    | ((exhausted: Exhausted<A, E>) => Effect.Effect<unknown, unknown, RExhausted>)
+    | ((exhausted: Exhausted<A, Failure<E>>) => Effect.Effect<unknown, unknown, RExhausted>)
     | undefined
-  /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
-  readonly onDefect?: "bury" | "retry" | undefined
   /**
    * What becomes of a job whose body does not decode. With `"release"` it is ready again after 1 s, 2 s, 4 s, … up to an hour,
    * without end, for a newer worker that can decode it. Default: `"bury"`.
@@ -47,13 +72,6 @@ export interface Options<in out A, in out E, out RRetry = never, out RExhausted 
   readonly onUndecodable?: UndecodableAction | undefined
   /** Whether the handler is interrupted when the lease of its job is lost. Default: `"interrupt"`. */
   readonly onLeaseLost?: "interrupt" | "continue" | undefined
-  /** How long a handler may run. Then it is interrupted, which is a failure. Default: no limit. */
-  readonly timeout?: Duration.DurationInput | undefined
-  /**
-   * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted a second before
-   * the time to run is over, which is a failure. Default: true.
-   */
-  readonly heartbeat?: boolean | undefined
   /**
    * Buries a job without running it when the connection of its worker was lost this often while the job was reserved: a job
    * that crashes its workers would do so for ever. It takes a `stats-job` for each job, and shutdowns count too. Default:
@@ -154,8 +172,7 @@ const check = <A, RT extends R, E, R>(
     concurrency: Validate.positiveInteger("work", "concurrency", options.concurrency ?? 1),
     policy: {
       decode,
-      retry: options.retry ?? defaultRetry,
-      onDefect: options.onDefect ?? "bury",
+      ...retryPolicy(options),
       onExhausted: options.onExhausted ?? "bury",
       onUndecodable: options.onUndecodable ?? "bury"
     },
@@ -176,6 +193,17 @@ const check = <A, RT extends R, E, R>(
     spans: options.spans ?? false,
     traceParent: options.traceParent ?? "link"
   }
+}
+
+/** Only a worker with one of these options adds failures to those of the handler. */
+const retryPolicy = <A, E, R>(
+  options: Options<A, E, R, R, R>
+): Pick<FailurePolicy<A, E, R>, "retry" | "retryDefect" | "retryTimeout"> => {
+  if (options.timeout === undefined && options.onDefect !== "retry" && options.heartbeat !== false) {
+    return { retry: retryDelay(options.retry ?? defaultRetry), retryDefect: undefined, retryTimeout: undefined }
+  }
+  const retry = retryDelay(options.retry ?? defaultRetry)
+  return { retry, retryDefect: options.onDefect === "retry" ? retry : undefined, retryTimeout: retry }
 }
 
 const checkTtr = (ttr: Duration.DurationInput, heartbeat: boolean): number => {
