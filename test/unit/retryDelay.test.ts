@@ -120,8 +120,8 @@ describe("the delays of a retry Schedule", () => {
   it.effect("do not depend on an age that the server's clock made negative", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.UTC(2026, 0, 1))
-      const schedule = Schedule.upTo(Schedule.spaced("1 minute"), "35 minutes")
-      assert.strictEqual(yield* after(make(schedule), { attempt: 4, age: -3_600_000 }), 60)
+      const delayAfter = make(Schedule.fixed("50 minutes"))
+      assert.strictEqual(yield* after(delayAfter, { attempt: 2, age: -3600_000, delayedBy: 60_000 }), 50 * 60)
     }))
 
   it.effect("are computed by one step for a failure, if those before were seen", () =>
@@ -143,13 +143,27 @@ describe("the delays of a retry Schedule", () => {
       assert.strictEqual(noted.length, 3)
     }))
 
+  it.effect("are computed by the same step again if the job was buried, and is kicked", () =>
+    Effect.gen(function*() {
+      const { noted, schedule } = noting()
+      const delayAfter = make(Schedule.whileInput(schedule, (failure) => failure !== "fatal"))
+      assert.strictEqual(yield* after(delayAfter, { attempt: 2 }), 2)
+      assert.strictEqual(yield* after(delayAfter, { attempt: 3, failure: "fatal" }), "done")
+      assert.strictEqual(yield* after(delayAfter, { attempt: 3 }), 3)
+      assert.deepStrictEqual(noted, ["refused", "refused", "fatal", "refused"])
+      const limited = noting()
+      const limitedDelay = make(Schedule.zipLeft(limited.schedule, Schedule.recurs(2)))
+      for (const _ of [1, 2]) assert.strictEqual(yield* after(limitedDelay, { attempt: 3 }), "done")
+      assert.strictEqual(limited.noted.length, 4)
+    }))
+
   it.effect("are those of a new job, if another server process gives the same id to it", () =>
     Effect.gen(function*() {
       const { noted, schedule } = noting()
       const delayAfter = make(schedule)
       for (const attempt of [1, 2, 3]) yield* after(delayAfter, { attempt })
-      assert.strictEqual(yield* after(delayAfter, { attempt: 2, server: "another" }), 2)
-      assert.strictEqual(noted.length, 5)
+      assert.strictEqual(yield* after(delayAfter, { attempt: 4, server: "another" }), 4)
+      assert.strictEqual(noted.length, 7)
       assert.strictEqual(yield* after(delayAfter, { id: jobId("2") }), 1)
     }))
 
