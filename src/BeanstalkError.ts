@@ -10,6 +10,7 @@ import type * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
 import { changesJob } from "./internal/changesJob.ts"
+import { errorMessage } from "./internal/errorMessage.ts"
 import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
 import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
@@ -59,7 +60,9 @@ export interface Origin {
 /**
  * `OUT_OF_MEMORY`: the server has no memory, or no room in its binlog, for the command.
  *
- * Nothing was stored. The same command can succeed later: {@link isRetryable} is true.
+ * After a `put` nothing is stored, and the same command can succeed later: {@link isRetryable} is true. After a `release` or a
+ * `bury` it is false: the job is in none of the server's queues any more. It counts as reserved, but no connection holds it, and
+ * no command but `peek` and `stats-job` finds it until the server is restarted.
  *
  * @category errors
  * @since 0.1.0
@@ -69,13 +72,21 @@ export class OutOfMemory extends Data.TaggedError("OutOfMemory")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} is out of memory, or of disk space for its binlog. ` +
-      `Nothing was stored. Retry later, or give the server more memory or disk space.`
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} is out of memory, or of disk space for its binlog. ` +
+      (isSettling(this.command)
+        ? `${inNoQueue} Give the server more memory or disk space.`
+        : `${this.command === "put" ? "Nothing was stored. " : ""}` +
+          `Retry later, or give the server more memory or disk space.`)
+    )
   }
 }
 
 /**
- * `INTERNAL_ERROR`: the server detected a bug in itself.
+ * `INTERNAL_ERROR`: the server detected a bug in itself, or could not write to its binlog.
+ *
+ * What the command has done depends on it. After a `release` or a `bury` the job is in none of the server's queues, as after
+ * {@link OutOfMemory}. After a `delete` the job is deleted, but may be there again when the server is restarted.
  *
  * @category errors
  * @since 0.1.0
@@ -85,8 +96,32 @@ export class InternalError extends Data.TaggedError("InternalError")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} reports an internal error: ` +
-      `a bug of the server, or a full disk under its binlog. See the log of the server.`
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} reports an internal error: ` +
+      `a bug of the server, or a full disk under its binlog. ${
+        afterInternalError(this.command)
+      }See the log of the server.`
+    )
+  }
+}
+
+/** The server takes the job out of the hands of its holder before it finds that it cannot go on. */
+const isSettling = (command: string) => command === "release" || command === "bury"
+
+const inNoQueue = "The job is not reserved by this connection any more, and is in no queue: " +
+  "no connection can reserve, kick or delete it until the server is restarted."
+
+const afterInternalError = (command: string) => {
+  switch (command) {
+    case "put":
+      return "Whether the job was stored is unknown. "
+    case "release":
+    case "bury":
+      return `${inNoQueue} `
+    case "delete":
+      return "The job is deleted, but may be there again when the server is restarted. "
+    default:
+      return ""
   }
 }
 
@@ -104,8 +139,10 @@ export class BadFormat extends Data.TaggedError("BadFormat")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} could not parse the command${since(this.command)}. ` +
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} could not parse the command${since(this.command)}. ` +
       `If the server supports the command, this is a bug in effect-beanstalk: please report it.`
+    )
   }
 }
 
@@ -121,8 +158,10 @@ export class UnknownCommand extends Data.TaggedError("UnknownCommand")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} is older than this command` +
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} is older than this command` +
       `${since(this.command)}. Upgrade the server, or do without the command.`
+    )
   }
 }
 
@@ -157,8 +196,10 @@ export class ExpectedCRLF extends Data.TaggedError("ExpectedCRLF")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} did not find the end of the body at its announced length. ` +
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} did not find the end of the body at its announced length. ` +
       `The job was not stored, and the connection is closed. This is a bug in effect-beanstalk: please report it.`
+    )
   }
 }
 
@@ -181,9 +222,11 @@ export class JobTooBig extends Data.TaggedError("JobTooBig")<
     return TypeId
   }
   override get message() {
-    const limit = this.limit === undefined ? "accepts" : `accepts (${this.limit})`
-    return `${this.command}: a body of ${this.size} bytes is larger than beanstalkd at ${this.address} ${limit}. ` +
-      `Put a reference to the data instead, or start the server with a larger -z.`
+    return errorMessage(() => {
+      const limit = this.limit === undefined ? "accepts" : `accepts (${this.limit})`
+      return `${this.command}: a body of ${this.size} bytes is larger than beanstalkd at ${this.address} ${limit}. ` +
+        `Put a reference to the data instead, or start the server with a larger -z.`
+    })
   }
 }
 
@@ -198,8 +241,10 @@ export class Draining extends Data.TaggedError("Draining")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} is in drain mode and accepts no new jobs. ` +
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} is in drain mode and accepts no new jobs. ` +
       `Put the job on another server, or retry after a restart of this one.`
+    )
   }
 }
 
@@ -222,8 +267,10 @@ export class Buried extends Data.TaggedError("Buried")<Origin & { readonly id: J
     return TypeId
   }
   override get message() {
-    return `${this.command}: beanstalkd at ${this.address} ran out of memory and buried job ${this.id}. ` +
+    return errorMessage(() =>
+      `${this.command}: beanstalkd at ${this.address} ran out of memory and buried job ${this.id}. ` +
       `The job is stored, but cannot be reserved until it is kicked.`
+    )
   }
 }
 
@@ -239,7 +286,9 @@ export class JobNotFound extends Data.TaggedError("JobNotFound")<Origin & { read
     return TypeId
   }
   override get message() {
-    return `${this.command}: job ${this.id} was not found on beanstalkd at ${this.address}. ${hint(this.command)}`
+    return errorMessage(() =>
+      `${this.command}: job ${this.id} was not found on beanstalkd at ${this.address}. ${hint(this.command)}`
+    )
   }
 }
 
@@ -254,7 +303,7 @@ const hint = (command: string) => {
     case "reserve-job":
       return "It does not exist, or it is already reserved."
     case "kick-job":
-      return "It does not exist, or it is neither buried nor delayed."
+      return "It does not exist, it is neither buried nor delayed, or the server has no room in its binlog for the kick."
     default:
       return "It was deleted, or never existed."
   }
@@ -271,8 +320,10 @@ export class TubeNotFound extends Data.TaggedError("TubeNotFound")<Origin & { re
     return TypeId
   }
   override get message() {
-    return `${this.command}: tube ${this.tube} was not found on beanstalkd at ${this.address}. ` +
+    return errorMessage(() =>
+      `${this.command}: tube ${this.tube} was not found on beanstalkd at ${this.address}. ` +
       `A tube exists only while a connection uses or watches it, or a job is in it.`
+    )
   }
 }
 
@@ -287,8 +338,10 @@ export class NotIgnored extends Data.TaggedError("NotIgnored")<Origin & { readon
     return TypeId
   }
   override get message() {
-    return `${this.command}: tube ${this.tube} is the only one that this connection to ${this.address} watches. ` +
+    return errorMessage(() =>
+      `${this.command}: tube ${this.tube} is the only one that this connection to ${this.address} watches. ` +
       `Watch another tube before you ignore it.`
+    )
   }
 }
 
@@ -303,7 +356,9 @@ export class TimedOut extends Data.TaggedError("TimedOut")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: no job of beanstalkd at ${this.address} became available within the timeout. Reserve again.`
+    return errorMessage(() =>
+      `${this.command}: no job of beanstalkd at ${this.address} became available within the timeout. Reserve again.`
+    )
   }
 }
 
@@ -321,8 +376,10 @@ export class DeadlineSoon extends Data.TaggedError("DeadlineSoon")<Origin> {
     return TypeId
   }
   override get message() {
-    return `${this.command}: a job reserved on this connection to ${this.address} has less than a second left to run. ` +
+    return errorMessage(() =>
+      `${this.command}: a job reserved on this connection to ${this.address} has less than a second left to run. ` +
       `Touch or finish it before the next reserve.`
+    )
   }
 }
 
@@ -351,7 +408,7 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
     return TypeId
   }
   override get message() {
-    return `${this.command}: ${this.argument} ${this.reason}.`
+    return errorMessage(() => `${this.command}: ${this.argument} ${this.reason}.`)
   }
 }
 
@@ -378,19 +435,21 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
     return TypeId
   }
   override get message() {
-    switch (this.reason) {
-      case "Unreachable":
-        return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
-          `Check that it is running, and that the address is right.`
-      case "TimedOut":
-        return `beanstalkd at ${this.address} did not answer: ${this.detail}. ` +
-          `It may be overloaded or out of file descriptors, or another program listens there.`
-      case "Handshake":
-        return `The server at ${this.address} did not answer as a healthy beanstalkd does: ${this.detail}.`
-      case "Closed":
-        return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
-          `Use the client inside the scope, or under the Layer, that it was made in.`
-    }
+    return errorMessage(() => {
+      switch (this.reason) {
+        case "Unreachable":
+          return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
+            `Check that it is running, and that the address is right.`
+        case "TimedOut":
+          return `beanstalkd at ${this.address} did not answer: ${this.detail}. ` +
+            `It may be overloaded or out of file descriptors, or another program listens there.`
+        case "Handshake":
+          return `The server at ${this.address} did not answer as a healthy beanstalkd does: ${this.detail}.`
+        case "Closed":
+          return `Cannot connect to beanstalkd at ${this.address}: ${this.detail}. ` +
+            `Use the client inside the scope, or under the Layer, that it was made in.`
+      }
+    })
   }
 }
 
@@ -415,10 +474,27 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<
     return TypeId
   }
   override get message() {
-    const outcome = this.outcome === "NotSent"
-      ? "The command was not sent: it is safe to send it again on another connection."
-      : "The command was sent; whether the server executed it is unknown."
-    return `${this.command}: the connection to beanstalkd at ${this.address} was lost: ${this.reason}. ${outcome}`
+    return errorMessage(() => {
+      const outcome = this.outcome === "NotSent"
+        ? `The command was not sent${unsent(this.command)}`
+        : "The command was sent; whether the server executed it is unknown."
+      return `${this.command}: the connection to beanstalkd at ${this.address} was lost: ${this.reason}. ${outcome}`
+    })
+  }
+}
+
+const unsent = (command: string) => {
+  switch (command) {
+    case "touch":
+    case "release":
+    case "bury":
+      return ". It cannot be sent on another connection, since the job was reserved by this one."
+    case "delete":
+    case "kick-job":
+    case "reserve-job":
+      return ". Send it again only to the same server process: on another, the id is that of another job."
+    default:
+      return ": it is safe to send it again on another connection."
   }
 }
 
@@ -444,11 +520,13 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
     return TypeId
   }
   override get message() {
-    const { exchanges = [] } = this
-    const before = exchanges.length === 0 ? "" : `The exchanges before it: ${exchanges.join("; ")}. `
-    return `${this.command}: beanstalkd at ${this.address} sent an unexpected reply: ${this.reply}. ${before}` +
-      `The connection is closed. This is a bug in the server or in effect-beanstalk (please report it), ` +
-      `or a program other than beanstalkd answered.`
+    return errorMessage(() => {
+      const { exchanges = [] } = this
+      const before = exchanges.length === 0 ? "" : `The exchanges before it: ${exchanges.join("; ")}. `
+      return `${this.command}: beanstalkd at ${this.address} sent an unexpected reply: ${this.reply}. ${before}` +
+        `The connection is closed. This is a bug in the server or in effect-beanstalk (please report it), ` +
+        `or a program other than beanstalkd answered.`
+    })
   }
 }
 
@@ -478,10 +556,12 @@ export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
     return TypeId
   }
   override get message() {
-    const [{ error, index }, ...others] = this.failures
-    const more = others.length === 0 ? "" : ` Of the bodies sent after it, ${others.length} failed too.`
-    return `putAll: body ${index} for tube ${this.tube} of beanstalkd at ${this.address} failed: ${error.message}${more} ` +
-      `${this.acknowledged} bodies were acknowledged; none from index ${this.sent} on was sent.`
+    return errorMessage(() => {
+      const [{ error, index }, ...others] = this.failures
+      const more = others.length === 0 ? "" : ` Of the bodies sent after it, ${others.length} failed too.`
+      return `putAll: body ${index} for tube ${this.tube} of beanstalkd at ${this.address} failed: ${error.message}${more} ` +
+        `${this.acknowledged} bodies were acknowledged; none from index ${this.sent} on was sent.`
+    })
   }
 }
 
@@ -505,9 +585,11 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
     return TypeId
   }
   override get message() {
-    const { buried, delayed, ready } = this.done
-    return `${this.command}: stopped in tube ${this.tube} of beanstalkd at ${this.address} ` +
-      `after ${ready} ready, ${delayed} delayed and ${buried} buried jobs: ${this.cause.message}`
+    return errorMessage(() => {
+      const { buried, delayed, ready } = this.done
+      return `${this.command}: stopped in tube ${this.tube} of beanstalkd at ${this.address} ` +
+        `after ${ready} ready, ${delayed} delayed and ${buried} buried jobs: ${this.cause.message}`
+    })
   }
 }
 
@@ -533,9 +615,11 @@ export class PayloadError extends Data.TaggedError("PayloadError")<{
     return TypeId
   }
   override get message() {
-    const what = this.direction === "encode" ? "The payload" : `The body of job ${this.id}`
-    const issues = this.issues.map(({ expected, path }) => path === "" ? expected : `${expected} at ${path}`)
-    return `${what} does not match the Schema of tube ${this.tube}: expected ${issues.join("; ")}.`
+    return errorMessage(() => {
+      const what = this.direction === "encode" ? "The payload" : `The body of job ${this.id}`
+      const issues = this.issues.map(({ expected, path }) => path === "" ? expected : `${expected} at ${path}`)
+      return `${what} does not match the Schema of tube ${this.tube}: expected ${issues.join("; ")}.`
+    })
   }
 }
 
@@ -559,8 +643,10 @@ export class LeaseLost extends Data.TaggedError("LeaseLost")<{
     return TypeId
   }
   override get message() {
-    return `The reservation of job ${this.id} of tube ${this.tube} at ${this.address} was lost: ${this.reason}. ` +
+    return errorMessage(() =>
+      `The reservation of job ${this.id} of tube ${this.tube} at ${this.address} was lost: ${this.reason}. ` +
       `The job may be run again by another worker.`
+    )
   }
 }
 
@@ -582,7 +668,7 @@ export class WorkerStartError extends Data.TaggedError("WorkerStartError")<{
     return TypeId
   }
   override get message() {
-    return `The worker of tube ${this.tube} cannot start: ${this.subject} ${this.reason}.`
+    return errorMessage(() => `The worker of tube ${this.tube} cannot start: ${this.subject} ${this.reason}.`)
   }
 }
 
@@ -758,9 +844,10 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * True for `OutOfMemory`, `Draining`, `TimedOut`, `ConnectFailed` (unless the client is closed), and a `ConnectionLost` whose
  * command was not sent. A connection does not reconnect: after a `ConnectionLost`, retry the Effect that opens the connection.
  *
- * False for a `ConnectionLost` with an unknown outcome, because the server may have executed the command; for the
- * `ConnectionLost` of a command that names a job (`delete`, `kick-job`, …), because another server process may answer next, on
- * which the id is that of another job; and for `DeadlineSoon`, because the held job must be touched or finished first.
+ * False for a `ConnectionLost` with an unknown outcome, because the server may have executed the command; and for `DeadlineSoon`,
+ * because the held job must be touched or finished first. False for a command that changes the job it names (`delete`, `release`,
+ * `kick-job`, …): after its `OutOfMemory` the job is in no queue of the server any more, and after its `ConnectionLost` another
+ * server process may answer next, on which the id is that of another job.
  *
  * **Example** (retry what is retryable)
  *
@@ -774,6 +861,7 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * @since 0.1.0
  */
 export const isRetryable = (u: unknown): boolean =>
-  hasTag(u, "OutOfMemory", "Draining", "TimedOut") ||
+  hasTag(u, "Draining", "TimedOut") ||
+  (isBeanstalkError(u) && u._tag === "OutOfMemory" && !changesJob(u.command)) ||
   (isBeanstalkError(u) && u._tag === "ConnectFailed" && u.reason !== "Closed") ||
   (isBeanstalkError(u) && u._tag === "ConnectionLost" && u.outcome === "NotSent" && !changesJob(u.command))

@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
+import { errorMessage } from "./internal/errorMessage.ts"
 import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
 
 const largestU64 = "18446744073709551615"
@@ -100,11 +101,13 @@ export class InvalidText extends Data.TaggedError("InvalidText")<{
     return errorTypeId
   }
   override get message() {
-    return this.reason === "NotText"
-      ? `The body of job ${this.id} is not ${this.encoding} text. Read its bytes from \`job.body\`, ` +
-        `or pass { invalid: "replace" } to read it with replacement characters.`
-      : `The body of job ${this.id} cannot be decoded as ${JSON.stringify(this.encoding)}: ` +
-        `TextDecoder does not support that encoding.`
+    return errorMessage(() =>
+      this.reason === "NotText"
+        ? `The body of job ${this.id} is not ${this.encoding} text. Read its bytes from \`job.body\`, ` +
+          `or pass { invalid: "replace" } to read it with replacement characters.`
+        : `The body of job ${this.id} cannot be decoded as ${JSON.stringify(this.encoding)}: ` +
+          `TextDecoder does not support that encoding.`
+    )
   }
 }
 

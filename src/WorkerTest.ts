@@ -39,6 +39,7 @@ import * as BeanstalkClient from "./BeanstalkClient.ts"
 import type { LeaseLost, PayloadError, WorkerStartError } from "./BeanstalkError.ts"
 import type { Connector } from "./Connector.ts"
 import * as EmbeddedServer from "./EmbeddedServer.ts"
+import { errorMessage } from "./internal/errorMessage.ts"
 import { advanceTestClock } from "./internal/testing/advanceTestClock.ts"
 import { StubJob, type StubJobOptions, throughTube } from "./internal/testing/stubJob.ts"
 import type * as Events from "./internal/worker/events.ts"
@@ -182,8 +183,10 @@ export class EventNotEmitted extends Data.TaggedError("EventNotEmitted")<{
   readonly events: ReadonlyArray<Worker.Event>
 }> {
   override get message() {
-    const events = this.events.map((event) => "id" in event ? `${event._tag} of job ${event.id}` : event._tag)
-    return `The worker of tube ${this.tube} was closed without emitting the event. It emitted: ${listed(events)}.`
+    return errorMessage(() => {
+      const events = this.events.map((event) => "id" in event ? `${event._tag} of job ${event.id}` : event._tag)
+      return `The worker of tube ${this.tube} was closed without emitting the event. It emitted: ${listed(events)}.`
+    })
   }
 }
 
@@ -265,9 +268,11 @@ export class NotDrained extends Data.TaggedError("NotDrained")<{
   readonly events: ReadonlyArray<JobEvent>
 }> {
   override get message() {
-    const retries = (id: JobId) => this.events.filter((event) => event._tag === "Retried" && event.id === id).length
-    const jobs = this.jobs.map(({ id, state }) => `job ${id} is ${state}, after ${retries(id)} retries`)
-    return `Tube ${this.tube} was not empty after ${Duration.format(this.within)}: ${listed(jobs)}.`
+    return errorMessage(() => {
+      const retries = (id: JobId) => this.events.filter((event) => event._tag === "Retried" && event.id === id).length
+      const jobs = this.jobs.map(({ id, state }) => `job ${id} is ${state}, after ${retries(id)} retries`)
+      return `Tube ${this.tube} was not empty after ${Duration.format(this.within)}: ${listed(jobs)}.`
+    })
   }
 }
 

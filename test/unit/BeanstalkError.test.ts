@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
@@ -7,6 +8,8 @@ import { inspect } from "node:util"
 import * as BeanstalkError from "../../src/BeanstalkError.ts"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
 import { JobId, TubeName } from "../../src/Job.ts"
+import * as Worker from "../../src/Worker.ts"
+import * as WorkerTest from "../../src/WorkerTest.ts"
 import { replyIn, valid } from "../support/replies.ts"
 
 const id = Schema.decodeSync(JobId)("18446744073709551615")
@@ -30,7 +33,29 @@ const cases: ReadonlyArray<Case> = [
     server: true,
     retryable: true
   },
-  { error: new BeanstalkError.InternalError(origin), tells: ["put", address, "bug of the server"], server: true },
+  {
+    error: new BeanstalkError.InternalError(origin),
+    tells: ["put", address, "bug of the server", "stored is unknown"],
+    server: true
+  },
+  ...["release", "bury"].flatMap((command) =>
+    [BeanstalkError.OutOfMemory, BeanstalkError.InternalError].map((Refused): Case => ({
+      error: new Refused({ command, address }),
+      tells: [command, address, "not reserved by this connection any more", "in no queue", "restarted"],
+      server: true
+    }))
+  ),
+  {
+    error: new BeanstalkError.InternalError({ command: "delete", address }),
+    tells: ["delete", address, "is deleted", "may be there again when the server is restarted"],
+    server: true
+  },
+  ...["use", "watch", "stats", "list-tubes", "peek-ready"].map((command): Case => ({
+    error: new BeanstalkError.OutOfMemory({ command, address }),
+    tells: [command, address, "out of memory", "Retry later"],
+    server: true,
+    retryable: true
+  })),
   { error: new BeanstalkError.BadFormat(origin), tells: ["put", address, "report"], server: true },
   { error: new BeanstalkError.UnknownCommand(origin), tells: ["put", address, "older", "Upgrade"], server: true },
   { error: new BeanstalkError.ExpectedCRLF(origin), tells: ["put", address, "not stored", "closed", "report"] },
@@ -98,10 +123,15 @@ const cases: ReadonlyArray<Case> = [
     tells: ["put", address, "the server closed it", "unknown"],
     connection: true
   },
-  ...["delete", "touch", "release", "bury", "kick-job", "reserve-job"].map((command) => ({
+  ...["delete", "kick-job", "reserve-job"].map((command): Case => ({
     error: new BeanstalkError.ConnectionLost({ command, address, outcome: "NotSent", reason: "closed" }),
-    tells: [command, address, "closed"],
-    connection: true as const
+    tells: [command, address, "closed", "only to the same server process"],
+    connection: true
+  })),
+  ...["touch", "release", "bury"].map((command): Case => ({
+    error: new BeanstalkError.ConnectionLost({ command, address, outcome: "NotSent", reason: "closed" }),
+    tells: [command, address, "closed", "cannot be sent on another connection"],
+    connection: true
   })),
   {
     error: new BeanstalkError.ProtocolViolation({ ...origin, reply: "FOUND 1 (5 bytes)" }),
@@ -208,7 +238,9 @@ const strangers: ReadonlyArray<unknown> = [
 ]
 
 const nameOf = ({ error }: Case): string =>
-  `${error._tag}${"outcome" in error ? ` (${error.outcome})` : ""}${"limit" in error ? " (with a limit)" : ""}` +
+  `${error._tag}${"command" in error && error.command !== "put" ? ` of ${error.command}` : ""}${
+    "outcome" in error ? ` (${error.outcome})` : ""
+  }${"limit" in error ? " (with a limit)" : ""}` +
   ("reason" in error && error._tag !== "InvalidArgument" ? ` (${error.reason})` : "")
 
 describe("errors", () => {
@@ -262,6 +294,21 @@ describe("errors", () => {
     }
   })
 
+  it("only a put that was refused for lack of memory says that nothing was stored", () => {
+    for (const command of ["put", "release", "bury", "delete", "use", "reserve"]) {
+      const { message } = new BeanstalkError.OutOfMemory({ command, address })
+      assert.strictEqual(message.includes("Nothing was stored"), command === "put")
+      assert.strictEqual(message.includes("Retry later"), command !== "release" && command !== "bury")
+    }
+  })
+
+  it("can be sent again after OUT_OF_MEMORY if they change no job that exists", () => {
+    const isRetryable = (command: string) =>
+      BeanstalkError.isRetryable(new BeanstalkError.OutOfMemory({ command, address }))
+    for (const command of ["put", "use", "watch", "stats", "peek", "list-tubes"]) assert.isTrue(isRetryable(command))
+    for (const command of ["release", "bury", "delete", "touch", "kick-job"]) assert.isFalse(isRetryable(command))
+  })
+
   it("a job that is not found has a hint that fits the command", () => {
     const hints = {
       touch: "time to run",
@@ -269,7 +316,7 @@ describe("errors", () => {
       bury: "time to run",
       delete: "another connection has reserved it",
       "reserve-job": "already reserved",
-      "kick-job": "neither buried nor delayed",
+      "kick-job": "neither buried nor delayed, or the server has no room in its binlog",
       peek: "deleted, or never existed",
       "stats-job": "deleted, or never existed"
     }
@@ -308,6 +355,72 @@ describe("errors", () => {
     assert.include(inspect(lost), "[cause]")
     const failed = new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: "refused", cause })
     assert.strictEqual(failed.cause, cause)
+  })
+})
+
+describe("the text of an error", () => {
+  const thrower = {
+    toString: () => {
+      throw new Error("no text")
+    }
+  }
+
+  const hostile: ReadonlyArray<unknown> = [
+    undefined,
+    null,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -1,
+    "",
+    "soon",
+    Symbol("s"),
+    Object.create(null),
+    thrower,
+    [thrower],
+    [null],
+    {},
+    () => 1
+  ]
+
+  /** An error of this class, whatever the types of its fields are. */
+  const withFields = (error: Error, fields: object): Error =>
+    Object.assign(Object.create(Object.getPrototypeOf(error)), error, fields)
+
+  const orders = [
+    new Worker.RetryAfter({ delay: "1 minute", reason: "x" }),
+    new Worker.Bury({ reason: "x" }),
+    new Worker.Discard({ reason: "x" })
+  ]
+
+  const all: ReadonlyArray<Error> = [
+    ...cases.map(({ error }) => error),
+    ...orders,
+    new WorkerTest.EventNotEmitted({ tube, events: [] }),
+    new WorkerTest.NotDrained({ tube, within: Duration.minutes(1), jobs: [], events: [] })
+  ]
+
+  it("is written whatever the fields of the error are", () => {
+    for (const error of all) {
+      for (const field of Object.keys(error).filter((key) => key !== "_tag")) {
+        for (const value of hostile) {
+          const odd = withFields(error, { [field]: value })
+          for (const text of [odd.message, odd.toString(), Cause.pretty(Cause.fail(odd))]) assert.isString(text)
+          assert.doesNotThrow(() => JSON.stringify(odd))
+        }
+      }
+    }
+  })
+
+  it("tells a delay that is no duration", () => {
+    const retryAfter = (delay: unknown) => withFields(new Worker.RetryAfter({ delay: 0 }), { delay })
+    assert.include(retryAfter("1 minute").message, "in 1m.")
+    assert.include(retryAfter(Number.POSITIVE_INFINITY).message, "in Infinity.")
+    for (const delay of ["soon", undefined, null, {}, Symbol("s")]) {
+      assert.include(retryAfter(delay).message, "after a delay that is no duration.")
+      assert.include(JSON.stringify(retryAfter(delay)), `"delay":null`)
+    }
+    // JSON does not have a bigint.
+    assert.include(JSON.stringify(retryAfter(5n)), `"delay":{"_id":"Duration"`)
   })
 })
 

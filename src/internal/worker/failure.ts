@@ -2,7 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import type { PayloadError } from "../../BeanstalkError.ts"
+import { errorMessage } from "../errorMessage.ts"
 
 interface WithReason {
   readonly reason?: string | undefined
@@ -14,7 +16,7 @@ export class Bury extends Data.TaggedError("Bury")<WithReason> {
     super(options)
   }
   override get message() {
-    return this.reason ?? "The handler asked to bury the job."
+    return errorMessage(() => this.reason ?? "The handler asked to bury the job.")
   }
 }
 
@@ -24,7 +26,7 @@ export class Discard extends Data.TaggedError("Discard")<WithReason> {
     super(options)
   }
   override get message() {
-    return this.reason ?? "The handler asked to delete the job."
+    return errorMessage(() => this.reason ?? "The handler asked to delete the job.")
   }
 }
 
@@ -34,7 +36,18 @@ export class RetryAfter extends Data.TaggedError("RetryAfter")<{
   readonly reason?: string | undefined
 }> {
   override get message() {
-    return this.reason ?? `The handler asked to run the job again in ${Duration.format(this.delay)}.`
+    return errorMessage(() =>
+      this.reason ?? Option.match(Duration.decodeUnknown(this.delay), {
+        onNone: () => "The handler asked to run the job again after a delay that is no duration.",
+        onSome: (delay) => `The handler asked to run the job again in ${Duration.format(delay)}.`
+      })
+    )
+  }
+
+  /** A delay may be a bigint, which JSON does not have, or no duration at all. */
+  override toJSON() {
+    const delay = Option.getOrNull(Duration.decodeUnknown(this.delay))
+    return { _tag: this._tag, delay, reason: this.reason, message: this.message }
   }
 }
 
