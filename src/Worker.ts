@@ -450,8 +450,8 @@ export interface Reservation<out A> extends Job {
  * touched until it is settled, and the next one is reserved only then. If the Stream ends first, or the fiber that pulled is
  * interrupted (by `Effect.timeoutOption` around a pull, for example), the job is given back as it was. A body that does not decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
  *
- * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat). The
- * Stream ends when its client is closed.
+ * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat).
+ * When its client is closed, the Stream reserves no more jobs and ends. A job that is reserved can still be settled.
  *
  * **Example** (until a job says stop)
  *

@@ -1,6 +1,6 @@
 /** A worker whose client is closed is shut down then. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
 import * as Scripted from "../support/scripted.ts"
 import { virtualTest } from "../support/scriptedWorkers.ts"
@@ -100,6 +101,52 @@ describe("rule 29: a worker whose client is closed", () => {
         yield* close
       }))
       assert.deepStrictEqual(errors, [])
+    })))
+})
+
+describe("rule 29: a Stream of jobs whose client is closed", () => {
+  const jobsOf = (client: BeanstalkClient.Client) =>
+    Stream.provideService(Worker.jobs(tube), BeanstalkClient.BeanstalkClient, client)
+
+  it.live("ends while it waits for a job", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { client, close } = yield* closableClient
+      const running = yield* Effect.fork(Stream.runCount(jobsOf(client)))
+      yield* Effect.sleep("1 second")
+      yield* close
+      assert.strictEqual(yield* Fiber.join(running), 0)
+      assert.strictEqual(yield* Clock.currentTimeMillis, 1000)
+      const id = yield* tube.put("a job")
+      assert.deepStrictEqual(yield* jobEvents(id), ["put"])
+    })))
+
+  it.live("ends while it waits for a connection", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { inject } = yield* EmbeddedServer.EmbeddedServer
+      yield* inject(EmbeddedServer.Fault.Refuse())
+      const { client, close } = yield* closableClient
+      const running = yield* Effect.fork(Stream.runCount(jobsOf(client)))
+      yield* Effect.sleep("1 minute")
+      yield* close
+      assert.strictEqual(yield* Fiber.join(running), 0)
+      assert.strictEqual(yield* Clock.currentTimeMillis, 60_000)
+    })))
+
+  it.live("ends when the job that it has is settled", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { client, close } = yield* closableClient
+      const running = yield* jobsOf(client).pipe(
+        Stream.tap(({ complete }) => Effect.delay(complete, "5 seconds")),
+        Stream.runCount,
+        Effect.fork
+      )
+      const id = yield* tube.put("a job")
+      yield* awaitJobEvent(id, "reserved")
+      const next = yield* tube.put("next")
+      yield* close
+      assert.strictEqual(yield* Fiber.join(running), 1)
+      assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
+      assert.deepStrictEqual(yield* jobEvents(next), ["put"])
     })))
 })
 

@@ -7,7 +7,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import { constFalse, constTrue, constVoid } from "effect/Function"
+import { constFalse, constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
@@ -53,6 +53,7 @@ export const jobs = <A, R>(
       connected: yield* Effect.makeLatch()
     })
     yield* Effect.forkScoped(EventLog.annotated(Effect.interruptible(source.keepConnected)))
+    yield* Effect.forkScoped(Effect.interruptible(Effect.zipRight(dedicated.workers.whenClosing, source.end)))
     yield* Effect.addFinalizer(() => source.close)
     return Stream.repeatEffectOption(source.next)
   }))
@@ -70,14 +71,13 @@ interface SourceOptions<A, R> {
 class JobSource<A, R> implements Consumer, Settler {
   readonly context: ConsumerContext
   readonly gate = undefined
-  readonly isWanted = constTrue
   readonly onWaiting = constVoid
   readonly onLost = constVoid
   private readonly options: SourceOptions<A, R>
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations | undefined = undefined
-  /** The client is closed: there will be no other connection. */
-  private isClosed = false
+  /** The client is closed. No more jobs are reserved, and no more connections opened. */
+  private hasEnded = false
   /** The callers of `delete`, `bury` and `release`, by the job for whose event they wait. */
   private readonly waiting = new Map<JobId, (event: JobEvent) => void>()
   private reserveIndex = 0
@@ -118,7 +118,7 @@ class JobSource<A, R> implements Consumer, Settler {
       reconnect: dedicated.reconnect,
       open: () => this.connect,
       use: (session) => this.serve(session),
-      isNeeded: () => !this.isClosed,
+      isNeeded: () => !this.hasEnded,
       isSpare: constFalse
     }).pipe(Effect.zipRight(connected.open))
   }
@@ -128,7 +128,7 @@ class JobSource<A, R> implements Consumer, Settler {
     return dedicated.open(tube, timers, (ending) => this.onSessionEnd(ending)).pipe(
       Effect.tapError(({ reason }) =>
         Effect.sync(() => {
-          this.isClosed = reason === "Closed"
+          this.hasEnded ||= reason === "Closed"
         })
       )
     )
@@ -155,6 +155,10 @@ class JobSource<A, R> implements Consumer, Settler {
     this.reservations = undefined
   }
 
+  isWanted(): boolean {
+    return !this.hasEnded
+  }
+
   nextReserve(): Reserve {
     const { reserves } = this.options.settings
     this.reserveIndex = (this.reserveIndex + 1) % reserves.length
@@ -164,6 +168,13 @@ class JobSource<A, R> implements Consumer, Settler {
   onTimeout(lease: Lease): void {
     Runtime.runFork(this.options.runtime)(this.settleFailure(lease, timedOut))
   }
+
+  /** Ends the Stream. A job that is held may still be settled. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+    this.hasEnded = true
+    if (this.reservations?.held === undefined) this.reservations?.retire()
+    return this.options.connected.open
+  })
 
   /** Gives back the job that is held. The delete of a completed job is waited for. */
   readonly close: Effect.Effect<void> = Effect.gen(this, function*() {
@@ -191,7 +202,7 @@ class JobSource<A, R> implements Consumer, Settler {
   readonly next: Effect.Effect<Reservation<A>, Option.Option<never>, R> = Effect.withFiberRuntime((fiber) => {
     const { reservations } = this
     if (reservations === undefined) {
-      return this.isClosed ? Effect.fail(Option.none()) : Effect.zipRight(this.options.connected.await, this.next)
+      return this.hasEnded ? Effect.fail(Option.none()) : Effect.zipRight(this.options.connected.await, this.next)
     }
     const { held } = reservations
     if (held !== undefined) return Effect.zipRight(Effect.ignore(held.whenLost), this.next)
