@@ -92,6 +92,23 @@ describe("rule 29: a worker whose client is closed", () => {
       assert.deepStrictEqual(errors, [])
     })))
 
+  it.live("when the program around both is interrupted is no error", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const errors = yield* errorsLoggedBy(Effect.gen(function*() {
+        const running = yield* Worker.make(tube, () => Effect.sleep("5 seconds")).pipe(
+          Effect.zipRight(Effect.never),
+          Effect.provide(BeanstalkClient.layer()),
+          Effect.scoped,
+          Effect.fork
+        )
+        const id = yield* tube.put("a job")
+        yield* awaitJobEvent(id, "reserved")
+        yield* Fiber.interrupt(running)
+        assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
+      }))
+      assert.deepStrictEqual(errors, [])
+    })))
+
   it.live("after it was shut down is no error", () =>
     inVirtualTime(Effect.gen(function*() {
       const errors = yield* errorsLoggedBy(Effect.gen(function*() {

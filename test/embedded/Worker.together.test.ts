@@ -1,7 +1,8 @@
 /** The workers of one client are shut down together, however a program composes them, and at the latest with their client. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, type Connector, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, type BeanstalkError, type Connector, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -316,6 +317,27 @@ describe("rule 28: a worker that is paused", () => {
         assert.closeTo(Duration.toMillis(duration), 25_000, 5)
         assert.strictEqual(interrupted.length, 1)
       }))))
+  )
+
+  it(
+    "gives its handlers half of what is left, when the one before it has taken all of its time",
+    () =>
+      Effect.runPromise(simulated(Effect.gen(function*() {
+        const uninterruptible = Effect.uninterruptible(Effect.sleep("1 hour"))
+        const cleansUp = Effect.onInterrupt(Effect.never, () => Effect.sleep("400 millis"))
+        const made = yield* Deferred.make<Worker.Worker, BeanstalkError.WorkerStartError>()
+        const workers = Worker.layer(tubeA, () => uninterruptible).pipe(
+          Layer.provideMerge(Layer.scopedDiscard(Effect.intoDeferred(Worker.make(tubeB, () => cleansUp), made))),
+          Layer.provideMerge(Worker.layer(tubes[2]!, () => uninterruptible))
+        )
+        const scope = yield* Scope.make()
+        yield* Layer.buildWithScope(workers, scope)
+        const [, id] = yield* Effect.forEach(tubes, beginJob)
+        const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))
+        assert.isAtMost(Duration.toMillis(took), 29_000)
+        const { interrupted } = yield* Effect.flatMap(Deferred.await(made), (worker) => worker.await)
+        assert.deepStrictEqual(interrupted, [id])
+      })))
   )
 
   it(

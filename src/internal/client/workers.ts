@@ -111,11 +111,8 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
 
     const onClientClose = Effect.gen(function*() {
       yield* Deferred.succeed(closing, undefined)
-      const left = yield* Effect.filter(workers, ([worker, { scope }]) =>
-        worker.isClosing ? Effect.succeed(false) : Effect.negate(isClosed(scope)))
-      const error = closedTooEarly(left.map(([{ tube }]) =>
-        tube
-      ))
+      const left = yield* Effect.filter(workers, ([worker, origin]) => outlivesClient(worker, origin))
+      const error = closedTooEarly(left.map(([{ tube }]) => tube))
       const isSlip = left.some(([worker]) => newWorkers.has(worker))
       if (left.length > 0) yield* log(Effect.logError(error.message))
       yield* Effect.forEach(
@@ -159,6 +156,10 @@ const currentFiber: Effect.Effect<AnyFiber> = Effect.withFiberRuntime((fiber) =>
 /** Whether a fiber is interrupted and has not ended. It closes the Scopes that it has opened. */
 const isInterrupted = (fiber: AnyFiber): boolean =>
   fiber.unsafePoll() === null && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
+
+/** Whether a worker would run on without its client. When the program that made it ends, it does not matter which closes first. */
+const outlivesClient = ({ isClosing }: ClientWorker, { fiber, scope }: Origin): Effect.Effect<boolean> =>
+  isClosing || isInterrupted(fiber) ? Effect.succeed(false) : Effect.negate(isClosed(scope))
 
 const clientClosed = (address: string) =>
   new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" })
