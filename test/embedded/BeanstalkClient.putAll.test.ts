@@ -17,7 +17,7 @@ import { runInNewContext } from "node:vm"
 import { acceptHandshake, clientTo } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
 import { amount } from "../support/edition.ts"
-import { counting } from "../support/putAll.ts"
+import { assertAccountsFor, counting, stops } from "../support/putAll.ts"
 import * as Scripted from "../support/scripted.ts"
 
 const many = amount(30_000, 100_000, 1_000_000)
@@ -89,6 +89,52 @@ describe("putAll", () => {
       )
       assert.strictEqual(yield* peer.rest, "")
     }))
+
+  it.scoped("writes no body any more behind one that has failed", () =>
+    Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server, { maxInFlight: 3 })
+      yield* Effect.fork(client.ready)
+      const peer = yield* acceptHandshake(server)
+      yield* client.ready
+      const putting = yield* Effect.fork(Stream.runDrain(client.putAll("tube", counting().bodies)))
+      const put = (body: number) => `put 1024 0 60 1\r\n${body}\r\n`
+      yield* peer.expect(`use tube\r\n${put(0)}${put(1)}`)
+      yield* peer.say("USING tube\r\nOUT_OF_MEMORY\r\nINSERTED 1\r\n")
+      const stopped = yield* Effect.flip(Fiber.join(putting))
+      assert.deepInclude(stopped, { _tag: "PutAllStopped", acknowledged: 1, sent: 2 })
+      yield* Scripted.turn
+      assert.strictEqual(yield* peer.rest, "")
+    }))
+
+  it.scopedLive.each(["cut", "reset by a request"])(
+    "sends no body on the next connection behind one that has failed: %s",
+    (how) =>
+      Effect.gen(function*() {
+        const { connector, server } = yield* EmbeddedServer.make()
+        const client = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, connector)
+        const large = (index: number) => `${index}`.padEnd(60_000)
+        if (how === "reset by a request") {
+          yield* server.inject(EmbeddedServer.Fault.CutAfterRequest({ bytes: 3_000_000 }))
+        }
+        const isStored = Stream.drop(Stream.filter(server.events, ({ event }) => event === "put"), 100)
+        if (how === "cut") {
+          yield* Effect.fork(Effect.zipRight(Stream.runHead(isStored), server.inject(EmbeddedServer.Fault.Cut())))
+        }
+        const bodies = Stream.map(Stream.range(0, 2_000), large)
+        const { given, stopped } = yield* stops(client.putAll("tube", bodies))
+        assert.strictEqual(stopped.failures[0]?.error._tag, "ConnectionLost")
+        yield* server.heal
+        // Longer than the client takes to connect again.
+        yield* Effect.repeatN(client.stats, 10)
+        const found = (yield* server.jobs).map(({ id, peeked }) =>
+          [new TextDecoder().decode(peeked.body).trimEnd(), id] as const
+        )
+        assertAccountsFor(stopped, { given, found })
+        const puts = (yield* server.journal).filter(({ event }) => event === "put")
+        assert.strictEqual(new Set(puts.map(({ connection }) => connection)).size, 1)
+      })
+  )
 
   it.scoped("sends the bodies that waited for a connection before those that come when it opens", () =>
     Effect.gen(function*() {

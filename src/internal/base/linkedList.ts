@@ -7,7 +7,7 @@ export interface Linked<A> {
 /** A doubly linked list. Every operation takes constant time and allocates nothing. */
 export class LinkedList<A extends Linked<A>> {
   head: A | undefined = undefined
-  private tail: A | undefined = undefined
+  tail: A | undefined = undefined
   length = 0
 
   push(element: A): void {

@@ -9,7 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constVoid } from "effect/Function"
+import { constFalse, constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import {
@@ -21,6 +21,7 @@ import {
 } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
+import type { Cancel } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
 import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/jobOptions.ts"
 import * as Validate from "../protocol/validate.ts"
@@ -52,7 +53,7 @@ type BodyError = PutError | ConnectFailed | PayloadError
 interface Sent extends Linked<Sent> {
   readonly index: number
   exit: Exit.Exit<JobId, BodyError> | undefined
-  cancel: () => void
+  cancel: Cancel
 }
 
 /** The bodies that were sent, from the first whose id is not taken. */
@@ -89,7 +90,7 @@ class Window {
     const sent: Sent = {
       index: this.sentCount,
       exit: undefined,
-      cancel: constVoid,
+      cancel: constFalse,
       previous: undefined,
       next: undefined
     }
@@ -134,10 +135,20 @@ class Window {
   }
 
   private stop(index: number, cause: Cause.Cause<BodyError>): void {
+    if (!this.isStopped) this.withdrawAfter(index)
     const failed = Cause.failureOrCause(cause)
     if (failed._tag === "Left") this.failures.push({ index, error: failed.left })
     else this.defect ??= failed.right
     this.mayContinue.unsafeClose()
+  }
+
+  /** Withdraws the bodies behind one that has failed, as far as they are not written: they count as not sent. */
+  private withdrawAfter(index: number): void {
+    for (let { tail } = this.sent; tail !== undefined && tail.index > index; { tail } = this.sent) {
+      if (tail.exit !== undefined || !tail.cancel("unless-written")) return
+      this.sent.remove(tail)
+      this.sentCount -= 1
+    }
   }
 }
 

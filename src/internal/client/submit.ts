@@ -5,6 +5,7 @@ import { type CommandError, type ConnectFailed, ConnectionLost } from "../../Bea
 import type { ServerInfo } from "../../Stats.ts"
 import { changesJob } from "../changesJob.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import type { Cancel } from "../connection/pipeline.ts"
 import type { Command } from "../protocol/command.ts"
 import type { CurrentSession } from "./currentSession.ts"
 
@@ -12,13 +13,12 @@ import type { CurrentSession } from "./currentSession.ts"
  * Sends a command, on the next session if none is open. A command that was lost with its session is sent again on the next
  * one if it was not written, or is read-only.
  *
- * `settle` is called with the result, once, and must not throw. The returned function cancels the command: it is not sent if
- * it is not written yet, and its result is dropped.
+ * `settle` is called with the result, once, and must not throw. The returned function cancels the command.
  */
 export type Submit = <A, Failure>(
   command: Command<A, Failure>,
   settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
-) => () => void
+) => Cancel
 
 interface Submission<A, Failure> {
   readonly command: Command<A, Failure>
@@ -30,21 +30,21 @@ interface Submission<A, Failure> {
 }
 
 export const makeSubmit = (current: CurrentSession, now: () => number): Submit => {
-  const submitOn = <A, Failure>(session: ServerSession, submission: Submission<A, Failure>): () => void => {
+  const submitOn = <A, Failure>(session: ServerSession, submission: Submission<A, Failure>): Cancel => {
     const { command, settle } = submission
-    let cancelResend: (() => void) | undefined
+    let cancelResend: Cancel | undefined
     const cancel = session.submit(command, (exit) => {
       if (Exit.isFailure(exit) && mayResend(command, exit.cause) && now() < submission.deadline) {
         cancelResend = submitOnNext(submission)
       } else settle(exit)
     })
-    return () => (cancelResend ?? cancel)()
+    return (unless) => (cancelResend ?? cancel)(unless)
   }
 
-  const submitOnNext = <A, Failure>(submission: Submission<A, Failure>): () => void => {
+  const submitOnNext = <A, Failure>(submission: Submission<A, Failure>): Cancel => {
     const { command, instance, settle } = submission
     const waiting = { ...submission, deadline: Math.min(submission.deadline, current.deadline()) }
-    let cancel: (() => void) | undefined
+    let cancel: Cancel | undefined
     const stopWaiting = current.awaitNext(
       waiting.deadline,
       Exit.match({
@@ -56,7 +56,11 @@ export const makeSubmit = (current: CurrentSession, now: () => number): Submit =
         }
       })
     )
-    return () => (cancel ?? stopWaiting)()
+    return (unless) => {
+      if (cancel !== undefined) return cancel(unless)
+      stopWaiting()
+      return true
+    }
   }
 
   return (command, settle) => {

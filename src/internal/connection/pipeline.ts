@@ -50,6 +50,12 @@ export interface Ending {
 /** The cause of an {@link Ending}: the server did not reply in time. */
 export class ReplyTimedOut extends Error {}
 
+/**
+ * Cancels a command that was submitted: it is not written if it is not yet, and its result is dropped. With `"unless-written"`
+ * nothing happens to one that is written. Returns whether it is not and will not be written.
+ */
+export type Cancel = (unless?: "unless-written") => boolean
+
 type Status =
   | { readonly _tag: "Open" }
   /** A `quit` was written. Nothing is written after it. */
@@ -105,13 +111,19 @@ export class Pipeline {
    * A command that is not written is dropped. The reply to one that is written is read and dropped. A reserve is different: to
    * close the connection is the only way to cancel one that blocks, and the only way to give an unwanted job back unchanged.
    */
-  cancel(entry: PendingCommand): void {
+  cancel(entry: PendingCommand, unless?: "unless-written"): boolean {
+    if (entry.state === "Queued") {
+      this.queued.remove(entry)
+      entry.state = "Settled"
+      return true
+    }
+    if (unless === undefined) this.abandon(entry)
+    return false
+  }
+
+  private abandon(entry: PendingCommand): void {
     const { name, blocksFor } = entry.command
     switch (entry.state) {
-      case "Queued":
-        this.queued.remove(entry)
-        entry.state = "Settled"
-        break
       case "InFlight":
         entry.state = "Abandoned"
         if (blocksFor > 0) this.end({ reason: `a ${name} was interrupted while it was waiting for a job` })
@@ -120,6 +132,7 @@ export class Pipeline {
         this.giveBack(entry)
         break
       case "Abandoned":
+      case "Queued":
       case "Settled":
         break
     }

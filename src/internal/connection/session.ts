@@ -16,7 +16,7 @@ import { fromCallback } from "../base/fromCallback.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
 import type { Command } from "../protocol/command.ts"
-import { type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
+import { type Cancel, type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import * as SocketFastPath from "./socketFastPath.ts"
 
 export interface Session {
@@ -24,12 +24,12 @@ export interface Session {
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError>
   /**
    * Sends a command without a fiber that waits for its result. `settle` is called with the result, once, and must not throw. The
-   * returned function cancels the command: it is not sent if it is not written yet, and its result is dropped.
+   * returned function cancels the command.
    */
   readonly submit: <A, Failure>(
     command: Command<A, Failure>,
     settle: (exit: Exit.Exit<A, Failure | CommandError>) => void
-  ) => () => void
+  ) => Cancel
   /** How many replies have arrived. */
   readonly replyCount: () => number
   /** From now on, a `put` whose body is larger is not sent, and fails with `JobTooBig`. */
@@ -150,7 +150,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
 
   const submit: Session["submit"] = (command, settle) => {
     const entry = pipeline.submit(command, settle)
-    return () => pipeline.cancel(entry)
+    return (unless) => pipeline.cancel(entry, unless)
   }
 
   const session: Session = {
