@@ -144,6 +144,21 @@ export type Discard = Failures.Discard
  * seconds, and is at least one. The server counts it as a failure, so that it spends an attempt of `retry`. The `reason` becomes
  * the message.
  *
+ * **Gotchas**
+ *
+ * A handler that polls, and runs again because something is not ready yet, has not failed: let it put its payload anew with a delay,
+ * and succeed. The new job has all its attempts. It is put before the old one is deleted, so that it may be there twice.
+ *
+ * **Example** (asks again in a minute)
+ *
+ * ```ts
+ * const download = (payload: Export, job: Worker.Job) =>
+ *   Effect.if(isReady(payload.id), {
+ *     onTrue: () => save(payload.id),
+ *     onFalse: () => Exports.put(payload, { delay: "1 minute" })
+ *   })
+ * ```
+ *
  * @category failures
  * @since 0.1.0
  */

@@ -1,8 +1,9 @@
 /** What becomes of a job whose handler failed, died, took too long, or did not run. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, type BeanstalkError, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -366,17 +367,38 @@ describe("rule 12: a body that does not decode", () => {
       assert.strictEqual((yield* jobEvents(id)).at(-1), "deleted")
     })))
 
-  it.live("rule 12: is released with exponential delays up to an hour, with onUndecodable: release", () =>
+  it.live("rule 12: is released seldom, with delays from ten minutes to a day, with onUndecodable: release", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => Effect.dieMessage("the handler must not run"), {
-        onUndecodable: "release"
+        onUndecodable: "release",
+        reserveSlice: "1 day"
       })
       const id = yield* unreadable.put("not JSON")
-      yield* event("Undecodable", 15)
+      yield* event("Undecodable", 11)
       assert.deepStrictEqual(
-        (yield* delaysOf(id)).slice(0, 14),
-        [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+        (yield* delaysOf(id)).slice(0, 10).map((seconds) => seconds / 60),
+        [10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
       )
+    })))
+
+  it.live("rule 12: that is buried and kicked spends no attempt of a newer worker, and each release spends one", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const attempts = (onUndecodable: "bury" | "release") =>
+        Effect.gen(function*() {
+          const old = yield* start(tube, () => Effect.dieMessage("the handler must not run"), { onUndecodable })
+          const id = yield* unreadable.put("not JSON")
+          yield* old.event("Undecodable")
+          yield* old.worker.shutdown
+          const client = yield* BeanstalkClient.BeanstalkClient
+          yield* client.kickJob(id)
+          const seen = yield* Deferred.make<number, BeanstalkError.LeaseLost | BeanstalkError.ServerError>()
+          const newer = yield* start(unreadable, (_, job) =>
+            Effect.intoDeferred(Effect.map(job.stats, ({ attempt }) => attempt), seen))
+          yield* newer.event("Completed")
+          yield* newer.worker.shutdown
+          return yield* Deferred.await(seen)
+        })
+      assert.deepStrictEqual([yield* attempts("bury"), yield* attempts("release")], [1, 2])
     })))
 
   it.live("rule 12: is followed by the next job", () =>

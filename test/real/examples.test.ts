@@ -279,6 +279,14 @@ describe("without any server", sideBySide, () => {
       })
     }))
 
+  it.live("what is not ready yet is asked for again without spending an attempt", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* run("not-yet.ts", {}), {
+        code: 0,
+        output: "downloaded invoices\n167 completed, 0 retried, 1 buried\n"
+      })
+    }))
+
   it.live("a report is put every morning from Monday to Friday", () =>
     Effect.gen(function*() {
       const { code, output } = yield* run("every-morning.ts", {})

@@ -115,7 +115,7 @@ const undecodableSettlement = (
   event: () => Event.Undecodable({ tube, id, size: job.body.length, error, action })
 })
 
-/** A job is released with exponential delays, for a newer worker that may be able to decode it. */
+/** A release is counted as a failure, also for the newer worker that can decode the job: there are few of them. */
 const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory): Decision => {
   switch (action) {
     case "bury":
@@ -123,7 +123,7 @@ const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory
     case "delete":
       return Decision.Delete()
     case "release":
-      return releaseAfter(Duration.seconds(Math.min(2 ** failures, 3600)))
+      return releaseAfter(Duration.minutes(Math.min(10 * 2 ** failures, 24 * 60)))
   }
 }
 

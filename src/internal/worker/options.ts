@@ -66,8 +66,12 @@ interface CommonOptions<in out A, in out E, out RExhausted, out RGate> {
     | ((exhausted: Exhausted<A, Failure<E>>) => Effect.Effect<unknown, unknown, RExhausted>)
     | undefined
   /**
-   * What becomes of a job whose body does not decode. With `"release"` it is ready again after 1 s, 2 s, 4 s, … up to an hour,
-   * without end, for a newer worker that can decode it. Default: `"bury"`.
+   * What becomes of a job whose body does not decode. Default: `"bury"`. If a newer worker can decode it, kick the job when that
+   * runs: `Tube.kick` of all buried jobs, or `kickJob` of the client.
+   *
+   * With `"release"` the job is ready again after 10 minutes, 20, 40, … up to a day, without end, for whichever worker reserves it
+   * then. The server counts each release as a failure, which a newer worker cannot tell from one of its handler: it spends an
+   * attempt of `retry`.
    */
   readonly onUndecodable?: UndecodableAction | undefined
   /** Whether the handler is interrupted when the lease of its job is lost. Default: `"interrupt"`. */
