@@ -240,6 +240,23 @@ describe("rule 28: a worker whose Scope alone is closed", () => {
   )
 
   it(
+    "does not keep those of the same build from taking jobs, if it is run by Worker.run under a Scope that is open",
+    () =>
+      Effect.runPromise(simulated(Effect.scoped(Effect.gen(function*() {
+        const memoMap = yield* Layer.makeMemoMap
+        yield* makeIn(memoMap, [tubeB, () => Effect.void])
+        const running = yield* Worker.run(tubeA, () => Effect.sleep("3 seconds")).pipe(
+          Effect.provideService(Layer.CurrentMemoMap, memoMap),
+          Effect.fork
+        )
+        yield* beginJob(tubeA)
+        yield* Effect.fork(Fiber.interrupt(running))
+        yield* Effect.sleep(10)
+        assert.isTrue(yield* isTaking(tubeB))
+      }))))
+  )
+
+  it(
     "pauses those of the same build for 5 seconds after it is closed, and no later one does",
     () =>
       Effect.runPromise(simulated(Effect.scoped(Effect.gen(function*() {

@@ -74,24 +74,15 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
     /** Signs after which a worker was not closed. */
     const disproved = new WeakSet<object>()
 
-    /**
-     * Signs that a worker whose Scope is open is going to be closed. A Layer that is built on another has a Scope that is closed after
-     * the other's, and so have a Scope and a Layer around another.
-     */
-    const signsOfEnd = ({ build, fiber, outerScope }: Origin, closed: Origin): Effect.Effect<ReadonlyArray<object>> =>
-      Effect.gen(function*() {
-        const signs: Array<object> = [fiber, fiberOfClient].filter(isInterrupted)
-        if (build !== undefined && build === closed.build) signs.push(build)
-        if (outerScope !== undefined && (yield* isClosed(outerScope))) signs.push(outerScope)
-        return signs.filter((sign) => !disproved.has(sign))
-      })
-
-    const endTogether = (closed: ClientWorker, closedOrigin: Origin) =>
+    /** Shuts down, or pauses, what ends together with a worker. */
+    const endTogether = (closed: ClientWorker, originOfClosed: Origin) =>
       Effect.forEach(workers, ([worker, origin]) =>
         Effect.gen(function*() {
           if (worker.isClosing) return
           if (yield* isClosed(origin.scope)) return yield* worker.requestShutdown
-          const signs = yield* signsOfEnd(origin, closedOrigin)
+          const signs = (yield* signsOfEnd(origin, originOfClosed, fiberOfClient)).filter((sign) =>
+            !disproved.has(sign)
+          )
           if (signs.length === 0) return
           yield* log(Effect.logDebug(pausedFor(worker, closed)))
           const untilDisproved = Effect.gen(function*() {
@@ -140,6 +131,24 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
         }),
       whenClosing: Deferred.await(closing)
     }
+  })
+
+/**
+ * Why a worker whose Scope is open is likely to be closed after this one: its fiber, or that of the client, is interrupted; the Scope
+ * around it is closed; or the same build of a Layer has made both, and closes them one after the other.
+ */
+const signsOfEnd = (
+  { build, fiber, outerScope }: Origin,
+  closed: Origin,
+  fiberOfClient: AnyFiber
+): Effect.Effect<ReadonlyArray<object>> =>
+  Effect.gen(function*() {
+    const signs: Array<object> = [fiber, fiberOfClient].filter(isInterrupted)
+    if (outerScope !== undefined && (yield* isClosed(outerScope))) signs.push(outerScope)
+    if (build === undefined || build !== closed.build) return signs
+    // A fiber that runs a worker may end alone, in a Layer that lives on.
+    const hasEndedAlone = closed.outerScope !== undefined && !(yield* isClosed(closed.outerScope))
+    return hasEndedAlone ? signs : [...signs, build]
   })
 
 const originIn = (scope: Scope.Scope): Effect.Effect<Origin> =>
