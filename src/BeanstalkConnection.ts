@@ -30,6 +30,7 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import type { Connector } from "./Connector.ts"
 import * as Connect from "./internal/connection/connect.ts"
+import { printable } from "./internal/printable.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, ReservedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
@@ -298,7 +299,7 @@ const connection = ({ address, ended, name, send, server }: Connect.ServerSessio
       _id: "effect-beanstalk/BeanstalkConnection",
       name,
       address,
-      server: { version: server.version, id: server.id }
+      server: { version: printable(server.version), id: printable(server.id) }
     }),
     name,
     address,

@@ -7,7 +7,7 @@ import { join, normalize } from "node:path"
 const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
   [
     "values",
-    /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId|internal\/errorMessage|internal\/changesJob)\.ts/,
+    /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId|internal\/errorMessage|internal\/printable|internal\/changesJob)\.ts/,
     ""
   ],
   ["base", /^internal\/base\//, "values"],

@@ -37,7 +37,8 @@ export interface Options extends EmbeddedServer.Options {
  * @since 0.1.0
  */
 export interface Listening extends EmbeddedServer.Server {
-  /** Where it listens, as `NodeBeanstalk.layerConnection({ url })` takes it: `beanstalk://127.0.0.1:40404` or `unix:/path`. */
+  /** Where it listens, as `NodeBeanstalk.layerConnection({ url })` takes it: `beanstalk://127.0.0.1:40404` or `unix:/path`, with
+   * percent-encoding where the path needs it. */
   readonly url: string
 }
 
@@ -120,11 +121,14 @@ const reset = (socket: Net.Socket) =>
   void (socket.remoteFamily === undefined ? socket.destroy() : socket.resetAndDestroy())
 
 const urlOf = (address: ReturnType<Net.Server["address"]>): string => {
-  if (address === null || typeof address === "string") return `unix:${address}`
+  if (address === null || typeof address === "string") return `unix:${encodePath(address ?? "")}`
   return address.family === "IPv6"
     ? `beanstalk://[${address.address}]:${address.port}`
     : `beanstalk://${address.address}:${address.port}`
 }
+
+/** Several slashes at the start would begin a host. Node and beanstalkd take them for one. */
+const encodePath = (path: string) => path.replace(/^\/+/, "/").split("/").map(encodeURIComponent).join("/")
 
 const serve = (serverHost: ServerHost, socket: Net.Socket): void => {
   const transport = serverHost.open({

@@ -40,6 +40,22 @@ const sockets = Effect.sync(countSockets)
 const connections = (server: NodeEmbeddedServer.Listening) =>
   Effect.map(server.connections, (connections) => connections.length)
 
+describe("the url of a unix socket", () => {
+  it.scopedLive.each(["100%", "%41", "a#b", "a?b=c", "a b", "ü", "a+b&c;d@e:f", "[x]", "\\"])(
+    "leads to a path with %s",
+    (name) =>
+      Effect.gen(function*() {
+        const path = join(yield* temporaryFolder, name)
+        for (const given of [path, `//${path}`]) {
+          const server = yield* NodeEmbeddedServer.listen({ path: given })
+          const beanstalk = yield* connect(server.url)
+          assert.strictEqual(yield* beanstalk.put("x"), "1")
+          yield* beanstalk.quit
+        }
+      }).pipe(Effect.scoped)
+  )
+})
+
 describe.each(kinds)("a server that listens on a $kind", ({ kind }) => {
   it.scopedLive("serves clients at its url", () =>
     Effect.gen(function*() {

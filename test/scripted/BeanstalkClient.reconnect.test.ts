@@ -25,7 +25,7 @@ import * as VirtualClock from "../../src/VirtualClock.ts"
 import * as ChaosProxy from "../support/chaosProxy.ts"
 import { acceptHandshake, clientTo, sameInstance, watchStates } from "../support/clients.ts"
 import { eventually } from "../support/connections.ts"
-import { ok } from "../support/replies.ts"
+import { chars, ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
 
 const { State } = BeanstalkClient
@@ -727,6 +727,70 @@ describe("the log", () => {
       }).pipe(Effect.provide(logged))
       const levels = lines.map((line) => line.split(":")[0])
       assert.deepStrictEqual(levels, ["WARN", "DEBUG", "DEBUG", "DEBUG", "DEBUG", "DEBUG", "INFO"])
+    }))
+
+  it.scoped("has no line above Debug for idle connections that come back at the first attempt", () =>
+    Effect.gen(function*() {
+      const { lines, logged } = yield* collected
+      yield* Effect.gen(function*() {
+        const { peer, server } = yield* connected()
+        yield* Effect.iterate({ peer, rounds: 0 }, {
+          while: ({ rounds }) => rounds < 10,
+          body: ({ peer, rounds }) =>
+            Effect.gen(function*() {
+              yield* pass(30_000)
+              yield* Effect.zipRight(rounds % 2 === 0 ? peer.hangUp : peer.reset, Scripted.turn)
+              const [next] = yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
+              yield* Scripted.turn
+              return { peer: next, rounds: rounds + 1 }
+            })
+        })
+      }).pipe(Effect.provide(logged))
+      assert.strictEqual(lines.filter((line) => /^DEBUG: .* is lost/.test(line)).length, 10)
+      assert.deepStrictEqual(lines.filter((line) => !line.startsWith("DEBUG")), [])
+    }))
+
+  it.scoped("has a Warning for a connection that is lost with a command", () =>
+    Effect.gen(function*() {
+      const { lines, logged } = yield* collected
+      yield* Effect.gen(function*() {
+        const { client, peer, server } = yield* connected()
+        yield* pass(30_000)
+        const [put] = yield* Scripted.start([client.put("t", "x")])
+        yield* Scripted.turn
+        yield* Effect.zipRight(peer.hangUp, Scripted.turn)
+        yield* Effect.all([acceptHandshake(server), pass(1000)], { concurrency: "unbounded" })
+        yield* Fiber.await(put)
+        yield* Scripted.turn
+      }).pipe(Effect.provide(logged))
+      assert.deepStrictEqual(
+        lines.filter((line) => !line.startsWith("DEBUG")).map((line) => line.split(":", 1)[0]),
+        ["WARN", "INFO"]
+      )
+    }))
+
+  it.scoped("has what a server reports with its control characters escaped", () =>
+    Effect.gen(function*() {
+      const { lines, logged } = yield* collected
+      const hostile = "\u001b[2J\u009b31m\u202e\u0007"
+      const inUtf8 = chars(new TextEncoder().encode(hostile))
+      const document = Scripted.document.replace(/^version: .*$/m, `version: "1.13${inUtf8}"`)
+        .replace(/^id: .*$/m, `id: ${inUtf8}`)
+      yield* Effect.gen(function*() {
+        const server = yield* unreliable
+        const client = yield* clientTo(server, { reconnect: everySecond })
+        const [ready] = yield* Scripted.start([client.ready])
+        const first = yield* server.accept
+        yield* first.say(`${inUtf8}\r\n`)
+        const [second] = yield* Effect.all([server.accept, pass(1000)], { concurrency: "unbounded" })
+        yield* second.say(ok(document.replace(/^max-job-size: .*$/m, `max-job-size: ${inUtf8}`)))
+        const [third] = yield* Effect.all([server.accept, pass(1000)], { concurrency: "unbounded" })
+        yield* third.say(ok(document))
+        assert.strictEqual((yield* Fiber.join(ready)).version, `1.13${hostile}`)
+      }).pipe(Effect.provide(logged))
+      assert.isAtLeast(lines.length, 3)
+      assert.include(lines.at(-1), "1.13\\u001b[2J\\u009b31m\\u202e\\u0007")
+      for (const line of lines) assert.notMatch(line, /[\p{Cc}\p{Cf}]/u)
     }))
 
   it.scoped("may throw without an effect on the client", () =>

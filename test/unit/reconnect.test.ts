@@ -9,7 +9,11 @@ import { type Lost, State } from "../../src/internal/client/connectionState.ts"
 import { type Disconnected, perOutage } from "../../src/internal/client/reconnect.ts"
 import * as VirtualClock from "../../src/VirtualClock.ts"
 
-const after = (wasHealthy: boolean, reason = "lost"): Disconnected => ({ lost: State.Lost({ reason }), wasHealthy })
+const after = (wasHealthy: boolean, reason = "lost"): Disconnected => ({
+  lost: State.Lost({ reason }),
+  wasHealthy,
+  wasIdle: false
+})
 
 /** The delays, in seconds, with which these losses are followed by another attempt; the last attempt succeeds. */
 const delaysOf = (losses: ReadonlyArray<Disconnected>, schedule: Schedule.Schedule<unknown, Lost>) =>

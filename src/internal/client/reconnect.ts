@@ -21,6 +21,8 @@ export interface Disconnected {
   readonly lost: Lost
   /** Whether the session proved that the server was available: the outage before it, if there was one, is over. */
   readonly wasHealthy: boolean
+  /** Whether nobody has noticed: the session was healthy, and idle when the other side ended it. */
+  readonly wasIdle: boolean
 }
 
 export interface AttemptOptions<A, R> {
@@ -40,15 +42,15 @@ export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect
 
   const connect = Effect.suspend(() => {
     attempt += 1
-    return Effect.mapError(open(attempt), (cause) => disconnected({ reason: cause.message, cause }, false))
+    return Effect.mapError(open(attempt), (cause) => disconnected({ reason: cause.message, cause }))
   })
 
-  const onDisconnect = ({ lost, wasHealthy }: Disconnected) => {
+  const onDisconnect = ({ lost, wasHealthy, wasIdle }: Disconnected) => {
     if (wasHealthy) {
       attempt = 0
       log.outageEnded()
     }
-    return log.lost(lost)
+    return log.lost(lost, wasIdle)
   }
 
   return Effect.scopedWith((scope) =>
@@ -56,12 +58,16 @@ export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect
       const session = yield* Scope.extend(connect, scope)
       const isHealthy = yield* healthOf(session)
       yield* log.connected(session.server, attempt)
-      return yield* Effect.mapError(use(session), (ending) => disconnected(ending, isHealthy()))
+      return yield* Effect.mapError(use(session), (ending) => disconnected(ending, isHealthy(), session.wasIdle()))
     })
   ).pipe(Effect.tapError(onDisconnect))
 }
 
-const disconnected = (ending: Ending, wasHealthy: boolean): Disconnected => ({ lost: State.Lost(ending), wasHealthy })
+const disconnected = (ending: Ending, wasHealthy = false, wasIdle = false): Disconnected => ({
+  lost: State.Lost(ending),
+  wasHealthy,
+  wasIdle: wasHealthy && wasIdle
+})
 
 /**
  * Whether a session has answered more than its handshake, or lived for 5 seconds. A server that completes the handshake and

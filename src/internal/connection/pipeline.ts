@@ -266,6 +266,15 @@ export class Pipeline {
       : this.replyDeadline.of(oldest.command, this.decoder.insideBody)
   }
 
+  /** Whether it is open, and nothing is in flight but reserves that wait. */
+  get isIdle(): boolean {
+    if (this.status._tag === "Ended" || this.queued.length > 0) return false
+    for (let entry = this.inFlight.head; entry !== undefined; entry = entry.next) {
+      if (entry.command.blocksFor === 0) return false
+    }
+    return true
+  }
+
   /** Ends the pipeline if the deadline has passed. */
   expire(): void {
     const oldest = this.inFlight.head

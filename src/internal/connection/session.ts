@@ -2,7 +2,6 @@
  * A {@link Pipeline} on a socket: writes what is queued once a tick, feeds it what arrives, and ends it when the server does not
  * reply in time. The session ends with its scope; when the pipeline ends, the socket closes.
  */
-import type * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -39,6 +38,8 @@ export interface Session {
    * reserve that waits is answered with `TIMED_OUT` then. Nothing may be sent afterwards.
    */
   readonly end: Effect.Effect<void>
+  /** Whether the other side ended the session while it was idle, as a proxy does. */
+  readonly wasIdle: () => boolean
   /** Ends the session. The server makes the jobs that it had reserved ready again. */
   readonly close: () => void
   /** Succeeds when the session has ended, with the reason. */
@@ -72,6 +73,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   const ended = yield* Deferred.make<Ending>()
   let isOpen = false
   let willFlush = false
+  let wasIdle = false
 
   const pipeline: Pipeline = new Pipeline({
     ...options,
@@ -120,10 +122,16 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     fire: () => onNextMacrotask(onReplyTimer)
   }
 
+  const endByPeer = (ending?: Ending): void => {
+    wasIdle ||= pipeline.isIdle
+    if (ending === undefined) pipeline.closed()
+    else pipeline.end(ending)
+  }
+
   const receive = guarded((chunk: Uint8Array) => pipeline.receive(chunk))
 
   const socket = yield* connector.socket
-  const { end, write } = yield* SocketFastPath.makeWriter(socket, (error) => pipeline.end(lost(error)))
+  const { end, write } = yield* SocketFastPath.makeWriter(socket, (error) => endByPeer(lost(error)))
   yield* SocketFastPath.setReader(socket, receive)
 
   const flush = guarded(() => {
@@ -139,9 +147,14 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   })
 
   yield* socket.run(receive, { onOpen: open }).pipe(
-    Effect.andThen(Effect.sync(() => pipeline.closed())),
+    Effect.andThen(Effect.sync(() => endByPeer())),
     Effect.raceFirst(Deferred.await(ended)),
-    Effect.onExit((exit) => Effect.sync(() => pipeline.end(endingOf(exit)))),
+    Effect.onExit((exit) =>
+      Effect.sync(() => {
+        if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) pipeline.end(closedHere)
+        else endByPeer(lost(Cause.squash(exit.cause)))
+      })
+    ),
     // The error of every lost command has the reason.
     Effect.catchAllCause(() => Effect.void),
     Effect.interruptible,
@@ -164,17 +177,12 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
       flush()
       return end
     }),
+    wasIdle: () => wasIdle,
     close: () => pipeline.end(closedHere),
     ended: Deferred.await(ended)
   }
   return session
 })
-
-/** Why the session has ended, when it was not the pipeline that ended it. */
-const endingOf = (exit: Exit.Exit<unknown, Socket.SocketError>): Ending =>
-  Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
-    ? closedHere
-    : lost(Cause.squash(exit.cause))
 
 const closedHere: Ending = { reason: "it was closed on this side" }
 

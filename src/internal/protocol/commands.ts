@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as BeanstalkError from "../../BeanstalkError.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "../../Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "../../Stats.ts"
+import { quoted } from "../printable.ts"
 import {
   type Command,
   type CommandOptions,
@@ -239,7 +240,7 @@ const expectDocument =
     if (reply._tag !== "Ok") return undefined
     const document = read(reply.body)
     return document instanceof StatsReader.Unreadable
-      ? violation(`cannot read ${JSON.stringify(document.line)}`, origin)
+      ? violation(`cannot read ${quoted(document.line)}`, origin)
       : success(document)
   }
 

@@ -6,6 +6,7 @@
  * doubles, so that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
  */
 import { isJobId, isTubeName } from "../../Job.ts"
+import { quoted } from "../printable.ts"
 import type { Reply } from "./reply.ts"
 
 const words: ReadonlyMap<string, Reply> = new Map([
@@ -207,7 +208,7 @@ export class ReplyDecoder {
   private malformedLine(line: string): Reply {
     return malformed(
       this.isFirst || quotable.test(line)
-        ? JSON.stringify(line.slice(0, 80))
+        ? quoted(line.slice(0, 80))
         : `a line of ${line.length} bytes that is no reply of beanstalkd`
     )
   }

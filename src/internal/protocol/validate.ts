@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import { InvalidArgument } from "../../BeanstalkError.ts"
 import { isJobId, isTubeName, type JobId, type TubeName } from "../../Job.ts"
+import { quoted } from "../printable.ts"
 
 /** The largest value of the protocol's 32-bit fields: priorities, delays, times to run, bounds. */
 const largestU32 = 2 ** 32 - 1
@@ -31,18 +32,11 @@ const refuse = (command: string, argument: string, reason: string): never => {
 /** A value for an error message, shortened. */
 const show = (value: unknown): string => {
   if (typeof value === "string") {
-    return value.length > 40 ? `${quote(value.slice(0, 40))}… (${value.length} characters)` : quote(value)
+    return value.length > 40 ? `${quoted(value.slice(0, 40))}… (${value.length} characters)` : quoted(value)
   }
   if (Duration.isDuration(value)) return Duration.format(value)
   return typeof value === "object" && value !== null ? "an object" : String(value)
 }
-
-/** Quotes a text on one line, with control and formatting characters escaped. */
-const quote = (text: string): string =>
-  JSON.stringify(text).replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  )
 
 export const tubeName = (command: string, value: string, argument = "tube"): TubeName =>
   typeof value === "string" && isTubeName(value)
