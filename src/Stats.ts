@@ -169,6 +169,7 @@ export class TubeStats extends Schema.Class<TubeStats>("effect-beanstalk/TubeSta
  *
  * `age` and `timeLeft` can be negative: after the server's clock was set, or when beanstalkd missed the end of a time to run.
  * `delay` keeps its last value after the job has become ready. A job whose body is still being sent has the state `invalid`.
+ * `buries` grows by one each time that a server with a binlog is started and finds the job buried.
  *
  * @category models
  * @since 0.1.0

@@ -223,7 +223,7 @@ const accepted: ReadonlyArray<readonly [name: string, Schema.Schema.Any, payload
   ]
 ]
 
-describe("a payload that JSON would change", () => {
+describe("R21: a payload that JSON would change", () => {
   it.effect.each(refused)(
     "is not encoded: %s",
     ([, schema, payload, path, expected]) =>
@@ -246,7 +246,7 @@ describe("a payload that JSON would change", () => {
     }))
 })
 
-describe("a payload that JSON keeps", () => {
+describe("R21: a payload that JSON keeps", () => {
   it.effect.each(accepted)(
     "is read back: %s",
     ([, schema, payload, back]) =>
@@ -270,7 +270,7 @@ const normal = (value: unknown): unknown => {
   )
 }
 
-describe("any value", () => {
+describe("R21: any value", () => {
   const anything = fc.anything({
     withBigInt: true,
     withBoxedValues: true,
