@@ -212,7 +212,10 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
 
   // administering -----------------------------------------------------------------------------------------------------
 
-  /** Makes up to `bound` buried jobs ready, or delayed ones if none is buried. Succeeds with their number. */
+  /**
+   * Makes up to `bound` buried jobs ready, or delayed ones if none is buried. Succeeds with their number. A server with no room
+   * in its binlog makes none ready, but answers `bound`: the `stats` have the number of jobs that are still buried.
+   */
   readonly kick: (
     bound: number
   ) => Effect.Effect<number, BeanstalkError.TubeError | BeanstalkError.ConnectFailed, BeanstalkClient>
