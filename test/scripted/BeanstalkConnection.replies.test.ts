@@ -13,7 +13,7 @@ import * as Supervisor from "effect/Supervisor"
 import * as TestClock from "effect/TestClock"
 import * as fc from "fast-check"
 import { inspect } from "node:util"
-import { amount } from "../support/edition.ts"
+import { amount, upTo } from "../support/edition.ts"
 import { ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
 
@@ -170,6 +170,24 @@ describe("a reply without a command ends the connection", () => {
       yield* peer.say("INSERTED 1\r\n")
       assert.deepStrictEqual(yield* Scripted.endings(fibers), ["ProtocolViolation"])
       yield* peer.closed
+    }))
+})
+
+describe("a list of tubes", () => {
+  it.scoped("of more than 16 MiB is read, and the commands behind it get their replies", () =>
+    Effect.gen(function*() {
+      const [connection, peer] = yield* Scripted.open()
+      const listing = yield* Scripted.start([connection.listTubes, connection.listTubesWatched])
+      const [touching] = yield* Scripted.start([connection.touch("1")])
+      yield* peer.expect("list-tubes\r\nlist-tubes-watched\r\ntouch 1\r\n")
+      const names = upTo(89_999).map((index) => `${index}`.padStart(200, "x"))
+      const list = ok(`---\n${names.map((name) => `- ${name}\n`).join("")}`)
+      assert.isAbove(list.length, 16 * 1024 * 1024)
+      yield* peer.say(`${list}${list}TOUCHED\r\n`, 1024 * 1024)
+      const [all, watched] = yield* Effect.forEach(listing, Fiber.join)
+      assert.deepStrictEqual<unknown>(all, names)
+      assert.deepStrictEqual<unknown>(watched, names)
+      yield* Fiber.join(touching)
     }))
 })
 

@@ -34,7 +34,10 @@ export interface ConnectOptions {
   readonly maxInFlight?: number | undefined
   /** How many bytes those commands may have together. Further commands wait. Default: 16 MiB. */
   readonly maxQueuedBytes?: number | undefined
-  /** The largest body accepted from the server, in bytes. Default: 1 GiB, the largest limit that beanstalkd can be given. */
+  /**
+   * The largest body, or list of tubes, accepted from the server, in bytes. Default: 1 GiB, the largest limit that beanstalkd
+   * can be given.
+   */
   readonly maxBodySize?: number | undefined
 }
 

@@ -62,6 +62,9 @@ type Status =
   | { readonly _tag: "Quitting" }
   | { readonly _tag: "Ended"; readonly ending: Ending }
 
+const listsTubes = (command: Command<unknown, unknown> | undefined): boolean =>
+  command === Commands.listTubes || command === Commands.listTubesWatched
+
 export class Pipeline {
   private readonly options: PipelineOptions
   private readonly decoder: ReplyDecoder
@@ -79,7 +82,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.options = options
-    this.decoder = new ReplyDecoder(options.maxBodySize)
+    this.decoder = new ReplyDecoder(options.maxBodySize, () => listsTubes(this.inFlight.head?.command))
     this.replyDeadline = new ReplyDeadline(options.replyTimeout)
   }
 

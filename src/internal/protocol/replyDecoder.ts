@@ -5,6 +5,7 @@
  * buffer of a body grows with the bytes that arrive, not with the announced length, which a hostile server could make huge; it
  * doubles, so that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
  */
+import { constFalse } from "effect/Function"
 import { isJobId, isTubeName } from "../../Job.ts"
 import { quoted } from "../printable.ts"
 import type { Reply } from "./reply.ts"
@@ -40,8 +41,8 @@ const quotable = new RegExp(
 /** The longest reply line that is accepted, with its CRLF. The longest of beanstalkd, `USING` and a name, has 208 bytes. */
 const longestLine = 256
 
-/** The largest document that is accepted, in bytes: room for a list of eighty thousand tubes with the longest names. */
-const longestDocument = 16 * 1024 * 1024
+/** The largest statistics that are accepted, in bytes. Those of beanstalkd have some two thousand. */
+const longestStatistics = 16 * 1024 * 1024
 
 const CR = 13
 const LF = 10
@@ -58,6 +59,7 @@ const malformed = (description: string): Reply => ({ _tag: "Malformed", descript
 
 export class ReplyDecoder {
   private readonly maxBodySize: number
+  private readonly expectsList: () => boolean
   private readonly line = new Uint8Array(longestLine)
   private lineLength = 0
   private incoming: PartialBody | undefined = undefined
@@ -67,8 +69,10 @@ export class ReplyDecoder {
   /** Whether no reply was decoded yet: a malformed first line cannot be part of the body of a job. */
   private isFirst = true
 
-  constructor(maxBodySize: number) {
+  /** `expectsList`: whether the next reply answers a command that lists tubes, of which there may be any number. */
+  constructor(maxBodySize: number, expectsList: () => boolean = constFalse) {
     this.maxBodySize = maxBodySize
+    this.expectsList = expectsList
   }
 
   /** Whether a part of a reply has arrived, but not all of it. */
@@ -153,7 +157,7 @@ export class ReplyDecoder {
           : this.malformedLine(line)
       }
       case "OK":
-        return this.expectBody(line, rest, longestDocument, (body) => ({ _tag: "Ok", body }))
+        return this.expectBody(line, rest, this.longestDocument, (body) => ({ _tag: "Ok", body }))
       case "USING":
         return isTubeName(rest) ? { _tag: "Using", tube: rest } : this.malformedLine(line)
       case "WATCHING":
@@ -165,6 +169,10 @@ export class ReplyDecoder {
       default:
         return this.malformedLine(line)
     }
+  }
+
+  private get longestDocument(): number {
+    return this.expectsList() ? Math.max(this.maxBodySize, longestStatistics) : longestStatistics
   }
 
   private expectBody(

@@ -108,15 +108,21 @@ const readAnyJobStats = readerOf(JobStats)
 export const readJobStats = (document: Uint8Array): JobStats | Unreadable =>
   readPlainJobStats(document) ?? readAnyJobStats(document)
 
-/** Reads the reply to `list-tubes` and `list-tubes-watched`. */
+const LF = 10
+
+/** Reads the reply to `list-tubes` and `list-tubes-watched`. All names together may be too long for one string. */
 export const readTubeNames = (document: Uint8Array): ReadonlyArray<TubeName> | Unreadable => {
-  const entries = lines(document)
-  if (entries instanceof Unreadable) return entries
+  const firstEnd = document.indexOf(LF)
+  const header = decoder.decode(document.subarray(0, firstEnd === -1 ? document.length : firstEnd))
+  if (header !== "---" || document.at(-1) !== LF) return new Unreadable(header)
   const names: Array<TubeName> = []
-  for (const line of entries) {
+  for (let start = firstEnd + 1; start < document.length;) {
+    const end = document.indexOf(LF, start)
+    const line = decoder.decode(document.subarray(start, end))
     const name = line.slice(2)
     if (!line.startsWith("- ") || !isTubeName(name)) return new Unreadable(line)
     names.push(name)
+    start = end + 1
   }
   return names
 }
