@@ -44,9 +44,12 @@ describe("runOnce", () => {
     Effect.gen(function*() {
       const at = new Date(0)
       const Loose = Tube.make("loose", { payload: Schema.Struct({ at: Schema.Date, note: Schema.Unknown }) })
-      const received = yield* WorkerTest.runOnce(Effect.succeed, { at, note: new Map([[1, 2]]) }, { tube: Loose })
+      const received = yield* WorkerTest.runOnce(Effect.succeed, { at, note: { a: undefined } }, { tube: Loose })
       assert.deepStrictEqual(received, { at, note: {} })
       assert.notStrictEqual(received.at, at)
+      const map = { at, note: new Map([[1, 2]]) }
+      const { issues } = yield* failsWith(WorkerTest.runOnce(Effect.succeed, map, { tube: Loose }), "PayloadError")
+      assert.deepStrictEqual(issues, [{ path: ".note", expected: "JSON" }])
     }))
 
   it.effect("fails with PayloadError on a payload that the tube cannot encode, and does not run the handler", () =>
