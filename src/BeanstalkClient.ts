@@ -156,7 +156,7 @@ export interface Dedicated extends DedicatedConnections.Dedicated {}
  * @category models
  * @since 0.1.0
  */
-export interface Client extends Inspectable.Inspectable {
+export interface Client extends Inspectable.Inspectable, DedicatedConnections.HasDedicated {
   readonly [TypeId]: TypeId
   /** The name given in the options. */
   readonly name: string | undefined
@@ -185,8 +185,6 @@ export interface Client extends Inspectable.Inspectable {
     BeanstalkError.ConnectFailed | BeanstalkError.InvalidArgument,
     Scope.Scope
   >
-  /** What a `Worker` has of the client: connections of its own, and the other workers. */
-  readonly dedicated: Dedicated
 
   // producing ---------------------------------------------------------------------------------------------------------
 
@@ -394,7 +392,7 @@ const client = ({ connector, dedicated, options, shared }: {
       )
     )
 
-  return {
+  return DedicatedConnections.withDedicated<Omit<Client, "dedicated">>(dedicated, {
     ...Inspectable.BaseProto,
     [TypeId]: TypeId,
     toJSON: () => ({ _id: "effect-beanstalk/BeanstalkClient", name: options.name, address }),
@@ -406,7 +404,6 @@ const client = ({ connector, dedicated, options, shared }: {
     // The options are valid: `make` has checked them.
     lease: Effect.catchTag(lease(), "InvalidArgument", Effect.die),
     leaseWith: lease,
-    dedicated,
 
     put: (tube, body, options) => sendValid(putCommand(tube, body, options)),
     putAll: (tube, bodies, options) => PutAll.putAll(bodies, tube, options, { address, submit }),
@@ -426,7 +423,7 @@ const client = ({ connector, dedicated, options, shared }: {
     pauseTube: (tube, duration) => sendValid(Protocol.pauseTube(tube, duration)),
     purge: (tube, options) => purge(dedicated, tube, options),
     move: (from, to, options) => move(dedicated, from, to, options)
-  }
+  })
 }
 
 const putCommand = (tube: string, body: string | Uint8Array, options: Protocol.JobOptions | undefined) =>

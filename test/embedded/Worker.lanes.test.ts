@@ -120,6 +120,34 @@ describe("rule 4: a worker", () => {
     })))
 })
 
+describe("rule 4: a copy of a client with another method", () => {
+  /** A copy whose put goes to another server, as an untyped program may make it. */
+  const copied = Effect.gen(function*() {
+    const client = yield* BeanstalkClient.BeanstalkClient
+    const { connector } = yield* EmbeddedServer.make()
+    const { put } = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, connector)
+    return { client, copy: { ...client, put } }
+  })
+
+  it.live("starts no worker and no Stream of jobs, until it says whose server workers serve", () =>
+    Effect.gen(function*() {
+      const { client, copy } = yield* copied
+      const untypedCopy: BeanstalkClient.Client = Object.assign(Object.create(null), copy)
+      const using = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.provideService(self, BeanstalkClient.BeanstalkClient, untypedCopy)
+      const errors = [
+        yield* Effect.flip(using(Worker.make(tube, () => Effect.void))),
+        yield* Effect.flip(using(Stream.runDrain(Worker.jobs(tube))))
+      ]
+      for (const error of errors) {
+        assert.strictEqual(error._tag, "WorkerStartError")
+        assert.include(error.message, "its client is a copy that does not say whose server workers serve")
+      }
+      Object.assign(untypedCopy, { dedicated: client.dedicated })
+      yield* using(Worker.make(tube, () => Effect.void))
+    }).pipe(inVirtualTime))
+})
+
 describe("rule 6: a server that cannot be reached at the start", () => {
   it.live("rule 6: a worker connects once the server can be reached", () =>
     inVirtualTime(Effect.gen(function*() {

@@ -138,6 +138,13 @@ describe("the types of a client", () => {
     expectTypeOf<Schedule.Schedule<number, unknown, Scope.Scope>>().not.toExtend<BeanstalkClient.Options["reconnect"]>()
   })
 
+  it("are no clients once they are spread, unless they say whose server workers serve", () => {
+    const copy = (client: Client) => ({ ...client, put: client.put })
+    expectTypeOf(copy).returns.not.toExtend<Client>()
+    const complete = (client: Client) => ({ ...copy(client), dedicated: client.dedicated })
+    expectTypeOf(complete).returns.toExtend<Client>()
+  })
+
   it("know no tube of the client's own", () => {
     expectTypeOf<keyof BeanstalkClient.Options & ("tube" | "watch")>().toBeNever()
   })

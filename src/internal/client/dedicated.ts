@@ -34,6 +34,25 @@ export interface Dedicated {
   readonly openUnbounded: (watch: TubeName) => Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
 }
 
+/** An accessor of a class: neither a spread nor the type of a spread has it. */
+export abstract class HasDedicated {
+  /**
+   * What a `Worker` has of the client: connections of its own, and the other workers. A spread does not copy it: a worker of
+   * `{ ...client, put: other.put }` would take its jobs from the server of `client`. Such a copy is no `Client`, and no worker
+   * starts with it, until `dedicated: client.dedicated` is added.
+   */
+  abstract get dedicated(): Dedicated
+}
+
+export const withDedicated = <A extends object>(dedicated: Dedicated, members: A): A & HasDedicated => {
+  class Owner extends HasDedicated {
+    get dedicated() {
+      return dedicated
+    }
+  }
+  return Object.assign(new Owner(), members)
+}
+
 export const make = (
   { reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect" | "workers">,
   connector: typeof Connector.Service,

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { BeanstalkClient } from "../../BeanstalkClient.ts"
+import type { BeanstalkClient } from "../../BeanstalkClient.ts"
 import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
@@ -22,6 +22,7 @@ import type { Dedicated } from "../client/dedicated.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
+import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
 import { Event, Events, type JobEvent } from "./events.ts"
 import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
@@ -43,7 +44,7 @@ export const jobs = <A, R>(
 ): Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const settings = yield* checkOptions<A, R, never>(tube, options)
-    const { dedicated } = yield* BeanstalkClient
+    const dedicated = yield* dedicatedOfClient(tube.name)
     const source = new JobSource<A, R>({
       tube: tube.name,
       settings,

@@ -4,12 +4,13 @@ import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
-import { BeanstalkClient } from "../../BeanstalkClient.ts"
+import type { BeanstalkClient } from "../../BeanstalkClient.ts"
 import { type ConnectFailed, WorkerStartError } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import { TimerQueue } from "../base/timerQueue.ts"
+import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
 import type { Handler } from "./lane.ts"
 import { checkOptions, type Options } from "./options.ts"
@@ -30,7 +31,7 @@ export const make = <A, RT, R, E, RO>(
     Effect.gen(function*() {
       // What can be interrupted comes before the pool starts. Between its start and its finalizer it would be left running.
       const settings = yield* checkOptions<A, RT | R | RO, E>(tube, options)
-      const { dedicated } = yield* BeanstalkClient
+      const dedicated = yield* dedicatedOfClient(tube.name)
       const runtime = yield* handlerRuntime<RT | R | RO>()
       const log = EventLog.logTo(yield* EventLog.annotated(handlerRuntime<never>()))
       const timers = new TimerQueue(yield* monotonicMillis)
