@@ -30,6 +30,10 @@
  *
  * **Gotchas**
  *
+ * Under the fake timers of Vitest or Jest (`vi.useFakeTimers()`) it does not answer: they replace the timers by which it, and
+ * the fibers of Effect, take turns. Use `TestClock` or `VirtualClock`. `vi.useFakeTimers({ toFake: ["Date"] })`, which replaces
+ * the date only, does no harm.
+ *
  * These are known defects of the real server, which this one does not have:
  *
  * - The time to run of a job ends at its deadline. The real server compares with `now > deadline`: if it checks in the very

@@ -1,5 +1,5 @@
 /** The embedded server as its users see it: journal, jobs, connections, drain mode, end and time. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { BeanstalkConnection, Connector, EmbeddedServer, type Job, VirtualClock } from "effect-beanstalk"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -367,4 +367,17 @@ describe("delays of up to a day", () => {
       assert.strictEqual(reserved.length, 1000)
       for (const [at, delay] of reserved) assert.strictEqual(at, delay)
     }))
+})
+
+describe("an embedded server under vi.useFakeTimers", () => {
+  it.scopedLive("answers if only the date is faked", () =>
+    Effect.gen(function*() {
+      yield* Effect.acquireRelease(
+        Effect.sync(() => vi.useFakeTimers({ toFake: ["Date"] })),
+        () => Effect.sync(() => vi.useRealTimers())
+      )
+      const beanstalk = yield* BeanstalkConnection.make()
+      const id = yield* beanstalk.put("hello", { delay: "1 second" })
+      assert.strictEqual((yield* beanstalk.reserveWithTimeout("10 seconds")).id, id)
+    }).pipe(withServer()))
 })

@@ -44,4 +44,26 @@ describe("a timer queue", () => {
       assert.isAtLeast(before, 1)
       assert.strictEqual(reads, before)
     }).pipe(Effect.scoped))
+
+  it.live("is woken once for each deadline that a timer had, while it is moved to a later one", () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      let reads = 0
+      const timers = new TimerQueue(() => {
+        reads += 1
+        return Number(clock.unsafeCurrentTimeNanos()) / 1e6
+      })
+      yield* Effect.fork(timers.run)
+      const timer = { deadline: 0, position: -1, fire: () => {} }
+      timers.set(timer, 31_000)
+      yield* Clock.sleep("1 second")
+      const before = reads
+      // As the reply deadline of a worker that waits: a reply each 30 s moves it on by 30 s.
+      for (let reply = 1; reply <= 100; reply++) {
+        yield* Clock.sleep("29 seconds")
+        timers.set(timer, 31_000 + reply * 30_000)
+        yield* Clock.sleep("1 second")
+      }
+      assert.isAtMost(reads - before, 101)
+    }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())))
 })

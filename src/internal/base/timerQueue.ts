@@ -28,7 +28,7 @@ export class TimerQueue {
   private readonly timers = new Heap<Timer>((a, b) => a.deadline <= b.deadline)
   private readonly earlier = Effect.unsafeMakeLatch()
   private sleepsUntil = never
-  /** Whether a timer was set since the fiber last read the queue. */
+  /** Whether a timer was set since the fiber last read the queue, other than one that is only moved to a later deadline. */
   private dirty = false
 
   constructor(now: () => number) {
@@ -37,11 +37,12 @@ export class TimerQueue {
 
   /** Sets a timer, in place of its earlier deadline if it has one. A deadline of `Infinity` only cancels. */
   set(timer: Timer, deadline: number): void {
+    const isMovedBack = timer.position >= 0 && timer.deadline <= deadline
     this.cancel(timer)
     timer.deadline = deadline
     if (deadline === never) return
     this.timers.insert(timer)
-    this.dirty = true
+    if (!isMovedBack) this.dirty = true
     if (deadline < this.sleepsUntil) this.earlier.unsafeOpen()
   }
 
