@@ -14,7 +14,7 @@ import { describeListening } from "../support/servers.ts"
 /** More bytes than the connection writes by which the copies are buried. */
 const most = 300
 
-describeListening("move of buried jobs, reset at any byte of what buries the copies", (kind) => {
+describeListening("R23: move of buried jobs, reset at any byte of what buries the copies", (kind) => {
   it.scopedLive("makes no job ready", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()

@@ -129,7 +129,7 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
     }))
 })
 
-describe("move of buried jobs, cut at any byte", () => {
+describe("R23: move of buried jobs, cut at any byte", () => {
   const buried = ["one", "two"].map((body): Wanted => ({ tube: "here", state: "buried", body, priority: 7 }))
 
   /** A connector whose second connection, by which the copies are buried, has a fault, as all have from then on. */

@@ -84,7 +84,7 @@ const reconnecting = (name: string) =>
     return { client, server, counter, done }
   })
 
-describe("the fiber that keeps a client connected", () => {
+describe("R22: the fiber that keeps a client connected", () => {
   const faults: ReadonlyArray<readonly [how: string, fault: EmbeddedServer.Fault]> = [
     ["are refused", Fault.Refuse()],
     ["time out", Fault.Silence()],
@@ -114,7 +114,7 @@ describe("the fiber that keeps a client connected", () => {
   )
 })
 
-describe("a fiber keeps nothing of", () => {
+describe("R22: a fiber keeps nothing of", () => {
   const words = Tube.text("words", { ttr: "10 seconds" })
 
   const uses: ReadonlyArray<

@@ -90,7 +90,7 @@ describe("putAll", () => {
       assert.strictEqual(yield* peer.rest, "")
     }))
 
-  it.scoped("writes no body any more behind one that has failed", () =>
+  it.scoped("R24: writes no body any more behind one that has failed", () =>
     Effect.gen(function*() {
       const server = yield* Scripted.inMemory()
       const client = yield* clientTo(server, { maxInFlight: 3 })
@@ -108,7 +108,7 @@ describe("putAll", () => {
     }))
 
   it.scopedLive.each(["cut", "reset by a request"])(
-    "sends no body on the next connection behind one that has failed: %s",
+    "R24: sends no body on the next connection behind one that has failed: %s",
     (how) =>
       Effect.gen(function*() {
         const { connector, server } = yield* EmbeddedServer.make()

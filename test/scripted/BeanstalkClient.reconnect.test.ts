@@ -769,7 +769,7 @@ describe("the log", () => {
       )
     }))
 
-  it.scoped("has what a server reports with its control characters escaped", () =>
+  it.scoped("hostile input 8: has what a server reports with its control characters escaped", () =>
     Effect.gen(function*() {
       const { lines, logged } = yield* collected
       const hostile = "\u001b[2J\u009b31m\u202e\u0007"
