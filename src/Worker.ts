@@ -219,7 +219,7 @@ export type Options<A, E, RRetry = never, RExhausted = never, RGate = never> = S
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * What became of a job, exactly one event for each reservation; and one for the worker, which is the last.
+ * What became of a job, exactly one event for each reservation; what the server refused; and the end of the worker.
  *
  * - `Completed`: the handler succeeded, and the job is deleted.
  * - `Retried`: the handler failed, and the job is released with this delay.
@@ -231,12 +231,30 @@ export type Options<A, E, RRetry = never, RExhausted = never, RGate = never> = S
  * - `CrashLoop`: the connection of the job's worker was lost too often. The job is buried; the handler did not run.
  * - `CompletionUnknown`: the job was to be deleted, usually after its handler succeeded, but the connection was lost before
  *   the server confirmed it. The job may be run again.
- * - `ShutdownReport`: what the shutdown did.
+ * - `Refused`: the server answered a reserve, or a command about a job, with an error. The worker pauses under the `reconnect` Schedule
+ *   of its client. It keeps a job that was to be released or buried, and sends the command again.
+ * - `ShutdownReport`: what the shutdown did; the last event.
  *
  * @category events
  * @since 0.1.0
  */
 export type Event = Events.Event
+
+/**
+ * The events that end a reservation: all but `Refused` and `ShutdownReport`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export type JobEvent = Events.JobEvent
+
+/**
+ * Whether an event ends a reservation.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const isJobEvent: (event: Event) => event is JobEvent = Events.isJobEvent
 
 /**
  * Constructors and matchers of {@link Event}.
@@ -247,7 +265,7 @@ export type Event = Events.Event
 export const Event = Events.Event
 
 /**
- * The ways in which a reservation can end: the tags of all events but `ShutdownReport`.
+ * The ways in which a reservation can end: the tags of {@link JobEvent}.
  *
  * @category events
  * @since 0.1.0
@@ -309,6 +327,14 @@ export interface Stats {
   readonly running: number
   /** How many jobs ended in each way. */
   readonly outcomes: Readonly<Record<Outcome, number>>
+  /** How many commands the server has refused. */
+  readonly refusals: number
+  /**
+   * Whether no jobs are reserved since the server has refused to release or bury one: a beanstalkd without room for its binlog keeps
+   * such a job where no command finds it until it is restarted. Jobs are reserved again once the server stores a job that the worker
+   * puts into the tube `effect-beanstalk.probe`, and deletes.
+   */
+  readonly isPaused: boolean
 }
 
 /**

@@ -325,7 +325,7 @@ export const drain = <A, RT, R = never, E = never, RRetry = never, RExhausted = 
       const jobs = yield* pendingIn(server, tube.name)
       yield* worker.shutdown
       const emitted = Chunk.toReadonlyArray(yield* Stream.runCollect(worker.events))
-      const events = emitted.filter((event) => event._tag !== "ShutdownReport")
+      const events = emitted.filter(Worker.isJobEvent)
       return isEmpty
         ? events
         : yield* new NotDrained({ tube: tube.name, within: Duration.decode(within), jobs, events })

@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -165,12 +166,47 @@ describe("rule 18: a job that failed", () => {
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure, {
         retry: Schedule.stop,
-        onExhausted: () => Effect.delay(Effect.void, "5 minutes")
+        onExhausted: () => Effect.delay(Effect.void, "5 minutes"),
+        timeout: "10 minutes"
       })
       const id = yield* tube.put({ name: "a" })
       yield* event("Discarded")
       assert.notInclude(yield* jobEvents(id), "timed-out")
     })))
+
+  it.live.each([["1 second", 60], ["2 minutes", 120]] as const)(
+    "rule 18: is buried when onExhausted or the Schedule does not end within a minute, or within a timeout of %s",
+    ([timeout, seconds]) =>
+      Effect.forEach([
+        { retry: Schedule.stop, onExhausted: () => Effect.never },
+        { retry: Schedule.forever.pipe(Schedule.tapOutput(() => Effect.never)) }
+      ], (policy) =>
+        inVirtualTime(Effect.gen(function*() {
+          const { event } = yield* start(tube, () => failure, { ...policy, timeout })
+          const id = yield* tube.put({ name: "a" })
+          const { cause } = yield* event("Buried")
+          assert.deepStrictEqual(Cause.failureOption(cause), Option.some(failure))
+          const at = yield* Effect.map(journalEntries(id), (entries) => entries.at(-1)!.at)
+          assert.approximately(at / 1000, seconds, 1)
+        })))
+  )
+
+  it.live("rule 18: is logged, and its lane is freed by a shutdown, when onExhausted cannot be interrupted", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      yield* inVirtualTime(Effect.gen(function*() {
+        const { worker } = yield* start(tube, () => failure, {
+          retry: Schedule.stop,
+          onExhausted: () => Effect.uninterruptible(Effect.never)
+        })
+        yield* tube.put({ name: "a" })
+        yield* Effect.sleep("2 minutes")
+        const { orphaned } = yield* worker.shutdown
+        assert.lengthOf(orphaned, 1)
+      })).pipe(Effect.provide(Logger.add(logger)))
+      assert.isTrue(lines.some((line) => line.includes("onExhausted")), lines.join("\n"))
+    }))
 
   it.live("rule 18: is buried if the Schedule throws", () =>
     inVirtualTime(Effect.gen(function*() {

@@ -195,8 +195,9 @@ describe("the types of a worker", () => {
     expectTypeOf(new Worker.RetryAfter({ delay: "1 minute" })).toEqualTypeOf<Worker.RetryAfter>()
   })
 
-  it("have an Outcome for every event but ShutdownReport", () => {
-    expectTypeOf<Worker.Event["_tag"]>().toEqualTypeOf<Worker.Outcome | "ShutdownReport">()
+  it("have an Outcome for every event of a job", () => {
+    expectTypeOf<Worker.Event["_tag"]>().toEqualTypeOf<Worker.Outcome | "Refused" | "ShutdownReport">()
+    expectTypeOf<Worker.JobEvent["_tag"]>().toEqualTypeOf<Worker.Outcome>()
     expectTypeOf<Worker.Outcome>().toEqualTypeOf<
       | "Completed"
       | "Retried"

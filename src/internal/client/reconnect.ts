@@ -58,7 +58,8 @@ export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect
       const session = yield* Scope.extend(connect, scope)
       const isHealthy = yield* healthOf(session)
       yield* log.connected(session.server, attempt)
-      return yield* Effect.mapError(use(session), (ending) => disconnected(ending, isHealthy(), session.wasIdle()))
+      return yield* Effect.mapError(use(session), (ending) =>
+        disconnected(ending, isHealthy() && ending.wasRefused !== true, session.wasIdle()))
     })
   ).pipe(Effect.tapError(onDisconnect))
 }
@@ -85,4 +86,20 @@ export const perOutage = <A>(schedule: Schedule.Schedule<A, Lost>): Schedule.Sch
   Schedule.makeWithState(
     schedule.initial,
     (now, { lost, wasHealthy }: Disconnected, state) => schedule.step(now, lost, wasHealthy ? schedule.initial : state)
+  )
+
+/**
+ * A pause after an error, before what failed is tried again: under the Schedule, from its beginning, and of 5 seconds once the
+ * Schedule is done or has thrown.
+ */
+export const pauses = (
+  schedule: Schedule.Schedule<unknown, Lost>
+): Effect.Effect<(error: Error) => Effect.Effect<void>> =>
+  Effect.map(
+    Schedule.driver(schedule),
+    (driver) => (cause) =>
+      Effect.catchAllCause(
+        Effect.asVoid(driver.next(State.Lost({ reason: cause.message, cause }))),
+        () => Effect.sleep("5 seconds")
+      )
   )

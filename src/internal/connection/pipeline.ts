@@ -45,6 +45,8 @@ export interface PipelineOptions {
 export interface Ending {
   readonly reason: string
   readonly cause?: unknown
+  /** Whether it was ended since the server refused all that the connection was opened for. */
+  readonly wasRefused?: boolean
 }
 
 /** The cause of an {@link Ending}: the server did not reply in time. */

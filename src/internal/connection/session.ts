@@ -40,8 +40,8 @@ export interface Session {
   readonly end: Effect.Effect<void>
   /** Whether the other side ended the session while it was idle, as a proxy does. */
   readonly wasIdle: () => boolean
-  /** Ends the session. The server makes the jobs that it had reserved ready again. */
-  readonly close: () => void
+  /** Ends the session, for this reason. The server makes the jobs that it had reserved ready again. */
+  readonly close: (ending?: Ending) => void
   /** Succeeds when the session has ended, with the reason. */
   readonly ended: Effect.Effect<Ending>
 }
@@ -178,7 +178,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
       return end
     }),
     wasIdle: () => wasIdle,
-    close: () => pipeline.end(closedHere),
+    close: (ending = closedHere) => pipeline.end(ending),
     ended: Deferred.await(ended)
   }
   return session

@@ -100,6 +100,13 @@ export const crashLoop = ({ id, tube }: FailedJob, stats: JobStats): Settlement 
   event: () => Event.CrashLoop({ tube, id, disconnects: historyOf(stats).disconnects })
 })
 
+/** A job about which `retry` or `onExhausted` did not decide in time is buried, as if they had thrown. */
+export const undecided = ({ id, tube }: FailedJob, stats: JobStats, cause: Cause.Cause<unknown>): Settlement => ({
+  decision: Decision.Bury(),
+  priority: stats.pri,
+  event: () => Event.Buried({ tube, id, attempt: historyOf(stats).attempt, cause })
+})
+
 // ---------------------------------------------------------------------------------------------------------------------
 // a body that does not decode
 // ---------------------------------------------------------------------------------------------------------------------

@@ -1,23 +1,51 @@
 /** The log lines of a worker: warnings for what a person has to see, Info or Debug for the rest. */
+import type * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
+import type { JobId, TubeName } from "../../Job.ts"
 import { safeLog } from "../base/safeLog.ts"
-import type { Event } from "./events.ts"
+import type { Event, Refusal } from "./events.ts"
+import { mayHideJob, probeTube } from "./refusals.ts"
 
 /** Annotates the log lines of a worker, so that they can be filtered. */
 export const annotated = Effect.annotateLogs({ package: "effect-beanstalk", module: "Worker" })
 
-/** Logs events with the Loggers and annotations of the runtime. */
-export const logTo = (runtime: Runtime.Runtime<never>): (event: Event) => void => {
+/** A refusal is logged above Debug if there was none for this many milliseconds, and a job was settled in them. */
+const refusalPause = 60_000
+
+const settled: ReadonlySet<Event["_tag"]> = new Set(["Buried", "Completed", "Discarded", "Retried"])
+
+/** Logs events with the Loggers and annotations of the runtime. `now` is the time in milliseconds. */
+export const logTo = (runtime: Runtime.Runtime<never>, now: () => number): (event: Event) => void => {
   const runFork = Runtime.runFork(runtime)
+  let refusedAt = Number.NEGATIVE_INFINITY
+  let isRefusing = false
+
+  const logRefusal = ({ error, id, tube }: Data.TaggedEnum.Value<Event, "Refused">): Effect.Effect<void> => {
+    // The connection is closed after a refused reserve, and the log has a line about that.
+    if (id === undefined) return Effect.logDebug(error.message)
+    const isFirst = !isRefusing
+    isRefusing = true
+    refusedAt = now()
+    return (isFirst ? Effect.logWarning : Effect.logDebug)(`${error.message} ${whatFollows(error, id, tube)}`)
+  }
+
   return (event) => {
-    const line = logLine(event)
+    if (isRefusing && settled.has(event._tag) && now() - refusedAt >= refusalPause) isRefusing = false
+    const line = event._tag === "Refused" ? logRefusal(event) : logLine(event)
     if (line !== undefined) runFork(safeLog(line))
   }
 }
 
+const whatFollows = (error: Refusal, id: JobId, tube: TubeName): string => {
+  const again = `The worker of tube ${tube} holds job ${id} and sends the command again.`
+  return mayHideJob(error)
+    ? `${again} It takes no other jobs until the server stores one that it puts into tube ${probeTube}.`
+    : again
+}
+
 /** Logs nothing of a job that completed: that would be most of the log. */
-const logLine = (event: Event): Effect.Effect<void> | undefined => {
+const logLine = (event: Exclude<Event, { readonly _tag: "Refused" }>): Effect.Effect<void> | undefined => {
   if (event._tag === "Completed") return undefined
   if (event._tag === "ShutdownReport") {
     const { drained, interrupted, orphaned, tube } = event

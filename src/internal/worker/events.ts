@@ -5,7 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Stream from "effect/Stream"
-import type { LeaseLost, PayloadError } from "../../BeanstalkError.ts"
+import type { DeadlineSoon, LeaseLost, PayloadError, ServerError, TimedOut } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import { type HeldJob, type Outcome, zeroOutcomes } from "./telemetry/observer.ts"
 
@@ -40,8 +40,17 @@ export type Event = Data.TaggedEnum<{
     readonly disconnects: number
   }
   CompletionUnknown: OfJob & { readonly reason: string }
+  Refused: {
+    readonly tube: TubeName
+    /** The job that the refused command names; none if it is a reserve. */
+    readonly id: JobId | undefined
+    readonly error: Refusal
+  }
   ShutdownReport: ShutdownReport
 }>
+
+/** An answer by which the server does not do what it was asked. `TIMED_OUT` is one if it came much too early. */
+export type Refusal = ServerError | DeadlineSoon | TimedOut
 
 export type UndecodableAction = "bury" | "delete" | "release"
 
@@ -60,7 +69,10 @@ export interface ShutdownReport {
 export const Event = Data.taggedEnum<Event>()
 
 /** The event that ends a reservation. */
-export type JobEvent = Exclude<Event, { readonly _tag: "ShutdownReport" }>
+export type JobEvent = Exclude<Event, { readonly _tag: "Refused" | "ShutdownReport" }>
+
+export const isJobEvent = (event: Event): event is JobEvent =>
+  event._tag !== "Refused" && event._tag !== "ShutdownReport"
 
 export const completed = ({ id, tube }: OfJob): JobEvent => Event.Completed({ tube, id })
 

@@ -13,7 +13,13 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "../../BeanstalkClient.ts"
-import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
+import {
+  Buried,
+  type ConnectFailed,
+  isServerError,
+  type LeaseLost,
+  type WorkerStartError
+} from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { Tube } from "../../Tube.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
@@ -24,11 +30,12 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
 import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
-import { Event, Events, type JobEvent } from "./events.ts"
+import { Event, Events, isJobEvent, type JobEvent } from "./events.ts"
 import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
+import { sendAgain } from "./refusals.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import { Reservation, type Settler } from "./streamReservation.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
@@ -74,6 +81,7 @@ class JobSource<A, R> implements Consumer, Settler {
   readonly gate = undefined
   readonly onWaiting = constVoid
   readonly onLost = constVoid
+  readonly onRefused = constVoid
   private readonly options: SourceOptions<A, R>
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations | undefined = undefined
@@ -96,9 +104,9 @@ class JobSource<A, R> implements Consumer, Settler {
       events,
       unconfirmed: new UnconfirmedDeletes(events)
     }
-    const log = EventLog.logTo(runtime)
+    const log = EventLog.logTo(runtime, timers.now)
     events.listen((event) => {
-      if (event._tag === "ShutdownReport") return
+      if (!isJobEvent(event)) return
       const onEvent = this.waiting.get(event.id)
       this.waiting.delete(event.id)
       if (onEvent === undefined) log(event)
@@ -272,7 +280,9 @@ class JobSource<A, R> implements Consumer, Settler {
     return Effect.suspend(() => {
       // If the time to run were over before it is decided what becomes of the job, it would be settled twice.
       lease.endRun()
-      return Effect.matchEffect(lease.stats, {
+      const { reconnect } = this.options.dedicated
+      const stats = Effect.catchIf(lease.stats, isServerError, (refusal) => sendAgain(lease.stats, refusal, reconnect))
+      return Effect.matchEffect(stats, {
         onFailure: ({ message }) => this.giveBack(lease, message),
         onSuccess: (stats) =>
           Effect.flatMap(
@@ -284,7 +294,8 @@ class JobSource<A, R> implements Consumer, Settler {
   }
 
   private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
-    return Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
+    const settling = Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
+    return Effect.catchAll(settling, (refusal) => sendAgain(settling, refusal, this.options.dedicated.reconnect))
   }
 
   private giveBack(lease: Lease, reason: string): Effect.Effect<void> {

@@ -12,19 +12,21 @@ import * as Exit from "effect/Exit"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ConnectFailed } from "../../BeanstalkError.ts"
+import { type ConnectFailed, isServerError, type LeaseLost } from "../../BeanstalkError.ts"
+import type { JobStats } from "../../Stats.ts"
 import { safeLog } from "../base/safeLog.ts"
 import type { ConnectionLog } from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
-import { crashLoop, decide, historyOf } from "./decision.ts"
-import { Event } from "./events.ts"
+import { crashLoop, decide, historyOf, type Settlement, undecided } from "./decision.ts"
+import { Event, type Refusal } from "./events.ts"
 import { type Order, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
 import { JobHandle } from "./jobHandle.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
+import { sendAgain } from "./refusals.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import type { Observer } from "./telemetry/observer.ts"
 import { UserFiber } from "./userFiber.ts"
@@ -43,6 +45,8 @@ export interface LaneContext<A, E, R> extends ConsumerContext {
   readonly dedicated: Dedicated
   readonly log: ConnectionLog
   readonly observer: Observer
+  /** Succeeds once the server is taken to have room for the jobs that are released and buried. */
+  readonly whenAvailable: Effect.Effect<void>
 }
 
 /** The pool, as its lanes see it. */
@@ -62,6 +66,10 @@ export interface LanePool<A, E, R> {
   onReserved(lane: Lane<A, E, R>, lease: Lease): void
   /** The handler of a job does not end, and the lane has stopped waiting for it. */
   onAbandoned(lease: Lease): void
+  /** The server has refused to reserve a job, or a command about this one. */
+  onRefused(refusal: Refusal, lease: Lease | undefined): void
+  /** `retry` or `onExhausted` takes too long to decide about a job, and is interrupted. */
+  onDecisionTimeout(lease: Lease): void
 }
 
 /** In Effect 3 each chunk that passes through a Stream takes about 5 µs, as long as all else in a turn but its handler. */
@@ -82,6 +90,14 @@ export class Lane<A, E, R> implements Consumer {
    * - `stopped`: the handler is interrupted and its job given back.
    */
   private status: "wanted" | "retired" | "stopped" = "wanted"
+  /**
+   * What it does with its job.
+   *
+   * - `running`: the handler runs.
+   * - `deciding`: the user's Schedule or Effect decides what becomes of a job that failed.
+   * - `settling`: the server has refused to settle the job, and is asked again.
+   */
+  private phase: "running" | "deciding" | "settling" = "running"
 
   constructor(pool: LanePool<A, E, R>, context: LaneContext<A, E, R>) {
     const { gate } = context.settings
@@ -185,12 +201,12 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   private performUnlessCrashing(reservations: Reservations, lease: Lease, maxDisconnects: number): Effect.Effect<void> {
-    return Effect.flatMap(this.fiber.run(lease.stats), (exit) => {
+    return Effect.flatMap(this.fiber.run(this.statsOf(lease)), (exit) => {
       if (exit === undefined) return this.giveBack(reservations, lease)
       if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
       return historyOf(exit.value).disconnects < maxDisconnects
         ? this.perform(reservations, lease)
-        : reservations.settle(lease, crashLoop(lease, exit.value))
+        : this.settle(reservations, lease, crashLoop(lease, exit.value))
     })
   }
 
@@ -198,6 +214,7 @@ export class Lane<A, E, R> implements Consumer {
   private perform(reservations: Reservations, lease: Lease): Effect.Effect<void> {
     const { handler, observer, settings } = this.context
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+    this.phase = "running"
     lease.startRun()
     lease.span = observer.startRun(lease)
     const run = Effect.matchEffect(settings.policy.decode(lease.job), {
@@ -229,17 +246,58 @@ export class Lane<A, E, R> implements Consumer {
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
     // A handler that failed with an error of its own timed out in its finalizers: the error counts.
     const failure = lease.hasTimedOut && Cause.isInterrupted(cause) ? tookTooLong : cause
-    const decision = Effect.flatMap(
-      lease.stats,
-      (stats) => decide(this.context.settings.policy, lease, stats, failure)
-    )
-    return Effect.flatMap(this.fiber.run(decision), (decided) => {
-      if (decided === undefined) return this.giveBack(reservations, lease)
-      if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
-      return Exit.isSuccess(decided)
-        ? reservations.settle(lease, decided.value)
-        : this.giveBack(reservations, lease, `nothing could be decided about it: ${Cause.pretty(decided.cause)}`)
+    return Effect.flatMap(this.fiber.run(this.statsOf(lease)), (exit) => {
+      if (exit === undefined || this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+      if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
+      return this.decide(reservations, lease, exit.value, failure)
     })
+  }
+
+  private decide(
+    reservations: Reservations,
+    lease: Lease,
+    stats: JobStats,
+    cause: Cause.Cause<RunFailure<E>>
+  ): Effect.Effect<void> {
+    this.phase = "deciding"
+    lease.startDecision()
+    const decision = decide(this.context.settings.policy, lease, stats, cause)
+    return Effect.flatMap(this.fiber.run(decision), (exit) => {
+      lease.endRun()
+      if (exit === undefined || this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+      if (Exit.isSuccess(exit)) return this.settle(reservations, lease, exit.value)
+      return lease.hasTimedOut
+        ? this.settle(reservations, lease, undecided(lease, stats, cause))
+        : this.giveBack(reservations, lease, `nothing could be decided about it: ${Cause.pretty(exit.cause)}`)
+    })
+  }
+
+  /** Has the server settle the job. While the server refuses that, the job is held, and the decision is kept. */
+  private settle(reservations: Reservations, lease: Lease, settlement: Settlement): Effect.Effect<void> {
+    const { dedicated, whenAvailable } = this.context
+    const settling = reservations.settle(lease, settlement)
+    return Effect.catchAll(settling, (refusal) => {
+      if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease, refusal.message)
+      this.phase = "settling"
+      const again = sendAgain(Effect.zipRight(whenAvailable, settling), refusal, dedicated.reconnect)
+      return Effect.flatMap(
+        this.fiber.run(again),
+        () => reservations.held === lease ? this.giveBack(reservations, lease, refusal.message) : Effect.void
+      )
+    })
+  }
+
+  /** The statistics of the job, whose failures and priority a decision needs. The server may refuse them for a while. */
+  private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
+    const stats = Effect.tapError(
+      lease.stats,
+      (error) => Effect.sync(() => isServerError(error) && this.onRefused(error, lease))
+    )
+    return Effect.catchIf(
+      stats,
+      isServerError,
+      (refusal) => sendAgain(stats, refusal, this.context.dedicated.reconnect)
+    )
   }
 
   private mustGiveBack(lease: Lease): boolean {
@@ -267,11 +325,16 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   onLost(): void {
-    if (this.context.settings.interruptsLost) this.fiber.interrupt()
+    if (this.context.settings.interruptsLost || this.phase === "settling") this.fiber.interrupt()
   }
 
-  onTimeout(): void {
+  onTimeout(lease: Lease): void {
+    if (this.phase === "deciding") this.pool.onDecisionTimeout(lease)
     this.fiber.interrupt()
+  }
+
+  onRefused(refusal: Refusal, lease?: Lease): void {
+    this.pool.onRefused(refusal, lease)
   }
 
   // -------------------------------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ export interface LeaseRules {
   readonly ttr: number
   /** How long a handler may run. */
   readonly timeout: number
+  /** How long the user's Schedule and Effects may take to decide what becomes of a job that failed. */
+  readonly decisionTimeout: number
   /** Called with how many milliseconds too late a job is touched. */
   readonly onTouch: (lateness: number) => void
 }
@@ -55,8 +57,9 @@ type Callback<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
 /** How long, in milliseconds, a job is held before the server is asked about it. A time to run is at least a second. */
 const asksAfter = 300
 
-/** The delay in milliseconds before a `stats-job` or touch that failed is repeated. */
+/** The delay in milliseconds before a `stats-job` or touch that failed is repeated. That of `stats-job` doubles each time. */
 const asksAgainAfter = 300
+const longestAskPause = 10_000
 
 /** How late, in milliseconds, a timer of a Clock that counts whole milliseconds can be. A lease is taken to end that much earlier. */
 const clockLateness = 2
@@ -76,8 +79,10 @@ export class Lease implements Timer, HeldJob {
   /** The event that was emitted for the job: one for each reservation. */
   outcome: Outcome | undefined = undefined
   span: RunSpan | undefined = undefined
-  /** Whether its handler ran for too long, and is interrupted for that. */
+  /** Whether its handler, or what decides about it, ran for too long, and is interrupted for that. */
   hasTimedOut = false
+  /** The latest answer by which the server refused to end the reservation. */
+  refusal: ServerError | undefined = undefined
   private status: Status = "held"
   private readonly rules: LeaseRules
   /** The statistics once the server has answered. The counters in it do not change while the job is held. */
@@ -85,6 +90,7 @@ export class Lease implements Timer, HeldJob {
   /** The server counts the time to run from then on, or later. */
   private countedFrom: number
   private asksAt: number
+  private askPause = asksAgainAfter
   /** When the handler began, while it runs. */
   private runsSince: number | undefined = undefined
   /** When the handler is interrupted: after its timeout, or, without heartbeat, shortly before the time to run is over. */
@@ -163,7 +169,15 @@ export class Lease implements Timer, HeldJob {
     this.setTimer()
   }
 
-  /** The handler has ended, or is being interrupted: there is no timeout any more, and touches go on until the job is settled. */
+  /** It begins to be decided what becomes of the job. */
+  startDecision(): void {
+    const { decisionTimeout, timers } = this.rules
+    this.hasTimedOut = false
+    this.timesOutAt = timers.now() + decisionTimeout
+    this.setTimer()
+  }
+
+  /** What ran has ended, or is being interrupted: there is no timeout any more, and touches go on until the job is settled. */
   endRun(): void {
     this.runsSince = undefined
     this.timesOutAt = never
@@ -174,6 +188,14 @@ export class Lease implements Timer, HeldJob {
   settling(): void {
     if (this.status === "held") this.status = "settling"
     this.rules.timers.cancel(this)
+  }
+
+  /** The server has refused that command, and the job is held as before. */
+  refused(refusal: ServerError): void {
+    this.refusal = refusal
+    if (this.status !== "settling") return
+    this.status = "held"
+    this.setTimer()
   }
 
   settled(): void {
@@ -264,11 +286,16 @@ export class Lease implements Timer, HeldJob {
     this.send(Commands.statsJob(this.id), (exit, sentAt) => {
       this.asking = undefined
       if (Exit.isSuccess(exit)) this.learn(exit.value, sentAt)
-      else this.asksAt = this.rules.timers.now() + asksAgainAfter
+      else this.askLater()
       this.setTimer()
       const answer = this.answerOf(exit)
       for (const callback of callbacks) callback(answer)
     })
+  }
+
+  private askLater(): void {
+    this.asksAt = this.rules.timers.now() + this.askPause
+    this.askPause = Math.min(2 * this.askPause, longestAskPause)
   }
 
   private learn(stats: JobStats, sentAt: number): void {

@@ -44,7 +44,11 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
   readonly retry?: Schedule.Schedule<unknown, F, R> | undefined
   /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
   readonly onDefect?: OnDefect | undefined
-  /** How long a handler may run. Then it is interrupted, which is a failure. Default: no limit. */
+  /**
+   * How long a handler may run. Then it is interrupted, which is a failure. Default: no limit.
+   *
+   * The Effects of `retry` and `onExhausted` may take as long, and a minute at least. Then they are interrupted, and the job is buried.
+   */
   readonly timeout?: Timeout | undefined
   /**
    * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted a second before
@@ -126,7 +130,7 @@ export interface Settings<A, E, R> {
   readonly concurrency: number
   readonly policy: FailurePolicy<A, E, R>
   readonly interruptsLost: boolean
-  readonly lease: Pick<LeaseRules, "heartbeat" | "timeout" | "ttr">
+  readonly lease: Pick<LeaseRules, "decisionTimeout" | "heartbeat" | "timeout" | "ttr">
   readonly maxDisconnects: number | undefined
   readonly gate: Effect.Effect<unknown, never, R> | undefined
   /** The reserves to use in turn, … */
@@ -142,6 +146,9 @@ export interface Settings<A, E, R> {
 }
 
 const defaultTtr = Duration.seconds(60)
+
+/** How long, in milliseconds, `retry` and `onExhausted` may take at least to decide about a job. */
+const leastDecisionTimeout = 60_000
 
 /** A lost server is noticed at the latest when the reserve should have been answered. */
 const longestSlice = 24 * 60 * 60 * 1000
@@ -170,6 +177,7 @@ const check = <A, RT extends R, E, R>(
   const { heartbeat = true, maxDisconnects } = options
   const ttr = checkTtr(defaults.ttr ?? defaultTtr, heartbeat)
   const reserveSlice = checkReserveSlice(options.reserveSlice ?? "30 seconds")
+  const timeout = checkTimeout(options.timeout ?? Duration.infinity, heartbeat, ttr)
   const idleLaneTimeout = Validate.positiveDuration("work", "idleLaneTimeout", options.idleLaneTimeout ?? "30 seconds")
   if (maxDisconnects !== undefined) Validate.positiveInteger("work", "maxDisconnects", maxDisconnects)
   return {
@@ -183,7 +191,8 @@ const check = <A, RT extends R, E, R>(
     interruptsLost: options.onLeaseLost !== "continue",
     lease: {
       heartbeat,
-      timeout: checkTimeout(options.timeout ?? Duration.infinity, heartbeat, ttr),
+      timeout,
+      decisionTimeout: Number.isFinite(timeout) ? Math.max(timeout, leastDecisionTimeout) : leastDecisionTimeout,
       ttr: ttr * 1000
     },
     maxDisconnects,

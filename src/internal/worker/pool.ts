@@ -11,15 +11,17 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
+import { safeLog } from "../base/safeLog.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import type { ClientWorker } from "../client/workers.ts"
 import { annotated } from "./eventLog.ts"
-import { Event, Events, type ShutdownReport } from "./events.ts"
+import { Event, Events, type Refusal, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
+import { mayHideJob, untilRoom } from "./refusals.ts"
 import type { Observer } from "./telemetry/observer.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
@@ -50,6 +52,7 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
       fibers,
       runLane: yield* annotated(FiberSet.runtime(fibers)<R>()),
       firstConnect: yield* Deferred.make<void, ConnectFailed>(),
+      available: yield* Effect.makeLatch(true),
       closed: yield* Deferred.make<ShutdownReport>(),
       // Workers that start together begin with different timeouts.
       reserveIndex: yield* Random.nextIntBetween(0, options.settings.reserves.length)
@@ -65,6 +68,8 @@ interface Resources {
   readonly fibers: FiberSet.FiberSet<void, never>
   readonly runLane: (run: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly firstConnect: Deferred.Deferred<void, ConnectFailed>
+  /** Closed while the server has no room for jobs that are released and buried. */
+  readonly available: Effect.Latch
   readonly closed: Deferred.Deferred<ShutdownReport>
   readonly reserveIndex: number
 }
@@ -103,6 +108,9 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   private readonly orphaned: Array<JobId> = []
   private status: Status = "taking"
   private paused: Pause | undefined = undefined
+  /** Whether the server has no room for jobs that are released and buried: no jobs are reserved until it has. */
+  private isServerFull = false
+  private refusals = 0
   private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
@@ -120,15 +128,20 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       log: ConnectionLog.make(dedicated.address),
       rules: { ...settings.lease, tube, timers, onTouch: observer.onTouch },
       events,
-      unconfirmed
+      unconfirmed,
+      whenAvailable: resources.available.await
     }
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
     })
   }
 
+  private get runFork() {
+    return Runtime.runFork(this.options.runtime)
+  }
+
   get isTaking(): boolean {
-    return this.status === "taking" && this.paused === undefined
+    return this.status === "taking" && this.paused === undefined && !this.isServerFull
   }
 
   get isClosing(): boolean {
@@ -150,7 +163,9 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       lanes: this.lanes.size,
       waiting: this.waiting.size,
       running: Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length,
-      outcomes: { ...this.events.tally }
+      outcomes: { ...this.events.tally },
+      refusals: this.refusals,
+      isPaused: this.isServerFull
     }))
   }
 
@@ -229,8 +244,45 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: true }))
   }
 
+  onRefused(error: Refusal, lease: Lease | undefined): void {
+    this.refusals += 1
+    this.events.emit(Event.Refused({ tube: this.tube, id: lease?.id, error }))
+    if (mayHideJob(error) && !this.isServerFull) this.onServerFull()
+  }
+
+  onDecisionTimeout({ id, tube }: Lease): void {
+    const line =
+      `\`retry\` or \`onExhausted\` takes too long to decide about job ${id} of tube ${tube}. It is interrupted, and the ` +
+      `job is buried.`
+    this.runFork(safeLog(Effect.logError(line)))
+  }
+
   onConnectFailed(error: ConnectFailed): Effect.Effect<unknown> {
     return Deferred.fail(this.resources.firstConnect, error)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // a server without room
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Lanes without a job end: a job that failed could not be released or buried. */
+  private onServerFull(): void {
+    const { dedicated } = this.options
+    const { available, scope } = this.resources
+    this.isServerFull = true
+    available.unsafeClose()
+    this.endLanes((lane) => lane.retire())
+    const probing = Effect.zipRight(untilRoom(dedicated, this.tube), Effect.sync(() => this.onServerHasRoom()))
+    this.runFork(Effect.forkIn(probing, scope))
+  }
+
+  private onServerHasRoom(): void {
+    this.isServerFull = false
+    this.resources.available.unsafeOpen()
+    this.openLaneIfNeeded()
+    const line =
+      `beanstalkd at ${this.options.dedicated.address} stores jobs again. The worker of tube ${this.tube} takes jobs.`
+    this.runFork(safeLog(Effect.logInfo(line)))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -284,9 +336,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     const beginning = this.paused ?? this.beginning
     this.status = "closing"
     // Callers that wait for the shutdown resume only when this fiber too has ended.
-    Runtime.runFork(this.options.runtime)(this.close(beginning)).addObserver((exit) =>
-      Deferred.unsafeDone(this.resources.closed, exit)
-    )
+    this.runFork(this.close(beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
   })
 
   private close({ at, endedJobs, timeout }: Beginning): Effect.Effect<ShutdownReport> {

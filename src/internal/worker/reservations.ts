@@ -10,13 +10,22 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Buried, CommandError, JobNotFound, LeaseLost } from "../../BeanstalkError.ts"
+import {
+  type Buried,
+  type CommandError,
+  type DeadlineSoon,
+  isServerError,
+  type JobNotFound,
+  type LeaseLost,
+  type ServerError,
+  type TimedOut
+} from "../../BeanstalkError.ts"
 import type { ReservedJob } from "../../Job.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
 import { Decision, type Settlement } from "./decision.ts"
-import { completed, Event, type Events, type JobEvent } from "./events.ts"
+import { completed, Event, type Events, type JobEvent, type Refusal } from "./events.ts"
 import { Lease, type LeaseConnection, type LeaseRules } from "./lease.ts"
 import type { Reserve } from "./options.ts"
 import type { Completed, UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
@@ -42,6 +51,8 @@ export interface Consumer {
   onLost(): void
   /** The handler of a job has run for longer than it may. */
   onTimeout(lease: Lease): void
+  /** The server has refused to reserve a job, or a command about this one. */
+  onRefused(refusal: Refusal, lease?: Lease): void
 }
 
 /**
@@ -66,6 +77,8 @@ export class Reservations implements LeaseConnection {
   private reserveSentAt = Number.NEGATIVE_INFINITY
   private shortestWait: number | undefined = undefined
   private idleSeconds = 0
+  /** Whether a reserve waited as long as it was to, or a job was settled. */
+  private hasWorked = false
 
   /** Until the server has answered a command, the round trip, in milliseconds, is a guess. */
   constructor(consumer: Consumer, session: ServerSession, roundTrip: number) {
@@ -95,10 +108,22 @@ export class Reservations implements LeaseConnection {
     this.session.submit(reserve, (exit) => {
       if (Exit.isSuccess(exit)) return resume(Effect.succeed(this.hold(exit.value)))
       this.idleSeconds += reserve.blocksFor
-      if (errorOf(exit)?._tag !== "TimedOut") this.close()
+      this.onNotReserved(reserve, errorOf(exit))
       resume(this.next)
     })
   })
+
+  private onNotReserved({ blocksFor }: Reserve, error: DeadlineSoon | TimedOut | CommandError | undefined): void {
+    const waited = this.consumer.context.rules.timers.now() - this.reserveSentAt
+    if (error?._tag === "TimedOut" && waited >= blocksFor * 500) {
+      this.hasWorked = true
+    } else if (error === undefined || error._tag === "ConnectionLost" || error._tag === "ProtocolViolation") {
+      this.close()
+    } else {
+      this.consumer.onRefused(error)
+      this.closeRefused(error)
+    }
+  }
 
   get isReserving(): boolean {
     return this.status === "open" && this.consumer.isWanted(this.idleSeconds)
@@ -144,25 +169,26 @@ export class Reservations implements LeaseConnection {
     const { event, lease } = deleted
     const { events, unconfirmed } = this.consumer.context
     this.deleting = undefined
-    if (Exit.isSuccess(exit)) events.record(lease, event)
-    else {
-      const error = errorOf(exit)
-      switch (error?._tag) {
-        case "JobNotFound":
-          this.recordLost(
-            lease,
-            lease.lossBecause("the server answered delete with NOT_FOUND: the job was not reserved any more", error)
-          )
-          break
-        case "ConnectionLost":
-        case "ProtocolViolation":
-          unconfirmed.add(deleted)
-          this.status = "lost"
-          break
-        default:
-          unconfirmed.recordUnknown(lease, error?.message ?? Cause.pretty(exit.cause))
-          this.close()
-      }
+    const error = Exit.isFailure(exit) ? errorOf(exit) : undefined
+    if (Exit.isSuccess(exit)) {
+      this.hasWorked = true
+      events.record(lease, event)
+    } else if (error?._tag === "JobNotFound") {
+      this.recordLost(
+        lease,
+        lease.lossBecause("the server answered delete with NOT_FOUND: the job was not reserved any more", error)
+      )
+    } else if (isServerError(error)) {
+      // A reserve may wait on this connection, behind which no other command about the job would be answered.
+      unconfirmed.add(deleted)
+      this.consumer.onRefused(error, lease)
+      this.closeRefused(error)
+    } else if (error === undefined) {
+      unconfirmed.recordUnknown(lease, Cause.pretty(exit.cause))
+      this.close()
+    } else {
+      unconfirmed.add(deleted)
+      this.status = "lost"
     }
     if (this.isReserving) return
     // The answer to a reserve that is on its way may follow, with a job that is not wanted any more.
@@ -170,9 +196,10 @@ export class Reservations implements LeaseConnection {
     this.onDeleteAnswered?.(Effect.void)
   }
 
-  /** Carries out what was decided, and waits until the server has. */
-  settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
+  /** Carries out what was decided, and waits until the server has. If the server refuses it, the job is held as before. */
+  settle(lease: Lease, settlement: Settlement): Effect.Effect<void, ServerError> {
     const { decision, event, priority } = settlement
+    if (lease.lost !== undefined) return Effect.sync(() => this.giveBack(lease))
     if (decision._tag === "Delete") return Effect.sync(() => this.complete(lease, () => event(decision)))
     const command = decision._tag === "Bury"
       ? Commands.bury(lease.id, priority)
@@ -180,8 +207,7 @@ export class Reservations implements LeaseConnection {
     return Effect.async((resume) => {
       lease.settling()
       this.session.submit<void, JobNotFound | Buried>(command, (exit) => {
-        this.onSettled(lease, settlement, exit)
-        resume(Effect.void)
+        resume(this.onSettled(lease, settlement, exit))
       })
     })
   }
@@ -190,25 +216,33 @@ export class Reservations implements LeaseConnection {
     lease: Lease,
     { decision, event }: Settlement,
     exit: Exit.Exit<void, JobNotFound | Buried | CommandError>
-  ): void {
+  ): Effect.Effect<void, ServerError> {
     if (Exit.isSuccess(exit)) return this.endAs(lease, event(decision))
     const error = errorOf(exit)
     // A server that is out of memory buries a job that was to be released.
     if (error?._tag === "Buried") return this.endAs(lease, event(Decision.Bury()))
-    if (error?._tag === "JobNotFound") {
-      lease.lose(`the server answered ${error.command} with NOT_FOUND: the job was not reserved any more`, error)
-    }
+    if (isServerError(error)) return this.refuse(lease, error)
+    if (error?._tag === "JobNotFound") lease.lose(notFound(error, lease.refusal), error)
     this.giveBack(
       lease,
       `the server did not carry out what was decided: ${error?.message ?? Cause.pretty(exit.cause)}`,
       error
     )
+    return Effect.void
   }
 
-  private endAs(lease: Lease, event: JobEvent): void {
+  private refuse(lease: Lease, error: ServerError): Effect.Effect<void, ServerError> {
+    lease.refused(error)
+    this.consumer.onRefused(error, lease)
+    return Effect.fail(error)
+  }
+
+  private endAs(lease: Lease, event: JobEvent): Effect.Effect<void> {
     lease.settled()
     this.held = undefined
+    this.hasWorked = true
     this.consumer.context.events.record(lease, () => event)
+    return Effect.void
   }
 
   /** Ends the reservation without a command. Unless the lease is lost, closing the connection gives the job back as it was. */
@@ -253,12 +287,27 @@ export class Reservations implements LeaseConnection {
     this.session.close()
   }
 
+  private closeRefused(refusal: Refusal): void {
+    if (this.status === "open") this.status = "lost"
+    this.session.close({
+      reason: `it was closed on this side: ${refusal.message}`,
+      cause: refusal,
+      wasRefused: !this.hasWorked
+    })
+  }
+
   /** The session has ended, for whatever reason. */
   onSessionEnd({ cause, reason }: Ending): void {
     if (this.status === "open") this.status = "lost"
     this.held?.lose(`the connection that reserved it is lost: ${reason}`, cause)
   }
 }
+
+const notFound = ({ command }: JobNotFound, refusal: ServerError | undefined): string =>
+  refusal === undefined
+    ? `the server answered ${command} with NOT_FOUND: the job was not reserved any more`
+    : `the server answered ${command} first with an error (${refusal._tag}) and then with NOT_FOUND: it may keep the job where ` +
+      `no command finds it until it is restarted`
 
 const errorOf = <A, E>(exit: Exit.Failure<A, E>): E | undefined =>
   Option.getOrUndefined(Cause.failureOption(exit.cause))

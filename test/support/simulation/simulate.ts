@@ -281,7 +281,7 @@ const worker = (simulation: Simulation) =>
     const listening = Runtime.runFork(yield* Effect.runtime<never>())(Stream.runForEach(made.events, (event) =>
       Effect.sync(() => {
         simulation.outcomes[event._tag] = (simulation.outcomes[event._tag] ?? 0) + 1
-        if (event._tag !== "ShutdownReport") open.end(event.id)
+        if (Worker.isJobEvent(event)) open.end(event.id)
       })))
     yield* Effect.raceFirst(lifetime(made, random), Deferred.await(simulation.allSettled))
     const report = yield* made.shutdown
