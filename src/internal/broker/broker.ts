@@ -14,6 +14,8 @@ export class Broker implements ConnectionOwner {
   /** The open connections, in the order of connecting. */
   readonly connections = new Set<Connection>()
   isDraining = false
+  /** The error with which a command is answered instead of being executed. It is replaced to have commands refused. */
+  refuse: ConnectionOwner["refuse"] = () => undefined
   private readonly commandCounts = new Map<CommandName, number>()
   private totalConnections = 0
   /** Connections with replies that have not been written. They may have commands to execute that were received after a reserve. */

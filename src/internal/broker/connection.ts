@@ -21,10 +21,15 @@ export interface Transport {
 export interface ConnectionOwner extends CommandTarget {
   readonly isDraining: boolean
   countCommand(name: CommandName): void
+  /** The error with which a command is answered instead of being executed, if there is one. */
+  refuse(command: Command, client: Client): Refusal | undefined
   /** A reply will be appended to the output. The owner calls `proceed` soon. */
   onReply(connection: Connection): void
   onClose(connection: Connection): void
 }
+
+/** The errors of a server that lacks memory or disk space. */
+export type Refusal = "OUT_OF_MEMORY" | "INTERNAL_ERROR"
 
 /** Replies are collected up to this many bytes, and then written. */
 const batchSize = 64 * 1024
@@ -38,7 +43,7 @@ interface Upload {
   /** How many bytes are missing, with those of the CRLF. */
   missing: number
   /** The job that the body is for, or the reply once the body has been skipped. */
-  readonly result: Job | "JOB_TOO_BIG" | "OUT_OF_MEMORY"
+  readonly result: Job | "JOB_TOO_BIG" | Refusal
   /**
    * What was received so far, unless the body was received at once. It grows as bytes arrive: the announced size may be large.
    */
@@ -163,6 +168,8 @@ export class Connection {
 
   private dispatch(command: Command): void {
     this.owner.countCommand(command.name)
+    const refusal = this.owner.refuse(command, this.client)
+    if (refusal !== undefined) return this.refuse(command, refusal)
     switch (command.name) {
       case "put":
         return this.beginPut(command)
@@ -171,6 +178,11 @@ export class Connection {
       default:
         return execute(command, this.owner, this.client, this.reply)
     }
+  }
+
+  private refuse(command: Command, refusal: Refusal): void {
+    if (command.name === "put") this.beginUpload(refusal, command.size)
+    else this.reply.line(refusal)
   }
 
   /** A body is received and skipped before it is refused. */

@@ -13,7 +13,7 @@ const failure = (reason: "Open" | "Read", message: string) =>
   new Socket.SocketGenericError({ reason, cause: new Error(message) })
 
 /** A socket that behaves as one of `NodeSocket`: writes wait until it is open, and `run` succeeds when the server closes it. */
-export const make = (serverHost: ServerHost): Effect.Effect<Socket.Socket> =>
+export const make = (serverHost: Pick<ServerHost, "open">): Effect.Effect<Socket.Socket> =>
   Effect.gen(function*() {
     const opened = yield* Effect.makeLatch()
     let transport: FaultyTransport | undefined

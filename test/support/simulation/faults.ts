@@ -5,10 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { Fault } from "../../../src/internal/embedded/fault.ts"
 import type { Random } from "../random.ts"
+import { FullDisk } from "./fullDisk.ts"
 import type { JobTracker } from "./jobTracker.ts"
+import type { Process } from "./process.ts"
 import type { SimulatedServer } from "./simulatedServer.ts"
 
-type FaultName = Fault["_tag"] | "Replace"
+type FaultName = Fault["_tag"] | "FullDisk" | "RefuseCommands" | "Replace" | "Stall"
 
 /** How long a fault lasts at most, in milliseconds: mostly half a second, rarely longer than every timeout of a client. */
 const durations = [[20, 100], [20, 500], [10, 3000], [5, 12_000], [1, 60_000]] as const
@@ -21,16 +23,27 @@ const chances: ReadonlyArray<readonly [weight: number, name: FaultName]> = [
   [12, "Answer"],
   [8, "Silence"],
   [6, "Delay"],
+  [6, "Stall"],
   [4, "Chunks"],
   [2, "Refuse"],
+  [2, "RefuseCommands"],
+  [1, "FullDisk"],
   [1, "NoMemory"],
   [1, "NoMemoryForQueues"],
   [0.05, "Replace"]
 ]
 
+/** The commands that a server may refuse. */
+const refusable = ["put", "reserve-with-timeout", "delete", "release", "bury", "touch", "stats-job", "kick"] as const
+
+/** How long an event loop is blocked, in milliseconds: 0.5 to 3 times the time to run of most jobs. */
+export const stallTime = (random: Random) => random.between(15, 90) * 100
+
 export interface FaultsOptions {
   readonly random: Random
   readonly server: SimulatedServer
+  /** The processes whose event loops can be blocked. */
+  readonly processes: ReadonlySet<Process>
   readonly tracker: JobTracker
   /** The average number of writes between two faults. */
   readonly writesPerFault: number
@@ -44,6 +57,7 @@ export class Faults {
   private writesLeft = 0
   /** How many writes are still to get an error reply in place of the server's. */
   private errorReplies = 0
+  private fullDisk: FullDisk | undefined = undefined
 
   constructor(options: FaultsOptions, runtime: Runtime.Runtime<never>) {
     this.options = options
@@ -70,7 +84,7 @@ export class Faults {
       // A fault may call the client, which must not be called from within its own write.
       queueMicrotask(() => this.inject(this.options.random.weighted(chances)))
     }
-    return this.errorReplies > 0 ? this.errorReplyTo(chunk) : undefined
+    return this.errorReplies > 0 && this.fullDisk === undefined ? this.errorReplyTo(chunk) : undefined
   }
 
   private scheduleNext(): void {
@@ -80,7 +94,7 @@ export class Faults {
 
   private inject(name: FaultName): void {
     if (this.hasEnded) return
-    const { random, server, tracker } = this.options
+    const { processes, random, server, tracker } = this.options
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     const transports = server.transports
     if (transports.length === 0) return
@@ -107,6 +121,19 @@ export class Faults {
       case "Chunks":
         affected.forEach((transport) => transport.inject({ chunkSize: random.between(1, 20) }))
         return this.healLater()
+      case "Stall": {
+        const stalled = random.pick(Array.from(processes))
+        for (const process of processes) {
+          if (process === stalled || random.chance(share)) process.block(stallTime(random))
+        }
+        return
+      }
+      case "RefuseCommands":
+        this.refuseCommands()
+        return this.healLater()
+      case "FullDisk":
+        this.fillDisk()
+        return this.healLater()
       case "Refuse":
         server.inject({ _tag: "Refuse" })
         if (random.chance(0.5)) server.inject({ _tag: "Cut" })
@@ -121,8 +148,33 @@ export class Faults {
         return this.healLater()
       case "Replace":
         tracker.isMemoryShort = false
+        this.fullDisk = undefined
         return server.replace()
     }
+  }
+
+  /** The server refuses some commands, or each of them, always or sometimes. */
+  private refuseCommands(): void {
+    const { random, server } = this.options
+    const refused = new Set<string>(random.chance(0.3) ? refusable : [random.pick(refusable), random.pick(refusable)])
+    const chance = random.pick([0.3, 1])
+    this.fullDisk = undefined
+    server.refuse(({ name }) =>
+      refused.has(name) && random.chance(chance) ? random.pick(["OUT_OF_MEMORY", "INTERNAL_ERROR"]) : undefined
+    )
+  }
+
+  private fillDisk(): void {
+    const { server, tracker } = this.options
+    const { now } = server
+    this.errorReplies = 0
+    this.fullDisk = new FullDisk({ tracker, now, processOf: (connection) => server.processOf(connection) })
+    server.refuse(this.fullDisk.refuse)
+  }
+
+  /** A process has read an error on a connection. */
+  onErrorRead(process: Process, connection: number): void {
+    this.fullDisk?.onErrorRead(process, connection)
   }
 
   private healLater(): void {
@@ -134,6 +186,7 @@ export class Faults {
   private heal(): void {
     this.options.server.heal()
     this.options.tracker.isMemoryShort = false
+    this.fullDisk = undefined
   }
 
   /**

@@ -6,13 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type { Random } from "../random.ts"
+import { stallTime } from "./faults.ts"
 import type { AllowedSettlements, JobTracker, Reservation, Run } from "./jobTracker.ts"
+import type { Process } from "./process.ts"
 
 /** The options of a worker for jobs that fail. */
 export interface Policy {
   readonly retries: number
   readonly onDefect: "bury" | "retry"
   readonly onExhausted: "bury" | "delete" | "succeed" | "fail"
+  /** Whether handlers are interrupted when their lease is lost. */
+  readonly interruptsLost: boolean
   /** Whether handlers are interrupted after a time. */
   readonly isTimed: boolean
 }
@@ -25,6 +29,7 @@ type Behaviour =
   | "Succeed"
   | "Work"
   | "WorkLong"
+  | "Block"
   | "Never"
   | "Uninterruptible"
   | "AwaitLoss"
@@ -41,6 +46,7 @@ const chances: ReadonlyArray<readonly [weight: number, behaviour: Behaviour]> = 
   [70, "Succeed"],
   [10, "Work"],
   [0.5, "WorkLong"],
+  [0.05, "Block"],
   [0.2, "Never"],
   [0.3, "Uninterruptible"],
   [0.5, "AwaitLoss"],
@@ -63,30 +69,38 @@ export const sleep = (milliseconds: number) => Clock.sleep(Duration.millis(milli
 export interface HandlerOptions {
   readonly random: Random
   readonly tracker: JobTracker
+  /** The process of the worker. */
+  readonly process: Process
   readonly policy: Policy
   /** The reservation of a job by the worker. */
   readonly reservationOf: (id: string) => Reservation | undefined
 }
 
 /** Its handlers take up to 20 seconds: the time to run of a job is 1 to 6 seconds. */
-export const make = ({ policy, random, reservationOf, tracker }: HandlerOptions) => (key: number, job: Worker.Job) =>
-  Effect.suspend(() => {
-    const behaviour = random.weighted(chances)
-    const delay = random.between(0, 30) * 100
-    const run = tracker.onRun(key, reservationOf(job.id))
-    const handled = perform(behaviour, { random, job, delay })
-    if (run === undefined) return handled
-    const ended = Effect.onExit(handled, (exit) =>
-      Effect.sync(() => {
-        tracker.allow(run, allowedSettlements({ policy, run, exit, behaviour, delay }))
-        tracker.onRunEnd(run)
-      }))
-    return takesTime.has(behaviour) ? Effect.zipRight(awaitingLoss(tracker, run, job), ended) : ended
-  })
+export const make =
+  ({ policy, process, random, reservationOf, tracker }: HandlerOptions) => (key: number, job: Worker.Job) =>
+    Effect.suspend(() => {
+      const behaviour = random.weighted(chances)
+      const delay = random.between(0, 30) * 100
+      const run = tracker.onRun(key, reservationOf(job.id), {
+        runningTime: () => process.runningTime,
+        isInterruptible: policy.interruptsLost && behaviour !== "Uninterruptible"
+      })
+      const point = Effect.sync(() => run && tracker.onPoint(run))
+      const handled = perform(behaviour, { random, process, job, delay, point })
+      if (run === undefined) return handled
+      const ended = Effect.onExit(handled, (exit) =>
+        Effect.sync(() => {
+          tracker.allow(run, allowedSettlements({ policy, run, exit, behaviour, delay }))
+          tracker.onRunEnd(run)
+        }))
+      return takesTime.has(behaviour) ? Effect.zipRight(awaitingLoss(tracker, run, job), ended) : ended
+    })
 
 const takesTime: ReadonlySet<Behaviour> = new Set([
   "Work",
   "WorkLong",
+  "Block",
   "Never",
   "Uninterruptible",
   "AwaitLoss",
@@ -96,36 +110,54 @@ const takesTime: ReadonlySet<Behaviour> = new Set([
 
 /** `leaseLost` fails for a handler that cannot be interrupted too. */
 const awaitingLoss = (tracker: JobTracker, run: Run, job: Worker.Job) =>
-  Effect.forkScoped(Effect.catchAll(job.leaseLost, () => Effect.sync(() => tracker.onRunEnd(run))))
+  Effect.zipRight(
+    Effect.forkScoped(Effect.catchAll(job.leaseLost, () => Effect.sync(() => tracker.onLossKnown(run)))),
+    // It must have begun to wait before the handler goes on.
+    Effect.yieldNow()
+  )
 
 interface PerformOptions {
   readonly random: Random
+  readonly process: Process
   readonly job: Worker.Job
   /** In milliseconds. */
   readonly delay: number
+  /** Reports that the handler goes on after it has waited. */
+  readonly point: Effect.Effect<void>
 }
 
 const perform = (
   behaviour: Behaviour,
-  { delay, job, random }: PerformOptions
-): Effect.Effect<unknown, Refused | Worker.Order | BeanstalkError.LeaseLost | BeanstalkError.ServerError> => {
+  { delay, job, point, process, random }: PerformOptions
+): Effect.Effect<void, Refused | Worker.Order | BeanstalkError.LeaseLost | BeanstalkError.ServerError> => {
+  const steps = (mostTenths: number) =>
+    Effect.forEach(
+      Array.from({ length: random.between(1, 4) }, () => random.between(1, mostTenths) * 100),
+      (step) => Effect.zipRight(sleep(step), point),
+      { discard: true }
+    )
   switch (behaviour) {
     case "Succeed":
       return Effect.void
     case "Work":
-      return sleep(random.between(1, 10) * 100)
+      return steps(5)
     case "WorkLong":
-      return sleep(random.between(10, 200) * 100)
+      return steps(100)
+    case "Block":
+      return Effect.zipRight(
+        Effect.sync(() => process.block(stallTime(random))),
+        Effect.zipRight(Effect.zipRight(Effect.yieldNow(), point), steps(5))
+      )
     case "Never":
       return Effect.never
     case "Uninterruptible":
-      return Effect.uninterruptible(sleep(random.between(10, 200) * 100))
+      return Effect.uninterruptible(steps(100))
     case "AwaitLoss":
-      return Effect.raceFirst(sleep(random.between(10, 200) * 100), job.leaseLost)
+      return Effect.zipRight(Effect.raceFirst(sleep(random.between(10, 200) * 100), job.leaseLost), point)
     case "Touch":
-      return Effect.andThen(sleep(random.between(0, 10) * 100), job.touch)
+      return Effect.zipRight(steps(5), Effect.zipRight(job.touch, point))
     case "Stats":
-      return Effect.andThen(sleep(random.between(0, 10) * 100), job.stats)
+      return Effect.zipRight(steps(5), Effect.zipRight(job.stats, point))
     case "Fail":
       return Effect.fail(new Refused())
     case "Throw":

@@ -28,6 +28,8 @@ export interface Entry {
   mayRelease: number | undefined
   /** The runs whose worker takes the job to be reserved by it. */
   readonly holders: Set<Run>
+  /** The server has kept the job where no command finds it: it had no disk space when it was to release or bury the job. */
+  isHidden: boolean
   /** The job was lost with its server, which was replaced. */
   isLost: boolean
 }
@@ -36,6 +38,10 @@ export interface Reservation {
   /** The number of the reservation of its job, counted from 1. */
   readonly number: number
   readonly at: number
+  /** When the job's time to run is over by the clock of the server: from the reserve, or from the latest touch. */
+  endsAt: number
+  /** Whether the worker has received the statistics of the job. Until then it takes the time to run of its tube for the job's. */
+  isTtrKnown: boolean
 }
 
 /** A run of a handler. */
@@ -44,7 +50,16 @@ export interface Run {
   readonly reservation: Reservation
   /** The time, in milliseconds, from the reservation at the server to the start of the run. */
   readonly latency: number
-  /** When the job was reserved by another connection, while the worker of this run took it to be reserved by itself. */
+  /** The time, in milliseconds, in which the process of the worker was not blocked. */
+  readonly runningTime: () => number
+  /** Whether the handler is interrupted when its lease is lost. */
+  readonly isInterruptible: boolean
+  /** Whether its `leaseLost` has failed. */
+  isLossKnown: boolean
+  /**
+   * When the job was reserved by another connection, while the worker of this run took it to be reserved by itself: in the
+   * running time of the worker's process, which cannot know of it while it is blocked.
+   */
   contestedAt: number | undefined
 }
 
@@ -62,7 +77,13 @@ export interface JobTrackerOptions {
   readonly now: () => number
   /** The least number of disconnects after which a job may be buried without being run. */
   readonly maxDisconnects: number
+  readonly onViolation: (violation: string) => void
+  /** The time to run, in seconds, that a worker assumes. */
+  readonly ttr: number
 }
+
+/** How the handler of a run was begun. */
+export type RunOptions = Pick<Run, "isInterruptible" | "runningTime">
 
 export class JobTracker {
   readonly counts: Record<JobEvent, number> = {
@@ -88,10 +109,17 @@ export class JobTracker {
   /** How many runs took a job to be theirs that another connection had reserved, and for how long at most, in milliseconds. */
   contests = 0
   longestContest = 0
+  /** How many points handlers have passed, and how many of them when the server did not hold their job for them any more. */
+  points = 0
+  pointsNotHeld = 0
+  /** How many jobs are hidden, or were. */
+  hidden = 0
   private facts = new Uint8Array(2 ** 16)
   private readonly options: JobTrackerOptions
   private readonly live = new Map<number, Entry>()
   private byId = new Map<number, Entry>()
+  /** The jobs that are hidden, and those that cannot be decoded, which are released again and again, for up to a day. */
+  private readonly setAside = new Set<Entry>()
 
   constructor(options: JobTrackerOptions) {
     this.options = options
@@ -99,7 +127,10 @@ export class JobTracker {
 
   /** Records that a promise was broken. */
   violation(what: string): void {
-    if (this.violations.length < 20) this.violations.push(`${this.options.now()} ms: ${what}`)
+    if (this.violations.length === 20) return
+    const violation = `${this.options.now()} ms: ${what}`
+    this.violations.push(violation)
+    this.options.onViolation(violation)
   }
 
   // producers ---------------------------------------------------------------------------------------------------------
@@ -132,6 +163,7 @@ export class JobTracker {
     }
     this.lostWithServer += this.live.size
     this.live.clear()
+    this.setAside.clear()
     this.byId = new Map()
   }
 
@@ -145,6 +177,8 @@ export class JobTracker {
     switch (event) {
       case "reserved":
         return this.onReserved(entry, connection)
+      case "touched":
+        return this.onTouched(entry, connection)
       case "released":
         return this.onReleased(entry)
       case "buried":
@@ -175,9 +209,11 @@ export class JobTracker {
       mayBury: false,
       mayRelease: undefined,
       holders: new Set(),
+      isHidden: false,
       isLost: false
     }
     this.live.set(key, entry)
+    if (!isReadable) this.setAside.add(entry)
     this.byId.set(job.id, entry)
   }
 
@@ -186,10 +222,25 @@ export class JobTracker {
     if (now < entry.notBefore - roundingError) {
       this.violation(`job ${entry.key} is reserved again ${entry.notBefore - now} ms too early`)
     }
-    entry.reservations.set(connection, { number: entry.job.reserves, at: now })
+    const endsAt = now + entry.job.ttr * 1000
+    entry.reservations.set(connection, { number: entry.job.reserves, at: now, endsAt, isTtrKnown: false })
     entry.mayBury = false
     entry.mayRelease = undefined
-    for (const run of entry.holders) run.contestedAt ??= now
+    for (const run of entry.holders) run.contestedAt ??= run.runningTime()
+  }
+
+  private onTouched({ job, reservations }: Entry, connection: number): void {
+    const reservation = reservations.get(connection)
+    if (reservation !== undefined) reservation.endsAt = this.options.now() + job.ttr * 1000
+  }
+
+  /** The server keeps a job where no command finds it. */
+  onHidden(job: Job): void {
+    const entry = this.byId.get(job.id)
+    if (entry === undefined) return this.violation(`hidden: job id ${job.id} is unknown`)
+    entry.isHidden = true
+    this.setAside.add(entry)
+    this.hidden += 1
   }
 
   private onReleased(entry: Entry): void {
@@ -213,6 +264,7 @@ export class JobTracker {
     if (isReadable && !mayDelete) this.violation(`job ${key} was deleted, but no handler had succeeded`)
     this.mark(key, deleted)
     this.live.delete(key)
+    this.setAside.delete(entry)
     this.byId.delete(job.id)
   }
 
@@ -223,17 +275,19 @@ export class JobTracker {
     return this.byId.get(Number(id))?.reservations.get(connection)
   }
 
-  onRun(key: number, reservation: Reservation | undefined): Run | undefined {
+  onRun(key: number, reservation: Reservation | undefined, options: RunOptions): Run | undefined {
     this.runs += 1
     const entry = this.live.get(key)
     // If the reply was delayed, another worker may have run and deleted the job meanwhile.
     if (entry === undefined || reservation === undefined) return undefined
     const now = this.options.now()
     const run: Run = {
+      ...options,
       entry,
       reservation,
       latency: now - reservation.at,
-      contestedAt: entry.job.reserves === reservation.number ? undefined : now
+      isLossKnown: false,
+      contestedAt: entry.job.reserves === reservation.number ? undefined : options.runningTime()
     }
     entry.holders.add(run)
     return run
@@ -252,15 +306,39 @@ export class JobTracker {
     if (entry !== undefined) entry.mayDelete = true
   }
 
+  /**
+   * The handler of a run goes on, after it has waited. Its worker can know for how long it has the job, but for the time in which
+   * the reservation was on its way, and for a time to run that is shorter than that of the tube, until it has asked for it.
+   */
+  onPoint({ entry: { job, key }, isInterruptible, isLossKnown, latency, reservation }: Run): void {
+    const now = this.options.now()
+    this.points += 1
+    if (job.state !== "reserved" || job.reserves !== reservation.number) this.pointsNotHeld += 1
+    const unknown = latency + (reservation.isTtrKnown ? 0 : Math.max(0, this.options.ttr - job.ttr) * 1000)
+    const late = now - reservation.endsAt - unknown
+    if (late <= roundingError || (isLossKnown && !isInterruptible)) return
+    this.violation(
+      `the handler of job ${key} of ttr ${job.ttr} s went on ${late} ms after its lease was over` +
+        (isInterruptible ? "" : ", and its leaseLost had not failed")
+    )
+  }
+
+  /** The `leaseLost` of a run has failed. */
+  onLossKnown(run: Run): void {
+    run.isLossKnown = true
+    this.onRunEnd(run)
+  }
+
   /** A run has ended, or its `leaseLost` has failed. */
   onRunEnd(run: Run): void {
-    const { contestedAt, entry, latency } = run
+    const { contestedAt, entry, latency, reservation } = run
     if (!entry.holders.delete(run) || contestedAt === undefined || entry.isLost) return
-    const contest = this.options.now() - contestedAt
+    const contest = run.runningTime() - contestedAt
     this.contests += 1
     this.longestContest = Math.max(this.longestContest, contest)
-    if (contest > latency) {
-      const { ttr } = entry.job
+    const { ttr } = entry.job
+    const unknown = reservation.isTtrKnown ? 0 : Math.max(0, this.options.ttr - ttr) * 1000
+    if (contest > latency + unknown + roundingError) {
       this.violation(
         `job ${entry.key} of ttr ${ttr} s was held by two workers for ${contest} ms, although its reservation took ${latency} ms`
       )
@@ -269,18 +347,22 @@ export class JobTracker {
 
   // the end -----------------------------------------------------------------------------------------------------------
 
-  /** How many jobs the server has. */
+  /** How many jobs the server has to give to workers. */
   get size(): number {
-    return this.live.size
+    return this.live.size - this.setAside.size
   }
 
-  /** The jobs that the server has, without those that are buried. */
+  /**
+   * The jobs that the server has, without those that are buried or hidden, and those that cannot be decoded and are delayed.
+   */
   get left(): ReadonlyArray<Entry> {
-    return Array.from(this.live.values()).filter(({ job }) => job.state !== "buried")
+    return Array.from(this.live.values()).filter(({ isHidden, isReadable, job: { state } }) =>
+      !isHidden && state !== "buried" && (isReadable || state !== "delayed")
+    )
   }
 
   get buried(): number {
-    return this.live.size - this.left.length
+    return Array.from(this.live.values()).filter(({ job }) => job.state === "buried").length
   }
 
   get unknown(): number {

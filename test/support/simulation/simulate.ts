@@ -2,12 +2,21 @@
  * A simulation of producers, workers that start and shut down, a server, and faults, in virtual time: one seed decides
  * everything that happens.
  */
-import { BeanstalkClient, type BeanstalkError, Connector, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import {
+  BeanstalkClient,
+  type BeanstalkError,
+  type BeanstalkProtocol,
+  Connector,
+  Tube,
+  VirtualClock,
+  Worker
+} from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as EffectRandom from "effect/Random"
@@ -18,6 +27,7 @@ import { Random } from "../random.ts"
 import { Faults } from "./faults.ts"
 import * as Handlers from "./handlers.ts"
 import { JobTracker, type Reservation } from "./jobTracker.ts"
+import * as Process from "./process.ts"
 import * as SimulatedServer from "./simulatedServer.ts"
 
 export interface Options {
@@ -26,6 +36,8 @@ export interface Options {
   readonly jobs: number
   /** The average number of writes between two faults. */
   readonly writesPerFault: number
+  /** Called with each violation when it is found. The report has them too. */
+  readonly onViolation?: ((violation: string) => void) | undefined
 }
 
 export interface Report {
@@ -51,25 +63,34 @@ const backlog = 4000
 /** The least `maxDisconnects` of a worker. */
 const leastMaxDisconnects = 3
 
-const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: "3 seconds" })
+/** The time to run of the tube, in seconds. */
+const ttr = 3
+
+const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: `${ttr} seconds` })
 
 const { sleep } = Handlers
 
-export const simulate = ({ jobs, seed, writesPerFault }: Options): Effect.Effect<Report> =>
+export const simulate = ({ jobs, onViolation = constVoid, seed, writesPerFault }: Options): Effect.Effect<Report> =>
   Effect.gen(function*() {
     const began = performance.now()
     const random = new Random(seed)
     const clock = yield* Effect.clock
-    const tracker = new JobTracker({ now: () => clock.unsafeCurrentTimeMillis(), maxDisconnects: leastMaxDisconnects })
+    const now = () => clock.unsafeCurrentTimeMillis()
+    const tracker = new JobTracker({ now, maxDisconnects: leastMaxDisconnects, ttr, onViolation })
+    const processes = new Set<Process.Process>()
     const server = yield* SimulatedServer.make(random, {
       onServer: () => tracker.onServer(),
-      onJobEvent: (event, job, client) => tracker.onJobEvent(event, job, client?.number)
+      onJobEvent: (event, job, client) => {
+        // Workers put jobs into another tube, to find out whether the server has disk space.
+        if (job.tube.name === tube.name) tracker.onJobEvent(event, job, client?.number)
+      }
     })
-    const faults = new Faults({ random, server, tracker, writesPerFault }, yield* Effect.runtime<never>())
+    const faults = new Faults({ random, server, processes, tracker, writesPerFault }, yield* Effect.runtime<never>())
     const simulation: Simulation = {
       random,
       tracker,
       server,
+      processes,
       faults,
       jobs,
       allSettled: yield* Deferred.make<void>(),
@@ -113,6 +134,8 @@ interface Simulation {
   readonly random: Random
   readonly tracker: JobTracker
   readonly server: SimulatedServer.SimulatedServer
+  /** Those of the workers that run. */
+  readonly processes: Set<Process.Process>
   readonly faults: Faults
   readonly jobs: number
   /** Done when every job is deleted or buried. */
@@ -122,11 +145,17 @@ interface Simulation {
 }
 
 /** A client of the server, whose connections have faults. */
-const clientOf = ({ faults, server }: Simulation, onReserved: (id: string, connection: number) => void = () => {}) =>
+const clientOf = (
+  { faults, server }: Simulation,
+  { onReply, process }: Pick<SimulatedServer.ClientObserver, "onReply" | "process"> = {
+    onReply: constVoid,
+    process: undefined
+  }
+) =>
   Effect.provideService(
     BeanstalkClient.make({ connectTimeout: "2 seconds", replyTimeout: "3 seconds" }),
     Connector.Connector,
-    server.connectorOf({ onWrite: (chunk) => faults.onWrite(chunk), onReserved })
+    server.connectorOf({ onWrite: (chunk) => faults.onWrite(chunk), onReply, process })
   )
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -187,7 +216,12 @@ const kicker = (simulation: Simulation) =>
 /** Runs one worker after the other, each with other options. */
 const workersInTurn = (simulation: Simulation) =>
   Effect.gen(function*() {
-    while (!(yield* Deferred.isDone(simulation.allSettled))) yield* Effect.scoped(worker(simulation))
+    while (!(yield* Deferred.isDone(simulation.allSettled))) {
+      const process = yield* Process.make(simulation.random)
+      simulation.processes.add(process)
+      yield* Effect.withScheduler(Effect.scoped(worker(simulation, process)), process)
+      simulation.processes.delete(process)
+    }
   }).pipe(Effect.orDie)
 
 /** How much longer than `shutdownTimeout` a shutdown may take, in milliseconds: for interrupted handlers, and to close. */
@@ -198,6 +232,8 @@ class OpenReservations {
   private readonly tracker: JobTracker
   private readonly counts = new Map<string, number>()
   private readonly reservations = new Map<string, Reservation>()
+  /** The latest of each connection. */
+  private readonly latest = new Map<number, Reservation>()
   private readonly begun = new WeakSet<Reservation>()
 
   constructor(tracker: JobTracker) {
@@ -221,9 +257,20 @@ class OpenReservations {
 
   begin(id: string, connection: number): void {
     const reservation = this.tracker.reservationOf(id, connection)
-    if (reservation === undefined) this.reservations.delete(id)
-    else this.reservations.set(id, reservation)
+    if (reservation === undefined) {
+      this.reservations.delete(id)
+      this.latest.delete(connection)
+    } else {
+      this.reservations.set(id, reservation)
+      this.latest.set(connection, reservation)
+    }
     this.count(id, 1)
+  }
+
+  /** The worker has received the statistics of its job on a connection. */
+  onStats(connection: number): void {
+    const reservation = this.latest.get(connection)
+    if (reservation !== undefined) reservation.isTtrKnown = true
   }
 
   end(id: string): void {
@@ -241,14 +288,16 @@ class OpenReservations {
   }
 }
 
-const worker = (simulation: Simulation) =>
+const worker = (simulation: Simulation, process: Process.Process) =>
   Effect.gen(function*() {
-    const { random, tracker } = simulation
+    const { faults, random, tracker } = simulation
     simulation.workers += 1
     const heartbeat = random.chance(0.8)
     // Without a heartbeat a handler is interrupted after two seconds anyway.
     const timeout = random.chance(0.3) ? random.between(5, heartbeat ? 50 : 19) * 100 : undefined
+    const onLeaseLost = random.weighted([[5, "interrupt"], [1, "continue"]] as const)
     const policy: Handlers.Policy = {
+      interruptsLost: onLeaseLost === "interrupt",
       retries: random.between(0, 4),
       onDefect: random.pick(["bury", "retry"]),
       onExhausted: random.pick(["bury", "delete", "succeed", "fail"]),
@@ -256,8 +305,13 @@ const worker = (simulation: Simulation) =>
     }
     const shutdownTimeout = random.between(0, 50) * 100
     const open = new OpenReservations(tracker)
-    const client = yield* clientOf(simulation, (id, connection) => open.begin(id, connection))
-    const handlerOptions = { random, tracker, policy, reservationOf: (id: string) => open.reservationOf(id) }
+    const onReply = (reply: BeanstalkProtocol.Reply, connection: number) => {
+      if (reply._tag === "Reserved") open.begin(reply.id, connection)
+      else if (reply._tag === "Ok") open.onStats(connection)
+      else if (reply._tag === "OutOfMemory" || reply._tag === "InternalError") faults.onErrorRead(process, connection)
+    }
+    const client = yield* clientOf(simulation, { onReply, process })
+    const handlerOptions = { random, tracker, process, policy, reservationOf: (id: string) => open.reservationOf(id) }
     const made = yield* Effect.provideService(
       Worker.make(tube, Handlers.make(handlerOptions), {
         concurrency: random.between(1, 16),
@@ -265,7 +319,7 @@ const worker = (simulation: Simulation) =>
         onExhausted: Handlers.onExhausted(handlerOptions),
         onDefect: policy.onDefect,
         onUndecodable: random.pick(["bury", "delete", "release"]),
-        onLeaseLost: random.weighted([[5, "interrupt"], [1, "continue"]]),
+        onLeaseLost,
         timeout,
         heartbeat,
         maxDisconnects: random.chance(0.2) ? random.between(leastMaxDisconnects, 10) : undefined,
@@ -284,8 +338,10 @@ const worker = (simulation: Simulation) =>
         if (Worker.isJobEvent(event)) open.end(event.id)
       })))
     yield* Effect.raceFirst(lifetime(made, random), Deferred.await(simulation.allSettled))
+    const began = process.runningTime
     const report = yield* made.shutdown
-    if (Duration.toMillis(report.duration) > shutdownTimeout + closing) {
+    // It cannot do anything while its event loop is blocked.
+    if (process.runningTime - began > shutdownTimeout + closing) {
       tracker.violation(
         `a shutdown took ${Duration.format(report.duration)}, its shutdownTimeout being ${shutdownTimeout} ms`
       )

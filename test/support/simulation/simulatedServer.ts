@@ -10,6 +10,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
+import type { Broker } from "../../../src/internal/broker/broker.ts"
 import type { OnJobEvent } from "../../../src/internal/broker/jobStore.ts"
 import * as SocketFastPath from "../../../src/internal/connection/socketFastPath.ts"
 import * as ClockTimer from "../../../src/internal/embedded/clockTimer.ts"
@@ -17,6 +18,7 @@ import type { ClientEnd, FaultyTransport } from "../../../src/internal/embedded/
 import * as MemorySocket from "../../../src/internal/embedded/memorySocket.ts"
 import { ServerHost } from "../../../src/internal/embedded/serverHost.ts"
 import type { Random } from "../random.ts"
+import type { Process } from "./process.ts"
 
 export interface ServerObserver {
   readonly onJobEvent: OnJobEvent
@@ -27,29 +29,55 @@ export interface ServerObserver {
 export interface ClientObserver {
   /** The client writes these bytes. Returns what is replied in place of the server, or `undefined` if the server replies. */
   readonly onWrite: (chunk: Uint8Array) => Uint8Array | undefined
-  /** The client has received `RESERVED` on this connection. */
-  readonly onReserved: (id: string, connection: number) => void
+  /** The client has received a reply on this connection. */
+  readonly onReply: (reply: BeanstalkProtocol.Reply, connection: number) => void
+  /** The process of the client, if it can be blocked. */
+  readonly process: Process | undefined
 }
 
 class ObservedHost extends ServerHost {
   readonly openTransports = new Set<FaultyTransport>()
+  /** The processes that can be blocked, by the numbers of their connections. */
+  readonly processes = new Map<number, Process>()
   /** The number of the connection that delivers bytes to its client now. */
   deliveringConnection = 0
+  /** What is replied in place of the server to what is being written. */
+  replyInPlace: Uint8Array | undefined = undefined
+
+  override takeAnswer(): Uint8Array | undefined {
+    return this.replyInPlace
+  }
 
   override open(clientEnd: ClientEnd): FaultyTransport | undefined {
-    const transport = super.open({
-      ...clientEnd,
-      deliver: (bytes) => {
-        this.deliveringConnection = transport?.connection.client.number ?? 0
-        return clientEnd.deliver(bytes)
-      }
-    })
+    const transport = super.open(clientEnd)
     if (transport !== undefined) this.openTransports.add(transport)
+    return transport
+  }
+
+  /** Opens a connection of a process, which reads nothing while it is blocked. */
+  openFor(process: Process | undefined, { deliver, end, reset, setReading }: ClientEnd): FaultyTransport | undefined {
+    const read = (action: () => void) => process === undefined ? action() : process.whenUnblocked(action)
+    const transport = this.open({
+      setReading,
+      deliver: (bytes) => {
+        read(() => {
+          this.deliveringConnection = transport?.connection.client.number ?? 0
+          deliver(bytes)
+        })
+        return true
+      },
+      end: () => read(end),
+      reset: () => read(reset)
+    })
+    if (transport !== undefined && process !== undefined) {
+      this.processes.set(transport.connection.client.number, process)
+    }
     return transport
   }
 
   override remove(transport: FaultyTransport): void {
     this.openTransports.delete(transport)
+    this.processes.delete(transport.connection.client.number)
     super.remove(transport)
   }
 }
@@ -102,8 +130,19 @@ export class SimulatedServer {
     this.host.inject(...fault)
   }
 
+  /** Has commands answered with errors, until `heal`. */
+  refuse(refuse: Broker["refuse"]): void {
+    this.host.broker.refuse = refuse
+  }
+
   heal(): void {
+    this.refuse(() => undefined)
     this.host.heal()
+  }
+
+  /** The process of a connection. */
+  processOf(connection: number): Process | undefined {
+    return this.host.processes.get(connection)
   }
 
   fire(): void {
@@ -130,24 +169,26 @@ export class SimulatedServer {
       address: "simulation",
       socket: Effect.suspend(() => {
         const { host } = this
-        return Effect.flatMap(MemorySocket.make(host), (socket) =>
+        const { process } = client
+        const open = (clientEnd: ClientEnd) => host.openFor(process, clientEnd)
+        return Effect.flatMap(MemorySocket.make({ open }), (socket) =>
           // A scope is for the writer of other sockets: that of the fast path needs none.
           Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), ({ write }) => {
             const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
-            const observe = (reply: BeanstalkProtocol.Reply) => {
-              if (reply._tag === "Reserved") client.onReserved(reply.id, host.deliveringConnection)
-            }
+            const observe = (reply: BeanstalkProtocol.Reply) => client.onReply(reply, host.deliveringConnection)
             const run: typeof socket.run = (handler, options) =>
               socket.run((bytes) => {
                 decoder.push(bytes, observe)
                 return handler(bytes)
               }, options)
+            const send = (chunk: Uint8Array) => {
+              host.replyInPlace = client.onWrite(chunk)
+              write(chunk)
+              // If the connection is cut or silent, nobody has taken it, and it is no reply to what another connection writes.
+              host.replyInPlace = undefined
+            }
             return SocketFastPath.withFastPath({ ...socket, run }, {
-              write: (chunk) => {
-                const reply = client.onWrite(chunk)
-                if (reply !== undefined) host.inject({ _tag: "Answer", bytes: reply })
-                write(chunk)
-              }
+              write: (chunk) => process === undefined ? send(chunk) : process.whenUnblocked(() => send(chunk))
             })
           }))
       })
