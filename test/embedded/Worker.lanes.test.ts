@@ -219,6 +219,22 @@ describe("rule 8: the lanes of a worker", () => {
       assert.strictEqual(yield* most, 4)
     })))
 
+  it.live("rule 8: double while jobs wait in the server, so that 64 run within a second at a round trip of 50 ms", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { handler } = yield* handlerOf
+      yield* fill(100)
+      yield* Effect.flatMap(
+        EmbeddedServer.EmbeddedServer,
+        ({ inject }) => inject(Fault.Delay({ duration: "50 millis" }))
+      )
+      const { worker } = yield* start(tube, handler, { concurrency: 64, shutdownTimeout: 0 })
+      const began = yield* Clock.currentTimeMillis
+      yield* Effect.repeat(Effect.delay(worker.stats, "10 millis"), { until: ({ running }) => running === 64 })
+      assert.isAtMost((yield* Clock.currentTimeMillis) - began, 1000)
+      yield* Effect.sleep("1 second")
+      assert.deepInclude(yield* worker.stats, { lanes: 64, waiting: 0, running: 64 })
+    })))
+
   it.live.each([["30 seconds", "30 seconds"], ["5 seconds", "30 seconds"], ["1 hour", "30 seconds"]] as const)(
     "rule 8: close when they have waited besides another: reserveSlice %s, idleLaneTimeout %s",
     ([reserveSlice, idleLaneTimeout]) =>

@@ -76,6 +76,8 @@ export class Lease implements Timer, HeldJob {
   readonly tube: TubeName
   readonly reservedAt: number
   readonly connection: LeaseConnection
+  /** Whether the server had the job when it was asked: there may be more. */
+  wasReady = false
   /** The event that was emitted for the job: one for each reservation. */
   outcome: Outcome | undefined = undefined
   span: RunSpan | undefined = undefined
@@ -213,6 +215,15 @@ export class Lease implements Timer, HeldJob {
     this.connection.onLost(this, lost)
   }
 
+  loseNotFound(error: JobNotFound): void {
+    const { refusal } = this
+    const before = refusal === undefined
+      ? ""
+      : `, after it had refused ${refusal.command} (${refusal._tag}): it may keep the job where no command finds it until it is ` +
+        `restarted`
+    this.lose(`the server answered ${error.command} with NOT_FOUND${before}`, error)
+  }
+
   private notifyLost(lost: LeaseLost): void {
     this.lostListeners?.forEach((resume) => resume(lost))
     this.lostListeners = undefined
@@ -328,7 +339,7 @@ export class Lease implements Timer, HeldJob {
     connection.session.submit(command, (exit) => {
       connection.roundTrip = this.rules.timers.now() - sentAt
       const error = errorOf(exit)
-      if (error instanceof JobNotFound) this.lose(`the server answered ${error.command} with NOT_FOUND`, error)
+      if (error instanceof JobNotFound) this.loseNotFound(error)
       onAnswer(exit, sentAt)
     })
   }

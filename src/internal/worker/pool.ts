@@ -58,7 +58,7 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
       reserveIndex: yield* Random.nextIntBetween(0, options.settings.reserves.length)
     })
     yield* Effect.forkIn(options.timers.run, scope)
-    pool.openLaneIfNeeded()
+    pool.openLanesIfNeeded()
     return pool
   })
 
@@ -173,9 +173,14 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   // how many lanes
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Opens a lane, unless one is idle or there are as many as jobs may run. */
-  openLaneIfNeeded(now = this.options.timers.now()): void {
-    if (!this.isTaking || this.lanes.size >= this.options.settings.concurrency || this.hasIdle(now)) return
+  /** Opens lanes, unless one is idle or there are as many as jobs may run. */
+  openLanesIfNeeded(count = 1, now = this.options.timers.now()): void {
+    if (!this.isTaking || this.hasIdle(now)) return
+    const room = this.options.settings.concurrency - this.lanes.size
+    for (let opened = 0; opened < Math.min(count, room); opened += 1) this.openLane()
+  }
+
+  private openLane(): void {
     const lane = new Lane(this, this.context)
     const fiber = this.resources.runLane(lane.run)
     this.waiting.add(lane)
@@ -188,7 +193,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.waiting.delete(lane)
     this.lanes.delete(lane)
     this.options.observer.onLanes(this.lanes.size)
-    this.openLaneIfNeeded()
+    this.openLanesIfNeeded()
   }
 
   private hasIdle(now: number, besides?: Lane<A, E, R>): boolean {
@@ -233,9 +238,10 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.waiting.add(lane)
   }
 
+  /** While jobs wait in the server, the lanes double: one after the other, 64 would take 64 times as long as it takes to connect. */
   onReserved(lane: Lane<A, E, R>, lease: Lease): void {
     this.waiting.delete(lane)
-    this.openLaneIfNeeded(lease.reservedAt)
+    this.openLanesIfNeeded(lease.wasReady ? this.lanes.size - this.waiting.size : 1, lease.reservedAt)
     this.options.observer.onReserved(lease)
   }
 
@@ -279,7 +285,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   private onServerHasRoom(): void {
     this.isServerFull = false
     this.resources.available.unsafeOpen()
-    this.openLaneIfNeeded()
+    this.openLanesIfNeeded()
     const line =
       `beanstalkd at ${this.options.dedicated.address} stores jobs again. The worker of tube ${this.tube} takes jobs.`
     this.runFork(safeLog(Effect.logInfo(line)))
@@ -297,7 +303,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
 
   readonly resume = Effect.sync(() => {
     if (this.status === "quiet") this.status = "taking"
-    this.openLaneIfNeeded()
+    this.openLanesIfNeeded()
   })
 
   pause(until: Effect.Effect<void>, shutdownTimeout: number): Effect.Effect<void> {
@@ -319,7 +325,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     const { paused } = this
     if (paused === undefined) return
     this.paused = paused.reasons === 1 ? undefined : { ...paused, reasons: paused.reasons - 1 }
-    this.openLaneIfNeeded()
+    this.openLanesIfNeeded()
   })
 
   /** Shuts the worker down, once, and waits until it is closed. It goes on if the caller is interrupted. */

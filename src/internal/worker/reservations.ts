@@ -131,9 +131,11 @@ export class Reservations implements LeaseConnection {
 
   private hold(job: ReservedJob): Lease {
     const lease = new Lease(job, this, this.consumer.context.rules)
+    const waited = lease.reservedAt - this.reserveSentAt
+    lease.wasReady = waited <= 2 * this.roundTrip
     this.held = lease
     // How long the first reserve waits says nothing of the server: the round trip of the handshake is taken instead.
-    this.shortestWait = Math.min(this.shortestWait ?? this.roundTrip, lease.reservedAt - this.reserveSentAt)
+    this.shortestWait = Math.min(this.shortestWait ?? this.roundTrip, waited)
     this.idleSeconds = 0
     return lease
   }
@@ -222,7 +224,7 @@ export class Reservations implements LeaseConnection {
     // A server that is out of memory buries a job that was to be released.
     if (error?._tag === "Buried") return this.endAs(lease, event(Decision.Bury()))
     if (isServerError(error)) return this.refuse(lease, error)
-    if (error?._tag === "JobNotFound") lease.lose(notFound(error, lease.refusal), error)
+    if (error?._tag === "JobNotFound") lease.loseNotFound(error)
     this.giveBack(
       lease,
       `the server did not carry out what was decided: ${error?.message ?? Cause.pretty(exit.cause)}`,
@@ -302,12 +304,6 @@ export class Reservations implements LeaseConnection {
     this.held?.lose(`the connection that reserved it is lost: ${reason}`, cause)
   }
 }
-
-const notFound = ({ command }: JobNotFound, refusal: ServerError | undefined): string =>
-  refusal === undefined
-    ? `the server answered ${command} with NOT_FOUND: the job was not reserved any more`
-    : `the server answered ${command} first with an error (${refusal._tag}) and then with NOT_FOUND: it may keep the job where ` +
-      `no command finds it until it is restarted`
 
 const errorOf = <A, E>(exit: Exit.Failure<A, E>): E | undefined =>
   Option.getOrUndefined(Cause.failureOption(exit.cause))
