@@ -36,6 +36,12 @@ class Point {
   readonly x = 1
 }
 
+class Rootless extends null {
+  toJSON() {
+    return 1
+  }
+}
+
 class Numbers extends Array<number> {}
 
 class Person extends Schema.Class<Person>("Person")({ name: Schema.String, born: Schema.Date }) {}
@@ -121,6 +127,22 @@ const refused: ReadonlyArray<
   ["a boxed string", Unknown, Object("a"), "", "JSON"],
   ["what has a method toJSON", Unknown, { toJSON: () => 1 }, "[*]", "JSON"],
   ["what inherits a method toJSON", Unknown, Object.create({ toJSON: () => 1 }), "", "JSON"],
+  [
+    "what has a method toJSON that is not enumerable",
+    Unknown,
+    Object.defineProperty({ a: 1 }, "toJSON", { value: () => 2 }),
+    "",
+    "JSON"
+  ],
+  ["an array with a method toJSON", Unknown, Object.defineProperty([1], "toJSON", { value: () => 2 }), "", "JSON"],
+  ["an instance of a class that extends null", Unknown, Object.create(Rootless.prototype), "", "JSON"],
+  [
+    "what inherits from an object without prototype",
+    Unknown,
+    Object.create(Object.assign(Object.create(null), { a: 1 })),
+    "",
+    "JSON"
+  ],
   ["undefined", Schema.UndefinedOr(Schema.String), undefined, "", "JSON"],
   ["undefined in an array", Schema.Array(Schema.UndefinedOr(Schema.String)), ["a", undefined], "[1]", "JSON"],
   [

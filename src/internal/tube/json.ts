@@ -4,7 +4,10 @@
 export interface Expectation {
   /** Whether a missing property is not the same as one that is `undefined`. */
   readonly isExact: boolean
-  /** Whether arrays and objects may have symbols as keys, and arrays other keys than indices. To look for them takes time. */
+  /**
+   * Whether arrays and objects may have symbols as keys or a method `toJSON`, and arrays other keys than indices. To look for them
+   * takes time.
+   */
   readonly mayHaveOtherKeys: boolean
 }
 
@@ -48,14 +51,14 @@ const inArray = (array: ReadonlyArray<unknown>, expectation: Expectation): Chang
 }
 
 const inObject = (object: object, expectation: Expectation): Changed | undefined => {
-  if (!isPlainObject(object) || (expectation.mayHaveOtherKeys && hasSymbols(object))) return changed("JSON")
+  if (!isPlainObject(object)) return changed("JSON")
   for (const key of Object.keys(object)) {
     const value = object[key]
     if (value === undefined && !expectation.isExact) continue
     const found = findChanged(value, expectation)
     if (found !== undefined) return inside(key, found)
   }
-  return undefined
+  return expectation.mayHaveOtherKeys && hasOtherKeys(object) ? changed("JSON") : undefined
 }
 
 const changed = (expected: string): Changed => ({ reversedPath: [], expected })
@@ -65,14 +68,20 @@ const inside = (key: string | number, found: Changed): Changed => {
   return found
 }
 
-/** No instance of a class. In another realm, too, `Object.prototype` is what has no prototype. */
+/** No instance of a class. */
 const isPlainObject = (object: object): object is Readonly<Record<string, unknown>> => {
-  const prototype: unknown = Object.getPrototypeOf(object)
-  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null
+  const prototype: object | null = Object.getPrototypeOf(object)
+  return prototype === Object.prototype || prototype === null || isRoot(prototype)
 }
+
+/** Whether it is an `Object.prototype`, which each realm has one of. */
+const isRoot = (prototype: object): boolean =>
+  Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf")
 
 /** No instance of a subclass, and no keys but indices. `Array.prototype` is an array, the prototype of a subclass is not. */
 const isPlainArray = (array: ReadonlyArray<unknown>): boolean =>
-  Array.isArray(Object.getPrototypeOf(array)) && Object.keys(array).length === array.length && !hasSymbols(array)
+  Array.isArray(Object.getPrototypeOf(array)) && Object.keys(array).length === array.length && !hasOtherKeys(array)
 
-const hasSymbols = (object: object): boolean => Object.getOwnPropertySymbols(object).length > 0
+/** Symbols, and a method that `JSON.stringify` calls, which need not be enumerable. */
+const hasOtherKeys = (object: object): boolean =>
+  ("toJSON" in object && typeof object.toJSON === "function") || Object.getOwnPropertySymbols(object).length > 0
