@@ -11,6 +11,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { stress } from "../support/edition.ts"
 import { awaitJobEvent, collectEvents, inVirtualTime, jobEvents } from "../support/workers.ts"
 
@@ -147,6 +150,45 @@ describe("rule 15: a lease that is over when the event loop resumes", () => {
             firstRunAfterStall({ heartbeat, onLeaseLost: "continue" }, 5000, race)
           )
           assert.deepStrictEqual(log, ["LeaseLost"], `the handler slept for ${waking} ms`)
+        }), { discard: true }))
+  )
+
+  /** Each runs an Effect in a child fiber, or below one, of the handler. */
+  const nestings: Record<string, (work: Effect.Effect<void>) => Effect.Effect<unknown, unknown, Scope.Scope>> = {
+    "a timeout": (work) => Effect.timeout(work, "1 hour"),
+    "a timeout in a timeout": (work) => work.pipe(Effect.timeout("1 hour"), Effect.timeout("1 hour")),
+    "ten timeouts": (work) =>
+      Array.range(1, 10).reduce<Effect.Effect<unknown, unknown>>((inner) => Effect.timeout(inner, "1 hour"), work),
+    "Effect.all": (work) => Effect.all([work, Effect.never], { concurrency: "unbounded" }),
+    "Effect.all in Effect.all": (work) =>
+      Effect.all([Effect.all([Effect.never, work], { concurrency: 2 }), Effect.never], { concurrency: "unbounded" }),
+    "Effect.race": (work) => Effect.race(Effect.race(work, Effect.never), Effect.never),
+    "a fork that is joined": (work) => Effect.flatMap(Effect.fork(Effect.timeout(work, "1 hour")), Fiber.join),
+    "a fork that is not joined": (work) => Effect.zipRight(Effect.fork(work), Effect.never),
+    "forkScoped": (work) => Effect.zipRight(Effect.forkScoped(Effect.timeout(work, "1 hour")), Effect.never),
+    "a FiberSet": (work) =>
+      Effect.flatMap(FiberSet.make(), (fibers) => Effect.zipRight(FiberSet.run(fibers, work), Effect.never)),
+    "a Stream": (work) =>
+      Stream.make(1, 2).pipe(
+        Stream.mapEffect(() => work, { concurrency: 2 }),
+        Stream.buffer({ capacity: 4 }),
+        Stream.runDrain
+      ),
+    "a higher priority": (work) => Effect.timeout(Effect.withSchedulingPriority(work, -1), "1 hour")
+  }
+
+  it.each(Object.keys(nestings))(
+    "is lost before any fiber of the handler resumes: %s",
+    (nesting) =>
+      Effect.runPromise(Effect.forEach([1, 301, 1000, 2999, 4999], (waking) =>
+        Effect.gen(function*() {
+          const { log, tags } = yield* inVirtualTime(firstRunAfterStall(
+            {},
+            5000,
+            (_, log) => Effect.scoped(nestings[nesting]!(Effect.zipRight(Effect.sleep(waking), log("slept"))))
+          ))
+          assert.deepStrictEqual(log, [], `the handler slept for ${waking} ms`)
+          assert.deepStrictEqual(tags, ["LeaseLost", "Completed"], `the handler slept for ${waking} ms`)
         }), { discard: true }))
   )
 

@@ -5,24 +5,65 @@
  * handler would go on although the server has given its job to another worker.
  */
 import type * as Scheduler from "effect/Scheduler"
+import { onNextMacrotask } from "../base/macrotask.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 
+/** Timers that have fired since they were due, by a number; 0 is none. */
+type Expiry = number
+
 export const make = (scheduler: Scheduler.Scheduler, timers: TimerQueue): Scheduler.Scheduler => {
-  let expiries = 0
+  let latest: Expiry = 0
+  /** What has caused the task that runs: the expiry itself has scheduled it, or another task that it has caused. */
+  let cause: Expiry = 0
+  /** Whether a task that the latest expiry has caused may not have run yet. */
+  let isExpiring = false
+  /** The tasks that were to run meanwhile. */
+  const waiting: Array<() => void> = []
+
+  const causedBy = (expiry: Expiry, run: () => void): void => {
+    const outer = cause
+    cause = expiry
+    try {
+      run()
+    } finally {
+      cause = outer
+    }
+  }
+
+  const expire = (): void => {
+    latest += 1
+    isExpiring = true
+    onNextMacrotask(() => {
+      isExpiring = false
+      runLastWaiting()
+    })
+    causedBy(latest, () => timers.fireDue())
+  }
+
+  /** One in each macrotask, the last first: a Scope interrupts its fibers in this order, and waits for the end of each. */
+  const runLastWaiting = (): void => {
+    const run = waiting.pop()
+    if (run === undefined) return
+    run()
+    onNextMacrotask(runLastWaiting)
+  }
 
   /**
-   * A task that was scheduled before an expiry runs after those that the expiry schedules: `leaseLost` fails before a `sleep` ends.
+   * A task that an expiry has not caused may resume a child of a fiber that the expiry interrupts. The interruption takes a task for
+   * each fiber in between, and `leaseLost` is to fail before a `sleep` ends: the tasks that the expiry has caused run first.
    */
-  const scheduleTask = (task: Scheduler.Task, priority: number): void => {
-    const scheduledAt = expiries
-    scheduler.scheduleTask(() => {
-      if (timers.isDue) {
-        expiries += 1
-        timers.fireDue()
-      }
-      if (expiries === scheduledAt) task()
-      else scheduleTask(task, priority)
-    }, priority)
+  const scheduleTask: Scheduler.Scheduler["scheduleTask"] = (task, priority, fiber) => {
+    const taskCause = cause
+    const run = () => causedBy(taskCause, task)
+    scheduler.scheduleTask(
+      () => {
+        if (timers.isDue) expire()
+        if (!isExpiring || taskCause === latest) run()
+        else waiting.push(() => scheduler.scheduleTask(run, priority, fiber))
+      },
+      priority,
+      fiber
+    )
   }
 
   return { shouldYield: (fiber) => scheduler.shouldYield(fiber), scheduleTask }
