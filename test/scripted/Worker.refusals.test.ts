@@ -1,10 +1,11 @@
 /** Workers of a server that refuses commands: what they send, how often, what they log, and how often a handler runs. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, Worker } from "effect-beanstalk"
+import { BeanstalkClient, Connector, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
@@ -34,6 +35,8 @@ interface Options {
   /** Default: fails. */
   readonly handler?: Effect.Effect<void, string>
   readonly reconnect?: Schedule.Schedule<unknown>
+  /** Runs before each connection is opened, with its number, counted from 1. */
+  readonly opening?: (nth: number) => Effect.Effect<void>
   /** For how long the worker runs. */
   readonly during?: Duration.DurationInput
 }
@@ -71,7 +74,9 @@ const usualReply = (line: string, nextId: () => number): string => {
 
 const seconds = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)
 
-const run = ({ during = "30 minutes", handler, reconnect, refuse, worker = {} }: Options) =>
+const run = (
+  { during = "30 minutes", handler, opening = () => Effect.void, reconnect, refuse, worker = {} }: Options
+) =>
   Effect.gen(function*() {
     const lines: Array<readonly [number, string]> = []
     const connections: Array<number> = []
@@ -97,7 +102,11 @@ const run = ({ during = "30 minutes", handler, reconnect, refuse, worker = {} }:
         Effect.forkScoped(Effect.forever(answer(peer)))
       ))
     yield* Effect.forkScoped(Effect.forever(accept))
-    const client = yield* clientTo(server, reconnect === undefined ? undefined : { reconnect })
+    const { address, socket } = yield* Effect.provide(Connector.Connector, server.connector)
+    let opened = 0
+    const open = Effect.zipRight(Effect.suspend(() => opening(opened += 1)), socket)
+    const connector = Layer.succeed(Connector.Connector, { address, socket: open })
+    const client = yield* clientTo({ connector }, reconnect === undefined ? undefined : { reconnect })
     const logger = Logger.make(({ logLevel, message }) => {
       if (LogLevel.greaterThanEqual(logLevel, LogLevel.Warning)) warnings.push(String(message))
     })
@@ -109,8 +118,8 @@ const run = ({ during = "30 minutes", handler, reconnect, refuse, worker = {} }:
     const { events } = yield* collectEvents(made)
     yield* Clock.sleep(during)
     const stats = yield* made.stats
-    yield* made.shutdown
-    return { lines, connections, runs, warnings, events, stats }
+    const [shutdown] = yield* Effect.timed(made.shutdown)
+    return { shutdown, lines, connections, runs, warnings, events, stats }
   })
 
 const count = (lines: Seen["lines"], command: string) => lines.filter(([, line]) => line.startsWith(command)).length
@@ -136,6 +145,31 @@ describe("rule 30: a reserve that is refused", () => {
         assert.lengthOf(warnings, 1)
         assert.include(warnings[0], "reserve-with-timeout")
       }))()
+  )
+
+  it.each(["NOT_FOUND", "BURIED 1", "DRAINING", "RESERVED 1 0\r\nx", "HELLO", ""])(
+    "is sent again in the same way after an answer that no reserve has: %s",
+    (reply) =>
+      virtualTest(Effect.gen(function*() {
+        const { connections, warnings } = yield* run({
+          refuse: (line) => line.startsWith("reserve") ? `${reply}\r\n` : undefined,
+          reconnect: doubling
+        })
+        assert.deepStrictEqual(gaps(connections).slice(0, 8), [1, 2, 4, 8, 16, 32, 60, 60])
+        assert.lengthOf(warnings, 1)
+      }))()
+  )
+
+  it(
+    "waits for a second at least, whatever the options are",
+    virtualTest(Effect.gen(function*() {
+      const { lines } = yield* run({
+        refuse: (line) => line === "reserve-with-timeout 0" ? "TIMED_OUT\r\n" : undefined,
+        worker: { reserveSlice: "1 micros", idleLaneTimeout: "1 micros", concurrency: 2 },
+        during: "1 minute"
+      })
+      assert.isTrue(lines.filter(([, line]) => line.startsWith("reserve")).every(([, line]) => line.endsWith(" 1")))
+    }))
   )
 
   it(
@@ -224,6 +258,25 @@ describe("rule 30: a failed job about which a command is refused", () => {
       }))()
   )
 
+  it.each(
+    (["stats-job", "release", "bury", "delete"] as const).flatMap((command) =>
+      ["NOT_FOUND", "TIMED_OUT", "HELLO"].map((reply) => [command, reply] as const)
+    )
+  )(
+    "is reserved again under the reconnect Schedule after %s, if the server answers that with %s",
+    (command, reply) =>
+      virtualTest(Effect.gen(function*() {
+        const { runs } = yield* run({
+          refuse: (line) => line.startsWith(command) ? `${reply}\r\n` : undefined,
+          handler: command === "delete" ? Effect.void : Effect.fail("a failure"),
+          worker: { retry: command === "bury" ? Schedule.stop : Schedule.forever },
+          reconnect: doubling
+        })
+        assert.isAbove(runs.length, 10)
+        assert.isBelow(runs.length, 60)
+      }))()
+  )
+
   it(
     "does not run again and again on any of 16 lanes",
     virtualTest(Effect.gen(function*() {
@@ -308,6 +361,32 @@ describe("rule 31: a server without room for its binlog", () => {
         assert.lengthOf(events.filter(Worker.Event.$is("LeaseLost")), hidden.size)
         assert.isAtMost(warnings.filter((line) => line.includes("takes no other jobs")).length, 1)
       }))()
+  )
+
+  it(
+    "keeps no probe that it answers with BURIED",
+    virtualTest(Effect.gen(function*() {
+      const { refuse } = full(() => true)
+      const { lines, stats } = yield* run({
+        refuse: (line, at) => line.startsWith("put") ? "BURIED 1000000\r\n" : refuse(line, at)
+      })
+      assert.isTrue(stats.isPaused)
+      assert.isAbove(count(lines, "put"), 20)
+      assert.strictEqual(count(lines, "delete 1000000"), count(lines, "put"))
+    }))
+  )
+
+  it(
+    "does not keep a worker from being closed whose probe cannot connect, and cannot be interrupted",
+    virtualTest(Effect.gen(function*() {
+      const { refuse } = full(() => true)
+      const { shutdown } = yield* run({
+        refuse,
+        opening: (nth) => nth === 1 ? Effect.void : Effect.uninterruptible(Effect.never),
+        during: "1 minute"
+      })
+      assert.isAtMost(Duration.toSeconds(shutdown), 29)
+    }))
   )
 
   it(

@@ -58,8 +58,10 @@ export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect
       const session = yield* Scope.extend(connect, scope)
       const isHealthy = yield* healthOf(session)
       yield* log.connected(session.server, attempt)
-      return yield* Effect.mapError(use(session), (ending) =>
-        disconnected(ending, isHealthy() && ending.wasRefused !== true, session.wasIdle()))
+      return yield* Effect.mapError(
+        use(session),
+        (ending) => disconnected(ending, isHealthy(ending), session.wasIdle())
+      )
     })
   ).pipe(Effect.tapError(onDisconnect))
 }
@@ -71,14 +73,16 @@ const disconnected = (ending: Ending, wasHealthy = false, wasIdle = false): Disc
 })
 
 /**
- * Whether a session has answered more than its handshake, or lived for 5 seconds. A server that completes the handshake and
- * then closes the connection, again and again, is as unavailable as one that refuses it.
+ * Whether a session that has ended did what it was opened for, or answered more than its handshake if that is not known, or lived
+ * for 5 seconds. A server that completes the handshake and then closes the connection, again and again, is as unavailable as one
+ * that refuses it.
  */
-const healthOf = (session: ServerSession): Effect.Effect<() => boolean> =>
+const healthOf = (session: ServerSession): Effect.Effect<(ending: Ending) => boolean> =>
   Effect.map(monotonicMillis, (now) => {
     const answered = session.replyCount()
     const openedAt = now()
-    return () => session.replyCount() > answered || now() - openedAt >= 5000
+    return ({ hasWorked = session.replyCount() > answered, wasRefused = false }) =>
+      hasWorked || (!wasRefused && now() - openedAt >= 5000)
   })
 
 /** Begins a Schedule anew for each outage. Its delay also precedes the first attempt of an outage. */

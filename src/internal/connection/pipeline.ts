@@ -45,8 +45,10 @@ export interface PipelineOptions {
 export interface Ending {
   readonly reason: string
   readonly cause?: unknown
-  /** Whether it was ended since the server refused all that the connection was opened for. */
+  /** Whether it was ended since the server refused a command. */
   readonly wasRefused?: boolean
+  /** Whether the server has done what the connection was opened for. If that is not known, a reply is taken for it. */
+  readonly hasWorked?: boolean
 }
 
 /** The cause of an {@link Ending}: the server did not reply in time. */

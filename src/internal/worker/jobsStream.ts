@@ -21,6 +21,7 @@ import {
   type WorkerStartError
 } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
 import type { Tube } from "../../Tube.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
@@ -146,9 +147,10 @@ class JobSource<A, R> implements Consumer, Settler {
   private serve(session: ServerSession): Effect.Effect<never, Ending> {
     return Effect.gen(this, function*() {
       yield* this.context.unconfirmed.confirm(session)
-      this.reservations = new Reservations(this, session, 0)
+      const reservations = new Reservations(this, session, 0)
+      this.reservations = reservations
       yield* this.options.connected.open
-      return yield* Effect.flatMap(session.ended, Effect.fail)
+      return yield* reservations.whenEnded
       // The session may have ended before there were reservations on it, while deletes were confirmed.
     }).pipe(Effect.ensuring(Effect.sync(() => this.disconnect())))
   }
@@ -255,7 +257,7 @@ class JobSource<A, R> implements Consumer, Settler {
   private readonly deliver = (lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> => {
     const { maxDisconnects } = this.options.settings
     if (maxDisconnects === undefined) return this.decode(lease)
-    return Effect.matchEffect(lease.stats, {
+    return Effect.matchEffect(this.statsOf(lease), {
       onFailure: ({ message }) => Effect.zipRight(this.giveBack(lease, message), noJob),
       onSuccess: (stats) =>
         historyOf(stats).disconnects < maxDisconnects
@@ -280,9 +282,7 @@ class JobSource<A, R> implements Consumer, Settler {
     return Effect.suspend(() => {
       // If the time to run were over before it is decided what becomes of the job, it would be settled twice.
       lease.endRun()
-      const { reconnect } = this.options.dedicated
-      const stats = Effect.catchIf(lease.stats, isServerError, (refusal) => sendAgain(lease.stats, refusal, reconnect))
-      return Effect.matchEffect(stats, {
+      return Effect.matchEffect(this.statsOf(lease), {
         onFailure: ({ message }) => this.giveBack(lease, message),
         onSuccess: (stats) =>
           Effect.flatMap(
@@ -291,6 +291,12 @@ class JobSource<A, R> implements Consumer, Settler {
           )
       })
     })
+  }
+
+  /** The server may refuse them for a while. */
+  private statsOf({ stats }: Lease): Effect.Effect<JobStats, LeaseLost> {
+    const { reconnect } = this.options.dedicated
+    return Effect.catchIf(stats, isServerError, (refusal) => sendAgain(stats, refusal, reconnect))
   }
 
   private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {

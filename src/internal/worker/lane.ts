@@ -149,7 +149,7 @@ export class Lane<A, E, R> implements Consumer {
       const reservations = new Reservations(this, session, this.connectTime)
       this.reservations = reservations
       yield* Effect.ensuring(Stream.runDrain(this.turns(reservations)), Effect.sync(() => this.leave(reservations)))
-      if (!reservations.isRetired && this.isNeeded) yield* Effect.flatMap(session.ended, Effect.fail)
+      if (!reservations.isRetired && this.isNeeded) yield* reservations.whenEnded
     })
   }
 

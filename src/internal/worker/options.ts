@@ -254,8 +254,11 @@ const refuse = (argument: string, reason: string): never => {
   throw new InvalidArgument({ command: "work", argument, reason })
 }
 
-/** With one timeout for all, workers that were started together would send their reserves together for ever. */
+/**
+ * With one timeout for all, workers that were started together would send their reserves together for ever. With a timeout of 0 they
+ * would send them without a pause.
+ */
 const reservesOf = (milliseconds: number): ReadonlyArray<Reserve> =>
   [1, 0.9, 1.05, 0.95, 1.1].map((part) =>
-    Commands.reserveWithTimeout(Math.ceil(Math.round(milliseconds * part) / 1000))
+    Commands.reserveWithTimeout(Math.max(Math.ceil(Math.round(milliseconds * part) / 1000), 1))
   )

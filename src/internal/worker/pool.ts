@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberSet from "effect/FiberSet"
 import * as Random from "effect/Random"
@@ -393,9 +393,11 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     return Effect.timeoutOption(FiberSet.awaitEmpty(this.resources.fibers), duration)
   }
 
-  /** A lane that has not ended by now is blocked in the user's Connector, and is not waited for. */
-  private readonly closeScope = Effect.suspend(() => {
-    const close = Scope.close(this.resources.scope, Exit.void)
-    return this.lanes.size === 0 ? close : Effect.forkDaemon(close)
-  })
+  /** A lane, or a probe, that does not end now is blocked in the user's Connector, and is not waited for. */
+  private readonly closeScope = Effect.suspend(() =>
+    Effect.flatMap(
+      Effect.forkDaemon(Scope.close(this.resources.scope, Exit.void)),
+      (closing) => Effect.timeoutOption(Fiber.await(closing), leastGrace)
+    )
+  )
 }

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import * as BeanstalkError from "../../BeanstalkError.ts"
-import type { TubeName } from "../../Job.ts"
+import type { JobId, TubeName } from "../../Job.ts"
 import type { Lost } from "../client/connectionState.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import { pauses } from "../client/reconnect.ts"
@@ -46,10 +46,14 @@ const probeJob = Commands.put(
 
 /** Succeeds once the server stores a job. It is asked at once, and then under the Schedule. */
 export const untilRoom = ({ open, reconnect }: Dedicated, tube: TubeName): Effect.Effect<void> => {
-  const probe = Effect.scoped(Effect.flatMap(
-    open(tube),
-    ({ send }) => Effect.flatMap(send(probeJob), (id) => send(Commands.deleteJob(id)))
-  ))
+  const probe = Effect.scoped(Effect.flatMap(open(tube), ({ send }) => {
+    const remove = (id: JobId) => Effect.ignore(send(Commands.deleteJob(id)))
+    return send(probeJob).pipe(
+      // Out of memory, the server stores the job, but as a buried one.
+      Effect.tapErrorTag("Buried", ({ id }) => remove(id)),
+      Effect.flatMap(remove)
+    )
+  }))
   return Effect.flatMap(pauses(reconnect), (pause) => {
     const again: Effect.Effect<void> = Effect.catchAll(probe, (error) => Effect.zipRight(pause(error), again))
     return again

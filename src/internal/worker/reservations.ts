@@ -176,10 +176,12 @@ export class Reservations implements LeaseConnection {
       this.hasWorked = true
       events.record(lease, event)
     } else if (error?._tag === "JobNotFound") {
-      this.recordLost(
-        lease,
-        lease.lossBecause("the server answered delete with NOT_FOUND: the job was not reserved any more", error)
+      const lost = lease.lossBecause(
+        "the server answered delete with NOT_FOUND: the job was not reserved any more",
+        error
       )
+      this.recordLost(lease, lost)
+      this.closeUnlessWorked(lost)
     } else if (isServerError(error)) {
       // A reserve may wait on this connection, behind which no other command about the job would be answered.
       unconfirmed.add(deleted)
@@ -249,11 +251,12 @@ export class Reservations implements LeaseConnection {
 
   /** Ends the reservation without a command. Unless the lease is lost, closing the connection gives the job back as it was. */
   giveBack(lease: Lease, reason = "the job was given back", cause?: unknown): void {
-    const wasLost = lease.lost !== undefined
+    const { lost } = lease
     lease.lose(reason, cause)
     lease.settled()
     this.held = undefined
-    if (!wasLost) this.close()
+    if (lost === undefined) this.close()
+    else this.closeUnlessWorked(lost)
   }
 
   private recordLost(lease: Lease, error: LeaseLost): void {
@@ -289,13 +292,19 @@ export class Reservations implements LeaseConnection {
     this.session.close()
   }
 
-  private closeRefused(refusal: Refusal): void {
+  private closeRefused(cause: Refusal | LeaseLost): void {
     if (this.status === "open") this.status = "lost"
-    this.session.close({
-      reason: `it was closed on this side: ${refusal.message}`,
-      cause: refusal,
-      wasRefused: !this.hasWorked
-    })
+    this.session.close({ reason: `it was closed on this side: ${cause.message}`, cause, wasRefused: true })
+  }
+
+  /** Else a server that sends a job again and again, and then does not know it, would be asked for it without a pause. */
+  private closeUnlessWorked(lost: LeaseLost): void {
+    if (!this.hasWorked) this.closeRefused(lost)
+  }
+
+  /** Fails once the connection is lost. A reply is no sign of health: a server that sends jobs may refuse to settle any. */
+  get whenEnded(): Effect.Effect<never, Ending> {
+    return Effect.flatMap(this.session.ended, (ending) => Effect.fail({ ...ending, hasWorked: this.hasWorked }))
   }
 
   /** The session has ended, for whatever reason. */
