@@ -7,7 +7,8 @@
  *
  * @since 0.1.0
  */
-import * as NodeSocket from "@effect/platform-node/NodeSocket"
+
+import * as NodeSocket from "@effect/platform-node-shared/NodeSocket"
 import * as Socket from "@effect/platform/Socket"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"

@@ -2,7 +2,8 @@
 /**
  * The embedded server as a program, with some of the options of beanstalkd: `npm run serve -- -l 127.0.0.1 -p 11300`.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+
+import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
