@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -37,6 +38,7 @@ import * as DedicatedConnections from "./internal/client/dedicated.ts"
 import { move } from "./internal/client/move.ts"
 import { purge } from "./internal/client/purge.ts"
 import * as PutAll from "./internal/client/putAll.ts"
+import type * as Scan from "./internal/client/scan.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Workers from "./internal/client/workers.ts"
 import * as Connect from "./internal/connection/connect.ts"
@@ -121,6 +123,14 @@ export interface Tally {
  * @since 0.1.0
  */
 export interface PutAllOptions extends PutAll.PutAllOptions {}
+
+/**
+ * The states of a job that `purge` and `move` find: those in which it is not reserved.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobState = Scan.JobState
 
 /**
  * Options of `purge` and `move`.

@@ -20,6 +20,7 @@
  *
  * @since 0.1.0
  */
+
 import type { DurationInput } from "effect/Duration"
 import type * as Option from "effect/Option"
 import type * as BeanstalkError from "./BeanstalkError.ts"

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+
 import type * as Socket from "@effect/platform/Socket"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import type * as Brand from "effect/Brand"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

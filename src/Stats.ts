@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Schema from "effect/Schema"
 import { JobId, TubeName } from "./Job.ts"
 

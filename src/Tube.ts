@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
@@ -231,6 +232,36 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
     options?: BulkOptions
   ) => Effect.Effect<Tally, BulkError, BeanstalkClient>
 }
+
+/**
+ * A tube, whatever its payloads: what can be done with its jobs without decoding one. Every {@link Tube} is one.
+ *
+ * **Example** (the buried jobs of several tubes are made ready)
+ *
+ * ```ts
+ * const kickAll = (tubes: ReadonlyArray<Tube.Any>) => Effect.forEach(tubes, (tube) => tube.kick(1000), { discard: true })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any extends Pick<Tube<unknown>, TypeId | "name" | "defaults" | "stats" | "kick" | "pause" | "purge"> {}
+
+/**
+ * The type of the payloads of a tube.
+ *
+ * **Example**
+ *
+ * ```ts
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * type Mail = Tube.Payload<typeof Mails> // { readonly to: string }
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Payload<T extends Any> = T extends Tube<infer A, infer _R> ? A : never
 
 // ---------------------------------------------------------------------------------------------------------------------
 // constructors

@@ -25,6 +25,7 @@
  *
  * @since 0.1.0
  */
+
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
@@ -42,6 +43,7 @@ import type * as Settings from "./internal/worker/options.ts"
 import type { Pool } from "./internal/worker/pool.ts"
 import * as WorkerMetrics from "./internal/worker/telemetry/metrics.ts"
 import type * as Observer from "./internal/worker/telemetry/observer.ts"
+import type * as Spans from "./internal/worker/telemetry/spans.ts"
 import type { JobId, TubeName } from "./Job.ts"
 import type { JobStats } from "./Stats.ts"
 import type { Tube } from "./Tube.ts"
@@ -110,6 +112,25 @@ export interface Job extends Inspectable.Inspectable {
    */
   readonly leaseLost: Effect.Effect<never, LeaseLost>
 }
+
+/**
+ * What a worker runs on each job: its payload in, an Effect out, whose success deletes the job. `E` are the errors on which the job
+ * is retried, `R` the services that the handler needs besides its Scope.
+ *
+ * **Example** (a handler that stands apart from its worker)
+ *
+ * ```ts
+ * const sendMail: Worker.Handler<Tube.Payload<typeof Mails>, MailError, Mailer> = ({ to }, job) =>
+ *   Effect.flatMap(Mailer, (mailer) => mailer.send(to, { messageId: job.id }))
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<A, E = never, R = never> = (
+  payload: A,
+  job: Job
+) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
 
 /**
  * A handler that fails with it has its job buried, whatever `retry` says. The `reason` becomes the message.
@@ -213,6 +234,22 @@ export type Options<A, E, RRetry = never, RExhausted = never, RGate = never> = S
   RExhausted,
   RGate
 >
+
+/**
+ * What becomes of a job whose body does not decode: the option `onUndecodable`, and the `action` of an `Undecodable` event.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type UndecodableAction = Events.UndecodableAction
+
+/**
+ * How the span of a run refers to the span from which its job was put: the option `traceParent`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TraceParent = Spans.TraceParent
 
 // ---------------------------------------------------------------------------------------------------------------------
 // events

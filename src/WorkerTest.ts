@@ -22,6 +22,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Data from "effect/Data"

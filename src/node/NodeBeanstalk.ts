@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"

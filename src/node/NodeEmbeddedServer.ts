@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+
 import * as SocketServer from "@effect/platform/SocketServer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

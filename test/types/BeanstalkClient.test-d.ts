@@ -145,6 +145,12 @@ describe("the types of a client", () => {
     expectTypeOf(complete).returns.toExtend<Client>()
   })
 
+  it("of a bulk command name the states of a job", () => {
+    expectTypeOf<ReadonlyArray<BeanstalkClient.JobState> | undefined>().toEqualTypeOf<
+      BeanstalkClient.BulkOptions["states"]
+    >()
+  })
+
   it("know no tube of the client's own", () => {
     expectTypeOf<keyof BeanstalkClient.Options & ("tube" | "watch")>().toBeNever()
   })

@@ -249,3 +249,14 @@ describe("the types of a tube", () => {
     expectTypeOf<BeanstalkError.PutAllStopped["failures"][0]["error"]>().toEqualTypeOf<Put>()
   })
 })
+
+describe("the types that programs name", () => {
+  it("are the payload of a tube, and any tube", () => {
+    expectTypeOf<Tube.Payload<typeof Pages>>().toEqualTypeOf<typeof payload.Type>()
+    expectTypeOf<Tube.Payload<typeof Secrets>>().toEqualTypeOf<Page>()
+    expectTypeOf<typeof Pages>().toExtend<Tube.Any>()
+    expectTypeOf<typeof Secrets>().toExtend<Tube.Any>()
+    expectTypeOf<{ readonly name: string }>().not.toExtend<Tube.Any>()
+    expectTypeOf<Tube.Any["kick"]>().toEqualTypeOf<(typeof Pages)["kick"]>()
+  })
+})

@@ -211,3 +211,20 @@ describe("the types of a worker", () => {
     >()
   })
 })
+
+describe("the types that programs name", () => {
+  it("are the handler of a worker, and the values of its options", () => {
+    const handler: Worker.Handler<Payload, Refused, Database> = (payload, job) =>
+      payload.name === job.tube ? Effect.void : Effect.zipRight(Database, new Worker.Bury({}))
+    expectTypeOf(make(tube, handler)).toExtend<
+      Effect.Effect<
+        Worker.Worker,
+        BeanstalkError.WorkerStartError,
+        BeanstalkClient.BeanstalkClient | Scope.Scope | Database
+      >
+    >()
+    type Options = Worker.Options<Payload, Refused>
+    expectTypeOf<Worker.UndecodableAction | undefined>().toEqualTypeOf<Options["onUndecodable"]>()
+    expectTypeOf<Worker.TraceParent | undefined>().toEqualTypeOf<Options["traceParent"]>()
+  })
+})
