@@ -115,7 +115,8 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
       if (isSlip) yield* Effect.die(error)
     })
 
-    yield* Effect.addFinalizer(() => onClientClose)
+    // Effect.addFinalizer of Effect 3.19 hides from its finalizer that the fiber is interrupted.
+    yield* Scope.addFinalizer(yield* Effect.scope, onClientClose)
     return {
       add: (worker, scope) =>
         Effect.gen(function*() {
