@@ -14,6 +14,7 @@
  * }).pipe(Effect.provide(NodeBeanstalk.layerClient({ url: "beanstalk://localhost" })))
  * ```
  *
+ * @module
  * @since 0.1.0
  */
 

@@ -4,6 +4,7 @@
  * An error that the server answers with has the protocol's word as its tag: `JOB_TOO_BIG` is `JobTooBig`. No error contains
  * the body of a job.
  *
+ * @module
  * @since 0.1.0
  */
 

@@ -4,6 +4,7 @@
  * `NodeConnector` in `effect-beanstalk/node` provides it for TCP, unix sockets and TLS. On any other runtime, provide it with
  * a `Socket` of `@effect/platform`.
  *
+ * @module
  * @since 0.1.0
  */
 

@@ -59,6 +59,7 @@
  * - In `stats`, `rusage` is 0, `hostname`, `os` and `platform` identify the embedded server, and `pid` is 0 unless it listens on
  *   a port or a socket.
  *
+ * @module
  * @since 0.1.0
  */
 

@@ -1,6 +1,7 @@
 /**
  * Reserved and peeked jobs, the ids of jobs and the names of tubes.
  *
+ * @module
  * @since 0.1.0
  */
 

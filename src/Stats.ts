@@ -5,6 +5,7 @@
  * starts a comment, and a tube named `123` or a server id like `12e4567890123456` would become a number. This library reads
  * them line by line.
  *
+ * @module
  * @since 0.1.0
  */
 

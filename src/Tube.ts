@@ -12,6 +12,7 @@
  * const producer = FetchUrl.put({ url: "http://example.org/" })
  * ```
  *
+ * @module
  * @since 0.1.0
  */
 

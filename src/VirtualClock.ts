@@ -22,6 +22,7 @@
  * Effect.provide(program, VirtualClock.layer())
  * ```
  *
+ * @module
  * @since 0.1.0
  */
 

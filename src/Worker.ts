@@ -23,6 +23,7 @@
  * NodeRuntime.runMain(Effect.provide(worker, NodeBeanstalk.layerClientEnv))
  * ```
  *
+ * @module
  * @since 0.1.0
  */
 

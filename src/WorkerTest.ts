@@ -20,6 +20,7 @@
  *   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
  * ```
  *
+ * @module
  * @since 0.1.0
  */
 

@@ -1,6 +1,7 @@
 /**
  * Layers for Node that provide a connection or a client together with its connector.
  *
+ * @module
  * @since 0.1.0
  */
 

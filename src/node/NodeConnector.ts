@@ -5,6 +5,7 @@
  * loopback, on a unix socket or in a private network, or put a TLS proxy such as stunnel in front of it and use
  * {@link layerTls}.
  *
+ * @module
  * @since 0.1.0
  */
 

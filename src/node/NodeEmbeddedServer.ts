@@ -1,6 +1,7 @@
 /**
  * The embedded server on a port or a unix socket, for clients in other processes and languages.
  *
+ * @module
  * @since 0.1.0
  */
 
