@@ -1,4 +1,4 @@
-/** The errors of each command besides those of every command. The table of the README and the types must agree with it. */
+/** The errors of each command besides those of every command. The table of the guide and the types must agree with it. */
 export const commandErrors = {
   put: ["InvalidArgument", "JobTooBig", "ExpectedCRLF", "Draining", "Buried"],
   use: ["InvalidArgument"],
