@@ -227,44 +227,41 @@ const workersInTurn = (simulation: Simulation) =>
 /** How much longer than `shutdownTimeout` a shutdown may take, in milliseconds: for interrupted handlers, and to close. */
 const closing = 4000
 
+/** A job that a worker has received. */
+interface Received {
+  /** `undefined` if the server has ended it since. */
+  readonly reservation: Reservation | undefined
+  /** Whether its handler has begun: a job that arrives while its connection is being closed is not run, and has no event. */
+  hasBegun: boolean
+}
+
 /** The reservations of one worker for which it has not emitted an event. */
 class OpenReservations {
   private readonly tracker: JobTracker
-  private readonly counts = new Map<string, number>()
-  private readonly reservations = new Map<string, Reservation>()
+  private readonly byId = new Map<string, ReadonlyArray<Received>>()
   /** The latest of each connection. */
-  private readonly latest = new Map<number, Reservation>()
-  private readonly begun = new WeakSet<Reservation>()
+  private readonly latest = new Map<number, Reservation | undefined>()
 
   constructor(tracker: JobTracker) {
     this.tracker = tracker
   }
 
-  /** Those whose handler has begun: a job that arrives while its connection is being closed is counted here, but not run. */
   get begunIds(): ReadonlyArray<string> {
-    return Array.from(this.counts.keys()).filter((id) => {
-      const reservation = this.reservations.get(id)
-      return reservation !== undefined && this.begun.has(reservation)
-    })
-  }
-
-  /** Called when a handler begins. */
-  reservationOf(id: string): Reservation | undefined {
-    const reservation = this.reservations.get(id)
-    if (reservation !== undefined) this.begun.add(reservation)
-    return reservation
+    return Array.from(this.byId).flatMap(([id, received]) => received.some(({ hasBegun }) => hasBegun) ? [id] : [])
   }
 
   begin(id: string, connection: number): void {
     const reservation = this.tracker.reservationOf(id, connection)
-    if (reservation === undefined) {
-      this.reservations.delete(id)
-      this.latest.delete(connection)
-    } else {
-      this.reservations.set(id, reservation)
-      this.latest.set(connection, reservation)
-    }
-    this.count(id, 1)
+    this.latest.set(connection, reservation)
+    this.byId.set(id, [{ reservation, hasBegun: false }, ...this.byId.get(id) ?? []])
+  }
+
+  /** Called when a handler begins. */
+  reservationOf(id: string): Reservation | undefined {
+    const received = this.byId.get(id)?.[0]
+    if (received?.reservation === undefined) return undefined
+    received.hasBegun = true
+    return received.reservation
   }
 
   /** The worker has received the statistics of its job on a connection. */
@@ -273,18 +270,14 @@ class OpenReservations {
     if (reservation !== undefined) reservation.isTtrKnown = true
   }
 
+  /** The worker has emitted an event for a job. */
   end(id: string): void {
-    this.count(id, -1)
-  }
-
-  private count(id: string, by: 1 | -1): void {
-    const count = (this.counts.get(id) ?? 0) + by
-    if (count < 0) this.tracker.violation(`job id ${id} has more events than reservations`)
-    if (count !== 0) this.counts.set(id, count)
-    else {
-      this.counts.delete(id)
-      this.reservations.delete(id)
-    }
+    const received = this.byId.get(id) ?? []
+    const ended = received.find(({ hasBegun }) => hasBegun) ?? received[0]
+    if (ended === undefined) this.tracker.violation(`job id ${id} has more events than reservations`)
+    const left = received.filter((other) => other !== ended)
+    if (left.length > 0) this.byId.set(id, left)
+    else this.byId.delete(id)
   }
 }
 

@@ -176,11 +176,19 @@ export class SimulatedServer {
           Effect.map(Effect.scoped(SocketFastPath.makeWriter(socket, constVoid)), ({ write }) => {
             const decoder = new BeanstalkProtocol.ReplyDecoder(2 ** 20)
             const observe = (reply: BeanstalkProtocol.Reply) => client.onReply(reply, host.deliveringConnection)
+            let isOpen = true
             const run: typeof socket.run = (handler, options) =>
-              socket.run((bytes) => {
-                decoder.push(bytes, observe)
-                return handler(bytes)
-              }, options)
+              Effect.ensuring(
+                socket.run((bytes) => {
+                  // What a blocked process has not read when it closes the connection is discarded.
+                  if (!isOpen) return
+                  decoder.push(bytes, observe)
+                  return handler(bytes)
+                }, options),
+                Effect.sync(() => {
+                  isOpen = false
+                })
+              )
             const send = (chunk: Uint8Array) => {
               host.replyInPlace = client.onWrite(chunk)
               write(chunk)
