@@ -1,11 +1,12 @@
 /** Rare states of a worker, and gates, tracers, finalizers and servers that misbehave. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, Worker } from "effect-beanstalk"
+import { BeanstalkClient, Tube, Worker } from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
@@ -20,6 +21,7 @@ import {
   tube,
   virtualTest
 } from "../support/scriptedWorkers.ts"
+import { start } from "../support/workers.ts"
 
 describe("rule 11: a worker that is resumed", () => {
   it(
@@ -266,6 +268,24 @@ describe("rule 11: a gate that interrupts itself", () => {
       yield* giveJob(next, 1)
       yield* next.expect("delete 1\r\n")
       assert.deepStrictEqual(passes, [])
+    }))
+  )
+})
+
+describe("rule 12: a job that cannot be decoded", () => {
+  it(
+    "is told to be buried if a server without memory buries it instead of releasing it",
+    virtualTest(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const client = yield* clientTo(server)
+      const { event } = yield* start(Tube.make("t", { payload: Schema.Number }), () => Effect.void, {
+        onUndecodable: "release"
+      }).pipe(Effect.provideService(BeanstalkClient.BeanstalkClient, client))
+      const peer = yield* acceptLane(server)
+      yield* giveJob(peer, 1)
+      yield* expectAndReply(peer, "stats-job 1", statsJobReply(1))
+      yield* expectAndReply(peer, "release 1 7 600", "BURIED\r\n")
+      assert.strictEqual((yield* event("Undecodable")).action, "bury")
     }))
   )
 })

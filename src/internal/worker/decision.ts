@@ -119,8 +119,10 @@ const undecodableSettlement = (
 ): Settlement => ({
   decision: undecodableDecision(action, historyOf(stats)),
   priority: stats.pri,
-  event: () => Event.Undecodable({ tube, id, size: job.body.length, error, action })
+  event: ({ _tag }) => Event.Undecodable({ tube, id, size: job.body.length, error, action: carriedOutAs[_tag] })
 })
+
+const carriedOutAs = { Bury: "bury", Delete: "delete", Release: "release" } as const
 
 /** A release is counted as a failure, also for the newer worker that can decode the job: there are few of them. */
 const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory): Decision => {
