@@ -306,6 +306,30 @@ describe("rule 30: a failed job about which a command is refused", () => {
   )
 })
 
+describe("rule 30: a touch that is refused", () => {
+  it(
+    "is sent again ever more slowly, and told",
+    virtualTest(Effect.gen(function*() {
+      const { events, lines, stats, warnings } = yield* run({
+        refuse: (line) =>
+          line.startsWith("touch")
+            ? "OUT_OF_MEMORY\r\n"
+            : line.startsWith("stats-job")
+            ? statsJobReply(1, { ttr: 3600 })
+            : undefined,
+        handler: Effect.never,
+        during: "59 minutes"
+      })
+      // The first after 20 minutes. In the 39 minutes after that, one each 10 seconds.
+      assert.isAbove(count(lines, "touch"), 200)
+      assert.isBelow(count(lines, "touch"), 250)
+      assert.isAbove(stats.refusals, 200)
+      assert.lengthOf(events.filter(Worker.Event.$is("Refused")), count(lines, "touch"))
+      assert.lengthOf(warnings, 1)
+    }))
+  )
+})
+
 describe("rule 17: a completed job whose delete is refused", () => {
   it.each(errors)(
     "is run again as seldom as the reconnect Schedule says: %s",

@@ -289,10 +289,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** The statistics of the job, whose failures and priority a decision needs. The server may refuse them for a while. */
   private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
-    const stats = Effect.tapError(
-      lease.stats,
-      (error) => Effect.sync(() => isServerError(error) && this.onRefused(error, lease))
-    )
+    const { stats } = lease
     return Effect.catchIf(
       stats,
       isServerError,

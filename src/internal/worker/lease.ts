@@ -8,7 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { type CommandError, JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
+import { type CommandError, isServerError, JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
@@ -23,6 +23,8 @@ export interface LeaseConnection {
   /** How long, in milliseconds, the server took for its latest answer: what it answers happened at most that long ago. */
   roundTrip: number
   onLost(lease: Lease, error: LeaseLost): void
+  /** The server has refused a command about the job, which goes on. */
+  onRefused(refusal: ServerError, lease: Lease): void
   /** The handler has run for longer than it may. */
   onTimeout(lease: Lease): void
 }
@@ -57,7 +59,7 @@ type Callback<A> = (answer: Effect.Effect<A, LeaseLost | ServerError>) => void
 /** How long, in milliseconds, a job is held before the server is asked about it. A time to run is at least a second. */
 const asksAfter = 300
 
-/** The delay in milliseconds before a `stats-job` or touch that failed is repeated. That of `stats-job` doubles each time. */
+/** The delay in milliseconds before a `stats-job` or touch that failed is repeated. It doubles each time. */
 const asksAgainAfter = 300
 const longestAskPause = 10_000
 
@@ -93,6 +95,7 @@ export class Lease implements Timer, HeldJob {
   private countedFrom: number
   private asksAt: number
   private askPause = asksAgainAfter
+  private touchPause = asksAgainAfter
   /** When the handler began, while it runs. */
   private runsSince: number | undefined = undefined
   /** When the handler is interrupted: after its timeout, or, without heartbeat, shortly before the time to run is over. */
@@ -267,6 +270,7 @@ export class Lease implements Timer, HeldJob {
   /** The time to run begins anew, at the latest when the touch was sent. */
   private renew(sentAt: number): void {
     this.countedFrom = Math.max(this.countedFrom, sentAt)
+    this.touchPause = asksAgainAfter
     this.updateTimes()
   }
 
@@ -323,10 +327,17 @@ export class Lease implements Timer, HeldJob {
     this.touchesAt = never
     this.send(Commands.touch(this.id), (exit, sentAt) => {
       if (Exit.isSuccess(exit)) this.renew(sentAt)
-      else if (this.rules.heartbeat) this.touchesAt = this.rules.timers.now() + asksAgainAfter
+      else if (this.rules.heartbeat) this.touchLater()
       this.setTimer()
       callback?.(this.answerOf(exit))
     })
+  }
+
+  /** Also a few times in what is left of a short lease. */
+  private touchLater(): void {
+    const now = this.rules.timers.now()
+    this.touchesAt = now + Math.min(this.touchPause, Math.max((this.endsAt - now) / 4, asksAgainAfter))
+    this.touchPause = Math.min(2 * this.touchPause, longestAskPause)
   }
 
   /** Sends a command about the job. If the server answers NOT_FOUND, the lease is lost. */
@@ -340,6 +351,7 @@ export class Lease implements Timer, HeldJob {
       connection.roundTrip = this.rules.timers.now() - sentAt
       const error = errorOf(exit)
       if (error instanceof JobNotFound) this.loseNotFound(error)
+      if (isServerError(error)) connection.onRefused(error, this)
       onAnswer(exit, sentAt)
     })
   }

@@ -64,6 +64,9 @@ type Status = "open" | "retired" | "lost"
 
 type NextJob = Effect.Effect<Lease, Option.Option<never>>
 
+/** A server that loses a job within this many milliseconds may lose every job. */
+const soon = 5000
+
 export class Reservations implements LeaseConnection {
   readonly session: ServerSession
   roundTrip: number
@@ -181,7 +184,7 @@ export class Reservations implements LeaseConnection {
         error
       )
       this.recordLost(lease, lost)
-      this.closeUnlessWorked(lost)
+      this.closeIfLostSoon(lease, lost)
     } else if (isServerError(error)) {
       // A reserve may wait on this connection, behind which no other command about the job would be answered.
       unconfirmed.add(deleted)
@@ -256,7 +259,7 @@ export class Reservations implements LeaseConnection {
     lease.settled()
     this.held = undefined
     if (lost === undefined) this.close()
-    else this.closeUnlessWorked(lost)
+    else this.closeIfLostSoon(lease, lost)
   }
 
   private recordLost(lease: Lease, error: LeaseLost): void {
@@ -266,6 +269,10 @@ export class Reservations implements LeaseConnection {
   onLost(lease: Lease, error: LeaseLost): void {
     this.recordLost(lease, error)
     if (this.held === lease) this.consumer.onLost()
+  }
+
+  onRefused(refusal: ServerError, lease: Lease): void {
+    this.consumer.onRefused(refusal, lease)
   }
 
   onTimeout(lease: Lease): void {
@@ -298,8 +305,9 @@ export class Reservations implements LeaseConnection {
   }
 
   /** Else a server that sends a job again and again, and then does not know it, would be asked for it without a pause. */
-  private closeUnlessWorked(lost: LeaseLost): void {
-    if (!this.hasWorked) this.closeRefused(lost)
+  private closeIfLostSoon({ reservedAt }: Lease, lost: LeaseLost): void {
+    const heldFor = this.consumer.context.rules.timers.now() - reservedAt
+    if (!this.hasWorked && heldFor < soon) this.closeRefused(lost)
   }
 
   /** Fails once the connection is lost. A reply is no sign of health: a server that sends jobs may refuse to settle any. */
