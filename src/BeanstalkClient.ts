@@ -8,7 +8,11 @@
  * **Example** (put a job)
  *
  * ```ts
- * Effect.gen(function*() {
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.gen(function*() {
  *   const client = yield* BeanstalkClient.BeanstalkClient
  *   return yield* client.put("URLs-to-fetch", "http://example.org/", { ttr: "3 minutes" })
  * }).pipe(Effect.provide(NodeBeanstalk.layerClient({ url: "beanstalk://localhost" })))
@@ -70,6 +74,19 @@ export { type Lost, State }
 /**
  * Options of a client. Those of a connection hold for every connection that the client opens.
  *
+ * **Example** (connect again every second, and let commands wait for a minute)
+ *
+ * ```ts
+ * import { Schedule } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const options: BeanstalkClient.Options = {
+ *   name: "billing",
+ *   reconnect: Schedule.spaced("1 second"),
+ *   offlineTimeout: "1 minute"
+ * }
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -108,6 +125,19 @@ export type BulkError = BeanstalkError.InvalidArgument | BeanstalkError.ConnectF
 /**
  * How many jobs were purged or moved, by the state they were in.
  *
+ * **Example** (how many jobs a purge deleted)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const purge = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   const { buried, delayed, ready } = yield* client.purge("mails")
+ *   yield* Console.log(`deleted ${ready} ready, ${delayed} delayed and ${buried} buried jobs`)
+ * })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -119,6 +149,17 @@ export interface Tally {
 
 /**
  * Options of `putAll`.
+ *
+ * **Example** (put the lines of a file, 64 at a time)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const putLines = (lines: Stream.Stream<string>) =>
+ *   Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) =>
+ *     Stream.runCount(client.putAll("lines", lines, { window: 64, priority: 100 })))
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -135,6 +176,19 @@ export type JobState = Scan.JobState
 
 /**
  * Options of `purge` and `move`.
+ *
+ * **Example** (move the buried jobs only, and print how far it is)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const requeue = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) =>
+ *   client.move("mails", "mails-to-check", {
+ *     states: ["buried"],
+ *     onProgress: (done) => Console.log(`${done.buried} jobs were moved`)
+ *   }))
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -163,6 +217,22 @@ export interface Dedicated extends DedicatedConnections.Dedicated {}
  * reads (`peek…`, `stats…`, `listTubes`). Any other command (`put`, `delete`, `kick`, …) fails with `ConnectionLost` and the
  * outcome `Unknown`: the server may have carried it out, and carrying it out twice may do harm. A command that names a job
  * is not sent to another instance of beanstalkd, in which the id may be the id of another job.
+ *
+ * **Example** (reserve a job on a connection of its own, and read its statistics)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const one = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   const beanstalk = yield* client.leaseWith({ watch: ["mails"] })
+ *   const job = yield* beanstalk.reserveWithTimeout("1 second")
+ *   const { age, releases } = yield* client.statsJob(job.id)
+ *   yield* Console.log(`job ${job.id} was put ${age} seconds ago, and released ${releases} times`)
+ *   yield* beanstalk.delete(job.id)
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -313,6 +383,19 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
 /**
  * The client as a service.
  *
+ * **Example** (wait until the server answers, and list its tubes)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const program = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   const { version } = yield* client.ready
+ *   yield* Console.log(`beanstalkd ${version} has the tubes ${(yield* client.listTubes).join(", ")}`)
+ * })
+ * ```
+ *
  * @category tags
  * @since 0.1.0
  */
@@ -328,6 +411,21 @@ export class BeanstalkClient extends Context.Tag("effect-beanstalk/BeanstalkClie
  *
  * When its Scope closes, workers of the client that still run are shut down first, and an Error is logged: make workers in a Scope
  * that closes before.
+ *
+ * **Example** (two servers in one program)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const clientOf = (host: string) => Effect.provide(BeanstalkClient.make(), NodeConnector.layer({ host }))
+ *
+ * const program = Effect.gen(function*() {
+ *   const [first, second] = yield* Effect.all([clientOf("queue-1"), clientOf("queue-2")])
+ *   yield* Effect.orElse(first.put("mails", "hello"), () => second.put("mails", "hello"))
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -360,6 +458,18 @@ const defaultReconnect = Schedule.exponential("50 millis").pipe(
  * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own. Provide it to
  * the whole program: workers are shut down when their client closes.
  *
+ * **Example** (a client over a connector of your choice)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const BeanstalkLive = BeanstalkClient.layer({ name: "billing" }).pipe(
+ *   Layer.provide(NodeConnector.layerUnix({ path: "/run/beanstalkd.sock" }))
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -370,6 +480,18 @@ export const layer = (
 
 /**
  * The client as a Layer, with options from `Config`.
+ *
+ * **Example** (the name of the client comes from the environment)
+ *
+ * ```ts
+ * import { Config, Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const BeanstalkLive = BeanstalkClient.layerConfig({ name: Config.string("SERVICE_NAME") }).pipe(
+ *   Layer.provide(NodeConnector.layerEnv)
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -8,7 +8,10 @@
  * **Example** (a scoped block)
  *
  * ```ts
- * Effect.scoped(Effect.gen(function*() {
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ *
+ * const fetchOne = Effect.scoped(Effect.gen(function*() {
  *   const beanstalk = yield* BeanstalkConnection.make({ watch: ["URLs-to-fetch"] })
  *   const job = yield* beanstalk.reserveWithTimeout("1 second")
  *   yield* beanstalk.delete(job.id)
@@ -85,6 +88,20 @@ export interface Ending {
  *
  * When the fiber that sent a command is interrupted, the command is not sent if it is not written yet; if it is, its reply is
  * read and dropped. Other fibers are not affected. Reserves are different, see {@link Connection.reserve}.
+ *
+ * **Example** (release a job that cannot be done now)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { BeanstalkConnection } from "effect-beanstalk"
+ *
+ * const putOff = (beanstalk: BeanstalkConnection.Connection) =>
+ *   Effect.gen(function*() {
+ *     const job = yield* beanstalk.reserveWithTimeout("10 seconds")
+ *     const { pri } = yield* beanstalk.statsJob(job.id)
+ *     yield* beanstalk.release(job.id, { priority: pri, delay: "1 minute" })
+ *   })
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -229,7 +246,11 @@ export interface Connection extends Inspectable.Inspectable {
  * **Example** (use the connection of a Layer)
  *
  * ```ts
- * Effect.gen(function*() {
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.gen(function*() {
  *   const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
  *   return yield* beanstalk.put("hello", { tube: "greetings" })
  * }).pipe(Effect.provide(NodeBeanstalk.layerConnection({ host: "localhost" })))
@@ -253,6 +274,21 @@ export class BeanstalkConnection extends Context.Tag("effect-beanstalk/Beanstalk
  * Succeeds after one round trip, which uses and watches the given tubes, and proves that a beanstalkd answers. Fails with
  * `ConnectFailed`, and with `InvalidArgument` if an option is invalid.
  *
+ * **Example** (a connection that puts into one tube and reserves from two)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const program = Effect.gen(function*() {
+ *   const beanstalk = yield* BeanstalkConnection.make({ tube: "done", watch: ["urgent", "mails"] })
+ *   const job = yield* beanstalk.reserveWithTimeout("10 seconds")
+ *   yield* beanstalk.put(job.body)
+ *   yield* beanstalk.delete(job.id)
+ * }).pipe(Effect.scoped, Effect.provide(NodeConnector.layerEnv))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -267,6 +303,18 @@ export const make = (
 
 /**
  * A connection as a Layer. Everything that is built on the same Layer value shares one connection.
+ *
+ * **Example** (one connection for a program)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const ConnectionLive = BeanstalkConnection.layer({ tube: "mails", replyTimeout: "5 seconds" }).pipe(
+ *   Layer.provide(NodeConnector.layer({ host: "localhost" }))
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -209,6 +209,19 @@ export class ExpectedCRLF extends Data.TaggedError("ExpectedCRLF")<Origin> {
  * `JOB_TOO_BIG`: the body is larger than the server accepts (its `-z` option, 65,535 bytes by default). A connection knows
  * the limit of its server, and refuses a larger body without sending it.
  *
+ * **Example** (put a reference to the data instead)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const put = (image: Uint8Array, save: (image: Uint8Array) => Effect.Effect<string>) =>
+ *   Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) =>
+ *     client.put("images", image).pipe(
+ *       Effect.catchTag("JobTooBig", () => Effect.flatMap(save(image), (key) => client.put("images-by-key", key)))
+ *     ))
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -235,6 +248,18 @@ export class JobTooBig extends Data.TaggedError("JobTooBig")<
 /**
  * `DRAINING`: the server received SIGUSR1, and accepts no new jobs until it is restarted.
  *
+ * **Example** (put the job elsewhere while the server is drained)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const put = (primary: BeanstalkClient.Client, secondary: BeanstalkClient.Client) =>
+ *   primary.put("mails", "hello").pipe(
+ *     Effect.catchTag("Draining", () => secondary.put("mails", "hello"))
+ *   )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -256,9 +281,13 @@ export class Draining extends Data.TaggedError("Draining")<Origin> {
  * **Example** (use the id, and kick the job later)
  *
  * ```ts
- * beanstalk.put("hello").pipe(
- *   Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id))
- * )
+ * import { Effect } from "effect"
+ * import type { BeanstalkConnection } from "effect-beanstalk"
+ *
+ * const put = (beanstalk: BeanstalkConnection.Connection) =>
+ *   beanstalk.put("hello").pipe(
+ *     Effect.catchTag("Buried", (buried) => Effect.succeed(buried.id))
+ *   )
  * ```
  *
  * @category errors
@@ -279,6 +308,20 @@ export class Buried extends Data.TaggedError("Buried")<Origin & { readonly id: J
 /**
  * `NOT_FOUND` for a job: it does not exist, is not in the state that the command needs, or is reserved by another
  * connection.
+ *
+ * **Example** (delete a job, and succeed with whether there was one)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const cancel = (id: string) =>
+ *   Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) =>
+ *     client.delete(id).pipe(
+ *       Effect.as(true),
+ *       Effect.catchTag("JobNotFound", () => Effect.succeed(false))
+ *     ))
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -349,6 +392,19 @@ export class NotIgnored extends Data.TaggedError("NotIgnored")<Origin & { readon
 
 /**
  * `TIMED_OUT`: no job could be reserved within the timeout.
+ *
+ * **Example** (no job is a result, not an error)
+ *
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import type { BeanstalkConnection } from "effect-beanstalk"
+ *
+ * const nextJob = (beanstalk: BeanstalkConnection.Connection) =>
+ *   beanstalk.reserveWithTimeout("5 seconds").pipe(
+ *     Effect.asSome,
+ *     Effect.catchTag("TimedOut", () => Effect.succeed(Option.none()))
+ *   )
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -422,6 +478,17 @@ export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
  * - `Handshake`: the first reply is not what beanstalkd answers, or is an error.
  * - `Closed`: the scope of the client is closed, so it makes no more connections.
  *
+ * **Example** (say at which step it failed)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const check = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.ready).pipe(
+ *   Effect.catchTag("ConnectFailed", ({ address, detail, reason }) => Console.error(`${address}: ${reason} (${detail})`))
+ * )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -460,6 +527,19 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
  *
  * `outcome` is `NotSent` if no byte of the command left this process, so that the server did not execute it, and `Unknown`
  * if the server may have executed it.
+ *
+ * **Example** (put again only what was not sent)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const put = (client: BeanstalkClient.Client) =>
+ *   client.put("mails", "hello").pipe(
+ *     Effect.catchTag("ConnectionLost", (error) =>
+ *       error.outcome === "NotSent" ? client.put("mails", "hello") : Effect.fail(error))
+ *   )
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -538,6 +618,19 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
  * The fields account for every body: those from index `sent` on were not sent, those in `failures` failed, and all others were
  * acknowledged and their ids emitted, in order.
  *
+ * **Example** (go on with the first body that was not sent)
+ *
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const putAll = (client: BeanstalkClient.Client, bodies: ReadonlyArray<string>) =>
+ *   Stream.runDrain(client.putAll("lines", Stream.fromIterable(bodies))).pipe(
+ *     Effect.catchTag("PutAllStopped", ({ failures, sent }) =>
+ *       Console.error(`${failures.length} failed; go on with body ${sent}`))
+ *   )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -571,6 +664,19 @@ export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
  * `purge` or `move` stopped at an error. The jobs counted in `done` stay purged or moved; the other jobs that it had reserved
  * are ready again.
  *
+ * **Example** (say how many jobs were deleted before it stopped)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import type { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const purge = (client: BeanstalkClient.Client) =>
+ *   client.purge("mails").pipe(
+ *     Effect.catchTag("BulkStopped", ({ cause, done }) =>
+ *       Console.error(`${done.ready} ready jobs were deleted, then: ${cause.message}`))
+ *   )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -602,6 +708,20 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
  * Each issue has a path and what the Schema expects there. The values found are not included, nor key names that come from
  * the data and not from the Schema.
  *
+ * **Example** (print where a payload does not match)
+ *
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.NonEmptyString }) })
+ *
+ * const put = Mails.put({ to: "" }).pipe(
+ *   Effect.catchTag("PayloadError", ({ issues }) =>
+ *     Console.error(issues.map(({ expected, path }) => `${path}: ${expected}`).join("\n")))
+ * )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -629,6 +749,22 @@ export class PayloadError extends Data.TaggedError("PayloadError")<{
  * A worker lost the reservation of a job before the job was finished: its time to run ended, another connection has it, or the
  * connection that held it was lost. The job is run again by the next worker that reserves it.
  *
+ * **Example** (what another worker may be doing by now is not done twice)
+ *
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Payments = Tube.make("payments", { payload: Schema.Struct({ amount: Schema.Number }) })
+ *
+ * const worker = Worker.run(Payments, ({ amount }, job) =>
+ *   Effect.gen(function*() {
+ *     // Fails with LeaseLost if the job is not reserved by this worker any more.
+ *     yield* job.touch
+ *     yield* Console.log(`pays ${amount}`)
+ *   }))
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -654,6 +790,19 @@ export class LeaseLost extends Data.TaggedError("LeaseLost")<{
 
 /**
  * A worker cannot start with its options, its tube or its server.
+ *
+ * **Example** (end the program with the reason)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * const worker = Worker.run(Mails, ({ to }) => Effect.log(to), { onFirstConnect: "fail" }).pipe(
+ *   Effect.catchTag("WorkerStartError", (error) => Effect.logFatal(error.message))
+ * )
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -812,6 +961,17 @@ export type BeanstalkError =
 /**
  * Whether a value is an error of this library.
  *
+ * **Example** (log the errors of this library, and leave the others)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkError } from "effect-beanstalk"
+ *
+ * const logged = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+ *   Effect.tapError(program, (error) =>
+ *     BeanstalkError.isBeanstalkError(error) ? Effect.logError(error.message) : Effect.void)
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -823,6 +983,17 @@ const hasTag = (u: unknown, ...tags: ReadonlyArray<BeanstalkError["_tag"]>) =>
 /**
  * Whether a value is a {@link ServerError}: an answer that the server may give to any command.
  *
+ * **Example** (what the operator of the server is told)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient, BeanstalkError } from "effect-beanstalk"
+ *
+ * const put = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.put("mails", "hello")).pipe(
+ *   Effect.tapError((error) => BeanstalkError.isServerError(error) ? Effect.logFatal(error.message) : Effect.void)
+ * )
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -831,6 +1002,18 @@ export const isServerError = (u: unknown): u is ServerError =>
 
 /**
  * Whether a value is a {@link ConnectionError}: no connection could be made, it was lost, or the server violated the protocol.
+ *
+ * **Example** (a health check)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient, BeanstalkError } from "effect-beanstalk"
+ *
+ * const isHealthy = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.stats).pipe(
+ *   Effect.as(true),
+ *   Effect.catchIf(BeanstalkError.isConnectionError, () => Effect.succeed(false))
+ * )
+ * ```
  *
  * @category guards
  * @since 0.1.0
@@ -854,7 +1037,10 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * **Example** (retry what is retryable)
  *
  * ```ts
- * beanstalk.put("hello").pipe(
+ * import { Effect, Schedule } from "effect"
+ * import { BeanstalkClient, BeanstalkError } from "effect-beanstalk"
+ *
+ * const put = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.put("mails", "hello")).pipe(
  *   Effect.retry({ while: BeanstalkError.isRetryable, schedule: Schedule.exponential("100 millis"), times: 5 })
  * )
  * ```

@@ -9,6 +9,8 @@
  * **Example** (the bytes of a command, and the result of a reply)
  *
  * ```ts
+ * import { BeanstalkProtocol } from "effect-beanstalk"
+ *
  * const put = BeanstalkProtocol.put("hello", { priority: 10 })
  * if (put._tag === "Command") {
  *   BeanstalkProtocol.encode([put]) // put 10 0 60 5\r\nhello\r\n

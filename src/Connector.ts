@@ -23,6 +23,10 @@ import type * as Effect from "effect/Effect"
  * **Example** (a custom connector)
  *
  * ```ts
+ * import { NodeSocket } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { Connector } from "effect-beanstalk"
+ *
  * const layer = Layer.succeed(Connector.Connector, {
  *   address: "queue.internal:11300",
  *   socket: NodeSocket.makeNet({ host: "queue.internal", port: 11300, noDelay: true })

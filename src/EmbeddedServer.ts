@@ -10,24 +10,6 @@
  *
  * Jobs are not persisted: they are lost when the scope closes.
  *
- * **Example** (test a worker without a server, and without waiting)
- *
- * ```ts
- * it.effect("a job that was released with a delay comes back", () =>
- *   Effect.gen(function*() {
- *     const beanstalk = yield* BeanstalkConnection.make()
- *     const id = yield* beanstalk.put("hello")
- *     yield* beanstalk.reserve
- *     yield* beanstalk.release(id, { priority: 0, delay: "1 hour" })
- *     const again = yield* Effect.fork(beanstalk.reserve)
- *     yield* TestClock.adjust("1 hour")
- *     assert.strictEqual((yield* Fiber.join(again)).id, id)
- *     const server = yield* EmbeddedServer.EmbeddedServer
- *     const events = (yield* server.journal).map(({ event }) => event)
- *     assert.deepStrictEqual(events, ["put", "reserved", "released", "due", "reserved"])
- *   }).pipe(Effect.scoped, Effect.provide(EmbeddedServer.layer())))
- * ```
- *
  * **Gotchas**
  *
  * Under the fake timers of Vitest or Jest (`vi.useFakeTimers()`) it does not answer: they replace the timers by which it, and
@@ -59,6 +41,28 @@
  * - In `stats`, `rusage` is 0, `hostname`, `os` and `platform` identify the embedded server, and `pid` is 0 unless it listens on
  *   a port or a socket.
  *
+ * **Example** (test a worker without a server, and without waiting)
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Fiber, TestClock } from "effect"
+ * import { BeanstalkConnection, EmbeddedServer } from "effect-beanstalk"
+ *
+ * it.effect("a job that was released with a delay comes back", () =>
+ *   Effect.gen(function*() {
+ *     const beanstalk = yield* BeanstalkConnection.make()
+ *     const id = yield* beanstalk.put("hello")
+ *     yield* beanstalk.reserve
+ *     yield* beanstalk.release(id, { priority: 0, delay: "1 hour" })
+ *     const again = yield* Effect.fork(beanstalk.reserve)
+ *     yield* TestClock.adjust("1 hour")
+ *     assert.strictEqual((yield* Fiber.join(again)).id, id)
+ *     const server = yield* EmbeddedServer.EmbeddedServer
+ *     const events = (yield* server.journal).map(({ event }) => event)
+ *     assert.deepStrictEqual(events, ["put", "reserved", "released", "due", "reserved"])
+ *   }).pipe(Effect.scoped, Effect.provide(EmbeddedServer.layer())))
+ * ```
+ *
  * @module
  * @since 0.1.0
  */
@@ -80,6 +84,15 @@ export type { OpenConnection, Options, Server, StoredJob } from "./internal/embe
 /**
  * The service by which a program inspects and controls a running {@link Server}.
  *
+ * **Example** (cut all connections)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { EmbeddedServer } from "effect-beanstalk"
+ *
+ * const cut = Effect.flatMap(EmbeddedServer.EmbeddedServer, (server) => server.inject(EmbeddedServer.Fault.Cut()))
+ * ```
+ *
  * @category tags
  * @since 0.1.0
  */
@@ -88,6 +101,22 @@ export class EmbeddedServer extends Context.Tag("effect-beanstalk/EmbeddedServer
 /**
  * Starts a server, and makes a connector to it. All connections are reset when the scope closes. Use it where one program needs
  * several servers; {@link layer} is for one.
+ *
+ * **Example** (two servers in one test)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient, Connector, EmbeddedServer } from "effect-beanstalk"
+ *
+ * const test = Effect.gen(function*() {
+ *   const primary = yield* EmbeddedServer.make()
+ *   const secondary = yield* EmbeddedServer.make({ maxJobSize: 1024 })
+ *   const client = yield* Effect.provideService(BeanstalkClient.make(), Connector.Connector, primary.connector)
+ *   yield* primary.server.drain
+ *   yield* Effect.flip(client.put("mails", "hello"))
+ *   return yield* secondary.server.jobs
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -106,6 +135,15 @@ export const make = (
 
 /**
  * Starts a server, and provides it together with the `Connector` to it.
+ *
+ * **Example** (a client of a server in memory)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkClient, EmbeddedServer } from "effect-beanstalk"
+ *
+ * const TestLive = Layer.provideMerge(BeanstalkClient.layer(), EmbeddedServer.layer({ version: "1.12" }))
+ * ```
  *
  * @category layers
  * @since 0.1.0

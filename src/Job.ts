@@ -45,6 +45,17 @@ export const isJobId = (text: string): text is JobId =>
 /**
  * The {@link JobId} as a Schema, to decode ids that a program has stored or received.
  *
+ * **Example** (an id that a request names)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Job } from "effect-beanstalk"
+ *
+ * const CancelRequest = Schema.Struct({ job: Job.JobId })
+ *
+ * const decode = Schema.decodeUnknown(CancelRequest)
+ * ```
+ *
  * @category schemas
  * @since 0.1.0
  */
@@ -71,6 +82,15 @@ export const isTubeName = (text: string): text is TubeName =>
 
 /**
  * The {@link TubeName} as a Schema, to decode names that a program has stored or received.
+ *
+ * **Example** (the name of a tube from the configuration)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Job } from "effect-beanstalk"
+ *
+ * const tube = Schema.Config("MAIL_TUBE", Job.TubeName)
+ * ```
  *
  * @category schemas
  * @since 0.1.0
@@ -182,6 +202,14 @@ abstract class JobWithBody extends Inspectable.Class {
  * A job that a connection has reserved. The reservation ends when the job is deleted, released or buried **on the same
  * connection**, when its time to run is over, or when that connection closes.
  *
+ * **Example** (read the body as text, whatever bytes it has)
+ *
+ * ```ts
+ * import type { Job } from "effect-beanstalk"
+ *
+ * const textOf = (job: Job.ReservedJob) => job.text("utf-8", { invalid: "replace" })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -191,6 +219,19 @@ export class ReservedJob extends JobWithBody {
 
 /**
  * A copy of a job that was peeked. Peeking does not reserve the job, which may have changed or been deleted since.
+ *
+ * **Example** (look at the job that would be reserved next)
+ *
+ * ```ts
+ * import { Console, Effect, Option } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const look = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   const next = yield* client.peekReady("mails")
+ *   if (Option.isSome(next)) yield* Console.log(yield* next.value.text())
+ * })
+ * ```
  *
  * @category models
  * @since 0.1.0

@@ -7,6 +7,9 @@
  * **Example** (a tube, a producer)
  *
  * ```ts
+ * import { Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
  * const FetchUrl = Tube.make("URLs-to-fetch", { payload: Schema.Struct({ url: Schema.String }), ttr: "3 minutes" })
  *
  * const producer = FetchUrl.put({ url: "http://example.org/" })
@@ -132,6 +135,25 @@ export interface Peeked<out A> {
  * Every method that sends a command can fail with a `ClientError`. A payload that cannot be encoded, or a body that cannot be
  * decoded, fails with `PayloadError`, which says where, and what the Schema expects there, but no values.
  *
+ * **Example** (put many jobs, and look at what is buried)
+ *
+ * ```ts
+ * import { Console, Effect, Option, Schema, Stream } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const mails = Stream.make({ to: "kim@example.org" }, { to: "sam@example.org" })
+ *   const count = yield* Stream.run(mails, Mails.sink({ delay: "1 hour" }))
+ *   yield* Console.log(`${count} mails will be sent in an hour`)
+ *
+ *   const buried = yield* Mails.peekBuried
+ *   if (Option.isSome(buried)) yield* Console.log(`the mail to ${buried.value.payload.to} could not be sent`)
+ *   yield* Mails.kick(100)
+ * })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -237,10 +259,16 @@ export interface Tube<in out A, out R = never> extends Inspectable.Inspectable {
 /**
  * A tube, whatever its payloads: what can be done with its jobs without decoding one. Every {@link Tube} is one.
  *
- * **Example** (the buried jobs of several tubes are made ready)
+ * **Example** (print how full each of several tubes is)
  *
  * ```ts
- * const kickAll = (tubes: ReadonlyArray<Tube.Any>) => Effect.forEach(tubes, (tube) => tube.kick(1000), { discard: true })
+ * import { Console, Effect } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const printReady = (tube: Tube.Any) =>
+ *   Effect.flatMap(tube.stats, ({ currentJobsReady }) => Console.log(`${tube.name}: ${currentJobsReady} jobs are ready`))
+ *
+ * const program = Effect.forEach([Tube.text("mails"), Tube.bytes("images")], printReady)
  * ```
  *
  * @category models
@@ -251,12 +279,15 @@ export interface Any extends Pick<Tube<unknown>, TypeId | "name" | "defaults" | 
 /**
  * The type of the payloads of a tube.
  *
- * **Example**
+ * **Example** (the payload of a tube, for a function of your own)
  *
  * ```ts
- * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ * import { Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
  *
- * type Mail = Tube.Payload<typeof Mails> // { readonly to: string }
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String, subject: Schema.String }) })
+ *
+ * const subjectOf = ({ subject }: Tube.Payload<typeof Mails>) => subject
  * ```
  *
  * @category models
@@ -285,10 +316,13 @@ export type Payload<T extends Any> = T extends Tube<infer A, infer _R> ? A : nev
  *
  * A byte order mark at the beginning of a body, as programs in .NET write it, is skipped.
  *
- * **Example**
+ * **Example** (a payload with a date, which is written as text)
  *
  * ```ts
- * const Email = Tube.make("emails", {
+ * import { Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const Emails = Tube.make("emails", {
  *   payload: Schema.Struct({ to: Schema.String, at: Schema.Date }),
  *   priority: 100,
  *   ttr: "1 minute"
@@ -314,6 +348,16 @@ export const make = <A, I, R = never>(
  *
  * A Schema that writes JSON itself, as `Schema.parseJson` does, writes `NaN` as `null`: {@link make} checks for it.
  *
+ * **Example** (lines of text)
+ *
+ * ```ts
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const Audit = Tube.text("audit", { ttr: "10 seconds" })
+ *
+ * const record = Audit.put("user 17 has logged in")
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -337,6 +381,12 @@ export function text<A, R>(
  * **Example** (MessagePack)
  *
  * ```ts
+ * import { MsgPack } from "@effect/platform"
+ * import { Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const Measurement = Schema.Struct({ sensor: Schema.Number, value: Schema.Number })
+ *
  * const Measured = Tube.bytes("measured", { payload: MsgPack.schema(Measurement) })
  * ```
  *

@@ -13,13 +13,16 @@
  * **Example** (a job delayed by a day)
  *
  * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection, EmbeddedServer, VirtualClock } from "effect-beanstalk"
+ *
  * const program = Effect.gen(function*() {
  *   const beanstalk = yield* BeanstalkConnection.make()
  *   yield* beanstalk.put("tomorrow", { delay: "1 day" })
- *   const job = yield* beanstalk.reserve
+ *   return yield* beanstalk.reserve
  * }).pipe(Effect.scoped, Effect.provide(EmbeddedServer.layer()))
  *
- * Effect.provide(program, VirtualClock.layer())
+ * const simulation = Effect.provide(program, VirtualClock.layer())
  * ```
  *
  * @module
@@ -50,6 +53,17 @@ export interface Options {
  * Replaces the Clock and the Scheduler of a program.
  *
  * Provide it to the whole program, as the outermost layer: layers that are built outside of it use real time.
+ *
+ * **Example** (a day that begins at midnight)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { VirtualClock } from "effect-beanstalk"
+ *
+ * const day = Effect.sleep("1 day").pipe(
+ *   Effect.provide(VirtualClock.layer({ startsAt: Date.UTC(2026, 0, 1) }))
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -13,14 +13,20 @@
  * **Example** (sixteen at a time, each tried six times)
  *
  * ```ts
+ * import { HttpClient } from "@effect/platform"
+ * import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+ * import { Effect, Schedule, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
  * const FetchUrl = Tube.make("URLs-to-fetch", { payload: Schema.Struct({ url: Schema.String }), ttr: "3 minutes" })
  *
- * const worker = Worker.run(FetchUrl, ({ url }) => fetchUrl(url), {
+ * const worker = Worker.run(FetchUrl, ({ url }) => HttpClient.get(url), {
  *   concurrency: 16,
  *   retry: Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.intersect(Schedule.recurs(5)))
  * })
  *
- * NodeRuntime.runMain(Effect.provide(worker, NodeBeanstalk.layerClientEnv))
+ * NodeRuntime.runMain(Effect.provide(worker, [NodeBeanstalk.layerClientEnv, NodeHttpClient.layer]))
  * ```
  *
  * @module
@@ -90,6 +96,19 @@ export interface RunStats {
 /**
  * The job that a handler works on. Once the handler has ended, `stats`, `touch` and `leaseLost` fail with `LeaseLost`.
  *
+ * **Example** (do something else in the last attempt)
+ *
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import type { Worker } from "effect-beanstalk"
+ *
+ * const remind = (payload: { readonly to: string }, job: Worker.Job) =>
+ *   Effect.gen(function*() {
+ *     const { attempt } = yield* job.stats
+ *     yield* Console.log(attempt < 3 ? `reminds ${payload.to}` : `warns ${payload.to}`)
+ *   })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -121,8 +140,19 @@ export interface Job extends Inspectable.Inspectable {
  * **Example** (a handler that stands apart from its worker)
  *
  * ```ts
- * const sendMail: Worker.Handler<Tube.Payload<typeof Mails>, MailError, Mailer> = ({ to }, job) =>
- *   Effect.flatMap(Mailer, (mailer) => mailer.send(to, { messageId: job.id }))
+ * import { Context, Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * class Mailer extends Context.Tag("Mailer")<Mailer, {
+ *   readonly send: (to: string, messageId: string) => Effect.Effect<void, "Refused">
+ * }>() {}
+ *
+ * const sendMail: Worker.Handler<Tube.Payload<typeof Mails>, "Refused", Mailer> = ({ to }, job) =>
+ *   Effect.flatMap(Mailer, (mailer) => mailer.send(to, job.id))
+ *
+ * const worker = Worker.run(Mails, sendMail)
  * ```
  *
  * @category models
@@ -135,6 +165,16 @@ export type Handler<A, E = never, R = never> = (
 
 /**
  * A handler that fails with it has its job buried, whatever `retry` says. The `reason` becomes the message.
+ *
+ * **Example** (a job that a person has to look at)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
+ * const pay = ({ amount }: { readonly amount: number }) =>
+ *   amount > 10_000 ? new Worker.Bury({ reason: "to be approved" }) : Effect.log(`pays ${amount}`)
+ * ```
  *
  * @category failures
  * @since 0.1.0
@@ -149,6 +189,17 @@ export type Bury = Failures.Bury
 
 /**
  * A handler that fails with it has its job deleted, whatever `retry` says. The `reason` becomes the message.
+ *
+ * **Example** (a job that is of no use any more)
+ *
+ * ```ts
+ * import { Clock, Effect } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
+ * const notify = ({ until }: { readonly until: number }) =>
+ *   Effect.flatMap(Clock.currentTimeMillis, (now) =>
+ *     now > until ? new Worker.Discard({ reason: "too late" }) : Effect.log("notifies"))
+ * ```
  *
  * @category failures
  * @since 0.1.0
@@ -171,13 +222,18 @@ export type Discard = Failures.Discard
  * A handler that polls, and runs again because something is not ready yet, has not failed: let it put its payload anew with a delay,
  * and succeed. The new job has all its attempts. It is put before the old one is deleted, so that it may be there twice.
  *
- * **Example** (asks again in a minute)
+ * **Example** (as the other side asks for)
  *
  * ```ts
- * const download = (payload: Export, job: Worker.Job) =>
- *   Effect.if(isReady(payload.id), {
- *     onTrue: () => save(payload.id),
- *     onFalse: () => Exports.put(payload, { delay: "1 minute" })
+ * import { HttpClient } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
+ * const fetchPage = ({ url }: { readonly url: string }) =>
+ *   Effect.gen(function*() {
+ *     const { headers, status } = yield* HttpClient.get(url)
+ *     if (status !== 429) return
+ *     yield* new Worker.RetryAfter({ delay: `${Number(headers["retry-after"] ?? 60)} seconds`, reason: "too many requests" })
  *   })
  * ```
  *
@@ -212,6 +268,22 @@ export type Failure<E> = Failures.Failure<E>
 
 /**
  * A job that failed for good: its `retry` is done. The input of `onExhausted`.
+ *
+ * **Example** (put what has failed for good into another tube)
+ *
+ * ```ts
+ * import { Cause, Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Mail = Schema.Struct({ to: Schema.String })
+ * const Mails = Tube.make("mails", { payload: Mail })
+ * const DeadLetters = Tube.make("dead-letters", { payload: Schema.Struct({ mail: Mail, failure: Schema.String }) })
+ *
+ * const putDeadLetter = ({ cause, payload }: Worker.Exhausted<typeof Mail.Type, unknown>) =>
+ *   DeadLetters.put({ mail: payload, failure: Cause.pretty(cause) })
+ *
+ * const worker = Worker.run(Mails, ({ to }) => Effect.log(`mail to ${to}`), { onExhausted: putDeadLetter })
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -289,6 +361,15 @@ export type JobEvent = Events.JobEvent
 /**
  * Whether an event ends a reservation.
  *
+ * **Example** (the jobs of the events, without the refusals)
+ *
+ * ```ts
+ * import { Stream } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
+ * const ended = (worker: Worker.Worker) => Stream.filter(worker.events, Worker.isJobEvent)
+ * ```
+ *
  * @category events
  * @since 0.1.0
  */
@@ -296,6 +377,19 @@ export const isJobEvent: (event: Event) => event is JobEvent = Events.isJobEvent
 
 /**
  * Constructors and matchers of {@link Event}.
+ *
+ * **Example** (tell an operator of each job that is buried)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
+ * const watch = (worker: Worker.Worker) =>
+ *   worker.events.pipe(
+ *     Stream.filter(Worker.Event.$is("Buried")),
+ *     Stream.runForEach(({ attempt, id }) => Effect.logError(`job ${id} is buried after ${attempt} attempts`))
+ *   )
+ * ```
  *
  * @category events
  * @since 0.1.0
@@ -338,6 +432,9 @@ export interface Metrics extends WorkerMetrics.Metrics {}
  * **Example** (the number of jobs that failed for good)
  *
  * ```ts
+ * import { Metric } from "effect"
+ * import { Worker } from "effect-beanstalk"
+ *
  * const buried = Metric.value(Worker.metrics("URLs-to-fetch").jobs.Buried)
  * ```
  *
@@ -377,6 +474,16 @@ export interface Stats {
 
 /**
  * A worker that is running.
+ *
+ * **Example** (take no jobs for an hour)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { Worker } from "effect-beanstalk"
+ *
+ * const pauseForAnHour = (worker: Worker.Worker) =>
+ *   worker.quiet.pipe(Effect.zipRight(Effect.sleep("1 hour")), Effect.zipRight(worker.resume))
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -423,6 +530,23 @@ export interface Worker extends Inspectable.Inspectable {
  * handler has run for 0.3 seconds. If a job was put with a shorter `ttr`, the worker may notice the loss of its lease too late,
  * by at most the tube's `ttr` less the job's.
  *
+ * **Example** (a worker that ends with its Scope)
+ *
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const worker = yield* Worker.make(Mails, ({ to }) => Console.log(`mail to ${to}`), { concurrency: 4 })
+ *   yield* Effect.sleep("1 hour")
+ *   const { outcomes } = yield* worker.stats
+ *   yield* Console.log(`${outcomes.Completed} mails were sent`)
+ * }).pipe(Effect.scoped, Effect.provide(NodeBeanstalk.layerClientEnv))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -452,6 +576,22 @@ const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
 /**
  * Runs a worker until it is interrupted, and then shuts it down. See {@link make}.
  *
+ * **Example** (a whole program)
+ *
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Effect, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * Worker.run(Mails, ({ to }) => Console.log(`mail to ${to}`)).pipe(
+ *   Effect.provide(NodeBeanstalk.layerClientEnv),
+ *   NodeRuntime.runMain
+ * )
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -469,6 +609,27 @@ export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = ne
 
 /**
  * A worker as a Layer, for `Layer.launch` or to be merged with others. See {@link make}.
+ *
+ * **Example** (several workers in one program)
+ *
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Layer, Schema } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ * const Audit = Tube.text("audit")
+ *
+ * const mails = Worker.layer(Mails, ({ to }) => Console.log(`mail to ${to}`), { concurrency: 16 })
+ * const audit = Worker.layer(Audit, (line) => Console.log(line))
+ *
+ * Layer.mergeAll(mails, audit).pipe(
+ *   Layer.provide(NodeBeanstalk.layerClientEnv),
+ *   Layer.launch,
+ *   NodeRuntime.runMain
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -532,21 +693,26 @@ export interface Reservation<out A> extends Job {
  * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat).
  * When its client is closed, the Stream reserves no more jobs and ends. A job that is reserved can still be settled.
  *
- * **Example** (until a job says stop)
- *
- * ```ts
- * Worker.jobs(Commands).pipe(
- *   Stream.tap((job) => execute(job.payload).pipe(Effect.zipRight(job.complete))),
- *   Stream.takeUntil((job) => job.payload.name === "stop"),
- *   Stream.runDrain
- * )
- * ```
- *
  * **Gotchas**
  *
  * A Stream that runs several elements at a time, as `Stream.mapEffect({ concurrency: n })` does, or keeps them, as
  * `Stream.buffer` does, gets the second job only when the first is settled. To run n jobs at a time, run n such Streams
  * (`Effect.replicateEffect(n, { concurrency: "unbounded" })`), or use {@link run} with `concurrency`.
+ *
+ * **Example** (until a job says stop)
+ *
+ * ```ts
+ * import { Console, Effect, Schema, Stream } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Commands = Tube.make("commands", { payload: Schema.Struct({ name: Schema.String }) })
+ *
+ * const program = Worker.jobs(Commands).pipe(
+ *   Stream.tap((job) => Effect.zipRight(Console.log(job.payload.name), job.complete)),
+ *   Stream.takeUntil((job) => job.payload.name === "stop"),
+ *   Stream.runDrain
+ * )
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -8,6 +8,12 @@
  * **Example** (a mail that cannot be sent is tried three times, then buried)
  *
  * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schedule, Schema } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
  * it.effect("buries a mail that was refused three times", () =>
  *   Effect.gen(function*() {
  *     yield* Mails.put({ to: "kim@example.org" })
@@ -57,16 +63,22 @@ import * as Worker from "./Worker.ts"
 /**
  * An embedded server, a client of it, and the `Connector` to it. They use the Clock of the program.
  *
- * **Example**
+ * **Example** (what a producer puts)
  *
  * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * const signUp = (to: string) => Mails.put({ to })
+ *
  * it.effect("puts a mail for each address", () =>
  *   Effect.gen(function*() {
  *     yield* signUp("kim@example.org")
- *     assert.deepStrictEqual(
- *       (yield* WorkerTest.jobsIn(Mails)).map(({ payload }) => payload),
- *       [{ to: "kim@example.org" }]
- *     )
+ *     const jobs = yield* WorkerTest.jobsIn(Mails)
+ *     assert.deepStrictEqual(jobs.map(({ payload }) => payload), [{ to: "kim@example.org" }])
  *   }).pipe(Effect.provide(WorkerTest.layer())))
  * ```
  *
@@ -81,6 +93,23 @@ export const layer = (
 /**
  * Like {@link layer}, with a `VirtualClock`: when no fiber can run, time jumps to the end of the next sleep. See `VirtualClock`
  * for the programs that it does not suit. Provide it outside all other layers.
+ *
+ * **Example** (a handler that sleeps for an hour)
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Videos = Tube.make("videos", { payload: Schema.Struct({ title: Schema.String }) })
+ *
+ * it.effect("keeps its lease for an hour", () =>
+ *   Effect.gen(function*() {
+ *     yield* Videos.put({ title: "Metropolis" })
+ *     const events = yield* WorkerTest.drain(Videos, () => Effect.sleep("1 hour"))
+ *     assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Completed"])
+ *   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -118,9 +147,18 @@ export interface RunOptions<in out A, out RT = never> extends StubJobOptions {
  *
  * Fails with `PayloadError` if the payload cannot be encoded or decoded. Dies with `InvalidArgument` if an option is invalid.
  *
- * **Example**
+ * **Example** (the third attempt of a handler)
  *
  * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, type Worker, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * const remind = (_: { readonly to: string }, job: Worker.Job) =>
+ *   Effect.map(job.stats, ({ attempt }) => attempt < 3 ? "Reminder" : "Last warning")
+ *
  * it.effect("sends a last warning at the third attempt", () =>
  *   Effect.gen(function*() {
  *     const subject = yield* WorkerTest.runOnce(remind, { to: "kim@example.org" }, { tube: Mails, attempt: 3 })
@@ -150,6 +188,25 @@ export const runOnce = <A, B, E, R, RT = never>(
 /**
  * Starts a worker like `Worker.make`, except that its `events` are replayed: the Stream begins with the first event of the
  * worker, whenever it is run. All events are kept in memory.
+ *
+ * **Example** (events from before the Stream was run)
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Option, Schema, Stream } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * it.scoped("completes a mail", () =>
+ *   Effect.gen(function*() {
+ *     const worker = yield* WorkerTest.make(Mails, () => Effect.void)
+ *     yield* Mails.put({ to: "kim@example.org" })
+ *     yield* Effect.sleep("1 minute")
+ *     const first = yield* Stream.runHead(worker.events)
+ *     assert.strictEqual(Option.getOrThrow(first)._tag, "Completed")
+ *   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -199,12 +256,21 @@ export class EventNotEmitted extends Data.TaggedError("EventNotEmitted")<{
  * For a worker of {@link make}, events that it emitted earlier match too: it succeeds with the first event of the worker's life
  * that matches, whenever it is called. For a worker of `Worker.make` only events from now on match: fork it before the job is put.
  *
- * **Example**
+ * **Example** (wait until a job is completed)
  *
  * ```ts
- * const worker = yield* WorkerTest.make(Mails, sendMail)
- * yield* Mails.put({ to: "kim@example.org" })
- * yield* WorkerTest.awaitEvent(worker, Worker.Event.$is("Completed"))
+ * import { it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, Worker, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * it.scoped("completes a mail", () =>
+ *   Effect.gen(function*() {
+ *     const worker = yield* WorkerTest.make(Mails, () => Effect.void)
+ *     yield* Mails.put({ to: "kim@example.org" })
+ *     yield* WorkerTest.awaitEvent(worker, Worker.Event.$is("Completed"))
+ *   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
  * ```
  *
  * @category running
@@ -294,12 +360,21 @@ const listed = (parts: ReadonlyArray<string>): string =>
  * Fails with `NotDrained` if the tube is not empty after `within`: a handler does not end, `retry` has no end, or the tube is
  * paused. Fails with `WorkerStartError` as `Worker.make` does.
  *
- * **Example**
+ * **Example** (a job that is delayed by eight hours)
  *
  * ```ts
- * yield* Mails.put({ to: "kim@example.org" }, { delay: "8 hours" })
- * const events = yield* WorkerTest.drain(Mails, sendMail)
- * assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Completed"])
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }) })
+ *
+ * it.effect("sends the mail of the morning", () =>
+ *   Effect.gen(function*() {
+ *     yield* Mails.put({ to: "kim@example.org" }, { delay: "8 hours" })
+ *     const events = yield* WorkerTest.drain(Mails, ({ to }) => Effect.log(to))
+ *     assert.deepStrictEqual(events.map(({ _tag }) => _tag), ["Completed"])
+ *   }).pipe(Effect.provide(WorkerTest.layerVirtual())))
  * ```
  *
  * @category running
@@ -392,13 +467,22 @@ export interface JobIn<out A> {
  *
  * Fails with `PayloadError` if a body does not decode. `jobsIn(Tube.text(tube.name))` returns the bodies as text.
  *
- * **Example**
+ * **Example** (what was put, and how)
  *
  * ```ts
- * yield* signUp("kim@example.org")
- * assert.deepStrictEqual(yield* WorkerTest.jobsIn(Mails), [
- *   { id: "1", payload: { to: "kim@example.org" }, state: "delayed", priority: 100, delay: 3600, ttr: 60 }
- * ])
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect, Schema } from "effect"
+ * import { Tube, WorkerTest } from "effect-beanstalk"
+ *
+ * const Mails = Tube.make("mails", { payload: Schema.Struct({ to: Schema.String }), priority: 100 })
+ *
+ * it.effect("a mail is put with a delay of an hour", () =>
+ *   Effect.gen(function*() {
+ *     const id = yield* Mails.put({ to: "kim@example.org" }, { delay: "1 hour" })
+ *     assert.deepStrictEqual(yield* WorkerTest.jobsIn(Mails), [
+ *       { id, payload: { to: "kim@example.org" }, state: "delayed", priority: 100, delay: 3600, ttr: 60 }
+ *     ])
+ *   }).pipe(Effect.provide(WorkerTest.layer())))
  * ```
  *
  * @category inspecting

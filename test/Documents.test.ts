@@ -1,6 +1,7 @@
 /**
- * Holds the code in the README and in `docs/`: each block is a file that compiles by itself. Tests are run; a program is run
- * against an embedded server until it has printed what the block of text behind it says.
+ * Holds the code in the README, in `docs/` and in the docstrings: each block is a file that compiles by itself. Tests
+ * in the README and in `docs/` are run; a program is run against an embedded server until it has printed what the block of text
+ * behind it says.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { NodeEmbeddedServer } from "effect-beanstalk/node"
@@ -17,7 +18,7 @@ import { dirname, join, normalize } from "node:path"
 import { format } from "node:util"
 import { root } from "./support/bundled.ts"
 import { takeProgram } from "./support/capturedPlatform.ts"
-import { type Block, blocksOf, documents } from "./support/documents.ts"
+import { type Block, blocksOf, docstringBlocksOf, documents, modules } from "./support/documents.ts"
 
 const blocks = documents.flatMap(blocksOf)
 
@@ -27,7 +28,7 @@ const titleOf = ({ document, line }: Block) => `${document}:${line}`
 const fileOf = (folder: string, { document, line }: Block) =>
   join(root, ".documents", folder, `${document.replaceAll(/[/.]/g, "-")}-${line}.ts`)
 
-const writeBlocks = (folder: string, change: (code: string) => string) => {
+const writeBlocks = (folder: string, blocks: ReadonlyArray<Block>, change: (code: string) => string) => {
   rmSync(join(root, ".documents", folder), { recursive: true, force: true })
   mkdirSync(join(root, ".documents", folder), { recursive: true })
   for (const block of blocks) writeFileSync(fileOf(folder, block), change(block.code))
@@ -36,7 +37,7 @@ const writeBlocks = (folder: string, change: (code: string) => string) => {
 describe("the code in the documents", () => {
   it.live("compiles, each block by itself", () =>
     Effect.gen(function*() {
-      writeBlocks("compiled", (code) => code)
+      writeBlocks("compiled", [...blocks, ...modules.flatMap(docstringBlocksOf)], (code) => code)
       const config = join(root, ".documents/tsconfig.json")
       writeFileSync(config, JSON.stringify({ extends: "../tsconfig.json", include: ["compiled"] }))
       const output = yield* Effect.async<string>((resume) => {
@@ -51,7 +52,11 @@ describe("the code in the documents", () => {
 // running
 // ---------------------------------------------------------------------------------------------------------------------
 
-writeBlocks("run", (code) => code.replaceAll("\"@effect/platform-node\"", "\"../../test/support/capturedPlatform.ts\""))
+writeBlocks(
+  "run",
+  blocks,
+  (code) => code.replaceAll("\"@effect/platform-node\"", "\"../../test/support/capturedPlatform.ts\"")
+)
 
 /** A Console that keeps what is printed, and tells when that is as many lines as are expected. */
 const printer = (expected: number) =>

@@ -45,10 +45,16 @@ const connector = (options: ServerOptions): Layer.Layer<Connector, InvalidArgume
 /**
  * Provides one connection. It fails with `ConnectFailed` when it cannot connect, and with `InvalidArgument` when the URL is invalid.
  *
- * **Example**
+ * **Example** (one connection by TCP)
  *
  * ```ts
- * Effect.provide(program, NodeBeanstalk.layerConnection({ host: "localhost", port: 11300 }))
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (beanstalk) => beanstalk.put("hello"))
+ *
+ * const main = Effect.provide(program, NodeBeanstalk.layerConnection({ host: "localhost", port: 11300 }))
  * ```
  *
  * @category layers
@@ -62,6 +68,18 @@ export const layerConnection = (
 /**
  * Provides one connection, with options from `Config`.
  *
+ * **Example** (host and port from the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const ConnectionLive = NodeBeanstalk.layerConnectionConfig({
+ *   host: Config.string("BEANSTALKD_HOST"),
+ *   port: Config.withDefault(Config.integer("BEANSTALKD_PORT"), 11300)
+ * })
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -74,6 +92,18 @@ export const layerConnectionConfig = (
 
 /**
  * Provides one connection to the server whose URL is in the environment variable `BEANSTALKD_URL`.
+ *
+ * **Example** (with `BEANSTALKD_URL=beanstalk://localhost:11300`)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.flatMap(BeanstalkConnection.BeanstalkConnection, (beanstalk) => beanstalk.put("hello"))
+ *
+ * const main = Effect.provide(program, NodeBeanstalk.layerConnectionEnv)
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -95,10 +125,16 @@ export type ClientOptions = ServerOptions & BeanstalkClient.Options
  * Provides a client. It connects when it is first used, and reconnects when a connection is lost. It fails with `InvalidArgument`
  * when the URL is invalid.
  *
- * **Example**
+ * **Example** (a client of the server at a URL)
  *
  * ```ts
- * Effect.provide(program, NodeBeanstalk.layerClient({ url: "beanstalk://localhost:11300" }))
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.put("greetings", "hello"))
+ *
+ * const main = Effect.provide(program, NodeBeanstalk.layerClient({ url: "beanstalk://localhost:11300" }))
  * ```
  *
  * @category layers
@@ -112,6 +148,15 @@ export const layerClient = (
 /**
  * Provides a client, with options from `Config`.
  *
+ * **Example** (the URL from a variable of another name)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const ClientLive = NodeBeanstalk.layerClientConfig({ url: Config.string("QUEUE_URL") })
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -122,6 +167,18 @@ export const layerClientConfig = (
 
 /**
  * Provides a client of the server whose URL is in the environment variable `BEANSTALKD_URL`.
+ *
+ * **Example** (with `BEANSTALKD_URL=beanstalk://localhost:11300`)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeBeanstalk } from "effect-beanstalk/node"
+ *
+ * const program = Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.put("greetings", "hello"))
+ *
+ * const main = Effect.provide(program, NodeBeanstalk.layerClientEnv)
+ * ```
  *
  * @category layers
  * @since 0.1.0

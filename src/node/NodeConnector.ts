@@ -142,6 +142,16 @@ const address = (host: string, port: number) => host.includes(":") ? `[${host}]:
 /**
  * Connects by TCP.
  *
+ * **Example** (a server in the private network)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const ClientLive = Layer.provide(BeanstalkClient.layer(), NodeConnector.layer({ host: "10.0.0.5", port: 11300 }))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -160,6 +170,16 @@ export const layer = (
 /**
  * Connects by a unix socket.
  *
+ * **Example** (a server on the same host)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const ClientLive = Layer.provide(BeanstalkClient.layer(), NodeConnector.layerUnix({ path: "/run/beanstalkd.sock" }))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -171,6 +191,22 @@ export const layerUnix = ({ path }: UnixOptions): Layer.Layer<Connector> =>
 
 /**
  * Connects by TLS, to a proxy in front of a beanstalkd.
+ *
+ * **Example** (a certificate of an authority of your own)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ * import { readFile } from "node:fs/promises"
+ *
+ * const ConnectorLive = Layer.unwrapEffect(
+ *   Effect.map(Effect.promise(() => readFile("ca.pem")), (ca) =>
+ *     NodeConnector.layerTls({ host: "queue.example.org", port: 11301, tls: { ca } }))
+ * )
+ *
+ * const ClientLive = Layer.provide(BeanstalkClient.layer(), ConnectorLive)
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -192,6 +228,16 @@ export const layerTls = (
  * own option `-l`. The default port is 11300. The options are used for TLS only.
  *
  * Fails with `InvalidArgument` when the URL is not of one of these forms.
+ *
+ * **Example** (a URL)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const ClientLive = Layer.provide(BeanstalkClient.layer(), NodeConnector.layerUrl("beanstalks://queue.example.org:11301"))
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -257,6 +303,16 @@ export const layerConfig = (
 /**
  * Connects to the URL in the environment variable `BEANSTALKD_URL`. There is no default: a program that was deployed without the
  * variable should fail, and not connect to its own host.
+ *
+ * **Example** (with `BEANSTALKD_URL=unix:/run/beanstalkd.sock`)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { BeanstalkConnection } from "effect-beanstalk"
+ * import { NodeConnector } from "effect-beanstalk/node"
+ *
+ * const ConnectionLive = Layer.provide(BeanstalkConnection.layer({ tube: "mails" }), NodeConnector.layerEnv)
+ * ```
  *
  * @category layers
  * @since 0.1.0

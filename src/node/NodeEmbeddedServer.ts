@@ -58,6 +58,9 @@ export interface Listening extends EmbeddedServer.Server {
  * **Example** (a server for a client in another process)
  *
  * ```ts
+ * import { Console, Effect } from "effect"
+ * import { NodeEmbeddedServer } from "effect-beanstalk/node"
+ *
  * const program = Effect.gen(function*() {
  *   const server = yield* NodeEmbeddedServer.listen({ port: 11300 })
  *   yield* Console.log(`listening at ${server.url}`)

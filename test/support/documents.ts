@@ -1,4 +1,4 @@
-/** The README and the pages in `docs/`, and the code that they show. */
+/** The README, the pages in `docs/` and the docstrings in `src/`, and the code that they show. */
 import { readdirSync, readFileSync } from "node:fs"
 import { root } from "./bundled.ts"
 
@@ -36,4 +36,21 @@ export const blocksOf = ({ path, text }: Document): ReadonlyArray<Block> =>
     line: text.slice(0, index).split("\n").length + 1,
     code,
     prints: prints?.trimEnd().split("\n")
+  }))
+
+/** The modules of the package. */
+export const modules: ReadonlyArray<Document> = readdirSync(`${root}/src`, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts"))
+  .toSorted()
+  .map((file) => ({ path: `src/${file}`, text: readFileSync(`${root}/src/${file}`, "utf8") }))
+
+const fenceInDocstring = /^ *\* ```ts\n(.*?)^ *\* ```$/gms
+
+/** The blocks of TypeScript in the docstrings of a module. What they declare is exported, since nothing uses it. */
+export const docstringBlocksOf = ({ path, text }: Document): ReadonlyArray<Block> =>
+  Array.from(text.matchAll(fenceInDocstring), ({ 1: lines = "", index }) => ({
+    document: path,
+    line: text.slice(0, index).split("\n").length + 1,
+    code: lines.replaceAll(/^ *\* ?/gm, "").replaceAll(/^(?=const |type )/gm, "export "),
+    prints: undefined
   }))

@@ -25,6 +25,18 @@ export type State = Data.TaggedEnum<{
 /**
  * Constructors and matchers of {@link State}.
  *
+ * **Example** (log what the connection does)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const logChanges = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   yield* Stream.runForEach(client.changes, (state) => Effect.log(state._tag))
+ * })
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */

@@ -2,7 +2,7 @@
  * The reconnect loop of every connection that is replaced when it is lost: the shared connection of a client, and the
  * lanes of a worker.
  *
- * ```ts
+ * ```
  * attempts({ open, log, use }).pipe(Effect.retry(perOutage(reconnect)))
  * ```
  */

@@ -39,6 +39,20 @@ export type Fault = Data.TaggedEnum<{
 /**
  * The constructors of every {@link Fault}.
  *
+ * **Example** (a server that falls silent for a minute)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { EmbeddedServer } from "effect-beanstalk"
+ *
+ * const silence = Effect.gen(function*() {
+ *   const server = yield* EmbeddedServer.EmbeddedServer
+ *   yield* server.inject(EmbeddedServer.Fault.Silence())
+ *   yield* Effect.sleep("1 minute")
+ *   yield* server.heal
+ * })
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

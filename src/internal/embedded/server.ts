@@ -79,10 +79,14 @@ export interface Server {
    * **Example** (wait until a job is deleted, or return at once if it has been)
    *
    * ```ts
-   * server.events.pipe(
-   *   Stream.takeUntil(({ event, id }) => event === "deleted" && id === mine),
-   *   Stream.runDrain
-   * )
+   * import { Stream } from "effect"
+   * import type { EmbeddedServer } from "effect-beanstalk"
+   *
+   * const untilDeleted = (server: EmbeddedServer.Server, mine: string) =>
+   *   server.events.pipe(
+   *     Stream.takeUntil(({ event, id }) => event === "deleted" && id === mine),
+   *     Stream.runDrain
+   *   )
    * ```
    */
   readonly events: Stream.Stream<JournalEntry>
