@@ -19,15 +19,15 @@ export interface Completed {
 export class UnconfirmedDeletes {
   private readonly events: Events
   private deletes: Array<Completed> = []
-  /** How many are sent again and not yet answered. */
-  private confirming = 0
+  /** Those that are sent again and not yet answered. */
+  private readonly confirming = new Set<Completed>()
 
   constructor(events: Events) {
     this.events = events
   }
 
   get isEmpty(): boolean {
-    return this.deletes.length === 0 && this.confirming === 0
+    return this.deletes.length === 0 && this.confirming.size === 0
   }
 
   add(completed: Completed): void {
@@ -37,19 +37,24 @@ export class UnconfirmedDeletes {
   confirm(session: ServerSession): Effect.Effect<void> {
     return Effect.suspend(() => {
       const all = this.takeAll()
-      this.confirming += all.length
+      for (const completed of all) this.confirming.add(completed)
       return Effect.forEach(all, (completed) => this.confirmOne(session, completed), {
         concurrency: "unbounded",
         discard: true
-      }).pipe(Effect.ensuring(Effect.sync(() => this.confirming -= all.length)))
+      }).pipe(
+        Effect.onInterrupt(() => Effect.sync(() => this.recordAllUnknown(all, "before the server had answered"))),
+        Effect.ensuring(Effect.sync(() => all.forEach((completed) => this.confirming.delete(completed))))
+      )
     })
   }
 
   /** The worker ends, or has no server any more. */
   giveUp(): void {
-    for (const { lease } of this.takeAll()) {
-      this.recordUnknown(lease, "the worker ended before the server could be asked again")
-    }
+    this.recordAllUnknown([...this.takeAll(), ...this.confirming], "before the server could be asked again")
+  }
+
+  private recordAllUnknown(all: ReadonlyArray<Completed>, when: string): void {
+    for (const { lease } of all) this.recordUnknown(lease, `the worker ended ${when}`)
   }
 
   recordUnknown(lease: Lease, reason: string): void {
@@ -71,10 +76,6 @@ export class UnconfirmedDeletes {
     return Effect.match(session.send(Commands.deleteJob(lease.id)), {
       onSuccess: () => this.events.record(lease, event),
       onFailure: ({ message }) => this.recordUnknown(lease, message)
-    }).pipe(
-      Effect.onInterrupt(() =>
-        Effect.sync(() => this.recordUnknown(lease, "the worker ended before the server had answered"))
-      )
-    )
+    })
   }
 }
