@@ -16,8 +16,8 @@ const measuring = [
   "test/unit/replyDecoder.test.ts"
 ]
 
-/** Tests whose proof is that they go on for long: only a full run has them. */
-const lasting = ["test/real/Worker.growth.test.ts"]
+/** Tests that go on for long, or compile everything: only a full run has them. */
+const lasting = ["test/package/Package.test.ts", "test/real/Worker.growth.test.ts"]
 
 const seed = Number(process.env["EFFECT_BEANSTALK_SEED"] ?? Date.now() % 2 ** 32)
 
