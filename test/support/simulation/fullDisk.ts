@@ -1,6 +1,6 @@
 /** A server without disk space for its binlog. */
 import type { Broker } from "../../../src/internal/broker/broker.ts"
-import type { JobTracker } from "./jobTracker.ts"
+import { type JobTracker, roundingError } from "./jobTracker.ts"
 import type { Process } from "./process.ts"
 
 export interface FullDiskOptions {
@@ -54,7 +54,7 @@ export class FullDisk {
     const process = processOf(client.number)
     const readAt = process && this.readAt.get(process)
     const reservedAt = tracker.reservationOf(String(id), client.number)?.at ?? 0
-    if (readAt !== undefined && reservedAt > readAt) {
+    if (readAt !== undefined && reservedAt > readAt + roundingError) {
       tracker.violation(
         `job id ${id} was reserved ${reservedAt - readAt} ms after its worker knew that the disk was full`
       )

@@ -71,7 +71,7 @@ const deleted = 8
 const lostWithServer = 16
 
 /** The error, in milliseconds, of times that are sums of fractions. */
-const roundingError = 1e-6
+export const roundingError = 1e-6
 
 export interface JobTrackerOptions {
   readonly now: () => number
