@@ -1,7 +1,7 @@
 /** What would be published: the files of the tarball, and what editors show of them. */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { execFileSync, spawnSync } from "node:child_process"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { root } from "../support/bundled.ts"
@@ -30,7 +30,21 @@ const pack = (): Packed => {
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 
 /** The modules that programs can import. */
-const isPublic = (path: string) => /^dist\/(node\/)?\w+\.d\.ts$/.test(path) && path !== "dist/node/bin.d.ts"
+const isPublic = (path: string) =>
+  /^dist\/(node\/)?\w+\.d\.ts$/.test(path) && !/\/(bin|checkedImport)\.d\.ts$/.test(path)
+
+/** The name by which a program imports what a file declares. */
+const nameOf = (path: string) =>
+  path.replace(/^dist\//, "effect-beanstalk/").replace(/\.d\.ts$/, "").replace(/\/index$/, "")
+
+/** Runs an ES module in a folder, and returns what it prints. */
+const runIn = (folder: string, program: string): string => {
+  const { stderr, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: folder,
+    encoding: "utf8"
+  })
+  return stdout + stderr
+}
 
 describe("the package", () => {
   let packed: Packed = { size: 0, files: [] }
@@ -50,7 +64,10 @@ describe("the package", () => {
       `dist/${module}.d.ts`,
       `dist/${module}.d.ts.map`
     ])
-    assert.sameMembers(paths(), [...compiled, "CHANGELOG.md", "LICENSE", "README.md", "package.json"])
+    const checked = paths().filter(isPublic).map((path) =>
+      path.replace("dist/", "dist/checked/").replace(".d.ts", ".js")
+    )
+    assert.sameMembers(paths(), [...compiled, ...checked, "CHANGELOG.md", "LICENSE", "README.md", "package.json"])
   })
 
   it("is smaller than 600 kB", () => {
@@ -65,5 +82,43 @@ describe("the package", () => {
       return first.startsWith("/**") && first.includes("@since")
     })
     assert.deepStrictEqual(documented, modules)
+  })
+
+  it("exports from each module, whether it is imported or required, what the file exports", () => {
+    const modules = paths().filter(isPublic)
+    const keys = `import { createRequire } from "node:module"
+      const require = createRequire(import.meta.url)
+      const keys = (module) => Object.keys(module).filter((key) => key !== "__esModule").sort().join()
+      for (const [name, file] of ${
+      JSON.stringify(modules.map((path) => [nameOf(path), `./${path.replace(".d.ts", ".js")}`]))
+    }) {
+        const all = [await import(name), require(name), await import(file)].map(keys)
+        console.log(name, all.every((each) => each === all[2]))
+      }`
+    assert.strictEqual(runIn(root, keys), modules.map((path) => `${nameOf(path)} true\n`).join(""))
+  })
+
+  it("says beside Effect 4, from each module, which Effect it needs", () => {
+    const folder = mkdtempSync(join(tmpdir(), "effect-beanstalk-effect-4-"))
+    const effect = join(folder, "node_modules/effect")
+    mkdirSync(effect, { recursive: true })
+    writeFileSync(
+      join(effect, "package.json"),
+      JSON.stringify({
+        name: "effect",
+        version: "4.1.0",
+        type: "module",
+        exports: { "./package.json": "./package.json" }
+      })
+    )
+    const ours = join(folder, "node_modules/effect-beanstalk")
+    for (const path of paths()) cpSync(join(root, path), join(ours, path))
+    const names = paths().filter(isPublic).map(nameOf)
+    const message = "effect-beanstalk needs Effect 3 (3.19 or later), but version 4.1.0 of effect is installed."
+    const imports = `for (const name of ${JSON.stringify(names)}) {
+      await import(name).then(() => console.log(name, "imported"), ({ message }) => console.log(name, message.slice(0, ${message.length})))
+    }`
+    assert.strictEqual(runIn(folder, imports), names.map((name) => `${name} ${message}\n`).join(""))
+    rmSync(folder, { recursive: true })
   })
 })

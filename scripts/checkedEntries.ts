@@ -1,0 +1,30 @@
+/**
+ * Writes a module into `dist/checked/` for each module that programs can import. It exports the same, and says which Effect the package
+ * needs if another one is installed: see `src/node/checkedImport.ts`. `package.json` leads Node, Bun and Deno there.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+
+const dist = join(import.meta.dirname, "../dist")
+
+/** What `dist/node/` has besides modules that programs can import. */
+const notForImport = new Set(["bin.js", "checkedImport.js"])
+
+const modulesIn = (folder: string) =>
+  readdirSync(join(dist, folder)).filter((file) => file.endsWith(".js") && !notForImport.has(file))
+
+const writeChecked = async (folder: string, up: string): Promise<void> => {
+  mkdirSync(join(dist, "checked", folder), { recursive: true })
+  for (const file of modulesIn(folder)) {
+    const module: Readonly<Record<string, unknown>> = await import(pathToFileURL(join(dist, folder, file)).href)
+    const lines = [
+      `import { load } from "${up}node/checkedImport.js"`,
+      `export const { ${Object.keys(module).join(", ")} } = await load(() => import("${up}${folder}${file}"))`
+    ]
+    writeFileSync(join(dist, "checked", folder, file), `${lines.join("\n")}\n`)
+  }
+}
+
+await writeChecked("", "../")
+await writeChecked("node/", "../../")
