@@ -99,8 +99,9 @@ describe("each block of code in the documents", () => {
     describe(titleOf(block), async () => {
       // A file of tests registers them when it is imported.
       await import(fileOf("run", block))
-      const program = takeProgram()
-      if (program === undefined) return
+      if (block.code.includes("@effect/vitest")) return
+      // A file without a program is a module: that it can be imported is all that it shows.
+      const program = takeProgram() ?? Effect.void
       it.live("prints what is shown", () =>
         Effect.map(run(program, block.prints ?? []), (lines) => assert.deepStrictEqual(lines, block.prints ?? [])))
     })
