@@ -279,9 +279,9 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    * Puts every body of a stream into a tube, many at a time, and emits their ids in the same order.
    *
    * When a body fails, nothing more is written of the bodies behind it, on this connection and on the next. The stream then
-   * emits the ids of the bodies that succeeded, and fails with `PutAllStopped`, which accounts for every body. A `PayloadError` in place of a body counts as a body that failed. When the
-   * stream of bodies fails, the ids of all bodies before the error are emitted first. When it is interrupted, it logs how many
-   * bodies were acknowledged.
+   * emits the ids of the bodies that succeeded, and fails with `PutAllStopped`, which accounts for every body. A `PayloadError`
+   * in place of a body counts as a body that failed. When the stream of bodies fails, the ids of all bodies before the error
+   * are emitted first. When it is interrupted, it logs how many bodies were acknowledged.
    */
   readonly putAll: <E, R>(
     tube: string,

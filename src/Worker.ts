@@ -219,8 +219,8 @@ export type Discard = Failures.Discard
  *
  * **Gotchas**
  *
- * A handler that polls, and runs again because something is not ready yet, has not failed: let it put its payload anew with a delay,
- * and succeed. The new job has all its attempts. It is put before the old one is deleted, so that it may be there twice.
+ * A handler that polls, and runs again because something is not ready yet, has not failed: let it put its payload anew with a
+ * delay, and succeed. The new job has all its attempts. It is put before the old one is deleted, so that it may be there twice.
  *
  * **Example** (as the other side asks for)
  *
@@ -341,8 +341,8 @@ export type TraceParent = Spans.TraceParent
  * - `CrashLoop`: the connection of the job's worker was lost too often. The job is buried; the handler did not run.
  * - `CompletionUnknown`: the job was to be deleted, usually after its handler succeeded, but the connection was lost before
  *   the server confirmed it. The job may be run again.
- * - `Refused`: the server answered a reserve, or a command about a job, with an error. The worker pauses under the `reconnect` Schedule
- *   of its client. It keeps a job that was to be released or buried, and sends the command again.
+ * - `Refused`: the server answered a reserve, or a command about a job, with an error. The worker pauses under the `reconnect`
+ *   Schedule of its client. It keeps a job that was to be released or buried, and sends the command again.
  * - `ShutdownReport`: what the shutdown did; the last event.
  *
  * @category events
@@ -465,9 +465,9 @@ export interface Stats {
   /** How many commands the server has refused. */
   readonly refusals: number
   /**
-   * Whether no jobs are reserved since the server has refused to release or bury one: a beanstalkd without room for its binlog keeps
-   * such a job where no command finds it until it is restarted. Jobs are reserved again once the server stores a job that the worker
-   * puts into the tube `effect-beanstalk.probe`, and deletes.
+   * Whether no jobs are reserved since the server has refused to release or bury one: a beanstalkd without room for its binlog
+   * keeps such a job where no command finds it until it is restarted. Jobs are reserved again once the server stores a job that
+   * the worker puts into the tube `effect-beanstalk.probe`, and deletes.
    */
   readonly isPaused: boolean
 }
@@ -517,8 +517,8 @@ export interface Worker extends Inspectable.Inspectable {
  * with `onFirstConnect: "fail"`, if the server cannot be reached. Without heartbeat, a `timeout` that is longer than the tube's
  * `ttr` less one second is invalid too. It fails as well if its client is closed. A worker that is started does not fail.
  *
- * The workers of one client shut down together. When the Scope of one closes, those that end with the same program take no more jobs,
- * and all of them are closed within one `shutdownTimeout` and 4 seconds.
+ * The workers of one client shut down together. When the Scope of one closes, those that end with the same program take no more
+ * jobs, and all of them are closed within one `shutdownTimeout` and 4 seconds.
  *
  * A client must live at least as long as its workers: provide its Layer to the whole program, not to `Worker.make` alone. When the
  * client is closed, it shuts down the workers that still run, and logs an Error. If that happens as soon as `Worker.make` has
@@ -688,7 +688,8 @@ export interface Reservation<out A> extends Job {
  *
  * A job is reserved when the Stream is pulled, on a connection of its own that is opened again when it is lost. The job is
  * touched until it is settled, and the next one is reserved only then. If the Stream ends first, or the fiber that pulled is
- * interrupted (by `Effect.timeoutOption` around a pull, for example), the job is given back as it was. A body that does not decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
+ * interrupted (by `Effect.timeoutOption` around a pull, for example), the job is given back as it was. A body that does not
+ * decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
  *
  * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat).
  * When its client is closed, the Stream reserves no more jobs and ends. A job that is reserved can still be settled.

@@ -39,8 +39,10 @@ export interface Options extends EmbeddedServer.Options {
  * @since 0.1.0
  */
 export interface Listening extends EmbeddedServer.Server {
-  /** Where it listens, as `NodeBeanstalk.layerConnection({ url })` takes it: `beanstalk://127.0.0.1:40404` or `unix:/path`, with
-   * percent-encoding where the path needs it. */
+  /**
+   * Where it listens, as `NodeBeanstalk.layerConnection({ url })` takes it: `beanstalk://127.0.0.1:40404` or `unix:/path`, with
+   * percent-encoding where the path needs it.
+   */
   readonly url: string
 }
 

@@ -29,8 +29,9 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
    * When a job that failed is run again, and how often.
    *
    * A job runs at the times at which `Effect.retry` would run it again, with delays rounded up to whole seconds, one at least. The
-   * input of the Schedule is the error of the handler. With `timeout` or `heartbeat: false` it may also be a `TimeoutException`, and
-   * with `onDefect: "retry"` an `UnknownException` with the defect. Jitter is seeded by the id of the job and the number of the run.
+   * input of the Schedule is the error of the handler. With `timeout` or `heartbeat: false` it may also be a
+   * `TimeoutException`, and with `onDefect: "retry"` an `UnknownException` with the defect. Jitter is seeded by the id of the
+   * job and the number of the run.
    *
    * The server counts the failures of a job; the state of the Schedule is in the memory of the worker. For failures that it has not
    * seen (another worker had the job, or it was restarted) a worker takes the steps with the next one, once: with that failure as
@@ -47,12 +48,13 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
   /**
    * How long a handler may run. Then it is interrupted, which is a failure. Default: no limit.
    *
-   * The Effects of `retry` and `onExhausted` may take as long, and a minute at least. Then they are interrupted, and the job is buried.
+   * The Effects of `retry` and `onExhausted` may take as long, and a minute at least. Then they are interrupted, and the job is
+   * buried.
    */
   readonly timeout?: Timeout | undefined
   /**
-   * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted a second before
-   * the time to run is over, which is a failure. Default: true.
+   * Whether jobs are touched while they run, after a quarter to a third of their time to run. If not, a handler is interrupted
+   * a second before the time to run is over, which is a failure. Default: true.
    */
   readonly heartbeat?: Heartbeat | undefined
 }
