@@ -11,9 +11,9 @@
 import type * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import * as Predicate from "effect/Predicate"
-import { changesJob } from "./internal/changesJob.ts"
-import { errorMessage } from "./internal/errorMessage.ts"
-import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
+import { changesJob } from "./internal/values/changesJob.ts"
+import { errorMessage } from "./internal/values/errorMessage.ts"
+import { type ErrorTypeId, errorTypeId } from "./internal/values/errorTypeId.ts"
 import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
 export {
@@ -592,8 +592,8 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
     /** The reply line, or what is wrong with the reply; never the body of a job. */
     readonly reply: string
     /**
-     * The last exchanges on the connection before this one, five at most, the oldest first: `put 1024 0 60 5 -> INSERTED 12`. Bodies
-     * are given as sizes.
+     * The last exchanges on the connection before this one, five at most, the oldest first: `put 1024 0 60 5 -> INSERTED 12`.
+     * Bodies are given as sizes.
      */
     readonly exchanges?: ReadonlyArray<string> | undefined
   }

@@ -10,8 +10,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Schema from "effect/Schema"
-import { errorMessage } from "./internal/errorMessage.ts"
-import { type ErrorTypeId, errorTypeId } from "./internal/errorTypeId.ts"
+import { errorMessage } from "./internal/values/errorMessage.ts"
+import { type ErrorTypeId, errorTypeId } from "./internal/values/errorTypeId.ts"
 
 const largestU64 = "18446744073709551615"
 

@@ -5,11 +5,7 @@ import { join, normalize } from "node:path"
 
 /** The rooms of `src/`, from the ground up: the files of each, and the rooms below that it may import. */
 const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
-  [
-    "values",
-    /^(Job|Connector|BeanstalkError|Stats|internal\/errorTypeId|internal\/errorMessage|internal\/printable|internal\/changesJob)\.ts/,
-    ""
-  ],
+  ["values", /^((Job|Connector|BeanstalkError|Stats)\.ts|internal\/values\/)/, ""],
   ["base", /^internal\/base\//, "values"],
   ["protocol", /^internal\/protocol\//, "values base"],
   ["BeanstalkProtocol", /^BeanstalkProtocol\.ts/, "values base protocol"],

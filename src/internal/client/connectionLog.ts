@@ -5,7 +5,7 @@ import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { safeLog } from "../base/safeLog.ts"
 import type { Ending } from "../connection/pipeline.ts"
-import { printable } from "../printable.ts"
+import { printable } from "../values/printable.ts"
 
 export interface ConnectionLog {
   readonly connected: (server: ServerInfo, attempt: number) => Effect.Effect<void>

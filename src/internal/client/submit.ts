@@ -4,10 +4,10 @@ import * as Exit from "effect/Exit"
 import { constFalse } from "effect/Function"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
-import { changesJob } from "../changesJob.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Cancel } from "../connection/pipeline.ts"
 import type { Command } from "../protocol/command.ts"
+import { changesJob } from "../values/changesJob.ts"
 import type { CurrentSession } from "./currentSession.ts"
 
 /**

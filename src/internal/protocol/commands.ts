@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as BeanstalkError from "../../BeanstalkError.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "../../Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "../../Stats.ts"
-import { quoted } from "../printable.ts"
+import { quoted } from "../values/printable.ts"
 import {
   type Command,
   type CommandOptions,

@@ -7,7 +7,7 @@
  */
 import { constFalse } from "effect/Function"
 import { isJobId, isTubeName } from "../../Job.ts"
-import { quoted } from "../printable.ts"
+import { quoted } from "../values/printable.ts"
 import type { Reply } from "./reply.ts"
 
 const words: ReadonlyMap<string, Reply> = new Map([

@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import { InvalidArgument } from "../../BeanstalkError.ts"
 import { isJobId, isTubeName, type JobId, type TubeName } from "../../Job.ts"
-import { quoted } from "../printable.ts"
+import { quoted } from "../values/printable.ts"
 
 /** The largest value of the protocol's 32-bit fields: priorities, delays, times to run, bounds. */
 const largestU32 = 2 ** 32 - 1

@@ -4,7 +4,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { PayloadError } from "../../BeanstalkError.ts"
-import { errorMessage } from "../errorMessage.ts"
+import { errorMessage } from "../values/errorMessage.ts"
 
 interface WithReason {
   readonly reason?: string | undefined
