@@ -366,7 +366,7 @@ class JobSource<A, R> implements Consumer, Settler {
       if (lease.hasTimedOut) return lease.lossBecause("its time to run was over, and the job was released")
       const reservations = this.holderOf(lease)
       return reservations === undefined || this.waiting.has(lease.id)
-        ? lease.lossBecause("the job is settled already")
+        ? lease.alreadySettled()
         : settle(reservations)
     })
   }

@@ -4,13 +4,12 @@
  * For a job that ends within 300 ms nothing is sent. The server is asked for the job's time to run only when the job
  * takes longer, and the job is touched from then on.
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import { type CommandError, isServerError, JobNotFound, LeaseLost, type ServerError } from "../../BeanstalkError.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import { errorOf } from "../base/errorOf.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Command } from "../protocol/command.ts"
@@ -159,7 +158,7 @@ export class Lease implements Timer, HeldJob {
     return this.status === "held" ? Effect.async(send) : this.alreadySettled()
   }
 
-  private alreadySettled(): LeaseLost {
+  alreadySettled(): LeaseLost {
     return this.lossBecause("the job is settled already")
   }
 
@@ -370,9 +369,6 @@ export class Lease implements Timer, HeldJob {
     })
   }
 }
-
-const errorOf = <A, E>(exit: Exit.Exit<A, E>): E | undefined =>
-  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
 /** After a third of the ttr, so that two of three touches may fail; earlier, but not before a quarter, if the ttr is short. */
 const touchAfter = (ttr: number, roundTrip: number): number =>

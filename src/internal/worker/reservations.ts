@@ -21,6 +21,7 @@ import {
   type TimedOut
 } from "../../BeanstalkError.ts"
 import type { ReservedJob } from "../../Job.ts"
+import { errorOf } from "../base/errorOf.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
@@ -174,7 +175,7 @@ export class Reservations implements LeaseConnection {
     const { event, lease } = deleted
     const { events, unconfirmed } = this.consumer.context
     this.deleting = undefined
-    const error = Exit.isFailure(exit) ? errorOf(exit) : undefined
+    const error = errorOf(exit)
     if (Exit.isSuccess(exit)) {
       this.hasWorked = true
       events.record(lease, event)
@@ -294,14 +295,13 @@ export class Reservations implements LeaseConnection {
   }
 
   /** Closes the connection at once. */
-  close(): void {
+  close(ending?: Ending): void {
     if (this.status === "open") this.status = "lost"
-    this.session.close()
+    this.session.close(ending)
   }
 
   private closeRefused(cause: Refusal | LeaseLost): void {
-    if (this.status === "open") this.status = "lost"
-    this.session.close({ reason: `it was closed on this side: ${cause.message}`, cause, wasRefused: true })
+    this.close({ reason: `it was closed on this side: ${cause.message}`, cause, wasRefused: true })
   }
 
   /** Else a server that sends a job again and again, and then does not know it, would be asked for it without a pause. */
@@ -321,6 +321,3 @@ export class Reservations implements LeaseConnection {
     this.held?.lose(`the connection that reserved it is lost: ${reason}`, cause)
   }
 }
-
-const errorOf = <A, E>(exit: Exit.Failure<A, E>): E | undefined =>
-  Option.getOrUndefined(Cause.failureOption(exit.cause))
