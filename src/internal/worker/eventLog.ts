@@ -5,7 +5,7 @@ import * as Runtime from "effect/Runtime"
 import type { JobId, TubeName } from "../../Job.ts"
 import { safeLog } from "../base/safeLog.ts"
 import type { Event, Refusal } from "./events.ts"
-import { mayHideJob, probeTube } from "./refusals.ts"
+import { mayHideJob, probeTube } from "./serverRoom.ts"
 
 /** Annotates the log lines of a worker, so that they can be filtered. */
 export const annotated = Effect.annotateLogs({ package: "effect-beanstalk", module: "Worker" })

@@ -13,13 +13,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "../../BeanstalkClient.ts"
-import {
-  Buried,
-  type ConnectFailed,
-  isServerError,
-  type LeaseLost,
-  type WorkerStartError
-} from "../../BeanstalkError.ts"
+import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Tube } from "../../Tube.ts"
@@ -36,7 +30,7 @@ import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./f
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
-import { sendAgain } from "./refusals.ts"
+import { untilAccepted } from "./refusals.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import { Reservation, type Settler } from "./streamReservation.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
@@ -295,13 +289,12 @@ class JobSource<A, R> implements Consumer, Settler {
 
   /** The server may refuse them for a while. */
   private statsOf({ stats }: Lease): Effect.Effect<JobStats, LeaseLost> {
-    const { reconnect } = this.options.dedicated
-    return Effect.catchIf(stats, isServerError, (refusal) => sendAgain(stats, refusal, reconnect))
+    return untilAccepted(stats, this.options.dedicated.reconnect)
   }
 
   private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
     const settling = Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
-    return Effect.catchAll(settling, (refusal) => sendAgain(settling, refusal, this.options.dedicated.reconnect))
+    return untilAccepted(settling, this.options.dedicated.reconnect)
   }
 
   private giveBack(lease: Lease, reason: string): Effect.Effect<void> {

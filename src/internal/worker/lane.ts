@@ -26,7 +26,7 @@ import { JobHandle } from "./jobHandle.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
-import { sendAgain } from "./refusals.ts"
+import { sendAgain, untilAccepted } from "./refusals.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
 import type { Observer } from "./telemetry/observer.ts"
 import { UserFiber } from "./userFiber.ts"
@@ -289,12 +289,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** The statistics of the job, whose failures and priority a decision needs. The server may refuse them for a while. */
   private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
-    const { stats } = lease
-    return Effect.catchIf(
-      stats,
-      isServerError,
-      (refusal) => sendAgain(stats, refusal, this.context.dedicated.reconnect)
-    )
+    return untilAccepted(lease.stats, this.context.dedicated.reconnect)
   }
 
   private mustGiveBack(lease: Lease): boolean {

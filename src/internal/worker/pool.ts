@@ -21,7 +21,8 @@ import { Event, Events, type Refusal, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
-import { mayHideJob, untilRoom } from "./refusals.ts"
+import { mayHideJob, ServerRoom } from "./serverRoom.ts"
+import { type Beginning, leastGrace, ShutdownTime } from "./shutdownTime.ts"
 import type { Observer } from "./telemetry/observer.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
@@ -35,13 +36,6 @@ export interface PoolOptions<A, E, R> {
   readonly observer: Observer
 }
 
-/** How long an interrupted handler has to end, and then a connection to close, in milliseconds. */
-const handlerGrace = 3000
-const closeGrace = 900
-
-/** How long each has at least, in milliseconds, when the time for the shutdown is over before it has begun. */
-const leastGrace = 50
-
 /** Starts a pool with one lane. It runs, apart from the calling fiber, until it is shut down. */
 export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool<A, E, R>, never, R> =>
   Effect.gen(function*() {
@@ -52,7 +46,6 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
       fibers,
       runLane: yield* annotated(FiberSet.runtime(fibers)<R>()),
       firstConnect: yield* Deferred.make<void, ConnectFailed>(),
-      available: yield* Effect.makeLatch(true),
       closed: yield* Deferred.make<ShutdownReport>(),
       // Workers that start together begin with different timeouts.
       reserveIndex: yield* Random.nextIntBetween(0, options.settings.reserves.length)
@@ -68,8 +61,6 @@ interface Resources {
   readonly fibers: FiberSet.FiberSet<void, never>
   readonly runLane: (run: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly firstConnect: Deferred.Deferred<void, ConnectFailed>
-  /** Closed while the server has no room for jobs that are released and buried. */
-  readonly available: Effect.Latch
   readonly closed: Deferred.Deferred<ShutdownReport>
   readonly reserveIndex: number
 }
@@ -81,25 +72,13 @@ interface Resources {
  */
 type Status = "taking" | "quiet" | "closing"
 
-/** From when on a shutdown counts. */
-interface Beginning {
-  readonly at: number
-  readonly endedJobs: number
-  /** How long handlers have at most to end, in milliseconds. */
-  readonly timeout: number
-}
-
-/** No jobs are reserved, until all reasons for the pause are over. */
-interface Pause extends Beginning {
-  readonly reasons: number
-}
-
 export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   readonly tube: TubeName
   readonly events: Events
   private readonly options: PoolOptions<A, E, R>
   private readonly resources: Resources
   private readonly unconfirmed: UnconfirmedDeletes
+  private readonly room: ServerRoom
   private readonly context: LaneContext<A, E, R>
   private readonly lanes = new Map<Lane<A, E, R>, Fiber.RuntimeFiber<void>>()
   /** The lanes that wait for a job or a connection. */
@@ -107,9 +86,10 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   private readonly interrupted: Array<JobId> = []
   private readonly orphaned: Array<JobId> = []
   private status: Status = "taking"
-  private paused: Pause | undefined = undefined
-  /** Whether the server has no room for jobs that are released and buried: no jobs are reserved until it has. */
-  private isServerFull = false
+  /** How many reasons there are to reserve no jobs for a while. */
+  private pauseCount = 0
+  /** The shutdowns of other workers that this one is expected to follow, each with the time that it has from then on. */
+  private readonly expected = new Set<Beginning>()
   private refusals = 0
   private reserveIndex: number
 
@@ -122,6 +102,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.options = options
     this.resources = resources
     this.unconfirmed = unconfirmed
+    this.room = new ServerRoom(dedicated, tube)
     this.reserveIndex = resources.reserveIndex
     this.context = {
       ...options,
@@ -129,7 +110,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       rules: { ...settings.lease, tube, timers, onTouch: observer.onTouch },
       events,
       unconfirmed,
-      whenAvailable: resources.available.await
+      whenAvailable: this.room.whenAvailable
     }
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
@@ -141,7 +122,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   }
 
   get isTaking(): boolean {
-    return this.status === "taking" && this.paused === undefined && !this.isServerFull
+    return this.status === "taking" && this.pauseCount === 0
   }
 
   get isClosing(): boolean {
@@ -165,7 +146,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       running: Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length,
       outcomes: { ...this.events.tally },
       refusals: this.refusals,
-      isPaused: this.isServerFull
+      isPaused: this.room.isFull
     }))
   }
 
@@ -253,7 +234,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   onRefused(error: Refusal, lease: Lease | undefined): void {
     this.refusals += 1
     this.events.emit(Event.Refused({ tube: this.tube, id: lease?.id, error }))
-    if (mayHideJob(error) && !this.isServerFull) this.onServerFull()
+    // Until the server has room, no job that fails could be released or buried.
+    if (mayHideJob(error) && !this.room.isFull) this.pauseUntil(this.room.probe)
   }
 
   onDecisionTimeout({ id, tube }: Lease): void {
@@ -268,31 +250,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // a server without room
-  // -------------------------------------------------------------------------------------------------------------------
-
-  /** Lanes without a job end: a job that failed could not be released or buried. */
-  private onServerFull(): void {
-    const { dedicated } = this.options
-    const { available, scope } = this.resources
-    this.isServerFull = true
-    available.unsafeClose()
-    this.endLanes((lane) => lane.retire())
-    const probing = Effect.zipRight(untilRoom(dedicated, this.tube), Effect.sync(() => this.onServerHasRoom()))
-    this.runFork(Effect.forkIn(probing, scope))
-  }
-
-  private onServerHasRoom(): void {
-    this.isServerFull = false
-    this.resources.available.unsafeOpen()
-    this.openLanesIfNeeded()
-    const line =
-      `beanstalkd at ${this.options.dedicated.address} stores jobs again. The worker of tube ${this.tube} takes jobs.`
-    this.runFork(safeLog(Effect.logInfo(line)))
-  }
-
-  // -------------------------------------------------------------------------------------------------------------------
-  // the shutdown
+  // when no jobs are taken
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Takes no more jobs. Lanes without a job end. */
@@ -309,24 +267,27 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   pause(until: Effect.Effect<void>, shutdownTimeout: number): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.isClosing) return
-      const { reasons, ...beginning } = this.paused ?? { ...this.beginning, reasons: 0 }
-      this.paused = {
-        ...beginning,
-        timeout: Math.max(beginning.timeout, shutdownTimeout),
-        reasons: reasons + 1
-      }
-      this.endLanes((lane) => lane.retire())
-      const { options: { runtime }, resources: { scope } } = this
-      Runtime.runFork(runtime)(Effect.zipRight(until, this.endPause), { scope })
+      const { timeout, ...beginning } = this.beginning
+      const expected = { ...beginning, timeout: Math.max(timeout, shutdownTimeout) }
+      this.expected.add(expected)
+      this.pauseUntil(Effect.zipRight(until, Effect.sync(() => this.expected.delete(expected))))
     })
   }
 
-  private readonly endPause = Effect.sync(() => {
-    const { paused } = this
-    if (paused === undefined) return
-    this.paused = paused.reasons === 1 ? undefined : { ...paused, reasons: paused.reasons - 1 }
-    this.openLanesIfNeeded()
-  })
+  /** Takes no jobs until an Effect, which runs as long as the worker at most, has succeeded. Lanes without a job end. */
+  private pauseUntil(until: Effect.Effect<unknown>): void {
+    this.pauseCount += 1
+    this.endLanes((lane) => lane.retire())
+    const resume = Effect.sync(() => {
+      this.pauseCount -= 1
+      this.openLanesIfNeeded()
+    })
+    this.runFork(Effect.zipRight(until, resume), { scope: this.resources.scope })
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // the shutdown
+  // -------------------------------------------------------------------------------------------------------------------
 
   /** Shuts the worker down, once, and waits until it is closed. It goes on if the caller is interrupted. */
   readonly shutdown: Effect.Effect<ShutdownReport> = Effect.suspend(() =>
@@ -339,33 +300,30 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
 
   readonly requestShutdown = Effect.sync(() => {
     if (this.isClosing) return
-    const beginning = this.paused ?? this.beginning
     this.status = "closing"
     // Callers that wait for the shutdown resume only when this fiber too has ended.
-    this.runFork(this.close(beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
+    this.runFork(this.close(this.beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
   })
 
-  private close({ at, endedJobs, timeout }: Beginning): Effect.Effect<ShutdownReport> {
+  private close(beginning: Beginning): Effect.Effect<ShutdownReport> {
     return Effect.gen(this, function*() {
       const { dedicated: { address }, timers } = this.options
-      const elapsed = () => timers.now() - at
-      const left = () => timeout + handlerGrace + closeGrace - elapsed()
+      const time = new ShutdownTime(beginning, timers.now)
       this.endLanes((lane) => lane.retire())
       yield* this.onConnectFailed(new ConnectFailed({ address, reason: "Closed", detail: "the worker is shut down" }))
-      yield* this.emptyWithin(this.shutdownTimeout - elapsed())
+      yield* this.emptyWithin(time.toDrain(this.shutdownTimeout))
       this.endLanes((lane) => lane.stop())
-      // Half of the time, if less is left: the Scope of yet another worker may be closed after this one.
-      yield* this.emptyWithin(Math.min(handlerGrace, Math.max(left() - closeGrace, left() / 2, leastGrace)))
+      yield* this.emptyWithin(time.toInterrupt)
       for (const lane of this.lanes.keys()) lane.abandon()
-      yield* this.emptyWithin(Math.min(closeGrace, Math.max(left(), leastGrace)))
+      yield* this.emptyWithin(time.toClose)
       this.unconfirmed.giveUp()
       yield* this.closeScope
       const report: ShutdownReport = {
         tube: this.tube,
-        drained: this.endedJobs - endedJobs - this.events.tally.Interrupted,
+        drained: this.endedJobs - beginning.endedJobs - this.events.tally.Interrupted,
         interrupted: this.interrupted,
         orphaned: this.orphaned,
-        duration: Duration.millis(elapsed())
+        duration: Duration.millis(time.elapsed)
       }
       this.events.emit(Event.ShutdownReport(report))
       this.events.end()
@@ -373,8 +331,10 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     })
   }
 
+  /** A shutdown that was expected counts from then on. */
   private get beginning(): Beginning {
-    return { at: this.options.timers.now(), endedJobs: this.endedJobs, timeout: this.shutdownTimeout }
+    return Array.from(this.expected).at(-1) ??
+      { at: this.options.timers.now(), endedJobs: this.endedJobs, timeout: this.shutdownTimeout }
   }
 
   private get endedJobs(): number {
