@@ -4,20 +4,16 @@
  * A Scope runs its finalizers one after the other. If each worker were shut down only by its own, the others would take jobs while
  * the first one waits for its handlers, and a program would need a `shutdownTimeout` for each of its workers.
  */
-import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
-import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
+import { currentFiber } from "../base/fiberState.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { safeLog } from "../base/safeLog.ts"
 import { isClosed } from "../base/scopeState.ts"
+import { isEnding, type Origin, originIn, signsOfEnd } from "./workerOrigin.ts"
 
 /** A worker, as its client sees it. */
 export interface ClientWorker {
@@ -49,18 +45,6 @@ export interface Workers {
   readonly whenClosing: Effect.Effect<void>
 }
 
-/** Where a worker was made. It tells whether the worker is going to be closed. */
-interface Origin {
-  readonly scope: Scope.Scope
-  readonly fiber: AnyFiber
-  /** The Scope of the program around `Worker.run`, which has a Scope of its own. */
-  readonly outerScope: Scope.Scope | undefined
-  /** The build of a Layer in which the worker was made. */
-  readonly build: Layer.MemoMap | undefined
-}
-
-type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
-
 /** How long a worker is paused after the worker that it was paused for is closed. */
 const resumesAfter = "5 seconds"
 
@@ -74,23 +58,27 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
     /** Signs after which a worker was not closed. */
     const disproved = new WeakSet<object>()
 
-    /** Shuts down, or pauses, what ends together with a worker. */
+    /** Pauses a worker that is likely to be closed after this one. If it is not, these signs count no more. */
+    const pauseAfter = (closed: ClientWorker, worker: ClientWorker, signs: ReadonlyArray<object>) => {
+      const untilDisproved = closed.whenClosed.pipe(
+        Effect.zipRight(Effect.sleep(resumesAfter)),
+        Effect.zipRight(Effect.sync(() => signs.forEach((sign) => disproved.add(sign))))
+      )
+      return Effect.zipRight(
+        log(Effect.logDebug(pausedFor(worker, closed))),
+        worker.pause(untilDisproved, closed.shutdownTimeout)
+      )
+    }
+
+    /** Shuts down the workers whose Scope is closed too, and pauses those that are likely to be closed. */
     const endTogether = (closed: ClientWorker, originOfClosed: Origin) =>
       Effect.forEach(workers, ([worker, origin]) =>
         Effect.gen(function*() {
           if (worker.isClosing) return
           if (yield* isClosed(origin.scope)) return yield* worker.requestShutdown
-          const signs = (yield* signsOfEnd(origin, originOfClosed, fiberOfClient)).filter((sign) =>
-            !disproved.has(sign)
-          )
-          if (signs.length === 0) return
-          yield* log(Effect.logDebug(pausedFor(worker, closed)))
-          const untilDisproved = Effect.gen(function*() {
-            yield* closed.whenClosed
-            yield* Effect.sleep(resumesAfter)
-            for (const sign of signs) disproved.add(sign)
-          })
-          yield* worker.pause(untilDisproved, closed.shutdownTimeout)
+          const signs = yield* signsOfEnd(origin, originOfClosed, fiberOfClient)
+          const likely = signs.filter((sign) => !disproved.has(sign))
+          if (likely.length > 0) yield* pauseAfter(closed, worker, likely)
         }), { discard: true })
 
     const onScopeClose = (worker: ClientWorker, origin: Origin) =>
@@ -134,48 +122,16 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
     }
   })
 
-/**
- * Why a worker whose Scope is open is likely to be closed after this one: its fiber, or that of the client, is interrupted; the Scope
- * around it is closed; or the same build of a Layer has made both, and closes them one after the other.
- */
-const signsOfEnd = (
-  { build, fiber, outerScope }: Origin,
-  closed: Origin,
-  fiberOfClient: AnyFiber
-): Effect.Effect<ReadonlyArray<object>> =>
-  Effect.gen(function*() {
-    const signs: Array<object> = [fiber, fiberOfClient].filter(isInterrupted)
-    if (outerScope !== undefined && (yield* isClosed(outerScope))) signs.push(outerScope)
-    if (build === undefined || build !== closed.build) return signs
-    // A fiber that runs a worker may end alone, in a Layer that lives on.
-    const hasEndedAlone = closed.outerScope !== undefined && !(yield* isClosed(closed.outerScope))
-    return hasEndedAlone ? signs : [...signs, build]
-  })
-
-const originIn = (scope: Scope.Scope): Effect.Effect<Origin> =>
-  Effect.map(Effect.all([currentFiber, Effect.context<never>()]), ([fiber, context]) => ({
-    scope,
-    fiber,
-    outerScope: Option.getOrUndefined(Context.getOption(context, Scope.Scope)),
-    // The default of the reference is one MemoMap for everything.
-    build: context.unsafeMap.has(Layer.CurrentMemoMap.key) ? Context.get(context, Layer.CurrentMemoMap) : undefined
-  }))
-
-const currentFiber: Effect.Effect<AnyFiber> = Effect.withFiberRuntime((fiber) => Effect.succeed(fiber))
-
-/** Whether a fiber is interrupted and has not ended. It closes the Scopes that it has opened. */
-const isInterrupted = (fiber: AnyFiber): boolean =>
-  fiber.unsafePoll() === null && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
-
 /** Whether a worker would run on without its client. When the program that made it ends, it does not matter which closes first. */
 const outlivesClient = ({ isClosing }: ClientWorker, { fiber, scope }: Origin): Effect.Effect<boolean> =>
-  isClosing || isInterrupted(fiber) ? Effect.succeed(false) : Effect.negate(isClosed(scope))
+  isClosing || isEnding(fiber) ? Effect.succeed(false) : Effect.negate(isClosed(scope))
 
 const clientClosed = (address: string) =>
   new ConnectFailed({ address, reason: "Closed", detail: "the client is closed" })
 
 const pausedFor = (worker: ClientWorker, closed: ClientWorker) =>
-  `The worker of tube ${worker.tube} takes no jobs, since that of tube ${closed.tube} is being closed, and its own Scope seems to follow.`
+  `The worker of tube ${worker.tube} takes no jobs, since that of tube ${closed.tube} is being closed, ` +
+  `and its own Scope seems to follow.`
 
 const closedTooEarly = (tubes: ReadonlyArray<TubeName>) =>
   new Error(

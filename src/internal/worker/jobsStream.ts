@@ -5,8 +5,6 @@
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import { constFalse, constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -17,6 +15,7 @@ import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } fro
 import type { JobId, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Tube } from "../../Tube.ts"
+import { type AnyFiber, isInterrupted } from "../base/fiberState.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
@@ -86,7 +85,7 @@ class JobSource<A, R> implements Consumer, Settler {
   private readonly waiting = new Map<JobId, (event: JobEvent) => void>()
   private reserveIndex = 0
   /** The fiber that pulled last. */
-  private puller: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  private puller: AnyFiber | undefined = undefined
   /** Whether it waits for a job, or for its body to be decoded. */
   private isPulling = false
 
@@ -228,7 +227,7 @@ class JobSource<A, R> implements Consumer, Settler {
   }
 
   /** Observes the fiber that pulls. `Effect.onInterrupt` around each pull takes 10 µs for each job more, of some 45. */
-  private observe(fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined): void {
+  private observe(fiber: AnyFiber | undefined): void {
     if (fiber === this.puller) return
     this.puller?.removeObserver(this.onPullerEnd)
     fiber?.addObserver(this.onPullerEnd)
@@ -380,9 +379,6 @@ const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<JobEvent, LeaseL
 }
 
 const noJob = Effect.fail(Option.none())
-
-const isInterrupted = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean =>
-  !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 /** Whether the lease is lost, or the job is being released because its time to run was over. */
 const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut
