@@ -5,9 +5,11 @@ import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { clientTo, sameInstance, statsOf } from "../support/clients.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -25,6 +27,8 @@ interface Seen {
   /** When, in seconds, handlers began. */
   readonly runs: ReadonlyArray<number>
   readonly warnings: ReadonlyArray<string>
+  /** The modules with which the log lines are annotated. */
+  readonly modules: ReadonlySet<unknown>
   readonly events: ReadonlyArray<Worker.Event>
 }
 
@@ -82,6 +86,7 @@ const run = (
     const connections: Array<number> = []
     const runs: Array<number> = []
     const warnings: Array<string> = []
+    const modules = new Set<unknown>()
     const server = yield* Scripted.inMemory()
     let id = 0
     const nextId = () => id += 1
@@ -107,7 +112,8 @@ const run = (
     const open = Effect.zipRight(Effect.suspend(() => opening(opened += 1)), socket)
     const connector = Layer.succeed(Connector.Connector, { address, socket: open })
     const client = yield* clientTo({ connector }, reconnect === undefined ? undefined : { reconnect })
-    const logger = Logger.make(({ logLevel, message }) => {
+    const logger = Logger.make(({ annotations, logLevel, message }) => {
+      modules.add(Option.getOrUndefined(HashMap.get(annotations, "module")))
       if (LogLevel.greaterThanEqual(logLevel, LogLevel.Warning)) warnings.push(String(message))
     })
     const failing = Effect.zipRight(Effect.map(seconds, (at) => runs.push(at)), handler ?? Effect.fail("a failure"))
@@ -119,7 +125,7 @@ const run = (
     yield* Clock.sleep(during)
     const stats = yield* made.stats
     const [shutdown] = yield* Effect.timed(made.shutdown)
-    return { shutdown, lines, connections, runs, warnings, events, stats }
+    return { shutdown, lines, connections, runs, warnings, modules, events, stats }
   })
 
 const count = (lines: Seen["lines"], command: string) => lines.filter(([, line]) => line.startsWith(command)).length
@@ -368,7 +374,7 @@ describe("rule 31: a server without room for its binlog", () => {
     (_, retry) =>
       virtualTest(Effect.gen(function*() {
         const { hidden, refuse } = full((at) => at >= 10 && at < 70)
-        const { events, lines, runs, stats, warnings } = yield* run({
+        const { events, lines, modules, runs, stats, warnings } = yield* run({
           refuse,
           handler: Effect.zipRight(Effect.sleep("1 second"), Effect.fail("a failure")),
           worker: { concurrency: 8, retry },
@@ -384,6 +390,7 @@ describe("rule 31: a server without room for its binlog", () => {
         assert.isFalse(stats.isPaused)
         assert.lengthOf(events.filter(Worker.Event.$is("LeaseLost")), hidden.size)
         assert.isAtMost(warnings.filter((line) => line.includes("takes no other jobs")).length, 1)
+        assert.deepStrictEqual([...modules], ["Worker"])
       }))()
   )
 

@@ -3,7 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
-import { safeLog } from "../base/safeLog.ts"
+import { safeLog } from "../base/logging.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { printable } from "../values/printable.ts"
 

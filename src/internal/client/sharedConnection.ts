@@ -8,6 +8,7 @@ import type { CommandError, ConnectFailed } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
+import { annotateLogs } from "../base/logging.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
 import type { Command } from "../protocol/command.ts"
@@ -49,7 +50,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   })
 
   yield* connectWhenWanted({ address, reconnect, open, current, become }).pipe(
-    Effect.annotateLogs({ package: "effect-beanstalk", module: "BeanstalkClient" }),
+    annotateLogs("BeanstalkClient"),
     Effect.interruptible,
     Effect.forkScoped
   )

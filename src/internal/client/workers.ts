@@ -6,12 +6,13 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import { flow } from "effect/Function"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import { currentFiber } from "../base/fiberState.ts"
+import { annotateLogs, safeLog } from "../base/logging.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
-import { safeLog } from "../base/safeLog.ts"
 import { isClosed } from "../base/scopeState.ts"
 import { isEnding, type Origin, originIn, signsOfEnd } from "./workerOrigin.ts"
 
@@ -139,5 +140,4 @@ const closedTooEarly = (tubes: ReadonlyArray<TubeName>) =>
       `A client must live at least as long as its workers: provide its Layer to the whole program, not to Worker.make alone.`
   )
 
-const log = (line: Effect.Effect<void>) =>
-  Effect.annotateLogs(safeLog(line), { package: "effect-beanstalk", module: "BeanstalkClient" })
+const log = flow(safeLog, annotateLogs("BeanstalkClient"))

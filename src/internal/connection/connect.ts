@@ -12,6 +12,7 @@ import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { acquireApart } from "../base/acquireApart.ts"
+import { annotateLogs } from "../base/logging.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
@@ -140,7 +141,7 @@ export const connect = (
           )
       }),
       acquireApart,
-      Effect.annotateLogs({ package: "effect-beanstalk", module: "BeanstalkConnection", ...attributes }),
+      annotateLogs("BeanstalkConnection", attributes),
       Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
     )
   })

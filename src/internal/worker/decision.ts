@@ -3,12 +3,13 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { flow } from "effect/Function"
 import * as Option from "effect/Option"
 import type { PayloadError } from "../../BeanstalkError.ts"
 import type { JobId, ReservedJob, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import { annotateLogs, safeLog } from "../base/logging.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
-import { safeLog } from "../base/safeLog.ts"
 import { Event, type JobEvent, type UndecodableAction } from "./events.ts"
 import {
   Bury,
@@ -231,11 +232,13 @@ const exhaustedDecision = <A, E, R>(
 
 const handlerDied = (cause: Cause.Cause<unknown>) => new Cause.UnknownException(Cause.squash(cause), "The handler died")
 
+const log = flow(safeLog, annotateLogs("Worker"))
+
 /** The user's Schedule or Effect may throw. The job is buried then, so that a person can see it. */
 const orBury = <E, R>(self: Effect.Effect<Decision, E, R>): Effect.Effect<Decision, never, R> =>
   Effect.catchAllCause(self, (cause) =>
     Effect.as(
-      safeLog(Effect.logError("`retry` or `onExhausted` of a worker failed, and the failed job is buried.", cause)),
+      log(Effect.logError("`retry` or `onExhausted` of a worker failed, and the failed job is buried.", cause)),
       Decision.Bury()
     ))
 

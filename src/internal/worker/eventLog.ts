@@ -3,12 +3,12 @@ import type * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type { JobId, TubeName } from "../../Job.ts"
-import { safeLog } from "../base/safeLog.ts"
+import { annotateLogs, safeLog } from "../base/logging.ts"
 import type { Event, Refusal } from "./events.ts"
 import { mayHideJob, probeTube } from "./serverRoom.ts"
 
-/** Annotates the log lines of a worker, so that they can be filtered. */
-export const annotated = Effect.annotateLogs({ package: "effect-beanstalk", module: "Worker" })
+/** Annotates the log lines of a worker. */
+export const annotated = annotateLogs("Worker")
 
 /** A refusal is logged above Debug if there was none for this many milliseconds, and a job was settled in them. */
 const refusalPause = 60_000

@@ -2,7 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { TubeName } from "../../Job.ts"
-import { safeLog } from "../base/safeLog.ts"
+import { safeLog } from "../base/logging.ts"
 import type { Lost } from "../client/connectionState.ts"
 import { type AttemptOptions, attempts, type Disconnected, perOutage } from "../client/reconnect.ts"
 

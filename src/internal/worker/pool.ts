@@ -11,7 +11,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
-import { safeLog } from "../base/safeLog.ts"
+import { safeLog } from "../base/logging.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
@@ -117,8 +117,9 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     })
   }
 
-  private get runFork() {
-    return Runtime.runFork(this.options.runtime)
+  /** Runs an Effect of the pool's own. */
+  private fork<Result>(effect: Effect.Effect<Result>, options?: Runtime.RunForkOptions): Fiber.RuntimeFiber<Result> {
+    return Runtime.runFork(this.options.runtime)(annotated(effect), options)
   }
 
   get isTaking(): boolean {
@@ -242,7 +243,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     const line =
       `\`retry\` or \`onExhausted\` takes too long to decide about job ${id} of tube ${tube}. It is interrupted, and the ` +
       `job is buried.`
-    this.runFork(safeLog(Effect.logError(line)))
+    this.fork(safeLog(Effect.logError(line)))
   }
 
   onConnectFailed(error: ConnectFailed): Effect.Effect<unknown> {
@@ -282,7 +283,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       this.pauseCount -= 1
       this.openLanesIfNeeded()
     })
-    this.runFork(Effect.zipRight(until, resume), { scope: this.resources.scope })
+    this.fork(Effect.zipRight(until, resume), { scope: this.resources.scope })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -302,7 +303,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     if (this.isClosing) return
     this.status = "closing"
     // Callers that wait for the shutdown resume only when this fiber too has ended.
-    this.runFork(this.close(this.beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
+    this.fork(this.close(this.beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
   })
 
   private close(beginning: Beginning): Effect.Effect<ShutdownReport> {

@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { JobId, TubeName } from "../../Job.ts"
-import { safeLog } from "../base/safeLog.ts"
+import { safeLog } from "../base/logging.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import { pauses } from "../client/reconnect.ts"
 import * as Commands from "../protocol/commands.ts"
