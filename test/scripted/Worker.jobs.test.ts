@@ -51,6 +51,26 @@ describe("rule 27: a Stream of jobs", () => {
   )
 
   it(
+    "holds the job whose statistics the server refuses, and asks for them again",
+    virtualTest(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const stream = yield* Worker.jobs(tube, { maxDisconnects: 3 }).pipe(
+        Stream.tap((job) => job.delete),
+        Stream.take(1),
+        Stream.runDrain,
+        clientOf(server),
+        Effect.fork
+      )
+      const peer = yield* acceptLane(server)
+      yield* giveJob(peer, 1)
+      yield* expectAndReply(peer, "stats-job 1", "INTERNAL_ERROR\r\n")
+      yield* expectAndReply(peer, "stats-job 1", statsJobReply(1))
+      yield* expectAndReply(peer, "delete 1", "DELETED\r\n")
+      yield* Fiber.join(stream)
+    }))
+  )
+
+  it(
     "has one reserve outstanding, although a pull was interrupted",
     virtualTest(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()

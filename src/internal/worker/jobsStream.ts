@@ -286,9 +286,9 @@ class JobSource<A, R> implements Consumer, Settler {
     })
   }
 
-  /** The server may refuse them for a while. */
-  private statsOf({ stats }: Lease): Effect.Effect<JobStats, LeaseLost> {
-    return untilAccepted(stats, this.options.dedicated.reconnect)
+  /** The statistics of the job. The server may refuse them for a while. */
+  private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
+    return untilAccepted(lease.stats, this.options.dedicated.reconnect)
   }
 
   private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {

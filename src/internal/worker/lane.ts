@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type ConnectFailed, isServerError, type LeaseLost } from "../../BeanstalkError.ts"
+import { type ConnectFailed, isServerError } from "../../BeanstalkError.ts"
 import type { JobStats } from "../../Stats.ts"
 import { safeLog } from "../base/logging.ts"
 import type { ConnectionLog } from "../client/connectionLog.ts"
@@ -201,13 +201,10 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   private performUnlessCrashing(reservations: Reservations, lease: Lease, maxDisconnects: number): Effect.Effect<void> {
-    return Effect.flatMap(this.fiber.run(this.statsOf(lease)), (exit) => {
-      if (exit === undefined) return this.giveBack(reservations, lease)
-      if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
-      return historyOf(exit.value).disconnects < maxDisconnects
+    return this.withStats(reservations, lease, (stats) =>
+      historyOf(stats).disconnects < maxDisconnects
         ? this.perform(reservations, lease)
-        : this.settle(reservations, lease, crashLoop(lease, exit.value))
-    })
+        : this.settle(reservations, lease, crashLoop(lease, stats)))
   }
 
   /** Runs the handler. */
@@ -246,11 +243,7 @@ export class Lane<A, E, R> implements Consumer {
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
     // A handler that failed with an error of its own timed out in its finalizers: the error counts.
     const failure = lease.hasTimedOut && Cause.isInterrupted(cause) ? tookTooLong : cause
-    return Effect.flatMap(this.fiber.run(this.statsOf(lease)), (exit) => {
-      if (exit === undefined || this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
-      if (Exit.isFailure(exit)) return this.giveBack(reservations, lease, Cause.pretty(exit.cause))
-      return this.decide(reservations, lease, exit.value, failure)
-    })
+    return this.withStats(reservations, lease, (stats) => this.decide(reservations, lease, stats, failure))
   }
 
   private decide(
@@ -287,9 +280,17 @@ export class Lane<A, E, R> implements Consumer {
     })
   }
 
-  /** The statistics of the job, whose failures and priority a decision needs. The server may refuse them for a while. */
-  private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
-    return untilAccepted(lease.stats, this.context.dedicated.reconnect)
+  /** Goes on with the statistics of the job. Without them, it is given back. The server may refuse them for a while. */
+  private withStats(
+    reservations: Reservations,
+    lease: Lease,
+    use: (stats: JobStats) => Effect.Effect<void>
+  ): Effect.Effect<void> {
+    const stats = untilAccepted(lease.stats, this.context.dedicated.reconnect)
+    return Effect.flatMap(this.fiber.run(stats), (exit) => {
+      if (exit === undefined || this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
+      return Exit.isSuccess(exit) ? use(exit.value) : this.giveBack(reservations, lease, Cause.pretty(exit.cause))
+    })
   }
 
   private mustGiveBack(lease: Lease): boolean {
