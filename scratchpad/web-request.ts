@@ -8,7 +8,7 @@
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, HttpServer } from "@effect/platform"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer, Schema } from "effect"
-import { BeanstalkClient, EmbeddedServer, Tube } from "effect-beanstalk"
+import { BeanstalkClient, BeanstalkError, EmbeddedServer, Tube } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
 import { createServer } from "node:http"
 
@@ -58,16 +58,10 @@ const addPage = (page: typeof Page.Type) =>
       ConnectionLost: ({ outcome }) =>
         outcome === "Unknown" ? new Uncertain() : new Unavailable({ reason: "the connection to the queue was lost" })
     }),
-    // The other errors are bugs of this program or of the server: they belong in the log, not in the response.
-    Effect.catchTags({
-      BadFormat: Effect.die,
-      ExpectedCRLF: Effect.die,
-      InternalError: Effect.die,
-      InvalidArgument: Effect.die,
-      PayloadError: Effect.die,
-      ProtocolViolation: Effect.die,
-      UnknownCommand: Effect.die
-    }),
+    // The Schema of the request is that of the payload: a page that cannot be encoded is a bug here.
+    Effect.catchTags({ InternalError: Effect.die, PayloadError: Effect.die }),
+    // These belong in the log, not in the response.
+    Effect.catchIf(BeanstalkError.isBug, Effect.die),
     Effect.map((job) => ({ job }))
   )
 

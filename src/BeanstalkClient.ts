@@ -175,7 +175,22 @@ export interface PutAllOptions extends PutAll.PutAllOptions {}
 export type JobState = Scan.JobState
 
 /**
- * Options of `purge` and `move`.
+ * Options of `purge` and `move`: the jobs in which `states`, how many at most (`bound`), and what to do after every batch
+ * (`onProgress`).
+ *
+ * **Example** (put a thousand buried jobs back, with new attempts, and tell how it goes)
+ *
+ * ```ts
+ * const aside = { states: ["buried"], bound: 1000 } as const
+ * const onProgress = ({ ready, buried }: BeanstalkClient.Tally) => Effect.log(`${ready + buried} jobs moved`)
+ *
+ * const putBack = Effect.gen(function*() {
+ *   const client = yield* BeanstalkClient.BeanstalkClient
+ *   yield* client.move("mails", "mails.aside", { ...aside, onProgress })
+ *   yield* client.kick("mails.aside", 1000)
+ *   yield* client.move("mails.aside", "mails", { states: ["ready"], onProgress })
+ * })
+ * ```
  *
  * **Example** (move the buried jobs only, and print how far it is)
  *

@@ -4,6 +4,31 @@
  * An error that the server answers with has the protocol's word as its tag: `JOB_TOO_BIG` is `JobTooBig`. No error contains
  * the body of a job.
  *
+ * **Which are ours**
+ *
+ * Another library may have errors with the same tags (`Buried`, `TimedOut`, `JobNotFound`, …). In an Effect that can fail with both,
+ * `catchTag` catches both. {@link isBeanstalkError} tells ours by their {@link TypeId}; put it in front, or handle our errors at the call
+ * that fails with them.
+ *
+ * ```ts
+ * program.pipe(
+ *   Effect.catchIf(
+ *     (error) => BeanstalkError.isBeanstalkError(error) && error._tag === "TimedOut",
+ *     () => Effect.succeed(Option.none())
+ *   )
+ * )
+ * ```
+ *
+ * **Where it failed**
+ *
+ * An error is made when the server's answer arrives, so that its stack is that of the socket. To record the line of each call would
+ * take as long as the call, also when nothing fails. A function made with `Effect.fn` is recorded by Effect: `Cause.pretty`, and so the
+ * log, has the line of its definition and that of its call.
+ *
+ * ```ts
+ * const enqueue = Effect.fn("enqueue")((url: string) => FetchUrl.put({ url }))
+ * ```
+ *
  * @module
  * @since 0.1.0
  */
@@ -454,7 +479,8 @@ export class DeadlineSoon extends Data.TaggedError("DeadlineSoon")<Origin> {
 export class InvalidArgument extends Data.TaggedError("InvalidArgument")<{
   /**
    * What the argument was passed to: a command as the protocol spells it (`put`, `reserve-job`, …); `putAll`, `purge`, `move` or
-   * `runOnce`; `connect` for an option of a connection or a client. Invalid options of a worker are a {@link WorkerStartError}.
+   * `runOnce`; `Tube.make`, `Tube.text`, `Tube.bytes` or `Worker.RetryAfter`, which throw it; `connect` for an option of a
+   * connection or a client. Invalid options of a worker are a {@link WorkerStartError}.
    */
   readonly command: string
   /** The name of the argument: `tube`, `priority`, `ttr`, … */
@@ -857,6 +883,15 @@ export type ServerError = OutOfMemory | InternalError | BadFormat | UnknownComma
 export type ConnectionError = ConnectFailed | ConnectionLost | ProtocolViolation
 
 /**
+ * The errors that no program can do anything about but have its authors or operators told: an argument that is impossible, a
+ * request that the server could not read, a command that the server is too old for, a reply that does not fit the protocol.
+ *
+ * @category unions
+ * @since 0.1.0
+ */
+export type Bug = InvalidArgument | BadFormat | UnknownCommand | ExpectedCRLF | ProtocolViolation
+
+/**
  * What every command can fail with.
  *
  * @category unions
@@ -1020,6 +1055,28 @@ export const isServerError = (u: unknown): u is ServerError =>
  */
 export const isConnectionError = (u: unknown): u is ConnectionError =>
   hasTag(u, "ConnectFailed", "ConnectionLost", "ProtocolViolation")
+
+/**
+ * Whether a value is a {@link Bug}: a fault of the program, of the server or of this library, and not a condition that a program
+ * has to expect. The same call fails again until one of them is changed.
+ *
+ * **Details**
+ *
+ * False for whatever depends on data, load or the network: `PayloadError`, `JobTooBig`, `OutOfMemory`, `ConnectionLost`, … False as
+ * well for `InternalError`, with which a server also answers when its disk is full, and for `WorkerStartError`, which may be a
+ * server that cannot be reached.
+ *
+ * **Example** (let the request fail with what is to be expected, and the fiber die of the rest)
+ *
+ * ```ts
+ * Pages.put(page).pipe(Effect.catchIf(BeanstalkError.isBug, Effect.die))
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isBug = (u: unknown): u is Bug =>
+  hasTag(u, "InvalidArgument", "BadFormat", "UnknownCommand", "ExpectedCRLF", "ProtocolViolation")
 
 /**
  * Whether the same command can succeed if it is sent again later, and cannot do harm.

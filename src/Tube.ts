@@ -337,8 +337,8 @@ export const make = <A, I, R = never>(
   { payload, trace = false, ...defaults }: JsonOptions<A, I, R>
 ): Tube<A, R> =>
   trace
-    ? build(name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), ProducerSpan.withSpan)
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.json(payload.ast)))
+    ? build("Tube.make", name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), ProducerSpan.withSpan)
+    : buildUntraced("Tube.make", name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.json(payload.ast)))
 
 /**
  * A tube whose bodies are UTF-8 text. The payloads are strings, or what a Schema makes of them. Throws like {@link make}. A byte
@@ -371,8 +371,8 @@ export function text<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, string, R> | undefined } = {}
 ): Tube<A, R> | Tube<string> {
   return payload === undefined
-    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.String, BodyFormat.text))
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.text))
+    ? buildUntraced("Tube.text", name, defaults, (tube) => Codec.codec(tube, Schema.String, BodyFormat.text))
+    : buildUntraced("Tube.text", name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.text))
 }
 
 /**
@@ -403,23 +403,36 @@ export function bytes<A, R>(
   { payload, ...defaults }: Defaults & { readonly payload?: Schema.Schema<A, Uint8Array, R> | undefined } = {}
 ): Tube<A, R> | Tube<Uint8Array> {
   return payload === undefined
-    ? buildUntraced(name, defaults, (tube) => Codec.codec(tube, Schema.Uint8ArrayFromSelf, BodyFormat.bytes))
-    : buildUntraced(name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.bytes))
+    ? buildUntraced(
+      "Tube.bytes",
+      name,
+      defaults,
+      (tube) => Codec.codec(tube, Schema.Uint8ArrayFromSelf, BodyFormat.bytes)
+    )
+    : buildUntraced("Tube.bytes", name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.bytes))
 }
 
 /** A tube whose bodies have no envelope, and whose `put` makes no span. */
-const buildUntraced = <A, R>(name: string, defaults: Defaults, codecOf: (tube: TubeName) => Codec.Codec<A, R>) =>
-  build(name, defaults, (tube) => TraceEnvelope.withoutEnvelope(codecOf(tube)), ProducerSpan.withoutSpan)
+const buildUntraced = <A, R>(
+  constructor: Constructor,
+  name: string,
+  defaults: Defaults,
+  codecOf: (tube: TubeName) => Codec.Codec<A, R>
+) =>
+  build(constructor, name, defaults, (tube) => TraceEnvelope.withoutEnvelope(codecOf(tube)), ProducerSpan.withoutSpan)
+
+type Constructor = "Tube.make" | "Tube.text" | "Tube.bytes"
 
 const build = <A, R>(
+  constructor: Constructor,
   text: string,
   { delay, priority, ttr }: Defaults,
   codecOf: (tube: TubeName) => TraceEnvelope.TracedCodec<A, R>,
   encodeAndPut: ProducerSpan.EncodeAndPut
 ): Tube<A, R> => {
-  const name = Validate.tubeName("put", text, "name")
+  const name = Validate.tubeName(constructor, text, "name")
   const defaults: Defaults = { delay, priority, ttr }
-  checkJobOptions("put", defaults)
+  checkJobOptions(constructor, defaults)
   const { decode, encode, senderOf } = codecOf(name)
 
   const withDefaults = (options: Protocol.JobOptions | undefined): Protocol.JobOptions =>

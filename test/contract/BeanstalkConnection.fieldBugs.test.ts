@@ -144,7 +144,7 @@ describeContract("what other clients got wrong", (kind) => {
     it.scoped("a delay of a fraction of a second is sent as one second", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
-        const id = yield* beanstalk.put("pause-tube default 9\r\n", { delay: 1.5 })
+        const id = yield* beanstalk.put("pause-tube default 9\r\n", { delay: "1.5 millis" })
         const job = yield* beanstalk.statsJob(id)
         assert.deepStrictEqual([job.state, job.delay], ["delayed", 1])
         assert.strictEqual((yield* beanstalk.stats).cmdPauseTube, 0)

@@ -32,7 +32,7 @@ const leaseOf = (tube: { readonly name: string }) =>
 const reserved = <A, R>(tube: Tube.Tube<A, R>) =>
   Effect.gen(function*() {
     const lease = yield* leaseOf(tube)
-    const job = yield* lease.reserveWithTimeout(5)
+    const job = yield* lease.reserveWithTimeout("5 millis")
     return { body: Buffer.from(job.body), id: job.id, payload: yield* tube.decode(job) }
   }).pipe(Effect.scoped)
 
@@ -218,7 +218,7 @@ describeContract("a typed tube", (kind) => {
         const seen = (id: string) => Effect.map(client.statsJob(id), ({ delay, pri, ttr }) => [pri, delay, ttr])
         assert.deepStrictEqual(yield* seen(yield* tube.put(1)), [7, 3600, 120])
         assert.deepStrictEqual(yield* seen(yield* tube.put(1, { priority: 0 })), [0, 3600, 120])
-        assert.deepStrictEqual(yield* seen(yield* tube.put(1, { delay: 0, ttr: 5 })), [7, 0, 1])
+        assert.deepStrictEqual(yield* seen(yield* tube.put(1, { delay: 0, ttr: "5 millis" })), [7, 0, 1])
         const [one] = yield* Stream.runCollect(tube.putAll(Stream.make(1)))
         assert.deepStrictEqual(yield* seen(one ?? "0"), [7, 3600, 120])
         const [other] = yield* Stream.runCollect(tube.putAll(Stream.make(1), { priority: 0, window: 1 }))
@@ -332,7 +332,11 @@ describeContract("a typed tube", (kind) => {
         name: () => Tube.make("no name", { payload }),
         priority: () => Tube.make("name", { payload, priority: -1 }),
         delay: () => Tube.text("name", { delay: Number.NaN }),
-        ttr: () => Tube.bytes("name", { ttr: "5000 days" as const, priority: 2 ** 32 })
+        ttr: () => Tube.bytes("name", { ttr: "5000 days" as const, priority: 2 ** 32 }),
+        minute: () => Tube.make("name", { payload, ttr: 60 }),
+        traced: () => Tube.make("no name", { payload, trace: true }),
+        text: () => Tube.text("no name", { payload: Schema.String }),
+        bytes: () => Tube.bytes("name", { payload: Schema.Uint8ArrayFromSelf, delay: 60n })
       }
       const thrown = Object.entries(impossible).map(([argument, make]) => {
         try {
@@ -342,8 +346,19 @@ describeContract("a typed tube", (kind) => {
         }
       })
       assert.deepStrictEqual(
-        thrown.map(([, error]) => error instanceof BeanstalkError.InvalidArgument ? error.argument : error),
-        ["name", "priority", "delay", "priority"]
+        thrown.map(([, error]) =>
+          error instanceof BeanstalkError.InvalidArgument ? [error.command, error.argument] : error
+        ),
+        [
+          ["Tube.make", "name"],
+          ["Tube.make", "priority"],
+          ["Tube.text", "delay"],
+          ["Tube.bytes", "priority"],
+          ["Tube.make", "ttr"],
+          ["Tube.make", "name"],
+          ["Tube.text", "name"],
+          ["Tube.bytes", "delay"]
+        ]
       )
     })
   })

@@ -147,8 +147,10 @@ describe("runOnce", () => {
 
   it.effect("dies when an option is invalid", () =>
     Effect.gen(function*() {
-      const exit = yield* Effect.exit(WorkerTest.runOnce(Effect.succeed, 1, { attempt: 0 }))
-      assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      for (const options of [{ attempt: 0 }, { ttr: 60 }, { age: 60 }]) {
+        const exit = yield* Effect.exit(WorkerTest.runOnce(Effect.succeed, 1, options))
+        assert.isTrue(Exit.isFailure(exit) && Cause.isDie(exit.cause))
+      }
     }))
 })
 

@@ -24,6 +24,7 @@ interface Case {
   readonly server?: true
   readonly connection?: true
   readonly retryable?: true
+  readonly bug?: true
 }
 
 const cases: ReadonlyArray<Case> = [
@@ -56,9 +57,18 @@ const cases: ReadonlyArray<Case> = [
     server: true,
     retryable: true
   })),
-  { error: new BeanstalkError.BadFormat(origin), tells: ["put", address, "report"], server: true },
-  { error: new BeanstalkError.UnknownCommand(origin), tells: ["put", address, "older", "Upgrade"], server: true },
-  { error: new BeanstalkError.ExpectedCRLF(origin), tells: ["put", address, "not stored", "closed", "report"] },
+  { error: new BeanstalkError.BadFormat(origin), tells: ["put", address, "report"], server: true, bug: true },
+  {
+    error: new BeanstalkError.UnknownCommand(origin),
+    tells: ["put", address, "older", "Upgrade"],
+    server: true,
+    bug: true
+  },
+  {
+    error: new BeanstalkError.ExpectedCRLF(origin),
+    tells: ["put", address, "not stored", "closed", "report"],
+    bug: true
+  },
   {
     error: new BeanstalkError.JobTooBig({ ...origin, size: 70000 }),
     tells: ["put", address, "70000 bytes", "accepts.", "-z"]
@@ -92,7 +102,8 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new BeanstalkError.InvalidArgument({ command: "put", argument: "ttr", reason: "must be better" }),
-    tells: ["put: ttr must be better."]
+    tells: ["put: ttr must be better."],
+    bug: true
   },
   {
     error: new BeanstalkError.ConnectFailed({ address, reason: "Unreachable", detail: "connection refused" }),
@@ -136,7 +147,8 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new BeanstalkError.ProtocolViolation({ ...origin, reply: "FOUND 1 (5 bytes)" }),
     tells: ["put", address, "FOUND 1 (5 bytes)", "closed", "report"],
-    connection: true
+    connection: true,
+    bug: true
   },
   {
     error: new BeanstalkError.InvalidText({ id, encoding: "utf-8", reason: "NotText" }),
@@ -262,6 +274,7 @@ describe("errors", () => {
       assert.strictEqual(BeanstalkError.isServerError(error), example.server ?? false)
       assert.strictEqual(BeanstalkError.isConnectionError(error), example.connection ?? false)
       assert.strictEqual(BeanstalkError.isRetryable(error), example.retryable ?? false)
+      assert.strictEqual(BeanstalkError.isBug(error), example.bug ?? false)
     })
 
     it(`${nameOf(example)} is an Error with its tag for a name, and the mark of this library`, () => {
@@ -291,6 +304,7 @@ describe("errors", () => {
       assert.isFalse(BeanstalkError.isServerError(stranger))
       assert.isFalse(BeanstalkError.isConnectionError(stranger))
       assert.isFalse(BeanstalkError.isRetryable(stranger))
+      assert.isFalse(BeanstalkError.isBug(stranger))
     }
   })
 

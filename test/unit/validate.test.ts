@@ -325,9 +325,40 @@ describe("durations", () => {
     refuses(Protocol.pauseTube("mail", nothing), "pause-tube", "duration")
   })
 
-  it("every duration from nothing to the most is accepted, and is never shortened", () => {
+  const unitless: ReadonlyArray<readonly [duration: Duration.DurationInput, written: string]> = [
+    [60, "60 seconds"],
+    [1, "1 seconds"],
+    [999.5, "999.5 seconds"],
+    [60n, "60 seconds"],
+    [999_999_999n, "999999999 seconds"]
+  ]
+
+  for (const [duration, written] of unitless) {
+    it(`${written} without the unit are refused by every command, which tells how to write them`, () => {
+      for (const [command, argument, , make] of withDuration) {
+        refuses(make(duration), command, argument)
+        assert.include(refusal(make(duration)).message, `write "${written}"`)
+      }
+    })
+  }
+
+  it("what is less than a second and has a unit, or is nothing, or is a second or more, is accepted by every command", () => {
+    const durations: ReadonlyArray<Duration.DurationInput> = [
+      0,
+      0n,
+      1000,
+      1_000_000_000n,
+      "60 millis",
+      "1 nanos",
+      [0, 60],
+      Duration.millis(60)
+    ]
+    for (const duration of durations) for (const [, , , make] of withDuration) accepts(make(duration))
+  })
+
+  it("every duration from a second to the most is accepted, and is never shortened", () => {
     for (const [, , most, make] of withDuration) {
-      fc.assert(fc.property(fc.integer({ min: 0, max: most * 1000 }), (millis) => {
+      fc.assert(fc.property(fc.integer({ min: 1000, max: most * 1000 }), (millis) => {
         const made = make(millis)
         const written = made._tag === "Command" ? made.line.split(" ").map(Number) : []
         assert.include(written, Math.ceil(millis / 1000))

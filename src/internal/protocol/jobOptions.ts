@@ -12,14 +12,14 @@ export interface JobOptions {
   /** 0 is the most urgent, 4,294,967,295 the least. Default: 1024, the first that the server does not count as "urgent". */
   readonly priority?: number | undefined
   /**
-   * How long the job waits before it becomes ready. Whole seconds, rounded up; a bare number is milliseconds.
-   * Default: none.
+   * How long the job waits before it becomes ready. Whole seconds, rounded up. A bare number is milliseconds, as everywhere in
+   * Effect; below 1000 it is refused, since `60` would be one second. Default: none.
    */
   readonly delay?: DurationInput | undefined
   /**
-   * The time to run: how long a worker may hold the job before the server gives it to another. Whole seconds, rounded up; a
-   * bare number is milliseconds, as everywhere in Effect: `60` would be one second. Below three seconds, a worker gets only
-   * `DeadlineSoon`. Default: 60 seconds.
+   * The time to run: how long a worker may hold the job before the server gives it to another. Whole seconds, rounded up. A
+   * bare number is milliseconds, as everywhere in Effect; below 1000 it is refused, since `60` would be one second. With less than
+   * three seconds, a worker gets only `DeadlineSoon`. Default: 60 seconds.
    */
   readonly ttr?: DurationInput | undefined
 }

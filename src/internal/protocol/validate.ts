@@ -75,8 +75,28 @@ export const u32 = (command: string, argument: string, value: number): number =>
     ? value
     : refuse(command, argument, `must be an integer from 0 to ${largestU32}, but is ${show(value)}`)
 
+/**
+ * Refuses a number without a unit that is less than a second, which the protocol cannot express: in Effect it is milliseconds, but
+ * whoever writes `ttr: 60` means a minute. Zero is the same in every unit.
+ */
+export const unit = (command: string, argument: string, value: Duration.DurationInput): void => {
+  if (typeof value === "number" && value > 0 && value < 1000) refuseUnitless(command, argument, value, "millis")
+  if (typeof value === "bigint" && value > 0n && value < 1_000_000_000n) {
+    refuseUnitless(command, argument, value, "nanos")
+  }
+}
+
+const refuseUnitless = (command: string, argument: string, value: number | bigint, unit: "millis" | "nanos"): never =>
+  refuse(
+    command,
+    argument,
+    `must have a unit if it is less than a second, but is ${value}: ` +
+      `write "${value} seconds", or "${value} ${unit}", which is rounded up to a second`
+  )
+
 /** Whole seconds, rounded up, so that a short delay does not become none. */
 const seconds = (command: string, argument: string, value: Duration.DurationInput, most: number): number => {
+  unit(command, argument, value)
   const rounded = Math.ceil(millis(value) / 1000)
   return rounded <= most
     ? rounded

@@ -95,6 +95,7 @@ const statsOf = (
   tube: TubeName,
   { age = 0, attempt = 1, delay = 0, disconnects = 0, priority = 1024, ttr = "1 minute" }: StubJobOptions & Defaults
 ): RunStats => {
+  Validate.unit("runOnce", "age", age)
   const seconds = Validate.ttr("runOnce", ttr)
   const releases = Validate.positiveInteger("runOnce", "attempt", attempt) - 1
   const job = new JobStats({

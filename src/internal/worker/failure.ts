@@ -4,6 +4,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { PayloadError } from "../../BeanstalkError.ts"
+import * as Validate from "../protocol/validate.ts"
 import { errorMessage } from "../values/errorMessage.ts"
 
 interface WithReason {
@@ -35,6 +36,11 @@ export class RetryAfter extends Data.TaggedError("RetryAfter")<{
   readonly delay: Duration.DurationInput
   readonly reason?: string | undefined
 }> {
+  constructor(options: { readonly delay: Duration.DurationInput; readonly reason?: string | undefined }) {
+    Validate.unit("Worker.RetryAfter", "delay", options.delay)
+    super(options)
+  }
+
   override get message() {
     return errorMessage(() =>
       this.reason ?? Option.match(Duration.decodeUnknown(this.delay), {
