@@ -7,6 +7,21 @@
  * runs, its job is touched; if its lease is lost all the same, the handler is interrupted. A shutdown lets handlers end, and
  * gives back the jobs of those that do not.
  *
+ * **Log**
+ *
+ * A worker logs at Info that it takes jobs, that it is shut down and that it is closed; at Warning the first failure of a job, with
+ * its cause and when the job runs again, and each job that is buried; at Info the later failures; nothing of a job that succeeds. Its
+ * lines are annotated with `package`, `module`, `tube`, and where there is one with `job` and `attempt`. The lines of a handler are
+ * annotated with `tube` and `job`; with `attempt` only if `maxDisconnects` is set, since the number is asked of the server, which a job
+ * that succeeds at once does without. A handler that wants it in its lines asks:
+ *
+ * ```ts
+ * Worker.run(Mails, (mail, job) =>
+ *   Effect.flatMap(job.stats, ({ attempt }) => Effect.annotateLogs(sendMail(mail), { attempt })))
+ * ```
+ *
+ * **At least once**
+ *
  * Every job is run at least once. If a worker dies, the server gives its job to another at once, and the job is run twice:
  * make handlers idempotent.
  *
@@ -215,7 +230,7 @@ export type Discard = Failures.Discard
 /**
  * A handler that fails with it has its job run again after this delay, whatever `retry` says. The delay is rounded up to whole
  * seconds, and is at least one. The server counts it as a failure, so that it spends an attempt of `retry`. The `reason` becomes
- * the message.
+ * the message. Throws `InvalidArgument` for a bare number below 1000, as `Tube.make` does: `60` would be milliseconds.
  *
  * **Gotchas**
  *
@@ -297,6 +312,20 @@ export interface Exhausted<out A, out E> extends Decision.Exhausted<A, E> {}
 /**
  * The options of a worker.
  *
+ * **Example** (options that stand apart)
+ *
+ * A constant of options is to be checked with `satisfies`: without it, `"delete"` would be a `string`, which is no `onExhausted`, and
+ * a misspelt option would go unnoticed. `E` may be `unknown` unless an option looks at the error of the handler.
+ *
+ * ```ts
+ * const options = {
+ *   concurrency: 16,
+ *   onExhausted: "delete"
+ * } satisfies Worker.Options<Mail, unknown>
+ *
+ * const worker = Worker.run(Mails, sendMail, options)
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -333,7 +362,8 @@ export type TraceParent = Spans.TraceParent
  *
  * - `Completed`: the handler succeeded, and the job is deleted.
  * - `Retried`: the handler failed, and the job is released with this delay.
- * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted.
+ * - `Buried`, `Discarded`: the handler failed, and the job is buried, or deleted. `handedOver` says whether an Effect of `onExhausted`
+ *   has been run with a job that is deleted.
  * - `Interrupted`: the worker was shut down, and the job was given back as it was. If it is `orphaned`, its handler did not end
  *   and may still run.
  * - `LeaseLost`: the reservation was lost while the handler ran, or before the server had carried out what becomes of the job.
@@ -345,10 +375,12 @@ export type TraceParent = Spans.TraceParent
  *   Schedule of its client. It keeps a job that was to be released or buried, and sends the command again.
  * - `ShutdownReport`: what the shutdown did; the last event.
  *
+ * `E` is the error of the handler. The `cause` of a failure is a `Cause` of it, of {@link Failure} and of {@link Order}.
+ *
  * @category events
  * @since 0.1.0
  */
-export type Event = Events.Event
+export type Event<E = unknown> = Events.Event<E>
 
 /**
  * The events that end a reservation: all but `Refused` and `ShutdownReport`.
@@ -356,7 +388,7 @@ export type Event = Events.Event
  * @category events
  * @since 0.1.0
  */
-export type JobEvent = Events.JobEvent
+export type JobEvent<E = unknown> = Events.JobEvent<E>
 
 /**
  * Whether an event ends a reservation.
@@ -373,7 +405,7 @@ export type JobEvent = Events.JobEvent
  * @category events
  * @since 0.1.0
  */
-export const isJobEvent: (event: Event) => event is JobEvent = Events.isJobEvent
+export const isJobEvent: <E>(event: Event<E>) => event is JobEvent<E> = Events.isJobEvent
 
 /**
  * Constructors and matchers of {@link Event}.
@@ -394,7 +426,7 @@ export const isJobEvent: (event: Event) => event is JobEvent = Events.isJobEvent
  * @category events
  * @since 0.1.0
  */
-export const Event = Events.Event
+export const Event: Events.Constructors = Events.Event
 
 /**
  * The ways in which a reservation can end: the tags of {@link JobEvent}.
@@ -473,7 +505,7 @@ export interface Stats {
 }
 
 /**
- * A worker that is running.
+ * A worker that is running. `E` is the error of its handler, which its events carry.
  *
  * **Example** (take no jobs for an hour)
  *
@@ -488,14 +520,14 @@ export interface Stats {
  * @category models
  * @since 0.1.0
  */
-export interface Worker extends Inspectable.Inspectable {
+export interface Worker<out E = unknown> extends Inspectable.Inspectable {
   readonly [TypeId]: TypeId
   readonly tube: TubeName
   /**
    * The events from the moment the Stream is run until the worker is closed. A consumer that is more than 16,384 events behind
    * loses the oldest.
    */
-  readonly events: Stream.Stream<Event>
+  readonly events: Stream.Stream<Event<E>>
   /** What the worker does at this moment. The server is not asked. */
   readonly stats: Effect.Effect<Stats>
   /** Takes no more jobs. Handlers go on, and are not waited for. Connections without a job close. */
@@ -552,15 +584,15 @@ export interface Worker extends Inspectable.Inspectable {
  */
 export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
-  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options: Options<A, E, RRetry, RExhausted, RGate> = {}
-): Effect.Effect<Worker, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate> =>
+  handler: (payload: NoInfer<A>, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options: Options<NoInfer<A>, E, RRetry, RExhausted, RGate> = {}
+): Effect.Effect<Worker<E>, WorkerStartError, BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate> =>
   Effect.flatMap(
     Effect.scope,
     (scope) => Effect.map(makePool<A, RT, R, E, RRetry | RExhausted | RGate>(tube, handler, options, scope), fromPool)
   )
 
-const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
+const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker<E> => ({
   ...Inspectable.BaseProto,
   [TypeId]: TypeId,
   toJSON: () => ({ _id: "effect-beanstalk/Worker", tube: pool.tube }),
@@ -597,8 +629,8 @@ const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker => ({
  */
 export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
-  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options: Options<A, E, RRetry, RExhausted, RGate> = {}
+  handler: (payload: NoInfer<A>, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options: Options<NoInfer<A>, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<never, WorkerStartError, BeanstalkClient | RT | R | RRetry | RExhausted | RGate> =>
   Effect.scopedWith((scope) =>
     Effect.zipRight(
@@ -636,8 +668,8 @@ export const run = <A, RT, R = never, E = never, RRetry = never, RExhausted = ne
  */
 export const layer = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
-  handler: (payload: A, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
-  options?: Options<A, E, RRetry, RExhausted, RGate>
+  handler: (payload: NoInfer<A>, job: Job) => Effect.Effect<unknown, E | Order, R | Scope.Scope>,
+  options?: Options<NoInfer<A>, E, RRetry, RExhausted, RGate>
 ): Layer.Layer<never, WorkerStartError, Exclude<BeanstalkClient | RT | R | RRetry | RExhausted | RGate, Scope.Scope>> =>
   Layer.scopedDiscard(make(tube, handler, options))
 

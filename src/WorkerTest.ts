@@ -213,16 +213,16 @@ export const runOnce = <A, B, E, R, RT = never>(
  */
 export const make = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
-  handler: (payload: A, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
-  options?: Worker.Options<A, E, RRetry, RExhausted, RGate>
+  handler: (payload: NoInfer<A>, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
+  options?: Worker.Options<NoInfer<A>, E, RRetry, RExhausted, RGate>
 ): Effect.Effect<
-  Worker.Worker,
+  Worker.Worker<E>,
   WorkerStartError,
   BeanstalkClient.BeanstalkClient | Scope.Scope | RT | R | RRetry | RExhausted | RGate
 > =>
   Effect.gen(function*() {
     const runtime = yield* Effect.interruptible(Effect.runtime())
-    const replayed = yield* PubSub.unbounded<Take.Take<Worker.Event>>({ replay: Number.POSITIVE_INFINITY })
+    const replayed = yield* PubSub.unbounded<Take.Take<Worker.Event<E>>>({ replay: Number.POSITIVE_INFINITY })
     const worker = yield* Worker.make(tube, handler, options)
     // `runFork` runs the fiber at once until it first waits, so that it listens before the worker emits an event. It ends with
     // the worker.
@@ -277,19 +277,22 @@ export class EventNotEmitted extends Data.TaggedError("EventNotEmitted")<{
  * @since 0.1.0
  */
 export const awaitEvent: {
-  <B extends Worker.Event>(
-    worker: Worker.Worker,
-    predicate: Predicate.Refinement<Worker.Event, B>
+  <E, B extends Worker.Event<E>>(
+    worker: Worker.Worker<E>,
+    predicate: Predicate.Refinement<Worker.Event<E>, B>
   ): Effect.Effect<B, EventNotEmitted>
-  (worker: Worker.Worker, predicate: Predicate.Predicate<Worker.Event>): Effect.Effect<Worker.Event, EventNotEmitted>
-} = (worker: Worker.Worker, predicate: Predicate.Predicate<Worker.Event>) =>
+  <E>(
+    worker: Worker.Worker<E>,
+    predicate: Predicate.Predicate<Worker.Event<E>>
+  ): Effect.Effect<Worker.Event<E>, EventNotEmitted>
+} = <E>(worker: Worker.Worker<E>, predicate: Predicate.Predicate<Worker.Event<E>>) =>
   Effect.suspend(() => {
-    const events: Array<Worker.Event> = []
+    const events: Array<Worker.Event<E>> = []
     return worker.events.pipe(
       Stream.tap((event) => Effect.sync(() => events.push(event))),
       Stream.filter(predicate),
       Stream.runHead,
-      Effect.flatMap((found: Option.Option<Worker.Event>) =>
+      Effect.flatMap((found: Option.Option<Worker.Event<E>>) =>
         Effect.catchTag(found, "NoSuchElementException", () => new EventNotEmitted({ tube: worker.tube, events }))
       )
     )
@@ -305,7 +308,7 @@ export const awaitEvent: {
  * @category models
  * @since 0.1.0
  */
-export type JobEvent = Events.JobEvent
+export type JobEvent<E = unknown> = Events.JobEvent<E>
 
 /**
  * The options of {@link drain}: those of a worker, and a limit of time. By default, `reserveSlice` is one day, so that no
@@ -382,10 +385,10 @@ const listed = (parts: ReadonlyArray<string>): string =>
  */
 export const drain = <A, RT, R = never, E = never, RRetry = never, RExhausted = never, RGate = never>(
   tube: Tube<A, RT>,
-  handler: (payload: A, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
-  { within = "1 day", ...options }: DrainOptions<A, E, RRetry, RExhausted, RGate> = {}
+  handler: (payload: NoInfer<A>, job: Worker.Job) => Effect.Effect<unknown, E | Worker.Order, R | Scope.Scope>,
+  { within = "1 day", ...options }: DrainOptions<NoInfer<A>, E, RRetry, RExhausted, RGate> = {}
 ): Effect.Effect<
-  ReadonlyArray<JobEvent>,
+  ReadonlyArray<JobEvent<E>>,
   NotDrained | WorkerStartError,
   BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer | RT | R | RRetry | RExhausted | RGate
 > =>

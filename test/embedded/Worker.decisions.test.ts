@@ -1,7 +1,8 @@
 /** What becomes of a job whose handler failed, died, took too long, or did not run. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, type BeanstalkError, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, BeanstalkError, EmbeddedServer, type Job, Tube, Worker } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -10,6 +11,7 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { awaitJobEvent, inVirtualTime, jobEvents, journalEntries, start } from "../support/workers.ts"
 
 class Refused extends Data.TaggedError("Refused")<{ readonly by?: string }> {}
@@ -67,17 +69,28 @@ describe("rule 18: a job that failed", () => {
       assert.deepStrictEqual(yield* delaysOf(id), [1, 1, 2])
     })))
 
-  it.live("rule 18: by default is retried ten times, with exponential delays", () =>
+  it.live("rule 18: by default is retried twenty times, with exponential delays of up to an hour", () =>
     inVirtualTime(Effect.gen(function*() {
       const { event } = yield* start(tube, () => failure)
       const id = yield* tube.put({ name: "a" })
-      assert.strictEqual((yield* event("Buried")).attempt, 11)
+      assert.strictEqual((yield* event("Buried")).attempt, 21)
       const delays = yield* delaysOf(id)
-      assert.strictEqual(delays.length, 10)
+      assert.strictEqual(delays.length, 20)
       delays.forEach((delay, run) => {
-        assert.isAtLeast(delay, Math.max(1, 0.8 * 2 ** run))
-        assert.isAtMost(delay, Math.ceil(1.2 * 2 ** run))
+        assert.isAtLeast(delay, Math.min(3600, Math.max(1, 0.8 * 2 ** run)))
+        assert.isAtMost(delay, Math.min(3600, Math.ceil(1.2 * 2 ** run)))
       })
+    })))
+
+  it.live("rule 18: by default outlives an hour in which its handler always fails, whenever that begins", () =>
+    inVirtualTime(Effect.gen(function*() {
+      let isDown = true
+      const { event } = yield* start(tube, () => isDown ? failure : Effect.void, { concurrency: 100 })
+      yield* Stream.runDrain(tube.putAll(Stream.repeatValue({ name: "a" }).pipe(Stream.take(100))))
+      yield* Effect.sleep("1 hour")
+      isDown = false
+      yield* event("Completed", 100)
+      assert.isBelow(yield* Clock.currentTimeMillis, Duration.toMillis("2 hours"))
     })))
 
   it.live("rule 18: is retried by the Schedule that has its latest failure as input", () =>
@@ -257,6 +270,16 @@ describe("rule 19: a handler that fails with Bury, Discard or RetryAfter", () =>
         assert.strictEqual(Duration.toSeconds((yield* event("Retried")).delay), seconds)
       }))
   )
+
+  it.live("rule 19: RetryAfter with a number of seconds, which would be milliseconds, is a defect of the handler", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { event } = yield* start(tube, () => Effect.suspend(() => new Worker.RetryAfter({ delay: 60 })))
+      yield* tube.put({ name: "a" })
+      const { cause } = yield* event("Buried")
+      const defect = Option.getOrThrow(Cause.dieOption(cause))
+      assert.instanceOf(defect, BeanstalkError.InvalidArgument)
+      assert.include(Cause.pretty(cause), "Worker.RetryAfter: delay must have a unit")
+    })))
 
   it.live("rule 19: RetryAfter counts as an attempt", () =>
     inVirtualTime(Effect.gen(function*() {

@@ -58,6 +58,7 @@ describe("rule 4: a worker", () => {
     ["timeout", "60", { timeout: 0 }],
     ["maxDisconnects", "60", { maxDisconnects: 0 }],
     ["reserveSlice", "60", { reserveSlice: 0 }],
+    ["reserveSlice", "60", { reserveSlice: 30 }],
     ["reserveSlice", "60", { reserveSlice: "100000 days" }],
     ["reserveSlice", "60", { reserveSlice: Duration.infinity }],
     ["idleLaneTimeout", "60", { idleLaneTimeout: -1 }],

@@ -1,5 +1,5 @@
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import { type BeanstalkClient, type BeanstalkError, Tube, Worker } from "effect-beanstalk"
+import { type BeanstalkClient, type BeanstalkError, Tube, Worker, WorkerTest } from "effect-beanstalk"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -9,6 +9,7 @@ import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 
 class Database extends Context.Tag("test/Database")<Database, { readonly save: Effect.Effect<void> }>() {}
 
@@ -51,7 +52,11 @@ describe("the types of a worker", () => {
   it("of a handler without requirements need a client and, for make, a Scope", () => {
     const made = make(tube, () => Effect.void)
     expectTypeOf(made).toEqualTypeOf<
-      Effect.Effect<Worker.Worker, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Scope.Scope>
+      Effect.Effect<
+        Worker.Worker<never>,
+        BeanstalkError.WorkerStartError,
+        BeanstalkClient.BeanstalkClient | Scope.Scope
+      >
     >()
     expectTypeOf(Worker.run(tube, () => Effect.void)).toEqualTypeOf<
       Effect.Effect<never, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient>
@@ -162,7 +167,11 @@ describe("the types of a worker", () => {
       options: Worker.Options<A, E>
     ) => make(tube, run, { ...options, concurrency: 4 })
     expectTypeOf(retried(tube, refuses, { retry: scheduleOf<Refused>() })).toEqualTypeOf<
-      Effect.Effect<Worker.Worker, BeanstalkError.WorkerStartError, BeanstalkClient.BeanstalkClient | Scope.Scope>
+      Effect.Effect<
+        Worker.Worker<Refused>,
+        BeanstalkError.WorkerStartError,
+        BeanstalkClient.BeanstalkClient | Scope.Scope
+      >
     >()
   })
 
@@ -226,5 +235,78 @@ describe("the types that programs name", () => {
     type Options = Worker.Options<Payload, Refused>
     expectTypeOf<Worker.UndecodableAction | undefined>().toEqualTypeOf<Options["onUndecodable"]>()
     expectTypeOf<Worker.TraceParent | undefined>().toEqualTypeOf<Options["traceParent"]>()
+  })
+})
+
+describe("the types of events", () => {
+  it("carry the error of the handler, what the worker adds to it, and what a handler decides with", () => {
+    const made = make(tube, refuses, { timeout: "1 minute" })
+    expectTypeOf<Effect.Effect.Success<typeof made>>().toEqualTypeOf<Worker.Worker<Refused>>()
+    type Failed = Extract<Worker.Event<Refused>, { readonly _tag: "Retried" | "Buried" | "Discarded" }>
+    expectTypeOf<Failed["cause"]>().toEqualTypeOf<Cause.Cause<Worker.Failure<Refused> | Worker.Order>>()
+    Effect.flatMap(made, ({ events }) =>
+      Stream.runForEach(events, (event) => {
+        if (event._tag !== "Buried") return Effect.void
+        expectTypeOf(event.cause).toEqualTypeOf<Cause.Cause<Worker.Failure<Refused> | Worker.Order>>()
+        return Effect.void
+      }))
+  })
+
+  it("of a worker whose handler is not named can be anything", () => {
+    expectTypeOf<Worker.Worker<Refused>>().toExtend<Worker.Worker>()
+    expectTypeOf<Worker.Event<Refused>>().toExtend<Worker.Event>()
+  })
+})
+
+describe("a handler with a wrong payload", () => {
+  const takesNumber = (payload: { readonly name: number }) => Effect.succeed(payload)
+
+  it("is reported itself, not its tube", () => {
+    Worker.make(
+      tube,
+      // @ts-expect-error The payload has the type of the tube.
+      takesNumber
+    )
+    Worker.run(
+      tube,
+      // @ts-expect-error The payload has the type of the tube.
+      takesNumber
+    )
+    Worker.layer(
+      tube,
+      // @ts-expect-error The payload has the type of the tube.
+      takesNumber
+    )
+    WorkerTest.make(
+      tube,
+      // @ts-expect-error The payload has the type of the tube.
+      takesNumber
+    )
+    WorkerTest.drain(
+      tube,
+      // @ts-expect-error The payload has the type of the tube.
+      takesNumber
+    )
+  })
+
+  it("is reported itself where onExhausted takes another payload", () => {
+    make(tube, refuses, {
+      // @ts-expect-error The payload has the type of the tube.
+      onExhausted: ({ payload }: Worker.Exhausted<{ readonly name: number }, unknown>) => Effect.succeed(payload)
+    })
+  })
+})
+
+describe("options that stand apart", () => {
+  it("keep their literals with satisfies, and name their errors or not", () => {
+    const options = { concurrency: 2, onExhausted: "delete" } satisfies Worker.Options<Payload, unknown>
+    make(tube, refuses, options)
+    const retried = {
+      retry: Schedule.recurWhile((failure: Refused) => failure.by === "load")
+    } satisfies Worker.Options<Payload, Refused>
+    make(tube, refuses, retried)
+    // @ts-expect-error There is no such option.
+    const misspelt = { concurency: 2 } satisfies Worker.Options<Payload, unknown>
+    expectTypeOf(misspelt).toBeObject()
   })
 })

@@ -49,14 +49,14 @@ describe("WorkerTest", () => {
   it("drain and make need the client besides; drain needs the embedded server too", () => {
     expectTypeOf(WorkerTest.drain(Letters, handler)).toEqualTypeOf<
       Effect.Effect<
-        ReadonlyArray<WorkerTest.JobEvent>,
+        ReadonlyArray<WorkerTest.JobEvent<"refused">>,
         WorkerTest.NotDrained | BeanstalkError.WorkerStartError,
         BeanstalkClient.BeanstalkClient | EmbeddedServer.EmbeddedServer | Mailer
       >
     >()
     expectTypeOf(WorkerTest.make(Letters, handler)).toEqualTypeOf<
       Effect.Effect<
-        Worker.Worker,
+        Worker.Worker<"refused">,
         BeanstalkError.WorkerStartError,
         BeanstalkClient.BeanstalkClient | Scope.Scope | Mailer
       >

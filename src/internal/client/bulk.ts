@@ -1,6 +1,7 @@
 /** What `purge` and `move` have in common: a scan of a tube on a connection of its own. */
 import * as Effect from "effect/Effect"
 import { BulkStopped, type ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
+import { annotateLogs } from "../base/logging.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Dedicated } from "./dedicated.ts"
@@ -46,7 +47,7 @@ export const bulk = (
         Effect.logInfo(
           `${command} in tube ${tube} of beanstalkd at ${address} was interrupted ` +
             `after ${tally.ready} ready, ${tally.delayed} delayed and ${tally.buried} buried jobs`
-        )
+        ).pipe(annotateLogs("BeanstalkClient", { tube }))
       )
     )
     return tally

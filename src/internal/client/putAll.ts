@@ -21,6 +21,7 @@ import {
 } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
+import { annotateLogs } from "../base/logging.ts"
 import type { Cancel } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
 import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/jobOptions.ts"
@@ -238,4 +239,4 @@ const logInterrupted = ({ acknowledgedCount, sentCount }: Window, { address, tub
   Effect.logInfo(
     `putAll for tube ${tube} of beanstalkd at ${address} was interrupted: ` +
       `${acknowledgedCount} bodies were acknowledged, and at most ${sentCount} sent`
-  )
+  ).pipe(annotateLogs("BeanstalkClient", { tube }))

@@ -66,7 +66,7 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
         Effect.zipRight(Effect.sync(() => signs.forEach((sign) => disproved.add(sign))))
       )
       return Effect.zipRight(
-        log(Effect.logDebug(pausedFor(worker, closed))),
+        log(Effect.annotateLogs(Effect.logDebug(pausedFor(worker, closed)), { tube: worker.tube })),
         worker.pause(untilDisproved, closed.shutdownTimeout)
       )
     }

@@ -51,19 +51,22 @@ export interface FailurePolicy<A, E, R> {
 /** What the server is to do with a job. */
 export type Decision = Data.TaggedEnum<{
   Bury: {}
-  Delete: {}
+  Delete: {
+    /** Whether `onExhausted` has been run with the job. */
+    readonly handedOver: boolean
+  }
   Release: { readonly delay: Duration.Duration }
 }>
 
 export const Decision = Data.taggedEnum<Decision>()
 
 /** A decision, and what it takes to carry it out. */
-export interface Settlement {
+export interface Settlement<out E> {
   readonly decision: Decision
   /** The priority that the job has and is to keep. */
   readonly priority: number
   /** The event once the server has carried out a decision: out of memory, it buries a job that was to be released. */
-  readonly event: (carriedOut: Decision) => JobEvent
+  readonly event: (carriedOut: Decision) => JobEvent<E>
 }
 
 /** What a job has been through, from the counters of the server. */
@@ -87,25 +90,30 @@ export const decide = <A, E, R>(
   job: FailedJob,
   stats: JobStats,
   cause: Cause.Cause<RunFailure<E>>
-): Effect.Effect<Settlement, never, R> => {
+): Effect.Effect<Settlement<E>, never, R> => {
   const undecodable = Cause.find(cause, isUndecodable)
   return Option.isSome(undecodable)
     ? Effect.succeed(undecodableSettlement(policy.onUndecodable, job, stats, undecodable.value))
-    : failureSettlement(policy, job, stats, Cause.flatMap(cause, withoutUndecodable))
+    : failureSettlement(policy, job, stats, handlerCause(cause))
 }
 
 /** A job whose worker's connection was lost too often is buried without being run. */
-export const crashLoop = ({ id, tube }: FailedJob, stats: JobStats): Settlement => ({
+export const crashLoop = ({ id, tube }: FailedJob, stats: JobStats): Settlement<never> => ({
   decision: Decision.Bury(),
   priority: stats.pri,
   event: () => Event.CrashLoop({ tube, id, disconnects: historyOf(stats).disconnects })
 })
 
 /** A job about which `retry` or `onExhausted` did not decide in time is buried, as if they had thrown. */
-export const undecided = ({ id, tube }: FailedJob, stats: JobStats, cause: Cause.Cause<unknown>): Settlement => ({
+export const undecided = <E>(
+  { id, tube }: FailedJob,
+  stats: JobStats,
+  cause: Cause.Cause<RunFailure<E>>
+): Settlement<E> => ({
   decision: Decision.Bury(),
   priority: stats.pri,
-  event: () => Event.Buried({ tube, id, attempt: historyOf(stats).attempt, cause })
+  event: () =>
+    Event.Buried<E>({ tube, id, attempt: historyOf(stats).attempt, cause: Cause.map(handlerCause(cause), failureOf) })
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -117,7 +125,7 @@ const undecodableSettlement = (
   { id, job, tube }: FailedJob,
   stats: JobStats,
   { error }: Undecodable
-): Settlement => ({
+): Settlement<never> => ({
   decision: undecodableDecision(action, historyOf(stats)),
   priority: stats.pri,
   event: ({ _tag }) => Event.Undecodable({ tube, id, size: job.body.length, error, action: carriedOutAs[_tag] })
@@ -131,7 +139,7 @@ const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory
     case "bury":
       return Decision.Bury()
     case "delete":
-      return Decision.Delete()
+      return Decision.Delete({ handedOver: false })
     case "release":
       return releaseAfter(Duration.minutes(Math.min(10 * 2 ** failures, 24 * 60)))
   }
@@ -140,8 +148,11 @@ const undecodableDecision = (action: UndecodableAction, { failures }: JobHistory
 const isUndecodable = <E>(cause: Cause.Cause<E>): Option.Option<Undecodable> =>
   Cause.isFailType(cause) && cause.error instanceof Undecodable ? Option.some(cause.error) : Option.none()
 
-const withoutUndecodable = <E>(failure: RunFailure<E>): Cause.Cause<E | Order | TookTooLong> =>
-  failure instanceof Undecodable ? Cause.empty : Cause.fail(failure)
+const handlerCause = <E>(cause: Cause.Cause<RunFailure<E>>): Cause.Cause<E | Order | TookTooLong> =>
+  Cause.flatMap(cause, (failure) => failure instanceof Undecodable ? Cause.empty : Cause.fail(failure))
+
+const failureOf = <E>(failure: E | Order | TookTooLong): E | Order | Cause.TimeoutException =>
+  failure instanceof TookTooLong ? failure.error : failure
 
 // ---------------------------------------------------------------------------------------------------------------------
 // a handler that failed
@@ -152,24 +163,24 @@ const failureSettlement = <A, E, R>(
   job: FailedJob,
   stats: JobStats,
   runCause: Cause.Cause<E | Order | TookTooLong>
-): Effect.Effect<Settlement, never, R> => {
+): Effect.Effect<Settlement<E>, never, R> => {
   const { id, tube } = job
-  const cause = Cause.map(runCause, (failure) => failure instanceof TookTooLong ? failure.error : failure)
+  const cause = Cause.map(runCause, failureOf)
   const { attempt } = historyOf(stats)
-  const event = (carriedOut: Decision): JobEvent => {
+  const event = (carriedOut: Decision): JobEvent<E> => {
     switch (carriedOut._tag) {
       case "Bury":
-        return Event.Buried({ tube, id, attempt, cause })
+        return Event.Buried<E>({ tube, id, attempt, cause })
       case "Delete":
-        return Event.Discarded({ tube, id, attempt, cause })
+        return Event.Discarded<E>({ tube, id, attempt, cause, handedOver: carriedOut.handedOver })
       case "Release":
-        return Event.Retried({ tube, id, attempt, cause, delay: carriedOut.delay })
+        return Event.Retried<E>({ tube, id, attempt, cause, delay: carriedOut.delay })
     }
   }
   const exhausted = Effect.suspend(() => exhaustedDecision(policy, job, attempt, cause))
   return Effect.map(
     failureDecision(policy, job, stats, runCause, exhausted),
-    (decision): Settlement => ({ decision, priority: stats.pri, event })
+    (decision): Settlement<E> => ({ decision, priority: stats.pri, event })
   )
 }
 
@@ -195,7 +206,7 @@ const failureDecision = <A, E, R>(
   if (Option.isNone(failed)) return retryDecision(retryDefect, handlerDied(cause))
   const failure = failed.value
   if (failure instanceof Bury) return Effect.succeed(Decision.Bury())
-  if (failure instanceof Discard) return Effect.succeed(Decision.Delete())
+  if (failure instanceof Discard) return Effect.succeed(Decision.Delete({ handedOver: false }))
   if (failure instanceof RetryAfter) return orBury(Effect.sync(() => releaseAfter(failure.delay)))
   return failure instanceof TookTooLong ? retryDecision(retryTimeout, failure.error) : retryDecision(retry, failure)
 }
@@ -223,10 +234,10 @@ const exhaustedDecision = <A, E, R>(
   cause: Cause.Cause<Failure<E> | Order>
 ): Effect.Effect<Decision, unknown, R> => {
   if (onExhausted === "bury") return Effect.succeed(Decision.Bury())
-  if (onExhausted === "delete") return Effect.succeed(Decision.Delete())
+  if (onExhausted === "delete") return Effect.succeed(Decision.Delete({ handedOver: false }))
   return decode(job).pipe(
     Effect.flatMap((payload) => onExhausted({ id, tube, attempt, payload, cause })),
-    Effect.as(Decision.Delete())
+    Effect.as(Decision.Delete({ handedOver: true }))
   )
 }
 

@@ -1,13 +1,21 @@
-/** The log lines of a worker: warnings for what a person has to see, Info or Debug for the rest. */
+/**
+ * The log lines of a worker: Warning for what a person has to see, Info for what tells a healthy worker from one that does nothing,
+ * Debug for the rest. Nothing is logged of a job that completed: that would be most of the log.
+ */
+import * as Cause from "effect/Cause"
 import type * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type { JobId, TubeName } from "../../Job.ts"
 import { annotateLogs, safeLog } from "../base/logging.ts"
-import type { Event, Refusal } from "./events.ts"
+import { printable } from "../values/printable.ts"
+import type { Event, Refusal, ShutdownReport } from "./events.ts"
+import { Bury, Discard, type Order, RetryAfter } from "./failure.ts"
 import { mayHideJob, probeTube } from "./serverRoom.ts"
 
-/** Annotates the log lines of a worker. */
+/** Annotates the log lines of a worker. Its tube annotates those of the user's handlers too. */
 export const annotated = annotateLogs("Worker")
 
 /** A refusal is logged above Debug if there was none for this many milliseconds, and a job was settled in them. */
@@ -15,13 +23,37 @@ const refusalPause = 60_000
 
 const settled: ReadonlySet<Event["_tag"]> = new Set(["Buried", "Completed", "Discarded", "Retried"])
 
-/** Logs events with the Loggers and annotations of the runtime. `now` is the time in milliseconds. */
-export const logTo = (runtime: Runtime.Runtime<never>, now: () => number): (event: Event) => void => {
+export interface LogOptions {
+  readonly tube: TubeName
+  readonly address: string
+  readonly concurrency: number
+  /** How many runs a job has, if that is known: a Schedule of the user does not tell. */
+  readonly runs: number | undefined
+  /** The time in milliseconds. */
+  readonly now: () => number
+}
+
+/** What a worker logs, besides what becomes of its connections. */
+export interface EventLog {
+  readonly onEvent: (event: Event) => void
+  /** The worker is connected for the first time. */
+  readonly onStart: () => void
+  /** The shutdown begins. Handlers have this many milliseconds to end. */
+  readonly onShutdown: (running: number, timeout: number) => void
+  readonly onDecisionTimeout: (id: JobId) => void
+}
+
+/** Logs with the Loggers and annotations of the runtime. */
+export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): EventLog => {
+  const { address, concurrency, now, tube } = options
   const runFork = Runtime.runFork(runtime)
+  const worker = `The worker of tube ${tube}`
   let refusedAt = Number.NEGATIVE_INFINITY
   let isRefusing = false
 
-  const logRefusal = ({ error, id, tube }: Data.TaggedEnum.Value<Event, "Refused">): Effect.Effect<void> => {
+  const log = (line: Effect.Effect<void>): void => void runFork(safeLog(line))
+
+  const refusalLine = ({ error, id }: Data.TaggedEnum.Value<Event, "Refused">): Effect.Effect<void> => {
     // The connection is closed after a refused reserve, and the log has a line about that.
     if (id === undefined) return Effect.logDebug(error.message)
     const isFirst = !isRefusing
@@ -30,12 +62,48 @@ export const logTo = (runtime: Runtime.Runtime<never>, now: () => number): (even
     return (isFirst ? Effect.logWarning : Effect.logDebug)(`${error.message} ${whatFollows(error, id, tube)}`)
   }
 
-  return (event) => {
-    if (isRefusing && settled.has(event._tag) && now() - refusedAt >= refusalPause) isRefusing = false
-    const line = event._tag === "Refused" ? logRefusal(event) : logLine(event)
-    if (line !== undefined) runFork(safeLog(line))
+  const lineOf = (event: Event): Effect.Effect<void> | undefined => {
+    switch (event._tag) {
+      case "Completed":
+        return undefined
+      case "Refused":
+        return refusalLine(event)
+      case "ShutdownReport":
+        return reportLine(worker, event)
+      default:
+        return jobLine(event, options)
+    }
+  }
+
+  return {
+    onEvent: (event) => {
+      if (isRefusing && settled.has(event._tag) && now() - refusedAt >= refusalPause) isRefusing = false
+      const line = lineOf(event)
+      if (line !== undefined) log(Effect.annotateLogs(line, annotationsOf(event)))
+    },
+    onStart: () =>
+      log(Effect.logInfo(`${worker} takes jobs from beanstalkd at ${address}, up to ${concurrency} at a time.`)),
+    onShutdown: (running, timeout) =>
+      log(Effect.logInfo(
+        running === 0
+          ? `${worker} is shut down. No handler runs.`
+          : `${worker} is shut down. It waits for ${counted(running, "handler")}, at most ${formatted(timeout)}.`
+      )),
+    onDecisionTimeout: (job) =>
+      log(Effect.annotateLogs(
+        Effect.logError(
+          `\`retry\` or \`onExhausted\` takes too long to decide about job ${job} of tube ${tube}. It is interrupted, and the ` +
+            `job is buried.`
+        ),
+        { job }
+      ))
   }
 }
+
+const annotationsOf = (event: Event): Record<string, unknown> => ({
+  ..."id" in event && event.id !== undefined && { job: event.id },
+  ..."attempt" in event && { attempt: event.attempt }
+})
 
 const whatFollows = (error: Refusal, id: JobId, tube: TubeName): string => {
   const again = `The worker of tube ${tube} holds job ${id} and sends the command again.`
@@ -44,32 +112,56 @@ const whatFollows = (error: Refusal, id: JobId, tube: TubeName): string => {
     : again
 }
 
-/** Logs nothing of a job that completed: that would be most of the log. */
-const logLine = (event: Exclude<Event, { readonly _tag: "Refused" }>): Effect.Effect<void> | undefined => {
-  if (event._tag === "Completed") return undefined
-  if (event._tag === "ShutdownReport") {
-    const { drained, interrupted, orphaned, tube } = event
-    const report =
-      `The worker of tube ${tube} is closed: ${drained} jobs ended, ${interrupted.length} were interrupted and given back`
-    return orphaned.length === 0
-      ? Effect.logDebug(`${report}.`)
-      : Effect.logWarning(
-        `${report}, and ${orphaned.length} were given back whose handlers did not end: ${orphaned.join(", ")}.`
-      )
-  }
+const reportLine = (
+  worker: string,
+  { drained, duration, interrupted, orphaned }: ShutdownReport
+): Effect.Effect<void> => {
+  const report = `${worker} is closed after ${formatted(duration)}: ${counted(drained, "job")} ended, ` +
+    `${counted(interrupted.length, "job")} interrupted and given back`
+  return orphaned.length === 0
+    ? Effect.logInfo(`${report}.`)
+    : Effect.logWarning(
+      `${report}, and ${orphaned.length} given back whose handlers did not end: ${orphaned.join(", ")}.`
+    )
+}
+
+const jobLine = (
+  event: Exclude<Event, { readonly _tag: "Completed" | "Refused" | "ShutdownReport" }>,
+  { runs }: LogOptions
+): Effect.Effect<void> => {
   const job = `Job ${event.id} of tube ${event.tube}`
   switch (event._tag) {
-    case "Retried":
-      return Effect.logDebug(`${job} failed in run ${event.attempt} and is ready again in ${event.delay}.`, event.cause)
-    case "Discarded":
-      return Effect.logInfo(`${job} failed in run ${event.attempt} and is deleted.`, event.cause)
-    case "Buried":
-      return Effect.logWarning(
-        `${job} failed in run ${event.attempt} and is buried. Fix the cause, then kick the job.`,
+    case "Retried": {
+      const order = orderOf(event.cause)
+      if (order !== undefined) {
+        return Effect.logInfo(`${job} is run again in ${formatted(event.delay)}, ${asAsked(event.attempt, order)}`)
+      }
+      // The first failure is a person's chance to see a bug before the job is buried, hours later.
+      const log = event.attempt === 1 ? Effect.logWarning : Effect.logInfo
+      return log(
+        `${job} ${failed(event, runs)} and is run again in ${formatted(event.delay)}.`,
         event.cause
       )
+    }
+    case "Discarded": {
+      const order = orderOf(event.cause)
+      if (order !== undefined) return Effect.logInfo(`${job} is deleted, ${asAsked(event.attempt, order)}`)
+      return event.handedOver
+        ? Effect.logInfo(`${job} ${failed(event, runs)}, was handed to onExhausted, and is deleted.`, event.cause)
+        : Effect.logInfo(`${job} ${failed(event, runs)} and is deleted, since onExhausted is "delete".`, event.cause)
+    }
+    case "Buried": {
+      const order = orderOf(event.cause)
+      return order !== undefined
+        ? Effect.logWarning(`${job} is buried, ${asAsked(event.attempt, order)} ${thenKick}`)
+        : Effect.logWarning(`${job} ${failed(event, runs)} and is buried. ${thenKick}`, event.cause)
+    }
     case "Interrupted":
-      return Effect.logDebug(`${job} was interrupted by the shutdown and given back.`)
+      return Effect.logInfo(
+        event.orphaned
+          ? `${job} is given back by the shutdown, and its handler has not ended.`
+          : `${job} is interrupted by the shutdown and given back.`
+      )
     case "LeaseLost":
       return Effect.logWarning(event.error.message)
     case "Undecodable":
@@ -81,4 +173,31 @@ const logLine = (event: Exclude<Event, { readonly _tag: "Refused" }>): Effect.Ef
     case "CompletionUnknown":
       return Effect.logWarning(`${job} was to be deleted, but may be run again: ${event.reason}.`)
   }
+}
+
+const thenKick = "Fix the cause, then kick the job."
+
+/** A job that is kicked has a run more than its Schedule gave it. */
+const failed = (
+  { attempt, cause }: { readonly attempt: number; readonly cause: Cause.Cause<unknown> },
+  runs: number | undefined
+): string =>
+  `${Cause.isDie(cause) ? "died" : "failed"} in attempt ${attempt}${
+    runs === undefined || attempt > runs ? "" : ` of ${runs}`
+  }`
+
+const asAsked = (attempt: number, { reason }: Order): string =>
+  printable(`as its handler asked in attempt ${attempt}${reason === undefined ? "" : `: ${reason}`}.`)
+
+const orderOf = (cause: Cause.Cause<unknown>): Order | undefined =>
+  Option.getOrUndefined(Option.filter(Cause.failureOption(cause), isOrder))
+
+const isOrder = (failure: unknown): failure is Order =>
+  failure instanceof Bury || failure instanceof Discard || failure instanceof RetryAfter
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+
+const formatted = (duration: Duration.DurationInput): string => {
+  const milliseconds = Math.round(Duration.toMillis(duration))
+  return milliseconds > 0 ? Duration.format(Duration.millis(milliseconds)) : "0ms"
 }

@@ -4,9 +4,11 @@ import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { DeadlineSoon, LeaseLost, PayloadError, ServerError, TimedOut } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
+import type { Failure, Order } from "./failure.ts"
 import { type HeldJob, type Outcome, zeroOutcomes } from "./telemetry/observer.ts"
 
 interface OfJob {
@@ -14,40 +16,90 @@ interface OfJob {
   readonly id: JobId
 }
 
-interface OfFailure extends OfJob {
+interface OfFailure<out E> extends OfJob {
   /** The number of the run, counted from 1. Runs that were interrupted, or whose worker died, do not count. */
   readonly attempt: number
   /** What the handler failed with, died of, or was interrupted for. */
-  readonly cause: Cause.Cause<unknown>
+  readonly cause: Cause.Cause<Failure<E> | Order>
 }
 
-export type Event = Data.TaggedEnum<{
-  Completed: OfJob
-  Retried: OfFailure & { readonly delay: Duration.Duration }
-  Buried: OfFailure
-  Discarded: OfFailure
-  Interrupted: OfJob & { readonly orphaned: boolean }
-  LeaseLost: OfJob & { readonly error: LeaseLost }
-  Undecodable: OfJob & {
-    /** The size of the body in bytes. */
-    readonly size: number
-    readonly error: PayloadError
-    /** What the worker did with the job. */
-    readonly action: UndecodableAction
-  }
-  CrashLoop: OfJob & {
-    /** How often the connection of its worker was lost while the job was reserved. */
-    readonly disconnects: number
-  }
-  CompletionUnknown: OfJob & { readonly reason: string }
-  Refused: {
-    readonly tube: TubeName
-    /** The job that the refused command names; none if it is a reserve. */
-    readonly id: JobId | undefined
-    readonly error: Refusal
-  }
-  ShutdownReport: ShutdownReport
-}>
+export interface CompletedEvent extends OfJob {
+  readonly _tag: "Completed"
+}
+
+export interface RetriedEvent<out E> extends OfFailure<E> {
+  readonly _tag: "Retried"
+  /** The delay with which the job was released. */
+  readonly delay: Duration.Duration
+}
+
+export interface BuriedEvent<out E> extends OfFailure<E> {
+  readonly _tag: "Buried"
+}
+
+export interface DiscardedEvent<out E> extends OfFailure<E> {
+  readonly _tag: "Discarded"
+  /** Whether the job was handed to the Effect of `onExhausted`, which has succeeded. */
+  readonly handedOver: boolean
+}
+
+export interface InterruptedEvent extends OfJob {
+  readonly _tag: "Interrupted"
+  /** Whether the handler did not end, and may still run. */
+  readonly orphaned: boolean
+}
+
+export interface LeaseLostEvent extends OfJob {
+  readonly _tag: "LeaseLost"
+  readonly error: LeaseLost
+}
+
+export interface UndecodableEvent extends OfJob {
+  readonly _tag: "Undecodable"
+  /** The size of the body in bytes. */
+  readonly size: number
+  readonly error: PayloadError
+  /** What the worker did with the job. */
+  readonly action: UndecodableAction
+}
+
+export interface CrashLoopEvent extends OfJob {
+  readonly _tag: "CrashLoop"
+  /** How often the connection of its worker was lost while the job was reserved. */
+  readonly disconnects: number
+}
+
+export interface CompletionUnknownEvent extends OfJob {
+  readonly _tag: "CompletionUnknown"
+  /** Why it is unknown, as text. */
+  readonly reason: string
+}
+
+export interface RefusedEvent {
+  readonly _tag: "Refused"
+  readonly tube: TubeName
+  /** The job that the refused command names; none if it is a reserve. */
+  readonly id: JobId | undefined
+  readonly error: Refusal
+}
+
+export interface ShutdownEvent extends ShutdownReport {
+  readonly _tag: "ShutdownReport"
+}
+
+/** The event that ends a reservation. */
+export type JobEvent<E = unknown> =
+  | CompletedEvent
+  | RetriedEvent<E>
+  | BuriedEvent<E>
+  | DiscardedEvent<E>
+  | InterruptedEvent
+  | LeaseLostEvent
+  | UndecodableEvent
+  | CrashLoopEvent
+  | CompletionUnknownEvent
+
+export type Event<E = unknown> = JobEvent<E> | RefusedEvent | ShutdownEvent
 
 /** An answer by which the server does not do what it was asked. `TIMED_OUT` is one if it came much too early. */
 export type Refusal = ServerError | DeadlineSoon | TimedOut
@@ -66,21 +118,60 @@ export interface ShutdownReport {
   readonly duration: Duration.Duration
 }
 
-export const Event = Data.taggedEnum<Event>()
+type Fields<A> = Omit<A, "_tag">
 
-/** The event that ends a reservation. */
-export type JobEvent = Exclude<Event, { readonly _tag: "Refused" | "ShutdownReport" }>
+interface Definition extends Data.TaggedEnum.WithGenerics<1> {
+  readonly taggedEnum: Event<this["A"]>
+}
 
-export const isJobEvent = (event: Event): event is JobEvent =>
+/** Constructors and matchers of events. */
+export interface Constructors {
+  readonly Completed: (fields: Fields<CompletedEvent>) => CompletedEvent
+  readonly Retried: <E>(fields: Fields<RetriedEvent<E>>) => RetriedEvent<E>
+  readonly Buried: <E>(fields: Fields<BuriedEvent<E>>) => BuriedEvent<E>
+  readonly Discarded: <E>(fields: Fields<DiscardedEvent<E>>) => DiscardedEvent<E>
+  readonly Interrupted: (fields: Fields<InterruptedEvent>) => InterruptedEvent
+  readonly LeaseLost: (fields: Fields<LeaseLostEvent>) => LeaseLostEvent
+  readonly Undecodable: (fields: Fields<UndecodableEvent>) => UndecodableEvent
+  readonly CrashLoop: (fields: Fields<CrashLoopEvent>) => CrashLoopEvent
+  readonly CompletionUnknown: (fields: Fields<CompletionUnknownEvent>) => CompletionUnknownEvent
+  readonly Refused: (fields: Fields<RefusedEvent>) => RefusedEvent
+  readonly ShutdownReport: (fields: Fields<ShutdownEvent>) => ShutdownEvent
+  /** Whether an event has this tag. */
+  readonly $is: <Tag extends Event["_tag"]>(
+    tag: Tag
+  ) => <A>(event: A) => event is Extract<A, { readonly _tag: Tag }>
+  /** Handles each event by its tag. */
+  readonly $match: Data.TaggedEnum.GenericMatchers<Definition>["$match"]
+}
+
+export const Event: Constructors = {
+  Completed: (fields) => Data.struct({ ...fields, _tag: "Completed" }),
+  Retried: (fields) => Data.struct({ ...fields, _tag: "Retried" }),
+  Buried: (fields) => Data.struct({ ...fields, _tag: "Buried" }),
+  Discarded: (fields) => Data.struct({ ...fields, _tag: "Discarded" }),
+  Interrupted: (fields) => Data.struct({ ...fields, _tag: "Interrupted" }),
+  LeaseLost: (fields) => Data.struct({ ...fields, _tag: "LeaseLost" }),
+  Undecodable: (fields) => Data.struct({ ...fields, _tag: "Undecodable" }),
+  CrashLoop: (fields) => Data.struct({ ...fields, _tag: "CrashLoop" }),
+  CompletionUnknown: (fields) => Data.struct({ ...fields, _tag: "CompletionUnknown" }),
+  Refused: (fields) => Data.struct({ ...fields, _tag: "Refused" }),
+  ShutdownReport: (fields) => Data.struct({ ...fields, _tag: "ShutdownReport" }),
+  $is: (tag) => (event): event is Extract<typeof event, { readonly _tag: typeof tag }> =>
+    Predicate.isTagged(event, tag),
+  $match: Data.taggedEnum<Definition>().$match
+}
+
+export const isJobEvent = <E>(event: Event<E>): event is JobEvent<E> =>
   event._tag !== "Refused" && event._tag !== "ShutdownReport"
 
-export const completed = ({ id, tube }: OfJob): JobEvent => Event.Completed({ tube, id })
+export const completed = ({ id, tube }: OfJob): CompletedEvent => Event.Completed({ tube, id })
 
 /** How many events a slow listener of the Stream may be behind before it loses the oldest. */
 const bufferSize = 16_384
 
-interface Listener {
-  readonly onEvent: (event: Event) => void
+interface Listener<in E> {
+  readonly onEvent: (event: Event<E>) => void
   readonly onEnd: () => void
 }
 
@@ -90,11 +181,11 @@ interface Reserved extends HeldJob {
 }
 
 /** What became of the jobs of a worker, and who listens to it. Listeners are called at once. */
-export class Events {
+export class Events<in out E> {
   /** How many jobs ended in each way. */
   readonly tally: Record<Outcome, number> = { ...zeroOutcomes }
   private readonly onOutcome: (job: HeldJob, outcome: Outcome) => void
-  private readonly listeners = new Set<Listener>()
+  private readonly listeners = new Set<Listener<E>>()
   private status: "open" | "ended" = "open"
 
   constructor(onOutcome: (job: HeldJob, outcome: Outcome) => void = constVoid) {
@@ -102,7 +193,7 @@ export class Events {
   }
 
   /** Emits the event that ends a reservation. Only the first for a job counts. */
-  record<A extends Reserved>(job: A, describe: (job: A) => JobEvent): void {
+  record<A extends Reserved>(job: A, describe: (job: A) => JobEvent<E>): void {
     if (job.outcome !== undefined) return
     const event = describe(job)
     job.outcome = event._tag
@@ -111,12 +202,12 @@ export class Events {
     this.emit(event)
   }
 
-  emit(event: Event): void {
+  emit(event: Event<E>): void {
     for (const { onEvent } of this.listeners) onEvent(event)
   }
 
   /** Returns what removes the listener again. */
-  listen(onEvent: Listener["onEvent"], onEnd: Listener["onEnd"] = constVoid): () => void {
+  listen(onEvent: Listener<E>["onEvent"], onEnd: Listener<E>["onEnd"] = constVoid): () => void {
     const listener = { onEvent, onEnd }
     if (this.status === "ended") onEnd()
     else this.listeners.add(listener)
@@ -130,7 +221,7 @@ export class Events {
   }
 
   /** The events from the moment it is run. */
-  readonly stream: Stream.Stream<Event> = Stream.asyncPush<Event>((emit) =>
+  readonly stream: Stream.Stream<Event<E>> = Stream.asyncPush<Event<E>>((emit) =>
     Effect.acquireRelease(
       Effect.sync(() => this.listen((event) => void emit.single(event), () => emit.end())),
       (stop) => Effect.sync(stop)

@@ -46,15 +46,17 @@ export const jobs = <A, R>(
   Stream.unwrapScoped(Effect.gen(function*() {
     const settings = yield* checkOptions<A, R, never>(tube, options)
     const dedicated = yield* dedicatedOfClient(tube.name)
+    const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      Effect.annotateLogs(EventLog.annotated(effect), { tube: tube.name })
     const source = new JobSource<A, R>({
       tube: tube.name,
       settings,
       dedicated,
       timers: yield* TimerQueue.make,
-      runtime: yield* EventLog.annotated(Effect.interruptible(Effect.runtime<R>())),
+      runtime: yield* annotated(Effect.interruptible(Effect.runtime<R>())),
       connected: yield* Effect.makeLatch()
     })
-    yield* Effect.forkScoped(EventLog.annotated(Effect.interruptible(source.keepConnected)))
+    yield* Effect.forkScoped(annotated(Effect.interruptible(source.keepConnected)))
     yield* Effect.forkScoped(Effect.interruptible(Effect.zipRight(dedicated.workers.whenClosing, source.end)))
     yield* Effect.addFinalizer(() => source.close)
     return Stream.repeatEffectOption(source.next)
@@ -70,19 +72,19 @@ interface SourceOptions<A, R> {
   readonly connected: Effect.Latch
 }
 
-class JobSource<A, R> implements Consumer, Settler {
-  readonly context: ConsumerContext
+class JobSource<A, R> implements Consumer<never>, Settler {
+  readonly context: ConsumerContext<never>
   readonly gate = undefined
   readonly onWaiting = constVoid
   readonly onLost = constVoid
   readonly onRefused = constVoid
   private readonly options: SourceOptions<A, R>
   /** The jobs of the connection, or `undefined` while there is none. */
-  private reservations: Reservations | undefined = undefined
+  private reservations: Reservations<never> | undefined = undefined
   /** The client is closed. No more jobs are reserved, and no more connections opened. */
   private hasEnded = false
   /** The callers of `delete`, `bury` and `release`, by the job for whose event they wait. */
-  private readonly waiting = new Map<JobId, (event: JobEvent) => void>()
+  private readonly waiting = new Map<JobId, (event: JobEvent<never>) => void>()
   private reserveIndex = 0
   /** The fiber that pulled last. */
   private puller: AnyFiber | undefined = undefined
@@ -90,20 +92,20 @@ class JobSource<A, R> implements Consumer, Settler {
   private isPulling = false
 
   constructor(options: SourceOptions<A, R>) {
-    const { runtime, settings, timers, tube } = options
-    const events = new Events()
+    const { dedicated: { address }, runtime, settings, timers, tube } = options
+    const events = new Events<never>()
     this.options = options
     this.context = {
       rules: { ...settings.lease, tube, timers, onTouch: constVoid },
       events,
       unconfirmed: new UnconfirmedDeletes(events)
     }
-    const log = EventLog.logTo(runtime, timers.now)
+    const log = EventLog.make(runtime, { tube, address, concurrency: 1, runs: undefined, now: timers.now })
     events.listen((event) => {
       if (!isJobEvent(event)) return
       const onEvent = this.waiting.get(event.id)
       this.waiting.delete(event.id)
-      if (onEvent === undefined) log(event)
+      if (onEvent === undefined) log.onEvent(event)
       else onEvent(event)
     })
   }
@@ -191,7 +193,7 @@ class JobSource<A, R> implements Consumer, Settler {
     this.context.unconfirmed.giveUp()
   })
 
-  private giveBackHeld(reservations: Reservations): void {
+  private giveBackHeld(reservations: Reservations<never>): void {
     const { held } = reservations
     if (held === undefined) return
     this.context.events.record(held, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: false }))
@@ -291,7 +293,7 @@ class JobSource<A, R> implements Consumer, Settler {
     return untilAccepted(lease.stats, this.options.dedicated.reconnect)
   }
 
-  private settle(lease: Lease, settlement: Settlement): Effect.Effect<void> {
+  private settle(lease: Lease, settlement: Settlement<never>): Effect.Effect<void> {
     const settling = Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
     return untilAccepted(settling, this.options.dedicated.reconnect)
   }
@@ -300,7 +302,7 @@ class JobSource<A, R> implements Consumer, Settler {
     return Effect.sync(() => this.holderOf(lease)?.giveBack(lease, reason))
   }
 
-  private holderOf(lease: Lease): Reservations | undefined {
+  private holderOf(lease: Lease): Reservations<never> | undefined {
     return this.reservations?.held === lease ? this.reservations : undefined
   }
 
@@ -331,7 +333,7 @@ class JobSource<A, R> implements Consumer, Settler {
   }
 
   /** Does what a worker does when a handler fails with this. */
-  private settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<JobEvent, LeaseLost> {
+  private settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<JobEvent<never>, LeaseLost> {
     return this.untilEnded(lease, () => {
       Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
     })
@@ -340,8 +342,8 @@ class JobSource<A, R> implements Consumer, Settler {
   /** Begins to end a reservation, and waits for its event. */
   private untilEnded(
     lease: Lease,
-    settle: (reservations: Reservations) => void
-  ): Effect.Effect<JobEvent, LeaseLost> {
+    settle: (reservations: Reservations<never>) => void
+  ): Effect.Effect<JobEvent<never>, LeaseLost> {
     return this.whileHeld(lease, (reservations) =>
       Effect.async((resume) => {
         this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
@@ -351,7 +353,7 @@ class JobSource<A, R> implements Consumer, Settler {
 
   private whileHeld<A>(
     lease: Lease,
-    settle: (reservations: Reservations) => Effect.Effect<A, LeaseLost>
+    settle: (reservations: Reservations<never>) => Effect.Effect<A, LeaseLost>
   ): Effect.Effect<A, LeaseLost> {
     return Effect.suspend(() => {
       if (lease.lost !== undefined) return lease.lost
@@ -365,7 +367,7 @@ class JobSource<A, R> implements Consumer, Settler {
 }
 
 /** How a reservation ended, for the caller of the method that was to end it. */
-const answerOf = (lease: Lease, event: JobEvent): Effect.Effect<JobEvent, LeaseLost> => {
+const answerOf = (lease: Lease, event: JobEvent<never>): Effect.Effect<JobEvent<never>, LeaseLost> => {
   switch (event._tag) {
     case "LeaseLost":
       return event.error

@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type ConnectFailed, isServerError } from "../../BeanstalkError.ts"
+import type { ConnectFailed } from "../../BeanstalkError.ts"
 import type { JobStats } from "../../Stats.ts"
 import { safeLog } from "../base/logging.ts"
 import type { ConnectionLog } from "../client/connectionLog.ts"
@@ -38,7 +38,7 @@ export type Handler<A, E, R> = (
 ) => Effect.Effect<unknown, E | Order, R | Scope.Scope>
 
 /** What a lane shares with the other lanes of its worker. */
-export interface LaneContext<A, E, R> extends ConsumerContext {
+export interface LaneContext<A, E, R> extends ConsumerContext<E> {
   readonly settings: Settings<A, E, R>
   readonly handler: Handler<A, E, R>
   readonly runtime: Runtime.Runtime<R>
@@ -75,13 +75,13 @@ export interface LanePool<A, E, R> {
 /** In Effect 3 each chunk that passes through a Stream takes about 5 µs, as long as all else in a turn but its handler. */
 const turnsInAChunk = 64
 
-export class Lane<A, E, R> implements Consumer {
+export class Lane<A, E, R> implements Consumer<E> {
   readonly context: LaneContext<A, E, R>
   readonly gate: Effect.Effect<void> | undefined
   private readonly pool: LanePool<A, E, R>
   private readonly fiber: UserFiber<R>
   /** The jobs of the connection, or `undefined` while there is none. */
-  private reservations: Reservations | undefined = undefined
+  private reservations: Reservations<E> | undefined = undefined
   /** How long, in milliseconds, it took to connect. */
   private connectTime = 0
   /**
@@ -154,14 +154,14 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   /** The Stream ends with the reservations. It has no elements: a turn is run for what it does. */
-  private turns(reservations: Reservations): Stream.Stream<never> {
+  private turns(reservations: Reservations<E>): Stream.Stream<never> {
     const turn = Effect.flatMap(reservations.next, (lease) => this.take(reservations, lease))
     return Stream.repeatEffectChunkOption(
       Effect.as(Effect.replicateEffect(turn, turnsInAChunk, { discard: true }), Chunk.empty())
     )
   }
 
-  private leave({ isRetired }: Reservations): void {
+  private leave({ isRetired }: Reservations<E>): void {
     this.reservations = undefined
     if (!isRetired && this.isNeeded) this.onWaiting()
   }
@@ -192,7 +192,7 @@ export class Lane<A, E, R> implements Consumer {
     })
   }
 
-  private take(reservations: Reservations, lease: Lease): Effect.Effect<void> {
+  private take(reservations: Reservations<E>, lease: Lease): Effect.Effect<void> {
     this.pool.onReserved(this, lease)
     const { maxDisconnects } = this.context.settings
     return maxDisconnects === undefined
@@ -200,15 +200,21 @@ export class Lane<A, E, R> implements Consumer {
       : this.performUnlessCrashing(reservations, lease, maxDisconnects)
   }
 
-  private performUnlessCrashing(reservations: Reservations, lease: Lease, maxDisconnects: number): Effect.Effect<void> {
-    return this.withStats(reservations, lease, (stats) =>
-      historyOf(stats).disconnects < maxDisconnects
-        ? this.perform(reservations, lease)
-        : this.settle(reservations, lease, crashLoop(lease, stats)))
+  private performUnlessCrashing(
+    reservations: Reservations<E>,
+    lease: Lease,
+    maxDisconnects: number
+  ): Effect.Effect<void> {
+    return this.withStats(reservations, lease, (stats) => {
+      const { attempt, disconnects } = historyOf(stats)
+      return disconnects < maxDisconnects
+        ? this.perform(reservations, lease, attempt)
+        : this.settle(reservations, lease, crashLoop(lease, stats))
+    })
   }
 
-  /** Runs the handler. */
-  private perform(reservations: Reservations, lease: Lease): Effect.Effect<void> {
+  /** Runs the handler. The number of the run is known only if the server was asked for it. */
+  private perform(reservations: Reservations<E>, lease: Lease, attempt?: number): Effect.Effect<void> {
     const { handler, observer, settings } = this.context
     if (this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
     this.phase = "running"
@@ -218,11 +224,12 @@ export class Lane<A, E, R> implements Consumer {
       onFailure: (error) => Effect.fail(new Undecodable(error)),
       onSuccess: (payload) => handler(payload, new JobHandle(lease))
     })
-    return Effect.flatMap(this.fiber.run(run, lease.span?.span), (exit) => this.finish(reservations, lease, exit))
+    const { id, span } = lease
+    return Effect.flatMap(this.fiber.run(run, { id, attempt, span }), (exit) => this.finish(reservations, lease, exit))
   }
 
   private finish(
-    reservations: Reservations,
+    reservations: Reservations<E>,
     lease: Lease,
     exit: Exit.Exit<unknown, RunFailure<E>> | undefined
   ): Effect.Effect<void> {
@@ -235,7 +242,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** Decides what becomes of a job whose run failed, and has the server do it. */
   private fail(
-    reservations: Reservations,
+    reservations: Reservations<E>,
     lease: Lease,
     cause: Cause.Cause<RunFailure<E>>
   ): Effect.Effect<void> {
@@ -247,7 +254,7 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   private decide(
-    reservations: Reservations,
+    reservations: Reservations<E>,
     lease: Lease,
     stats: JobStats,
     cause: Cause.Cause<RunFailure<E>>
@@ -255,7 +262,9 @@ export class Lane<A, E, R> implements Consumer {
     this.phase = "deciding"
     lease.startDecision()
     const decision = decide(this.context.settings.policy, lease, stats, cause)
-    return Effect.flatMap(this.fiber.run(decision), (exit) => {
+    const { id } = lease
+    const { attempt } = historyOf(stats)
+    return Effect.flatMap(this.fiber.run(decision, { id, attempt }), (exit) => {
       lease.endRun()
       if (exit === undefined || this.mustGiveBack(lease)) return this.giveBack(reservations, lease)
       if (Exit.isSuccess(exit)) return this.settle(reservations, lease, exit.value)
@@ -266,7 +275,7 @@ export class Lane<A, E, R> implements Consumer {
   }
 
   /** Has the server settle the job. While the server refuses that, the job is held, and the decision is kept. */
-  private settle(reservations: Reservations, lease: Lease, settlement: Settlement): Effect.Effect<void> {
+  private settle(reservations: Reservations<E>, lease: Lease, settlement: Settlement<E>): Effect.Effect<void> {
     const { dedicated, whenAvailable } = this.context
     const settling = reservations.settle(lease, settlement)
     return Effect.catchAll(settling, (refusal) => {
@@ -282,7 +291,7 @@ export class Lane<A, E, R> implements Consumer {
 
   /** Goes on with the statistics of the job. Without them, it is given back. The server may refuse them for a while. */
   private withStats(
-    reservations: Reservations,
+    reservations: Reservations<E>,
     lease: Lease,
     use: (stats: JobStats) => Effect.Effect<void>
   ): Effect.Effect<void> {
@@ -297,7 +306,7 @@ export class Lane<A, E, R> implements Consumer {
     return lease.lost !== undefined || this.status === "stopped"
   }
 
-  private giveBack(reservations: Reservations, lease: Lease, reason?: string): Effect.Effect<void> {
+  private giveBack(reservations: Reservations<E>, lease: Lease, reason?: string): Effect.Effect<void> {
     return Effect.sync(() => {
       if (this.status === "stopped") {
         this.context.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: false }))

@@ -32,9 +32,9 @@ export const make = <A, RT, R, E, RO>(
       // What can be interrupted comes before the pool starts. Between its start and its finalizer it would be left running.
       const settings = yield* checkOptions<A, RT | R | RO, E>(tube, options)
       const dedicated = yield* dedicatedOfClient(tube.name)
-      const runtime = yield* handlerRuntime<RT | R | RO>()
+      const runtime = yield* Effect.annotateLogs(handlerRuntime<RT | R | RO>(), { tube: tube.name })
       const timers = new TimerQueue(yield* monotonicMillis)
-      const log = EventLog.logTo(yield* EventLog.annotated(handlerRuntime<never>()), timers.now)
+      const eventLog = yield* makeEventLog(tube.name, dedicated.address, settings, timers)
       const userRuntime = losingExpiredLeasesFirst(runtime, timers)
       const metrics = yield* observeMetrics(tube.name, settings, timers, runtime)
       const spans = yield* observeSpans(tube, dedicated.address, settings)
@@ -48,11 +48,11 @@ export const make = <A, RT, R, E, RO>(
           runtime: userRuntime,
           dedicated,
           timers,
-          observer
+          observer,
+          eventLog
         })
       )
       const pool = yield* Effect.flatten(Fiber.await(starting))
-      pool.events.listen(log)
       yield* dedicated.workers.add(pool, scope).pipe(
         Effect.zipRight(settings.failsOnFirstConnect ? restore(pool.firstConnect) : Effect.void),
         Effect.onError(() => pool.shutdown),
@@ -61,6 +61,17 @@ export const make = <A, RT, R, E, RO>(
       yield* dedicated.workers.markNew(pool)
       return pool
     })
+  )
+
+const makeEventLog = (
+  tube: TubeName,
+  address: string,
+  { concurrency, runs }: { readonly concurrency: number; readonly runs: number | undefined },
+  { now }: TimerQueue
+): Effect.Effect<EventLog.EventLog> =>
+  Effect.map(
+    Effect.annotateLogs(EventLog.annotated(handlerRuntime<never>()), { tube }),
+    (runtime) => EventLog.make(runtime, { tube, address, concurrency, runs, now })
   )
 
 const observeMetrics = (

@@ -40,7 +40,8 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
    *
    * The counters of the server cannot be reset: a job that was buried and is kicked gets one run, and is buried again if it fails.
    *
-   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, ten times.
+   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, twenty times. That takes some nine hours, so that a job outlives what
+   * its handler needs being down for an hour, or for a night. Then it is buried, after 21 runs.
    */
   readonly retry?: Schedule.Schedule<unknown, F, R> | undefined
   /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
@@ -131,6 +132,8 @@ export type Reserve = Command<ReservedJob, DeadlineSoon | TimedOut>
 export interface Settings<A, E, R> {
   readonly concurrency: number
   readonly policy: FailurePolicy<A, E, R>
+  /** How many runs a job has, if that is known: a Schedule of the user does not tell. */
+  readonly runs: number | undefined
   readonly interruptsLost: boolean
   readonly lease: Pick<LeaseRules, "decisionTimeout" | "heartbeat" | "timeout" | "ttr">
   readonly maxDisconnects: number | undefined
@@ -155,10 +158,13 @@ const leastDecisionTimeout = 60_000
 /** A lost server is noticed at the latest when the reserve should have been answered. */
 const longestSlice = 24 * 60 * 60 * 1000
 
+/** The delays of the first twelve retries add up to 68 minutes; each after them is an hour. */
+const defaultRetries = 20
+
 const defaultRetry = Schedule.exponential("1 second").pipe(
   Schedule.jittered,
   Schedule.union(Schedule.spaced("1 hour")),
-  Schedule.intersect(Schedule.recurs(10))
+  Schedule.intersect(Schedule.recurs(defaultRetries))
 )
 
 export const checkOptions = <A, R, E>(
@@ -190,6 +196,7 @@ const check = <A, RT extends R, E, R>(
       onExhausted: options.onExhausted ?? "bury",
       onUndecodable: options.onUndecodable ?? "bury"
     },
+    runs: options.retry === undefined ? defaultRetries + 1 : undefined,
     interruptsLost: options.onLeaseLost !== "continue",
     lease: {
       heartbeat,
@@ -247,6 +254,7 @@ const checkTimeout = (timeout: Duration.DurationInput, heartbeat: boolean, ttr: 
 }
 
 const checkReserveSlice = (slice: Duration.DurationInput): number => {
+  Validate.unit("work", "reserveSlice", slice)
   const milliseconds = Validate.positiveDuration("work", "reserveSlice", slice)
   if (milliseconds > longestSlice) refuse("reserveSlice", "must be a day at most")
   return milliseconds

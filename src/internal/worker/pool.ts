@@ -11,12 +11,11 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { JobId, TubeName } from "../../Job.ts"
-import { safeLog } from "../base/logging.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import type { ClientWorker } from "../client/workers.ts"
-import { annotated } from "./eventLog.ts"
+import { annotated, type EventLog } from "./eventLog.ts"
 import { Event, Events, type Refusal, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
 import type { Lease } from "./lease.ts"
@@ -34,6 +33,7 @@ export interface PoolOptions<A, E, R> {
   readonly dedicated: Dedicated
   readonly timers: TimerQueue
   readonly observer: Observer
+  readonly eventLog: EventLog
 }
 
 /** Starts a pool with one lane. It runs, apart from the calling fiber, until it is shut down. */
@@ -74,10 +74,10 @@ type Status = "taking" | "quiet" | "closing"
 
 export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   readonly tube: TubeName
-  readonly events: Events
+  readonly events: Events<E>
   private readonly options: PoolOptions<A, E, R>
   private readonly resources: Resources
-  private readonly unconfirmed: UnconfirmedDeletes
+  private readonly unconfirmed: UnconfirmedDeletes<E>
   private readonly room: ServerRoom
   private readonly context: LaneContext<A, E, R>
   private readonly lanes = new Map<Lane<A, E, R>, Fiber.RuntimeFiber<void>>()
@@ -91,11 +91,12 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   /** The shutdowns of other workers that this one is expected to follow, each with the time that it has from then on. */
   private readonly expected = new Set<Beginning>()
   private refusals = 0
+  private wasConnected = false
   private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
     const { dedicated, observer, settings, timers, tube } = options
-    const events = new Events(observer.onOutcome)
+    const events = new Events<E>(observer.onOutcome)
     const unconfirmed = new UnconfirmedDeletes(events)
     this.tube = tube
     this.events = events
@@ -112,6 +113,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       unconfirmed,
       whenAvailable: this.room.whenAvailable
     }
+    events.listen(options.eventLog.onEvent)
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
     })
@@ -144,11 +146,16 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     return Effect.sync(() => ({
       lanes: this.lanes.size,
       waiting: this.waiting.size,
-      running: Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length,
+      running: this.running,
       outcomes: { ...this.events.tally },
       refusals: this.refusals,
       isPaused: this.room.isFull
     }))
+  }
+
+  /** The number of jobs that it holds. */
+  private get running(): number {
+    return Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -213,7 +220,11 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   // -------------------------------------------------------------------------------------------------------------------
 
   get onConnected(): Effect.Effect<unknown> {
-    return Deferred.succeed(this.resources.firstConnect, undefined)
+    return Effect.suspend(() => {
+      if (!this.wasConnected) this.options.eventLog.onStart()
+      this.wasConnected = true
+      return Deferred.succeed(this.resources.firstConnect, undefined)
+    })
   }
 
   onWaiting(lane: Lane<A, E, R>): void {
@@ -239,11 +250,8 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     if (mayHideJob(error) && !this.room.isFull) this.pauseUntil(this.room.probe)
   }
 
-  onDecisionTimeout({ id, tube }: Lease): void {
-    const line =
-      `\`retry\` or \`onExhausted\` takes too long to decide about job ${id} of tube ${tube}. It is interrupted, and the ` +
-      `job is buried.`
-    this.fork(safeLog(Effect.logError(line)))
+  onDecisionTimeout({ id }: Lease): void {
+    this.options.eventLog.onDecisionTimeout(id)
   }
 
   onConnectFailed(error: ConnectFailed): Effect.Effect<unknown> {
@@ -308,8 +316,9 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
 
   private close(beginning: Beginning): Effect.Effect<ShutdownReport> {
     return Effect.gen(this, function*() {
-      const { dedicated: { address }, timers } = this.options
+      const { dedicated: { address }, eventLog, timers } = this.options
       const time = new ShutdownTime(beginning, timers.now)
+      eventLog.onShutdown(this.running, time.toDrain(this.shutdownTimeout))
       this.endLanes((lane) => lane.retire())
       yield* this.onConnectFailed(new ConnectFailed({ address, reason: "Closed", detail: "the worker is shut down" }))
       yield* this.emptyWithin(time.toDrain(this.shutdownTimeout))

@@ -32,15 +32,15 @@ import type { Reserve } from "./options.ts"
 import type { Completed, UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
 /** What a worker, or a Stream of jobs, has once for all its connections. */
-export interface ConsumerContext {
+export interface ConsumerContext<in out E> {
   readonly rules: LeaseRules
-  readonly events: Events
-  readonly unconfirmed: UnconfirmedDeletes
+  readonly events: Events<E>
+  readonly unconfirmed: UnconfirmedDeletes<E>
 }
 
 /** What works on the jobs of a connection: a lane, or a Stream of jobs. */
-export interface Consumer {
-  readonly context: ConsumerContext
+export interface Consumer<in out E> {
+  readonly context: ConsumerContext<E>
   /** Runs before each reserve. */
   readonly gate: Effect.Effect<void> | undefined
   /** Whether another job is to be reserved on this connection, after reserves that timed out for this many seconds. */
@@ -68,15 +68,15 @@ type NextJob = Effect.Effect<Lease, Option.Option<never>>
 /** A server that loses a job within this many milliseconds may lose every job. */
 const soon = 5000
 
-export class Reservations implements LeaseConnection {
+export class Reservations<E> implements LeaseConnection {
   readonly session: ServerSession
   roundTrip: number
   /** The job that is reserved and not yet settled. */
   held: Lease | undefined = undefined
-  private readonly consumer: Consumer
+  private readonly consumer: Consumer<E>
   private status: Status = "open"
   /** The delete that is sent and not yet answered. */
-  private deleting: Completed | undefined = undefined
+  private deleting: Completed<E> | undefined = undefined
   private onDeleteAnswered: ((answered: Effect.Effect<void>) => void) | undefined = undefined
   private reserveSentAt = Number.NEGATIVE_INFINITY
   private shortestWait: number | undefined = undefined
@@ -85,7 +85,7 @@ export class Reservations implements LeaseConnection {
   private hasWorked = false
 
   /** Until the server has answered a command, the round trip, in milliseconds, is a guess. */
-  constructor(consumer: Consumer, session: ServerSession, roundTrip: number) {
+  constructor(consumer: Consumer<E>, session: ServerSession, roundTrip: number) {
     this.consumer = consumer
     this.session = session
     this.roundTrip = roundTrip
@@ -163,7 +163,7 @@ export class Reservations implements LeaseConnection {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Has a job deleted. The answer is not waited for. */
-  complete(lease: Lease, event: Completed["event"] = completed): void {
+  complete(lease: Lease, event: Completed<E>["event"] = completed): void {
     const deleting = { lease, event }
     lease.settled()
     this.held = undefined
@@ -171,7 +171,7 @@ export class Reservations implements LeaseConnection {
     this.session.submit(Commands.deleteJob(lease.id), (exit) => this.onDeleted(deleting, exit))
   }
 
-  private onDeleted(deleted: Completed, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
+  private onDeleted(deleted: Completed<E>, exit: Exit.Exit<void, JobNotFound | CommandError>): void {
     const { event, lease } = deleted
     const { events, unconfirmed } = this.consumer.context
     this.deleting = undefined
@@ -205,7 +205,7 @@ export class Reservations implements LeaseConnection {
   }
 
   /** Carries out what was decided, and waits until the server has. If the server refuses it, the job is held as before. */
-  settle(lease: Lease, settlement: Settlement): Effect.Effect<void, ServerError> {
+  settle(lease: Lease, settlement: Settlement<E>): Effect.Effect<void, ServerError> {
     const { decision, event, priority } = settlement
     if (lease.lost !== undefined) return Effect.sync(() => this.giveBack(lease))
     if (decision._tag === "Delete") return Effect.sync(() => this.complete(lease, () => event(decision)))
@@ -222,7 +222,7 @@ export class Reservations implements LeaseConnection {
 
   private onSettled(
     lease: Lease,
-    { decision, event }: Settlement,
+    { decision, event }: Settlement<E>,
     exit: Exit.Exit<void, JobNotFound | Buried | CommandError>
   ): Effect.Effect<void, ServerError> {
     if (Exit.isSuccess(exit)) return this.endAs(lease, event(decision))
@@ -245,7 +245,7 @@ export class Reservations implements LeaseConnection {
     return Effect.fail(error)
   }
 
-  private endAs(lease: Lease, event: JobEvent): Effect.Effect<void> {
+  private endAs(lease: Lease, event: JobEvent<E>): Effect.Effect<void> {
     lease.settled()
     this.held = undefined
     this.hasWorked = true

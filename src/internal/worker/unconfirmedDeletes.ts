@@ -11,18 +11,18 @@ import { Event, type Events, type JobEvent } from "./events.ts"
 import type { Lease } from "./lease.ts"
 
 /** A job that is to be deleted, and its event once it is. */
-export interface Completed {
+export interface Completed<out E> {
   readonly lease: Lease
-  readonly event: (lease: Lease) => JobEvent
+  readonly event: (lease: Lease) => JobEvent<E>
 }
 
-export class UnconfirmedDeletes {
-  private readonly events: Events
-  private deletes: Array<Completed> = []
+export class UnconfirmedDeletes<E> {
+  private readonly events: Events<E>
+  private deletes: Array<Completed<E>> = []
   /** Those that are sent again and not yet answered. */
-  private readonly confirming = new Set<Completed>()
+  private readonly confirming = new Set<Completed<E>>()
 
-  constructor(events: Events) {
+  constructor(events: Events<E>) {
     this.events = events
   }
 
@@ -30,7 +30,7 @@ export class UnconfirmedDeletes {
     return this.deletes.length === 0 && this.confirming.size === 0
   }
 
-  add(completed: Completed): void {
+  add(completed: Completed<E>): void {
     this.deletes.push(completed)
   }
 
@@ -53,7 +53,7 @@ export class UnconfirmedDeletes {
     this.recordAllUnknown([...this.takeAll(), ...this.confirming], "before the server could be asked again")
   }
 
-  private recordAllUnknown(all: ReadonlyArray<Completed>, when: string): void {
+  private recordAllUnknown(all: ReadonlyArray<Completed<E>>, when: string): void {
     for (const { lease } of all) this.recordUnknown(lease, `the worker ended ${when}`)
   }
 
@@ -61,13 +61,13 @@ export class UnconfirmedDeletes {
     this.events.record(lease, ({ id, tube }) => Event.CompletionUnknown({ tube, id, reason }))
   }
 
-  private takeAll(): ReadonlyArray<Completed> {
+  private takeAll(): ReadonlyArray<Completed<E>> {
     const all = this.deletes
     this.deletes = []
     return all
   }
 
-  private confirmOne(session: ServerSession, { event, lease }: Completed): Effect.Effect<void> {
+  private confirmOne(session: ServerSession, { event, lease }: Completed<E>): Effect.Effect<void> {
     if (session.server.id !== lease.connection.session.server.id) {
       return Effect.sync(() =>
         this.recordUnknown(lease, "another server process answers now, in which the id may be another job's")

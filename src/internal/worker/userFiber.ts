@@ -11,11 +11,14 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
+import * as HashMap from "effect/HashMap"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import type { JobId } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ExpiryScheduler from "./expiryScheduler.ts"
+import type { RunSpan } from "./telemetry/observer.ts"
 
 /**
  * The services and FiberRefs that the handlers of a worker start with.
@@ -47,6 +50,14 @@ const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> =
   return Context.unsafeMake(services)
 }
 
+/** The run of a job, as the log lines and the spans of the user's Effects see it. */
+export interface JobRun {
+  readonly id: JobId
+  /** The number of the run, if the server has been asked for it. */
+  readonly attempt?: number | undefined
+  readonly span?: RunSpan | undefined
+}
+
 /**
  * The fiber in which a lane runs the user's Effects, one at a time.
  *
@@ -55,25 +66,27 @@ const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> =
  */
 export class UserFiber<R> {
   private readonly runtime: Runtime.Runtime<R>
+  private readonly annotations: HashMap.HashMap<string, unknown>
   private running: Running | undefined = undefined
   /** Keeps an interruption that comes before `runFork` has returned the fiber, which first runs it up to its first wait. */
   private isInterrupted = false
 
   constructor(runtime: Runtime.Runtime<R>) {
     this.runtime = runtime
+    this.annotations = FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentLogAnnotations)
   }
 
   /**
-   * Runs an effect, in a span if there is one, and closes its Scope. Succeeds with how the effect ended, or with `undefined`
+   * Runs an effect, for a job if there is one, and closes its Scope. Succeeds with how the effect ended, or with `undefined`
    * once it is abandoned. Interruptions count from this call on: the lane's fiber may yield before it runs the result.
    */
   run<A, E>(
     effect: Effect.Effect<A, E, R | Scope.Scope>,
-    span?: Tracer.AnySpan
+    run?: JobRun
   ): Effect.Effect<Exit.Exit<A, E> | undefined> {
     this.isInterrupted = false
     return Effect.flatMap(Scope.make(), (scope) => {
-      const runFork = Runtime.runFork(this.runtimeWith(scope, span))
+      const runFork = Runtime.runFork(this.runtimeWith(scope, run))
       const fiber = runFork(effect)
       const ended = this.join(fiber)
       if (this.isInterrupted) this.interrupt()
@@ -124,15 +137,25 @@ export class UserFiber<R> {
     return run.result === undefined ? run.await : Effect.succeed(run.result)
   }
 
-  /** A service in the Runtime costs a tenth of `Effect.provideService`. */
-  private runtimeWith(scope: Scope.Scope, span: Tracer.AnySpan | undefined): Runtime.Runtime<R | Scope.Scope> {
+  /** A service in the Runtime costs a tenth of `Effect.provideService`, and an annotation a tenth of `Effect.annotateLogs`. */
+  private runtimeWith(scope: Scope.Scope, run: JobRun | undefined): Runtime.Runtime<R | Scope.Scope> {
     const { context, fiberRefs, runtimeFlags } = this.runtime
     const scoped = Context.add(context, Scope.Scope, scope)
+    const span = run?.span?.span
     return Runtime.make({
       context: span === undefined ? scoped : Context.add(scoped, Tracer.ParentSpan, span),
-      fiberRefs,
+      fiberRefs: run === undefined ? fiberRefs : FiberRefs.updateAs(fiberRefs, {
+        fiberId: FiberId.none,
+        fiberRef: FiberRef.currentLogAnnotations,
+        value: this.annotationsOf(run)
+      }),
       runtimeFlags
     })
+  }
+
+  private annotationsOf({ attempt, id }: JobRun): HashMap.HashMap<string, unknown> {
+    const annotations = HashMap.set(this.annotations, "job", id)
+    return attempt === undefined ? annotations : HashMap.set(annotations, "attempt", attempt)
   }
 }
 
