@@ -70,6 +70,20 @@ import type { JobId, TubeName } from "./Job.ts"
 import type { JobStats } from "./Stats.ts"
 import type { Tube } from "./Tube.ts"
 
+export type {
+  BuriedEvent,
+  CompletedEvent,
+  CompletionUnknownEvent,
+  CrashLoopEvent,
+  DiscardedEvent,
+  InterruptedEvent,
+  LeaseLostEvent,
+  RefusedEvent,
+  RetriedEvent,
+  ShutdownEvent,
+  UndecodableEvent
+} from "./internal/worker/events.ts"
+
 /**
  * @category type ids
  * @since 0.1.0

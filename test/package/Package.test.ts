@@ -84,6 +84,12 @@ describe("the package", () => {
     assert.deepStrictEqual(documented, modules)
   })
 
+  it("declares the constructors of events in one line", () => {
+    const declarations = read("dist/Worker.d.ts").split("\n").filter((line) => line.includes("const Event"))
+    assert.lengthOf(declarations, 1)
+    assert.match(declarations[0] ?? "", /^export declare const Event: [\w.]+;$/)
+  })
+
   it("exports from each module, whether it is imported or required, what the file exports", () => {
     const modules = paths().filter(isPublic)
     const keys = `import { createRequire } from "node:module"

@@ -236,6 +236,22 @@ describe("the types that programs name", () => {
     expectTypeOf<Worker.UndecodableAction | undefined>().toEqualTypeOf<Options["onUndecodable"]>()
     expectTypeOf<Worker.TraceParent | undefined>().toEqualTypeOf<Options["traceParent"]>()
   })
+
+  it("are the interfaces of the events", () => {
+    expectTypeOf<Worker.Event<Refused>>().toEqualTypeOf<
+      | Worker.CompletedEvent
+      | Worker.RetriedEvent<Refused>
+      | Worker.BuriedEvent<Refused>
+      | Worker.DiscardedEvent<Refused>
+      | Worker.InterruptedEvent
+      | Worker.LeaseLostEvent
+      | Worker.UndecodableEvent
+      | Worker.CrashLoopEvent
+      | Worker.CompletionUnknownEvent
+      | Worker.RefusedEvent
+      | Worker.ShutdownEvent
+    >()
+  })
 })
 
 describe("the types of events", () => {

@@ -23,37 +23,79 @@ interface OfFailure<out E> extends OfJob {
   readonly cause: Cause.Cause<Failure<E> | Order>
 }
 
+/**
+ * The handler of a job succeeded, and the job is deleted.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface CompletedEvent extends OfJob {
   readonly _tag: "Completed"
 }
 
+/**
+ * The handler of a job failed, and the job is released with a delay.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface RetriedEvent<out E> extends OfFailure<E> {
   readonly _tag: "Retried"
   /** The delay with which the job was released. */
   readonly delay: Duration.Duration
 }
 
+/**
+ * The handler of a job failed, and the job is buried.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface BuriedEvent<out E> extends OfFailure<E> {
   readonly _tag: "Buried"
 }
 
+/**
+ * The handler of a job failed, and the job is deleted.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface DiscardedEvent<out E> extends OfFailure<E> {
   readonly _tag: "Discarded"
   /** Whether the job was handed to the Effect of `onExhausted`, which has succeeded. */
   readonly handedOver: boolean
 }
 
+/**
+ * The worker was shut down, and a job was given back as it was.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface InterruptedEvent extends OfJob {
   readonly _tag: "Interrupted"
   /** Whether the handler did not end, and may still run. */
   readonly orphaned: boolean
 }
 
+/**
+ * The reservation of a job was lost while its handler ran, or before the server had carried out what becomes of the job.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface LeaseLostEvent extends OfJob {
   readonly _tag: "LeaseLost"
   readonly error: LeaseLost
 }
 
+/**
+ * The body of a job did not decode. The handler did not run.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface UndecodableEvent extends OfJob {
   readonly _tag: "Undecodable"
   /** The size of the body in bytes. */
@@ -63,18 +105,36 @@ export interface UndecodableEvent extends OfJob {
   readonly action: UndecodableAction
 }
 
+/**
+ * The connection of a job's worker was lost too often. The job is buried; the handler did not run.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface CrashLoopEvent extends OfJob {
   readonly _tag: "CrashLoop"
   /** How often the connection of its worker was lost while the job was reserved. */
   readonly disconnects: number
 }
 
+/**
+ * A job was to be deleted, but the connection was lost before the server confirmed it. The job may be run again.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface CompletionUnknownEvent extends OfJob {
   readonly _tag: "CompletionUnknown"
   /** Why it is unknown, as text. */
   readonly reason: string
 }
 
+/**
+ * The server answered a reserve, or a command about a job, with an error.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface RefusedEvent {
   readonly _tag: "Refused"
   readonly tube: TubeName
@@ -83,6 +143,12 @@ export interface RefusedEvent {
   readonly error: Refusal
 }
 
+/**
+ * The worker is shut down: its last event.
+ *
+ * @category events
+ * @since 0.1.0
+ */
 export interface ShutdownEvent extends ShutdownReport {
   readonly _tag: "ShutdownReport"
 }
