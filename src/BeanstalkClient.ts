@@ -181,6 +181,9 @@ export type JobState = Scan.JobState
  * **Example** (put a thousand buried jobs back, with new attempts, and tell how it goes)
  *
  * ```ts
+ * import { Effect } from "effect"
+ * import { BeanstalkClient } from "effect-beanstalk"
+ *
  * const aside = { states: ["buried"], bound: 1000 } as const
  * const onProgress = ({ ready, buried }: BeanstalkClient.Tally) => Effect.log(`${ready + buried} jobs moved`)
  *

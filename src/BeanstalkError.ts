@@ -11,7 +11,13 @@
  * that fails with them.
  *
  * ```ts
- * program.pipe(
+ * import { Effect, Option } from "effect"
+ * import { BeanstalkConnection, BeanstalkError } from "effect-beanstalk"
+ *
+ * const reserveNow = Effect.gen(function*() {
+ *   const beanstalk = yield* BeanstalkConnection.BeanstalkConnection
+ *   return Option.some(yield* beanstalk.reserveWithTimeout(0))
+ * }).pipe(
  *   Effect.catchIf(
  *     (error) => BeanstalkError.isBeanstalkError(error) && error._tag === "TimedOut",
  *     () => Effect.succeed(Option.none())
@@ -26,6 +32,11 @@
  * log, has the line of its definition and that of its call.
  *
  * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tube } from "effect-beanstalk"
+ *
+ * const FetchUrl = Tube.make("URLs-to-fetch", { payload: Schema.Struct({ url: Schema.String }) })
+ *
  * const enqueue = Effect.fn("enqueue")((url: string) => FetchUrl.put({ url }))
  * ```
  *
@@ -1069,7 +1080,12 @@ export const isConnectionError = (u: unknown): u is ConnectionError =>
  * **Example** (let the request fail with what is to be expected, and the fiber die of the rest)
  *
  * ```ts
- * Pages.put(page).pipe(Effect.catchIf(BeanstalkError.isBug, Effect.die))
+ * import { Effect } from "effect"
+ * import { BeanstalkError, Tube } from "effect-beanstalk"
+ *
+ * const Pages = Tube.text("pages")
+ *
+ * const add = (page: string) => Pages.put(page).pipe(Effect.catchIf(BeanstalkError.isBug, Effect.die))
  * ```
  *
  * @category guards

@@ -16,8 +16,13 @@
  * that succeeds at once does without. A handler that wants it in its lines asks:
  *
  * ```ts
- * Worker.run(Mails, (mail, job) =>
- *   Effect.flatMap(job.stats, ({ attempt }) => Effect.annotateLogs(sendMail(mail), { attempt })))
+ * import { Effect } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Mails = Tube.text("mails")
+ *
+ * const worker = Worker.run(Mails, (mail, job) =>
+ *   Effect.flatMap(job.stats, ({ attempt }) => Effect.annotateLogs(Effect.log(mail), { attempt })))
  * ```
  *
  * **At least once**
@@ -332,12 +337,17 @@ export interface Exhausted<out A, out E> extends Decision.Exhausted<A, E> {}
  * a misspelt option would go unnoticed. `E` may be `unknown` unless an option looks at the error of the handler.
  *
  * ```ts
+ * import { Effect } from "effect"
+ * import { Tube, Worker } from "effect-beanstalk"
+ *
+ * const Mails = Tube.text("mails")
+ *
  * const options = {
  *   concurrency: 16,
  *   onExhausted: "delete"
- * } satisfies Worker.Options<Mail, unknown>
+ * } satisfies Worker.Options<string, unknown>
  *
- * const worker = Worker.run(Mails, sendMail, options)
+ * const worker = Worker.run(Mails, (mail) => Effect.log(mail), options)
  * ```
  *
  * @category models
