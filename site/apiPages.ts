@@ -1,5 +1,5 @@
 /** How TypeDoc writes the pages of the API reference. */
-import { type Application, Converter, DeclarationReflection, ReferenceType, ReflectionKind } from "typedoc"
+import { type Application, Converter, DeclarationReflection, QueryType, ReferenceType, ReflectionKind } from "typedoc"
 import { MarkdownTheme, MarkdownThemeContext } from "typedoc-plugin-markdown"
 
 const nothing = () => ""
@@ -21,7 +21,9 @@ class Theme extends MarkdownTheme {
 /** What a declaration of a public module stands for, or extends, under the same name in a module of `internal/`. */
 const internalOf = ({ extendedTypes = [], name, type }: DeclarationReflection): DeclarationReflection | undefined => {
   const types = type === undefined ? extendedTypes : [type]
-  const targets = types.map((type) => type instanceof ReferenceType ? type.reflection : undefined)
+  const targets = types
+    .map((type) => type instanceof QueryType ? type.queryType : type)
+    .map((type) => type instanceof ReferenceType ? type.reflection : undefined)
   return targets.find((target) => target instanceof DeclarationReflection && target.name === name) as
     | DeclarationReflection
     | undefined
@@ -40,7 +42,8 @@ export const load = (app: Application): void => {
     for (const declaration of all) {
       const internal = internalOf(declaration)
       if (internal?.kind === ReflectionKind.Class) {
-        if (declaration.comment !== undefined) internal.comment = declaration.comment
+        const { comment } = declaration
+        if (comment !== undefined && comment.summary.length > 0) internal.comment = comment
         project.removeReflection(declaration)
       } else if (internal !== undefined) {
         if (internal.type !== undefined) declaration.type = internal.type
