@@ -54,6 +54,8 @@ export class Faults {
   private readonly options: FaultsOptions
   private readonly fork: (effect: Effect.Effect<void>) => unknown
   private hasEnded = false
+  /** A short run may never draw a rare fault. */
+  private readonly firstFaults: Array<FaultName> = ["FullDisk", "RefuseCommands", "Stall"]
   private writesLeft = 0
   /** How many writes are still to get an error reply in place of the server's. */
   private errorReplies = 0
@@ -82,7 +84,7 @@ export class Faults {
     if (this.writesLeft <= 0) {
       this.scheduleNext()
       // A fault may call the client, which must not be called from within its own write.
-      queueMicrotask(() => this.inject(this.options.random.weighted(chances)))
+      queueMicrotask(() => this.inject(this.firstFaults.shift() ?? this.options.random.weighted(chances)))
     }
     return this.errorReplies > 0 && this.fullDisk === undefined ? this.errorReplyTo(chunk) : undefined
   }
