@@ -166,14 +166,10 @@ describe("requests", () => {
 
   const durations: ReadonlyArray<readonly [Duration.DurationInput, seconds: number]> = [
     [0, 0],
-    [1, 1],
-    [999, 1],
     [1000, 1],
     [1001, 2],
     [1100, 2],
-    [0.5, 1],
     [0n, 0],
-    [1n, 1],
     [1_000_000_000n, 1],
     [1_000_000_001n, 2],
     ["1 nano", 1],

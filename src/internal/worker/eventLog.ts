@@ -40,6 +40,8 @@ export interface EventLog {
   readonly onStart: () => void
   /** The shutdown begins. Handlers have this many milliseconds to end. */
   readonly onShutdown: (running: number, timeout: number) => void
+  /** Logs what the shutdown did. An Effect, so that no fiber of the worker is left when the shutdown has ended. */
+  readonly report: (report: ShutdownReport) => Effect.Effect<void>
   readonly onDecisionTimeout: (id: JobId) => void
 }
 
@@ -65,11 +67,10 @@ export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): Even
   const lineOf = (event: Event): Effect.Effect<void> | undefined => {
     switch (event._tag) {
       case "Completed":
+      case "ShutdownReport":
         return undefined
       case "Refused":
         return refusalLine(event)
-      case "ShutdownReport":
-        return reportLine(worker, event)
       default:
         return jobLine(event, options)
     }
@@ -89,6 +90,7 @@ export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): Even
           ? `${worker} is shut down. No handler runs.`
           : `${worker} is shut down. It waits for ${counted(running, "handler")}, at most ${formatted(timeout)}.`
       )),
+    report: (report) => safeLog(Effect.provide(reportLine(worker, report), runtime)),
     onDecisionTimeout: (job) =>
       log(Effect.annotateLogs(
         Effect.logError(

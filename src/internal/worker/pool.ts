@@ -335,6 +335,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
         orphaned: this.orphaned,
         duration: Duration.millis(time.elapsed)
       }
+      yield* eventLog.report(report)
       this.events.emit(Event.ShutdownReport(report))
       this.events.end()
       return report
