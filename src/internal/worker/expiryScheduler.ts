@@ -54,16 +54,13 @@ export const make = (scheduler: Scheduler.Scheduler, timers: TimerQueue): Schedu
    */
   const scheduleTask: Scheduler.Scheduler["scheduleTask"] = (task, priority, fiber) => {
     const taskCause = cause
-    const run = () => causedBy(taskCause, task)
-    scheduler.scheduleTask(
-      () => {
-        if (timers.isDue) expire()
-        if (!isExpiring || taskCause === latest) run()
-        else waiting.push(() => scheduler.scheduleTask(run, priority, fiber))
-      },
-      priority,
-      fiber
-    )
+    const attempt = (): void => {
+      // Also after it has waited: another task may have blocked the event loop meanwhile.
+      if (timers.isDue) expire()
+      if (!isExpiring || taskCause === latest) causedBy(taskCause, task)
+      else waiting.push(() => scheduler.scheduleTask(attempt, priority, fiber))
+    }
+    scheduler.scheduleTask(attempt, priority, fiber)
   }
 
   return { shouldYield: (fiber) => scheduler.shouldYield(fiber), scheduleTask }
