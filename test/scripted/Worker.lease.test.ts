@@ -283,6 +283,23 @@ describe("rule 2: a lease ends", () => {
   )
 
   it(
+    "one time to run after its own reserve, when stats-job tells of a later one by another connection",
+    virtualTest(Effect.gen(function*() {
+      const { peer, ...collected } = yield* startWorker(() => Effect.never, {}, lateReplies)
+      yield* giveJob(peer, 1)
+      yield* peer.expect("stats-job 1\r\n")
+      yield* Effect.sleep("1 second")
+      yield* peer.say(reply.failed)
+      yield* Effect.sleep("10 seconds")
+      yield* peer.expect("stats-job 1\r\n")
+      yield* peer.say(statsJobReply(1, { ttr: 60, timeLeft: 59 }))
+      yield* expectAndReply(peer, "touch 1", "")
+      // By what the server told it would be two seconds or more later.
+      assert.isAtMost((yield* lossOf(collected)).at, 60_000)
+    }))
+  )
+
+  it(
     "not earlier when the reply to stats-job is late",
     virtualTest(Effect.gen(function*() {
       const { atLeast, peer, tags } = yield* startWorker(() => Effect.sleep("9 seconds"), {}, lateReplies)

@@ -92,6 +92,8 @@ export class Lease implements Timer, HeldJob {
   private known: JobStats | undefined = undefined
   /** The server counts the time to run from then on, or later. */
   private countedFrom: number
+  /** The server counts it from then on, or earlier: its answer to the reserve, or to the latest touch, arrived then. */
+  private countedBy: number
   private asksAt: number
   private askPause = asksAgainAfter
   private touchPause = asksAgainAfter
@@ -112,6 +114,7 @@ export class Lease implements Timer, HeldJob {
     this.connection = connection
     this.reservedAt = now
     this.countedFrom = now - connection.roundTrip
+    this.countedBy = now
     this.asksAt = now + asksAfter
     this.updateTimes()
   }
@@ -269,6 +272,7 @@ export class Lease implements Timer, HeldJob {
   /** The time to run begins anew, at the latest when the touch was sent. */
   private renew(sentAt: number): void {
     this.countedFrom = Math.max(this.countedFrom, sentAt)
+    this.countedBy = this.rules.timers.now()
     this.touchPause = asksAgainAfter
     this.updateTimes()
   }
@@ -317,7 +321,8 @@ export class Lease implements Timer, HeldJob {
     // More exact than the round trip, which may be another command's, or include the time of a blocked event loop.
     const spent = (stats.ttr - stats.timeLeft) * 1000
     const latest = this.rules.timers.now() + 1000 - spent
-    this.countedFrom = Math.min(Math.max(this.countedFrom, sentAt - spent), latest)
+    // If the time to run was over, and another connection has reserved the job since, the server tells about that reservation.
+    this.countedFrom = Math.min(Math.max(this.countedFrom, sentAt - spent), latest, this.countedBy)
     this.known = stats
     this.updateTimes()
   }
