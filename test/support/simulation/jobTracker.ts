@@ -44,6 +44,14 @@ export interface Reservation {
   isTtrKnown: boolean
 }
 
+/** Two workers take a job to be reserved by them. */
+interface Contest {
+  /** When it began, in the running time of the worker's process, which cannot know of it while it is blocked. */
+  readonly at: number
+  /** How long, in milliseconds, the worker cannot know of it. */
+  readonly unknown: number
+}
+
 /** A run of a handler. */
 export interface Run {
   readonly entry: Entry
@@ -56,11 +64,8 @@ export interface Run {
   readonly isInterruptible: boolean
   /** Whether its `leaseLost` has failed. */
   isLossKnown: boolean
-  /**
-   * When the job was reserved by another connection, while the worker of this run took it to be reserved by itself: in the
-   * running time of the worker's process, which cannot know of it while it is blocked.
-   */
-  contestedAt: number | undefined
+  /** Since when another connection has had the job reserved, while the worker of this run took it to be reserved by itself. */
+  contest: Contest | undefined
 }
 
 /** What is known of a key, as a bit each. */
@@ -226,7 +231,7 @@ export class JobTracker {
     entry.reservations.set(connection, { number: entry.job.reserves, at: now, endsAt, isTtrKnown: false })
     entry.mayBury = false
     entry.mayRelease = undefined
-    for (const run of entry.holders) run.contestedAt ??= run.runningTime()
+    for (const run of entry.holders) run.contest ??= { at: run.runningTime(), unknown: this.unknownOf(run) }
   }
 
   private onTouched({ job, reservations }: Entry, connection: number): void {
@@ -281,13 +286,14 @@ export class JobTracker {
     // If the reply was delayed, another worker may have run and deleted the job meanwhile.
     if (entry === undefined || reservation === undefined) return undefined
     const now = this.options.now()
+    const latency = now - reservation.at
     const run: Run = {
       ...options,
       entry,
       reservation,
-      latency: now - reservation.at,
+      latency,
       isLossKnown: false,
-      contestedAt: entry.job.reserves === reservation.number ? undefined : options.runningTime()
+      contest: entry.job.reserves === reservation.number ? undefined : { at: options.runningTime(), unknown: latency }
     }
     entry.holders.add(run)
     return run
@@ -307,15 +313,20 @@ export class JobTracker {
   }
 
   /**
-   * The handler of a run goes on, after it has waited. Its worker can know for how long it has the job, but for the time in which
-   * the reservation was on its way, and for a time to run that is shorter than that of the tube, until it has asked for it.
+   * How much longer, in milliseconds, than the server holds the job for it a worker may take the job to be held: by the time in which
+   * the reservation was on its way, and, until it has asked for the job's time to run, by that of the tube if it is longer.
    */
-  onPoint({ entry: { job, key }, isInterruptible, isLossKnown, latency, reservation }: Run): void {
+  private unknownOf({ entry: { job }, latency, reservation }: Run): number {
+    return latency + (reservation.isTtrKnown ? 0 : Math.max(0, this.options.ttr - job.ttr) * 1000)
+  }
+
+  /** The handler of a run goes on, after it has waited. */
+  onPoint(run: Run): void {
+    const { entry: { job, key }, isInterruptible, isLossKnown, reservation } = run
     const now = this.options.now()
     this.points += 1
     if (job.state !== "reserved" || job.reserves !== reservation.number) this.pointsNotHeld += 1
-    const unknown = latency + (reservation.isTtrKnown ? 0 : Math.max(0, this.options.ttr - job.ttr) * 1000)
-    const late = now - reservation.endsAt - unknown
+    const late = now - reservation.endsAt - this.unknownOf(run)
     if (late <= roundingError || (isLossKnown && !isInterruptible)) return
     this.violation(
       `the handler of job ${key} of ttr ${job.ttr} s went on ${late} ms after its lease was over` +
@@ -331,16 +342,15 @@ export class JobTracker {
 
   /** A run has ended, or its `leaseLost` has failed. */
   onRunEnd(run: Run): void {
-    const { contestedAt, entry, latency, reservation } = run
-    if (!entry.holders.delete(run) || contestedAt === undefined || entry.isLost) return
-    const contest = run.runningTime() - contestedAt
+    const { contest, entry, latency } = run
+    if (!entry.holders.delete(run) || contest === undefined || entry.isLost) return
+    const lasted = run.runningTime() - contest.at
     this.contests += 1
-    this.longestContest = Math.max(this.longestContest, contest)
-    const { ttr } = entry.job
-    const unknown = reservation.isTtrKnown ? 0 : Math.max(0, this.options.ttr - ttr) * 1000
-    if (contest > latency + unknown + roundingError) {
+    this.longestContest = Math.max(this.longestContest, lasted)
+    if (lasted > contest.unknown + roundingError) {
+      const { ttr } = entry.job
       this.violation(
-        `job ${entry.key} of ttr ${ttr} s was held by two workers for ${contest} ms, although its reservation took ${latency} ms`
+        `job ${entry.key} of ttr ${ttr} s was held by two workers for ${lasted} ms, although its reservation took ${latency} ms`
       )
     }
   }
