@@ -89,12 +89,12 @@ export const make =
       const point = Effect.sync(() => run && tracker.onPoint(run))
       const handled = perform(behaviour, { random, process, job, delay, point })
       if (run === undefined) return handled
-      const ended = Effect.onExit(handled, (exit) =>
+      const observed = takesTime.has(behaviour) ? Effect.zipRight(awaitingLoss(tracker, run, job), handled) : handled
+      return Effect.onExit(observed, (exit) =>
         Effect.sync(() => {
           tracker.allow(run, allowedSettlements({ policy, run, exit, behaviour, delay }))
           tracker.onRunEnd(run)
         }))
-      return takesTime.has(behaviour) ? Effect.zipRight(awaitingLoss(tracker, run, job), ended) : ended
     })
 
 const takesTime: ReadonlySet<Behaviour> = new Set([
