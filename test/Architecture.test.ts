@@ -1,10 +1,10 @@
-/** Holds the floors of `src/`: who may import whom, and that no modules import each other in a circle, of types neither. */
+/** Holds the layers of `src/`: who may import whom, and that no modules import each other in a circle, of types neither. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { join, normalize } from "node:path"
 
-/** The rooms of `src/`, from the ground up: the files of each, and the rooms below that it may import. */
-const rooms: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
+/** The layers of `src/`, from the ground up: the files of each, and the layers below that it may import. */
+const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
   ["values", /^((Job|Connector|BeanstalkError|Stats)\.ts|internal\/values\/)/, ""],
   ["base", /^internal\/base\//, "values"],
   ["protocol", /^internal\/protocol\//, "values base"],
@@ -61,9 +61,9 @@ const imports = new Map(
 )
 
 const roomOf = (file: string) => {
-  const room = rooms.find(([, files]) => files.test(file))
-  assert(room !== undefined, `${file} is in no room: put it into one, or add its room to this table`)
-  return room
+  const layer = layers.find(([, files]) => files.test(file))
+  assert(layer !== undefined, `${file} is in no layer: put it into one, or add its layer to this table`)
+  return layer
 }
 
 const arrowsUp = [...imports].flatMap(([file, targets]) => {

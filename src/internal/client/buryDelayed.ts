@@ -24,7 +24,7 @@ export interface DelayedJob {
 /** The longest delay, 136 years. */
 export const longestDelaySeconds = 2 ** 32 - 1
 
-/** The reserve waits for a job of this tube, into which nobody puts any. */
+/** The reserve waits for a job of this tube, into which no client puts any. */
 const emptyTube = Validate.tubeName("watch", "effect-beanstalk/empty")
 
 /** Where a half-close does not reach the server, the reserve is answered after a second, by which all commands have arrived. */

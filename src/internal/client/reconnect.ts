@@ -21,7 +21,7 @@ export interface Disconnected {
   readonly lost: Lost
   /** Whether the session proved that the server was available: the outage before it, if there was one, is over. */
   readonly wasHealthy: boolean
-  /** Whether nobody has noticed: the session was healthy, and idle when the other side ended it. */
+  /** Whether no command was affected: the session was healthy, and idle when the other side ended it. */
   readonly wasIdle: boolean
 }
 

@@ -27,9 +27,14 @@ export const originIn = (scope: Scope.Scope): Effect.Effect<Origin> =>
     scope,
     fiber,
     outerScope: Option.getOrUndefined(Context.getOption(context, Scope.Scope)),
-    // The default of the reference is one MemoMap for everything.
-    build: context.unsafeMap.has(Layer.CurrentMemoMap.key) ? Context.get(context, Layer.CurrentMemoMap) : undefined
+    build: buildOf(context)
   }))
+
+/** Outside a build the reference has its default, one MemoMap for everything, which links no workers. */
+const buildOf = (context: Context.Context<never>): Layer.MemoMap | undefined => {
+  const build = Context.get(context, Layer.CurrentMemoMap)
+  return build === Context.get(Context.empty(), Layer.CurrentMemoMap) ? undefined : build
+}
 
 /** Whether a fiber is interrupted and has not ended. It closes the Scopes that it has opened. */
 export const isEnding = (fiber: AnyFiber): boolean => fiber.unsafePoll() === null && isInterrupted(fiber)

@@ -77,7 +77,7 @@ export const u32 = (command: string, argument: string, value: number): number =>
 
 /**
  * Refuses a number without a unit that is less than a second, which the protocol cannot express: in Effect it is milliseconds, but
- * whoever writes `ttr: 60` means a minute. Zero is the same in every unit.
+ * a program with `ttr: 60` means a minute. Zero is the same in every unit.
  */
 export const unit = (command: string, argument: string, value: Duration.DurationInput): void => {
   if (typeof value === "number" && value > 0 && value < 1000) refuseUnitless(command, argument, value, "millis")

@@ -88,7 +88,9 @@ export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): Even
       log(Effect.logInfo(
         running === 0
           ? `${worker} is shut down. No handler runs.`
-          : `${worker} is shut down. It waits for ${counted(running, "handler")}, at most ${formatted(timeout)}.`
+          : `${worker} is shut down. It waits for ${counted(running, "handler")}, at most ${
+            formatted(Math.ceil(timeout / 100) * 100)
+          }.`
       )),
     report: (report) => safeLog(Effect.provide(reportLine(worker, report), runtime)),
     onDecisionTimeout: (job) =>
