@@ -64,8 +64,8 @@ describe("the package", () => {
       `dist/${module}.d.ts`,
       `dist/${module}.d.ts.map`
     ])
-    const checked = paths().filter(isPublic).map((path) =>
-      path.replace("dist/", "dist/checked/").replace(".d.ts", ".js")
+    const checked = paths().filter(isPublic).flatMap((path) =>
+      [".js", ".cjs"].map((extension) => path.replace("dist/", "dist/checked/").replace(".d.ts", extension))
     )
     assert.sameMembers(paths(), [...compiled, ...checked, "CHANGELOG.md", "LICENSE", "README.md", "package.json"])
   })
@@ -104,7 +104,7 @@ describe("the package", () => {
     assert.strictEqual(runIn(root, keys), modules.map((path) => `${nameOf(path)} true\n`).join(""))
   })
 
-  it("says beside Effect 4, from each module, which Effect it needs", () => {
+  it("says beside Effect 4, from each module, imported or required, which Effect it needs", () => {
     const folder = mkdtempSync(join(tmpdir(), "effect-beanstalk-effect-4-"))
     const effect = join(folder, "node_modules/effect")
     mkdirSync(effect, { recursive: true })
@@ -121,10 +121,15 @@ describe("the package", () => {
     for (const path of paths()) cpSync(join(root, path), join(ours, path))
     const names = paths().filter(isPublic).map(nameOf)
     const message = "effect-beanstalk needs Effect 3 (3.19 or later), but version 4.1.0 of effect is installed."
-    const imports = `for (const name of ${JSON.stringify(names)}) {
-      await import(name).then(() => console.log(name, "imported"), ({ message }) => console.log(name, message.slice(0, ${message.length})))
-    }`
-    assert.strictEqual(runIn(folder, imports), names.map((name) => `${name} ${message}\n`).join(""))
+    const loads = `import { createRequire } from "node:module"
+      const require = createRequire(import.meta.url)
+      for (const name of ${JSON.stringify(names)}) {
+        for (const load of [() => import(name), async () => require(name)]) {
+          await load().then(() => console.log(name, "loaded"), ({ message }) => console.log(name, message.slice(0, ${message.length})))
+        }
+      }`
+    const line = (name: string) => `${name} ${message}\n`
+    assert.strictEqual(runIn(folder, loads), names.map((name) => line(name).repeat(2)).join(""))
     rmSync(folder, { recursive: true })
   })
 })
