@@ -745,7 +745,9 @@ export interface Reservation<out A> extends Job {
  * A job is reserved when the Stream is pulled, on a connection of its own that is opened again when it is lost. The job is
  * touched until it is settled, and the next one is reserved only then. If the Stream ends first, or the fiber that pulled is
  * interrupted (by `Effect.timeoutOption` around a pull, for example), the job is given back as it was. A body that does not
- * decode is buried, or what `onUndecodable` says, and does not appear in the Stream.
+ * decode is buried, or what `onUndecodable` says, and does not appear in the Stream. The log lines of the Stream are annotated as
+ * those of a worker are; those of the loop belong to the program, and `Effect.annotateLogs({ tube: job.tube, job: job.id })`
+ * annotates them alike.
  *
  * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat).
  * When its client is closed, the Stream reserves no more jobs and ends. A job that is reserved can still be settled.

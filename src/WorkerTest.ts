@@ -142,7 +142,8 @@ export interface RunOptions<in out A, out RT = never> extends StubJobOptions {
  *
  * The `stats` of the `job` are made from the options. `touch` succeeds until the handler has ended or the lease is lost. When the
  * lease is lost (`lostWhen`), the handler is interrupted and the run fails with `LeaseLost`, unless `onLeaseLost` is
- * `"continue"`. The handler's `Scope` is closed when the handler has ended. Nothing follows from a failure: `Worker.RetryAfter`,
+ * `"continue"`. The handler's `Scope` is closed when the handler has ended, and its log lines are annotated with `tube` and `job`, as
+ * they are in a worker. Nothing follows from a failure: `Worker.RetryAfter`,
  * for example, does not run the handler again.
  *
  * Fails with `PayloadError` if the payload cannot be encoded or decoded. Dies with `InvalidArgument` if an option is invalid.

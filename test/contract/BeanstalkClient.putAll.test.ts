@@ -109,7 +109,7 @@ describeContract("putAll", (kind) => {
         }
         for (const [argument, ids] of Object.entries(refused)) {
           const error = yield* failsWith(Stream.runDrain(ids), "InvalidArgument")
-          assert.strictEqual(error.argument, argument)
+          assert.deepStrictEqual([error.command, error.argument], ["putAll", argument])
         }
         for (const window of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
           yield* failsWith(Stream.runDrain(client.putAll(tube, bodies, { window })), "InvalidArgument")

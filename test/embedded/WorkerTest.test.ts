@@ -8,6 +8,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
@@ -38,6 +40,15 @@ describe("runOnce", () => {
       assert.strictEqual(order.delay, "1 hour")
       const exit = yield* Effect.exit(WorkerTest.runOnce(() => Effect.die("bug"), 1))
       assert.deepStrictEqual(exit, Exit.die("bug"))
+    }))
+
+  it.effect("annotates the log lines of the handler with tube and job, as a worker does", () =>
+    Effect.gen(function*() {
+      const annotations = Effect.map(FiberRef.get(FiberRef.currentLogAnnotations), HashMap.toEntries)
+      for (const onLeaseLost of ["interrupt", "continue"] as const) {
+        const entries = yield* WorkerTest.runOnce(() => annotations, "", { tube: Tube.text("mails"), onLeaseLost })
+        assert.deepStrictEqual(Object.fromEntries(entries), { tube: "mails", job: "1" })
+      }
     }))
 
   it.effect("gives the handler the payload as it is encoded and decoded by the tube", () =>

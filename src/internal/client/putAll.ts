@@ -161,8 +161,8 @@ export const putAll = <E, R>(
 ): Stream.Stream<JobId, E | PutAllStopped | InvalidArgument, R> => {
   const checked = Validate.attempt((): PutAll => ({
     ...target,
-    tube: Validate.tubeName("put", tube),
-    settings: checkJobOptions("put", options),
+    tube: Validate.tubeName("putAll", tube),
+    settings: checkJobOptions("putAll", options),
     windowSize: Validate.positiveInteger("putAll", "window", options?.window ?? 1024)
   }))
   return checked instanceof InvalidArgument ? Stream.fail(checked) : putChecked(bodies, checked)

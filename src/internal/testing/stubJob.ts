@@ -69,9 +69,10 @@ export class StubJob extends Inspectable.Class implements Job {
   run<A, E, R>(handler: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseLost, R> {
     const { lostWhen = Effect.never, onLeaseLost } = this.#options
     const lose = Effect.zipRight(lostWhen, this.#endBecause("`lostWhen` ended"))
+    const annotated = Effect.annotateLogs(handler, { tube: this.tube, job: this.id })
     const run = onLeaseLost === "continue"
-      ? Effect.scoped(Effect.zipRight(Effect.forkScoped(lose), handler))
-      : Effect.raceFirst(handler, Effect.zipRight(lose, this.leaseLost))
+      ? Effect.scoped(Effect.zipRight(Effect.forkScoped(lose), annotated))
+      : Effect.raceFirst(annotated, Effect.zipRight(lose, this.leaseLost))
     return Effect.ensuring(run, this.#endBecause("the handler has ended"))
   }
 

@@ -35,8 +35,8 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
    *
    * The server counts the failures of a job; the state of the Schedule is in the memory of the worker. For failures that it has not
    * seen (another worker had the job, or it was restarted) a worker takes the steps with the next one, once: with that failure as
-   * input, at times estimated from the age of the job, and with the Effects in the Schedule. `docs/worker-rules.md` says what of a
-   * Schedule is exact then.
+   * input, at times estimated from the age of the job, and with the Effects in the Schedule. What of a Schedule is exact
+   * then: https://github.com/effect-beanstalk/effect-beanstalk/blob/main/docs/worker-rules.md#the-retry-schedule
    *
    * The counters of the server cannot be reset: a job that was buried and is kicked gets one run, and is buried again if it fails.
    *
