@@ -42,6 +42,11 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
     "values base protocol connection BeanstalkConnection BeanstalkClient broker embedded EmbeddedServer"
   ],
   [
+    "cli",
+    /^cli\//,
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient Tube Worker EmbeddedServer node"
+  ],
+  [
     "index",
     /^index\.ts/,
     "values BeanstalkProtocol BeanstalkConnection BeanstalkClient Tube Worker WorkerTest EmbeddedServer VirtualClock"

@@ -1,0 +1,52 @@
+/** The bodies of jobs: decoded as they were encoded, and shown. */
+import * as Either from "effect/Either"
+import { gunzipSync } from "node:zlib"
+import { textOf } from "./record.ts"
+import type { Output } from "./terminal/output.ts"
+
+const encoder = new TextEncoder()
+
+/** JSON with indents, if a text is JSON. */
+const indented = (text: string): string | undefined => {
+  try {
+    return JSON.stringify(JSON.parse(text), undefined, 2)
+  } catch {
+    return undefined
+  }
+}
+
+/** What a body may be decoded from. */
+export const encodings = ["base64", "gzip", "json"] as const
+
+export type Encoding = (typeof encodings)[number]
+
+/** A body out of a body, or what is wrong with it. */
+const decoders: { readonly [E in Encoding]: (body: Uint8Array) => Either.Either<Uint8Array, string> } = {
+  base64: (body) => {
+    const text = (textOf(body) ?? "?").replace(/\s/g, "")
+    return /^[A-Za-z0-9+/_-]*={0,2}$/.test(text)
+      ? Either.right(Buffer.from(text, "base64"))
+      : Either.left("it is not base64")
+  },
+  gzip: (body) => Either.try({ try: () => gunzipSync(body), catch: () => "it is not gzip" }),
+  json: (body) => {
+    const json = indented(textOf(body) ?? "")
+    return json === undefined ? Either.left("it is not JSON") : Either.right(encoder.encode(json))
+  }
+}
+
+/** Decodes a body step by step, in this order. */
+export const decodeBody = (
+  body: Uint8Array,
+  encodings: ReadonlyArray<Encoding>
+): Either.Either<Uint8Array, string> =>
+  encodings.reduce<Either.Either<Uint8Array, string>>(
+    (decoded, encoding) => Either.flatMap(decoded, decoders[encoding]),
+    Either.right(body)
+  )
+
+/** A body for people: JSON is indented in a terminal. */
+export const bodyLines = (body: Uint8Array, { isTerminal, printableLines }: Output["Type"]): string => {
+  const text = textOf(body) ?? Buffer.from(body).toString("latin1")
+  return printableLines(isTerminal ? indented(text) ?? text : text)
+}

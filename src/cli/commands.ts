@@ -1,0 +1,28 @@
+/** The table of commands. Each is loaded when it is needed, so that one does not wait for the code of the others. */
+import type { Command } from "./table/command.ts"
+import type { Group } from "./table/help.ts"
+
+type Load = () => Promise<{ readonly command: Command }>
+
+const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<string, Load>>]> = [
+  ["Look", {
+    stats: () => import("./commands/stats.ts"),
+    tubes: () => import("./commands/tubes.ts"),
+    job: () => import("./commands/job.ts"),
+    peek: () => import("./commands/peek.ts")
+  }]
+]
+
+const loaders = new Map(groups.flatMap(([, commands]) => Object.entries(commands)))
+
+export const names: ReadonlyArray<string> = [...loaders.keys()]
+
+/** The command of a name, if there is one. */
+export const load = async (name: string): Promise<Command | undefined> => (await loaders.get(name)?.())?.command
+
+/** All commands, in groups. */
+export const loadAll = (): Promise<ReadonlyArray<Group>> =>
+  Promise.all(groups.map(async ([title, commands]): Promise<Group> => [
+    title,
+    await Promise.all(Object.values(commands).map(async (load) => (await load()).command))
+  ]))

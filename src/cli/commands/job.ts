@@ -1,0 +1,111 @@
+/** `beanstalk job` */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { Client } from "../../BeanstalkClient.ts"
+import type { JobId, PeekedJob } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
+import { bodyLines, decodeBody, type Encoding, encodings } from "../body.ts"
+import { NothingThere, Stopped } from "../failures.ts"
+import { bodyRecord, statsRecord } from "../record.ts"
+import { lookAtAll, Servers } from "../server/servers.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import { Output } from "../terminal/output.ts"
+import { counted, thousands, timeSpan } from "../terminal/text.ts"
+import { choice, jobId } from "../values/text.ts"
+
+const parameters = {
+  ids: Argument.many(jobId, { atLeast: 1, summary: "the ids of the jobs" }),
+  raw: Flag.on("raw", { summary: "write the bodies alone, byte for byte" }),
+  decode: Flag.repeated("decode", choice("ENCODING", encodings), {
+    summary: "decode the bodies, in this order, as in base64,gzip,json"
+  })
+}
+
+export const command = Command.make({
+  name: "job",
+  summary: "Show the statistics and the body of jobs",
+  details: ["In a terminal a body that is JSON is indented. Looking at a job does not reserve it."],
+  servers: "several",
+  parameters,
+  examples: [
+    { run: "job 8812031", does: "one job" },
+    { run: "job 8812031 --raw --decode base64,gzip > body", does: "its body, as it was before it was encoded" }
+  ],
+  exits: { 1: "none of the jobs is there" },
+  run: Effect.gen(function*() {
+    const { decode, ids, raw } = yield* Effect.all(parameters)
+    const output = yield* Output
+    let found = 0
+    yield* lookAtAll(
+      (client) => Effect.forEach(ids, (id) => look(client, id), { concurrency: 64 }),
+      (all, isOne) =>
+        Effect.gen(function*() {
+          for (const { seen, server: { address, url } } of all) {
+            const [missing, jobs] = Arr.separate(seen)
+            for (const job of jobs) {
+              const body = yield* decoded(job, decode)
+              const { stats } = job
+              if (raw) yield* output.bytes(body)
+              else if (output.json) {
+                yield* output.records([{ ...isOne ? {} : { url }, ...statsRecord(stats), ...bodyRecord(body) }])
+              } else {
+                const heading = headingOf(stats, body.length, isOne ? "" : ` on ${address}`, output)
+                yield* output.lines(...found === 0 ? [] : [""], ...heading, "", bodyLines(body, output))
+              }
+              found += 1
+            }
+            if (missing.length > 0 && found > 0) {
+              yield* output.note(`beanstalk: not on ${address}: ${missing.join(", ")}.`)
+            }
+          }
+        })
+    )
+    if (found > 0) return
+    const addresses = (yield* Servers).map(({ address }) => address).join(" or ")
+    const none = ids.length === 1 ? `there is no job ${ids[0]}` : `none of these ${ids.length} jobs is`
+    return yield* new NothingThere({ message: `${none} on ${addresses}.` })
+  })
+})
+
+interface Seen {
+  readonly stats: JobStats
+  readonly job: PeekedJob
+}
+
+/** The id if there is no such job. Both commands leave in one write. */
+const look = (client: Client, id: JobId) =>
+  Effect.all({ stats: client.statsJob(id), job: client.peek(id) }, { concurrency: "unbounded" }).pipe(
+    Effect.map((seen) => Either.right<Seen>(seen)),
+    Effect.catchTag("JobNotFound", () => Effect.succeed(Either.left(id)))
+  )
+
+const decoded = ({ job }: Seen, encodings: ReadonlyArray<Encoding>) =>
+  Either.mapLeft(
+    decodeBody(job.body, encodings),
+    (wrong) => new Stopped({ message: `the body of job ${job.id} cannot be decoded: ${wrong}.` })
+  )
+
+const headingOf = (
+  stats: JobStats,
+  size: number,
+  where: string,
+  { printable, style }: Output["Type"]
+): ReadonlyArray<string> => {
+  const state = stats.state === "buried" ? style.red("buried") : stats.state
+  const timeLeft = stats.state === "reserved" || stats.state === "delayed" ? ` (${timeSpan(stats.timeLeft)} left)` : ""
+  return [
+    `${style.bold(`job ${stats.id}`)} of ${printable(stats.tube)}${where}: ${state}${timeLeft}`,
+    `priority  ${stats.pri}   age  ${timeSpan(stats.age)}   delay  ${timeSpan(stats.delay)}   ` +
+    `ttr  ${timeSpan(stats.ttr)}   size  ${thousands(size)} bytes`,
+    [
+      counted(stats.reserves, "reserve"),
+      counted(stats.timeouts, "timeout"),
+      counted(stats.releases, "release"),
+      counted(stats.buries, "bury", "buries"),
+      counted(stats.kicks, "kick")
+    ].join(" · ")
+  ]
+}

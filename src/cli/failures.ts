@@ -1,0 +1,35 @@
+/** What ends a command before it is done. The messages are for the person who ran it. */
+import * as Data from "effect/Data"
+import type { BeanstalkError } from "../BeanstalkError.ts"
+
+/** The command line is wrong. Nothing was sent. */
+export class WrongUsage extends Data.TaggedError("WrongUsage")<{
+  readonly message: string
+  /** The command whose help explains it. */
+  readonly command?: string | undefined
+}> {}
+
+/** There is no such job or tube, or none that matches. */
+export class NothingThere extends Data.TaggedError("NothingThere")<{ readonly message: string }> {}
+
+/** The person answered no. Nothing was changed. */
+export class Declined extends Data.TaggedError("Declined")<{ readonly message: string }> {}
+
+/** The command stopped midway. The message says after how many. */
+export class Stopped extends Data.TaggedError("Stopped")<{ readonly message: string; readonly cause?: unknown }> {}
+
+/** A file, a child process or a port could not be used. */
+export class SystemFailed extends Data.TaggedError("SystemFailed")<{ readonly message: string }> {}
+
+/** Whoever read the output has closed it, as `head` does. */
+export class PipeClosed extends Data.TaggedError("PipeClosed") {}
+
+/** What a command may fail with. */
+export type Failure =
+  | BeanstalkError
+  | WrongUsage
+  | NothingThere
+  | Declined
+  | Stopped
+  | SystemFailed
+  | PipeClosed

@@ -1,0 +1,105 @@
+/** The program: finds the command, runs it, and says how it ended. */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Commands from "./commands.ts"
+import { type Ending, endingOf } from "./ending.ts"
+import { type Failure, type PipeClosed, WrongUsage } from "./failures.ts"
+import * as Logging from "./logging.ts"
+import * as Servers from "./server/servers.ts"
+import type { Command, ExitCode } from "./table/command.ts"
+import { CommandLine } from "./table/commandLine.ts"
+import * as Globals from "./table/globals.ts"
+import { commandHelp, type Layout, programHelp } from "./table/help.ts"
+import { findCommand, parse } from "./table/parse.ts"
+import * as Output from "./terminal/output.ts"
+import { Terminal } from "./terminal/terminal.ts"
+import { escapeControlsInLines } from "./terminal/text.ts"
+import { didYouMean } from "./values/nearest.ts"
+import { version } from "./version.ts"
+
+/** Runs a command line, and succeeds with the exit code. An interruption is left to who interrupts. */
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never, Terminal> =>
+  Effect.matchCauseEffect(runCommand(argv), {
+    onSuccess: () => Effect.succeed(0),
+    onFailure: (cause) => Cause.isInterruptedOnly(cause) ? Effect.interrupt : report(argv, endingOf(cause))
+  })
+
+const runCommand = (argv: ReadonlyArray<string>): Effect.Effect<void, Failure, Terminal> =>
+  Effect.gen(function*() {
+    const { command: name, flags, rest } = yield* findCommand(argv)
+    if (name === "help") return yield* showHelp(rest[0])
+    if (flags.has("version") && name === undefined) return yield* write(`beanstalk ${version}`)
+    if (name === undefined) {
+      if (flags.has("help")) return yield* showHelp(undefined)
+      return yield* new WrongUsage({ message: "a command is missing." })
+    }
+    const command = yield* find(name)
+    const { env } = yield* Terminal
+    const given = yield* parse(command, rest, env)
+    if (given.flags.has("help")) return yield* showHelp(name)
+    yield* runRow(command).pipe(
+      Effect.provideService(CommandLine, given),
+      Effect.catchTag("WrongUsage", ({ message }) => new WrongUsage({ message, command: command.name }))
+    )
+  })
+
+const find = (name: string): Effect.Effect<Command, WrongUsage> =>
+  Effect.flatMap(
+    Effect.promise(() => Commands.load(name)),
+    (command) =>
+      command === undefined
+        ? new WrongUsage({ message: `there is no command ${JSON.stringify(name)}.${didYouMean(name, Commands.names)}` })
+        : Effect.succeed(command)
+  )
+
+const runRow = (command: Command) =>
+  Effect.gen(function*() {
+    const { color, json, verbose } = yield* Effect.all(Globals.general)
+    const { timeout, url } = yield* Effect.all(Globals.connecting)
+    const urls = command.servers === "none" ? [] : url
+    if (command.servers === "one" && urls.length > 1) {
+      return yield* new WrongUsage({ message: `it acts on one server, but ${urls.length} are given.` })
+    }
+    const services = Layer.mergeAll(
+      Output.layer({ json, color }),
+      // Only commands that are for a server ask for one.
+      Arr.isNonEmptyReadonlyArray(urls) ? Servers.layer(urls, timeout) : Servers.layer(["127.0.0.1"], timeout),
+      Logging.layer(verbose)
+    )
+    yield* command.run.pipe(Effect.scoped, Effect.provide(services))
+  })
+
+const write = (text: string) => Effect.flatMap(Terminal, ({ stdout }) => stdout.write(`${text}\n`))
+
+const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | PipeClosed, Terminal> =>
+  Effect.gen(function*() {
+    const { env, stdout } = yield* Terminal
+    const isColoured = stdout.isTerminal && (env["NO_COLOR"] ?? "") === ""
+    const layout: Layout = {
+      columns: stdout.isTerminal ? Math.min(100, stdout.columns()) : 100,
+      bold: (title) => isColoured ? `\u001b[1m${title}\u001b[22m` : title
+    }
+    yield* write(
+      name === undefined
+        ? programHelp(yield* Effect.promise(Commands.loadAll), layout)
+        : commandHelp(yield* find(name), layout)
+    )
+  })
+
+const report = (argv: ReadonlyArray<string>, ending: Ending | undefined): Effect.Effect<ExitCode, never, Terminal> =>
+  Effect.gen(function*() {
+    if (ending === undefined) return 0
+    const { stderr } = yield* Terminal
+    const { code, message, outcome, tag } = ending
+    const isJson = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length).includes("--json")
+    const line = isJson
+      ? JSON.stringify({ error: { tag, message, ...outcome === undefined ? {} : { outcome } } })
+      : `beanstalk: ${stderr.isTerminal ? escapeControlsInLines(message) : message}${hint(ending)}`
+    yield* Effect.ignore(stderr.write(`${line}\n`))
+    return code
+  })
+
+const hint = ({ command, tag }: Ending): string =>
+  tag === "WrongUsage" ? ` See: beanstalk ${command === undefined ? "" : `${command} `}--help` : ""

@@ -1,0 +1,89 @@
+/** The servers that a command is for. */
+import type * as Arr from "effect/Array"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as BeanstalkClient from "../../BeanstalkClient.ts"
+import type { ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
+import { Connector } from "../../Connector.ts"
+import * as NodeConnector from "../../node/NodeConnector.ts"
+import type { Failure } from "../failures.ts"
+import { Output } from "../terminal/output.ts"
+
+export interface Server {
+  readonly url: string
+  /** The address for people: `127.0.0.1:11300`. */
+  readonly address: string
+  /**
+   * Connects, with one attempt. When the connection is lost later, commands fail: who runs a command decides whether to run it
+   * again.
+   */
+  readonly connect: Effect.Effect<BeanstalkClient.Client, ConnectFailed | InvalidArgument, Scope.Scope>
+}
+
+export class Servers
+  extends Context.Tag("effect-beanstalk/cli/Servers")<Servers, Arr.NonEmptyReadonlyArray<Server>>()
+{}
+
+/** The server of a command that is for one. */
+export const theServer: Effect.Effect<Server, never, Servers> = Effect.map(Servers, ([server]) => server)
+
+/** A connected client of the server of a command that is for one. */
+export const theClient: Effect.Effect<BeanstalkClient.Client, ConnectFailed | InvalidArgument, Servers | Scope.Scope> =
+  Effect.flatMap(theServer, ({ connect }) => connect)
+
+/** The server at a URL. Fails if it is no URL of a server. */
+export const make = (url: string, timeout: Duration.Duration): Effect.Effect<Server, InvalidArgument> =>
+  Effect.map(Effect.scoped(Layer.build(NodeConnector.layerUrl(url))), (context) => {
+    const connector = Context.get(context, Connector)
+    return {
+      url,
+      address: connector.address,
+      connect: Effect.tap(
+        Effect.provideService(
+          BeanstalkClient.make({ connectTimeout: timeout, offlineTimeout: timeout, reconnect: Schedule.stop }),
+          Connector,
+          connector
+        ),
+        (client) => client.ready
+      )
+    }
+  })
+
+export const layer = (
+  urls: Arr.NonEmptyReadonlyArray<string>,
+  timeout: Duration.Duration
+): Layer.Layer<Servers, InvalidArgument> => Layer.effect(Servers, Effect.forEach(urls, (url) => make(url, timeout)))
+
+/** A server, and what was seen on it. */
+export interface Seen<out A> {
+  readonly server: Server
+  readonly seen: A
+}
+
+/**
+ * Looks at all servers at the same time. If some cannot be looked at, `show` gets what the others said, and then it fails with the
+ * first failure, having noted the rest.
+ */
+export const lookAtAll = <A, E extends Failure, R, E2, R2>(
+  look: (client: BeanstalkClient.Client) => Effect.Effect<A, E, R>,
+  show: (seen: ReadonlyArray<Seen<A>>, isOne: boolean) => Effect.Effect<void, E2, R2>
+): Effect.Effect<void, E | E2 | ConnectFailed | InvalidArgument, R | R2 | Servers | Output | Scope.Scope> =>
+  Effect.gen(function*() {
+    const servers = yield* Servers
+    const { note } = yield* Output
+    const results = yield* Effect.forEach(
+      servers,
+      (server) => server.connect.pipe(Effect.flatMap(look), Effect.map((seen) => ({ server, seen })), Effect.either),
+      { concurrency: "unbounded" }
+    )
+    const seen = results.flatMap((result) => Either.isRight(result) ? [result.right] : [])
+    const [failure, ...more] = results.flatMap((result) => Either.isLeft(result) ? [result.left] : [])
+    if (seen.length > 0) yield* show(seen, servers.length === 1)
+    for (const other of more) yield* note(`beanstalk: ${other.message}`)
+    if (failure !== undefined) yield* Effect.fail(failure)
+  })

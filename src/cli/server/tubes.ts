@@ -1,0 +1,25 @@
+/** The tubes that were asked for, by name or by pattern. */
+import * as Effect from "effect/Effect"
+import type { Client, ClientError } from "../../BeanstalkClient.ts"
+import type { TubeName } from "../../Job.ts"
+import { NothingThere } from "../failures.ts"
+import { didYouMean } from "../values/nearest.ts"
+import type { TubePattern } from "../values/tubePattern.ts"
+
+/** The tubes of the server that a pattern matches, each once, in the order of the patterns. Fails if one matches none. */
+export const matching = (
+  client: Client,
+  patterns: ReadonlyArray<TubePattern>
+): Effect.Effect<ReadonlyArray<TubeName>, NothingThere | ClientError> =>
+  Effect.flatMap(client.listTubes, (tubes) => {
+    const missing = patterns.find(({ matches }) => !tubes.some(matches))
+    if (missing !== undefined) return noTube(client, missing, tubes)
+    return Effect.succeed([...new Set(patterns.flatMap(({ matches }) => tubes.filter(matches)))])
+  })
+
+const noTube = ({ address }: Client, { isGlob, text }: TubePattern, tubes: ReadonlyArray<TubeName>) =>
+  new NothingThere({
+    message: isGlob
+      ? `no tube on ${address} matches ${text}.`
+      : `there is no tube ${text} on ${address}.${didYouMean(text, tubes)}`
+  })

@@ -1,0 +1,136 @@
+/** Parses a command line by the flags and arguments of a command. */
+import { Command as Parser, CommanderError, Option } from "commander"
+import * as Either from "effect/Either"
+import { WrongUsage } from "../failures.ts"
+import type { Environment } from "../terminal/terminal.ts"
+import type { Argument } from "./argument.ts"
+import type { Command } from "./command.ts"
+import type { CommandLine } from "./commandLine.ts"
+import type { Flag } from "./flag.ts"
+import * as Globals from "./globals.ts"
+
+/** The flags of a command, and those that every command has. */
+export const flagsOf = (command: Command): ReadonlyArray<Flag<unknown>> => [
+  ...command.flags,
+  ...command.servers === "none" ? [] : Object.values(Globals.connecting),
+  ...Object.values(Globals.general)
+]
+
+/** How a flag is written: `-p, --priority PRI`. */
+export const flagUsage = ({ metavar, name, short }: Pick<Flag<unknown>, "metavar" | "name" | "short">): string =>
+  `${short === undefined ? "" : `-${short}, `}--${name}${metavar === undefined ? "" : ` ${metavar}`}`
+
+const optionOf = ({ metavar, name, short }: Flag<unknown>) =>
+  new Option(`${short === undefined ? "" : `-${short}, `}--${name}${metavar === undefined ? "" : ` <${metavar}>`}`)
+
+/** What was given: for each flag its values, or empty texts for a flag without; and the words that belong to no flag. */
+interface Given {
+  readonly flags: ReadonlyMap<string, ReadonlyArray<string>>
+  readonly words: ReadonlyArray<string>
+}
+
+interface ParserOptions {
+  readonly flags: ReadonlyArray<Flag<unknown>>
+  /** Whether flags end at the first word, as before a command. */
+  readonly stopsAtWord: boolean
+}
+
+const given = ({ flags, stopsAtWord }: ParserOptions, argv: ReadonlyArray<string>): Either.Either<Given, string> => {
+  const found = new Map<string, ReadonlyArray<string>>()
+  const parser = new Parser()
+    .helpOption(false)
+    .helpCommand(false)
+    .argument("[words...]")
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
+    .action(() => undefined)
+  if (stopsAtWord) parser.passThroughOptions()
+  for (const flag of flags) {
+    parser.addOption(optionOf(flag))
+    // What commander itself makes of the options differs by their names: `--no-body` would be the opposite of `--body`.
+    parser.on(`option:${flag.name}`, (value: string | null) => {
+      found.set(flag.name, [...found.get(flag.name) ?? [], value ?? ""])
+    })
+  }
+  try {
+    parser.parse(argv, { from: "user" })
+    return Either.right({ flags: found, words: parser.args })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return Either.left(sentence(error.message))
+  }
+}
+
+/** `error: unknown option '--x'\n(Did you mean --y?)` as one sentence, or two. */
+const sentence = (message: string): string => {
+  const [first = "", hint] = message.replace(/^error: /, "").split("\n")
+  return `${first.replace(/\.$/, "")}.${hint === undefined ? "" : ` ${hint.replace(/^\((.*)\)$/, "$1")}`}`
+}
+
+/** The command that is asked for, and the words around it. */
+export interface Words {
+  /** What was given before the command. */
+  readonly flags: ReadonlyMap<string, ReadonlyArray<string>>
+  readonly command: string | undefined
+  /** Everything but the command. */
+  readonly rest: ReadonlyArray<string>
+}
+
+/** Finds the command in a command line, without knowing its flags. */
+export const findCommand = (argv: ReadonlyArray<string>): Either.Either<Words, WrongUsage> =>
+  given({
+    flags: [...Object.values(Globals.connecting), ...Object.values(Globals.general), Globals.version],
+    stopsAtWord: true
+  }, argv).pipe(
+    Either.mapBoth({
+      onLeft: (message) => new WrongUsage({ message }),
+      onRight: ({ flags, words: [command, ...after] }) => {
+        const before = argv.slice(0, argv.length - after.length - (command === undefined ? 0 : 1))
+        return { flags, command, rest: [...before, ...after] }
+      }
+    })
+  )
+
+/** Parses what was given to a command. */
+export const parse = (
+  command: Command,
+  argv: ReadonlyArray<string>,
+  env: Environment
+): Either.Either<CommandLine["Type"], WrongUsage> => {
+  const end = command.arguments.some(({ isRest }) => isRest) ? argv.indexOf("--") : -1
+  const ours = end < 0 ? argv : argv.slice(0, end)
+  const theirs = end < 0 ? [] : argv.slice(end + 1)
+  return Either.Do.pipe(
+    Either.bind("given", () => given({ flags: flagsOf(command), stopsAtWord: false }, ours)),
+    Either.bind("arguments", ({ given: { flags, words } }) =>
+      // Nobody who asks for help is told what is missing.
+      flags.has("help") ? Either.right(new Map()) : placed(command.arguments, words, theirs)),
+    Either.mapBoth({
+      onLeft: (message) => new WrongUsage({ message, command: command.name }),
+      onRight: ({ arguments: placed, given: { flags } }) => ({ flags, arguments: placed, env })
+    })
+  )
+}
+
+/** Gives each argument its words: one that takes many has those that the others leave it. */
+const placed = (
+  specs: ReadonlyArray<Argument<unknown>>,
+  words: ReadonlyArray<string>,
+  theirs: ReadonlyArray<string>
+): Either.Either<ReadonlyMap<string, ReadonlyArray<string>>, string> => {
+  const result = new Map<string, ReadonlyArray<string>>()
+  const own = specs.filter(({ isRest }) => !isRest)
+  let left = words
+  for (const [index, spec] of own.entries()) {
+    const needed = own.slice(index + 1).reduce((sum, { atLeast }) => sum + atLeast, 0)
+    const taken = left.slice(0, Math.max(0, Math.min(spec.isMany ? left.length : 1, left.length - needed)))
+    if (taken.length < spec.atLeast) return Either.left(`${spec.name} is missing.`)
+    result.set(spec.name, taken)
+    left = left.slice(taken.length)
+  }
+  const [surplus] = left
+  if (surplus !== undefined) return Either.left(`${JSON.stringify(surplus)} is one argument too many.`)
+  const rest = specs.find(({ isRest }) => isRest)
+  if (rest === undefined) return Either.right(result)
+  return theirs.length === 0 ? Either.left(`-- ${rest.name} is missing.`) : Either.right(result.set(rest.name, theirs))
+}

@@ -1,0 +1,65 @@
+/** What a command writes: data on standard output, as text for people or as JSON Lines, and all else on standard error. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { PipeClosed } from "../failures.ts"
+import { coloured, plain, type Style } from "./style.ts"
+import { type Column, tableLines } from "./table.ts"
+import { Terminal } from "./terminal.ts"
+import { escapeControls, escapeControlsInLines, escapeControlsOfJson } from "./text.ts"
+
+export interface OutputOptions {
+  readonly json: boolean
+  readonly color: "auto" | "never"
+}
+
+export class Output extends Context.Tag("effect-beanstalk/cli/Output")<Output, {
+  /** Whether data is written as JSON Lines. */
+  readonly json: boolean
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean
+  /** The width of the terminal that standard output is, if it is one. */
+  readonly columns: () => number | undefined
+  /** Changes nothing unless standard output is a terminal that may have colours. */
+  readonly style: Style
+  /** Text of a job or a server, on one line: its control characters are escaped for a terminal, and stay in a pipe. */
+  readonly printable: (text: string) => string
+  /** The same for text of several lines. */
+  readonly printableLines: (text: string) => string
+  readonly lines: (...lines: ReadonlyArray<string>) => Effect.Effect<void, PipeClosed>
+  readonly bytes: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed>
+  /** Objects as JSON, one a line. */
+  readonly records: (records: ReadonlyArray<object>) => Effect.Effect<void, PipeClosed>
+  readonly table: <Row>(
+    columns: ReadonlyArray<Column<Row>>,
+    rows: ReadonlyArray<Row>
+  ) => Effect.Effect<void, PipeClosed>
+  /** A line on standard error, for people. */
+  readonly note: (line: string) => Effect.Effect<void>
+}>() {}
+
+export const layer = ({ color, json }: OutputOptions): Layer.Layer<Output, never, Terminal> =>
+  Layer.effect(
+    Output,
+    Effect.map(Terminal, ({ env, stderr, stdout }) => {
+      const { isTerminal } = stdout
+      const hasColours = isTerminal && color === "auto" && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb"
+      const style = hasColours ? coloured : plain
+      const columns = () => isTerminal ? stdout.columns() : undefined
+      const lines = (...lines: ReadonlyArray<string>) =>
+        lines.length === 0 ? Effect.void : stdout.write(`${lines.join("\n")}\n`)
+      return {
+        json,
+        isTerminal,
+        columns,
+        style,
+        printable: isTerminal ? escapeControls : (text) => text,
+        printableLines: isTerminal ? escapeControlsInLines : (text) => text,
+        lines,
+        bytes: stdout.write,
+        records: (records) => lines(...records.map((record) => escapeControlsOfJson(JSON.stringify(record)))),
+        table: (titles, rows) => lines(...tableLines(titles, rows, { columns: columns(), styleTitle: style.bold })),
+        note: (line) => Effect.ignore(stderr.write(`${stderr.isTerminal ? escapeControlsInLines(line) : line}\n`))
+      }
+    })
+  )

@@ -1,0 +1,29 @@
+/** Asks before something is changed that is not easily brought back. */
+import * as Effect from "effect/Effect"
+import { Declined, WrongUsage } from "../failures.ts"
+import * as Flag from "../table/flag.ts"
+import { Output } from "./output.ts"
+import { Terminal } from "./terminal.ts"
+
+/** The flags of a command that asks. */
+export const flags = {
+  yes: Flag.on("yes", { short: "y", summary: "do not ask" }),
+  dryRun: Flag.on("dry-run", { short: "n", summary: "count, and change nothing" })
+}
+
+/** Asks, unless `yes` is given. Without a terminal there is nobody to ask. */
+export const confirm = (
+  question: string,
+  { yes }: { readonly yes: boolean }
+): Effect.Effect<void, WrongUsage | Declined, Terminal | Output> =>
+  Effect.gen(function*() {
+    if (yes) return
+    const { stderr, stdin } = yield* Terminal
+    const { printable } = yield* Output
+    if (!stdin.isTerminal || !stderr.isTerminal) {
+      return yield* new WrongUsage({ message: `${question} There is no terminal to ask at: add --yes.` })
+    }
+    yield* Effect.ignore(stderr.write(`${printable(question)} [y/N] `))
+    const answer = yield* stdin.line
+    if (!/^y(es)?$/i.test(answer?.trim() ?? "")) return yield* new Declined({ message: "nothing was changed." })
+  })

@@ -1,0 +1,76 @@
+/** Aligned tables. */
+import { cut, width } from "./text.ts"
+
+export interface Column<in Row> {
+  readonly title: string
+  /** Default: `left`. Numbers are aligned to the right. */
+  readonly align?: "left" | "right"
+  /** The text of a cell, without control characters. */
+  readonly cell: (row: Row) => string
+  /** Colours the text of a cell, which is padded already. */
+  readonly style?: (text: string, row: Row) => string
+  /** Whether the column is made narrower first when the table is too wide. */
+  readonly isFlexible?: boolean
+}
+
+export interface TableOptions {
+  /** The columns of the terminal; a table is not cut without. */
+  readonly columns?: number | undefined
+  readonly styleTitle?: (text: string) => string
+}
+
+const gap = "  "
+
+/** What a flexible column keeps, so that one can still tell what is in it. */
+const narrowest = 12
+
+const pad = (text: string, columns: number, align: "left" | "right" = "left"): string => {
+  const space = " ".repeat(Math.max(0, columns - width(text)))
+  return align === "left" ? text + space : space + text
+}
+
+/** The lines of a table: its titles, then one for each row. */
+export const tableLines = <Row>(
+  columns: ReadonlyArray<Column<Row>>,
+  rows: ReadonlyArray<Row>,
+  { columns: limit, styleTitle = (text) => text }: TableOptions = {}
+): ReadonlyArray<string> => {
+  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+  const natural = columns.map(({ title }, index) =>
+    cells.reduce((widest, row) => Math.max(widest, width(row[index] ?? "")), width(title))
+  )
+  const widths = limit === undefined ? natural : narrowed(columns, natural, limit)
+  const line = (texts: ReadonlyArray<string>, style: (text: string, index: number) => string): string => {
+    let room = limit ?? Number.POSITIVE_INFINITY
+    const parts: Array<string> = []
+    for (const [index, text] of texts.entries()) {
+      const columnWidth = Math.min(widths[index] ?? 0, room)
+      if (columnWidth <= 0) break
+      const isLast = index === texts.length - 1
+      const fitting = cut(text, columnWidth)
+      const { align } = columns[index] ?? {}
+      parts.push(style(isLast && align !== "right" ? fitting : pad(fitting, columnWidth, align), index))
+      room -= columnWidth + gap.length
+    }
+    return parts.join(gap)
+  }
+  return [
+    line(columns.map(({ title }) => title), (text) => styleTitle(text)),
+    ...rows.map((row, index) => line(cells[index] ?? [], (text, column) => columns[column]?.style?.(text, row) ?? text))
+  ]
+}
+
+/** Takes what is too much from the flexible columns. */
+const narrowed = (
+  columns: ReadonlyArray<Pick<Column<never>, "isFlexible">>,
+  natural: ReadonlyArray<number>,
+  limit: number
+): ReadonlyArray<number> => {
+  let excess = natural.reduce((sum, each) => sum + each + gap.length, -gap.length) - limit
+  return natural.map((each, index) => {
+    if (excess <= 0 || columns[index]?.isFlexible !== true) return each
+    const kept = Math.min(each, Math.max(narrowest, each - excess))
+    excess -= each - kept
+    return kept
+  })
+}

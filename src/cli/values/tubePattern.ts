@@ -1,0 +1,38 @@
+/** A tube, or several by a pattern: `emails`, `'images.*'`. */
+import * as Either from "effect/Either"
+import { tube } from "./text.ts"
+import type { Value } from "./value.ts"
+
+export interface TubePattern {
+  readonly text: string
+  /** Whether it may match several tubes. A name of a tube has none of the characters that say so. */
+  readonly isGlob: boolean
+  readonly matches: (name: string) => boolean
+}
+
+/** `*` is any text, `?` one character, `[a-c]` one of these and `[!a-c]` one of the others. */
+const regexOf = (glob: string): RegExp => {
+  const source = glob.replace(/\[(!?)([^\]]+)\]|[*?]|[^A-Za-z0-9]/g, (token, not: string, set: string | undefined) => {
+    if (set !== undefined) return `[${not === "" ? "" : "^"}${set.replace(/[\\\]^]/g, "\\$&")}]`
+    if (token === "*") return ".*"
+    return token === "?" ? "." : `\\${token}`
+  })
+  return new RegExp(`^${source}$`, "s")
+}
+
+export const tubePattern: Value<TubePattern> = {
+  metavar: "TUBE",
+  completes: "tubes",
+  read: (text) => {
+    if (!/[*?[\]]/.test(text)) {
+      return Either.map(tube.read(text), (name) => ({ text, isGlob: false, matches: (other) => other === name }))
+    }
+    return Either.try({
+      try: () => {
+        const regex = regexOf(text)
+        return { text, isGlob: true, matches: (name: string) => regex.test(name) }
+      },
+      catch: () => "is no pattern: write * for any text, ? for one character, [a-c] for one of several"
+    })
+  }
+}
