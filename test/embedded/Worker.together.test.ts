@@ -240,6 +240,21 @@ describe("rule 28: a worker whose Scope alone is closed", () => {
   )
 
   it(
+    "does not keep the others from taking jobs, if no Layer made them, and each has a Scope of its own",
+    () =>
+      Effect.runPromise(simulated(Effect.scoped(Effect.gen(function*() {
+        const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+        yield* Worker.make(tubeB, () => Effect.void)
+        yield* Scope.extend(Worker.make(tubeA, () => Effect.sleep("3 seconds")), scope)
+        yield* beginJob(tubeA)
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        yield* Effect.sleep(10)
+        assert.isTrue(yield* isTaking(tubeB))
+        yield* Fiber.join(closing)
+      }))))
+  )
+
+  it(
     "does not keep those of the same build from taking jobs, if it is run by Worker.run under a Scope that is open",
     () =>
       Effect.runPromise(simulated(Effect.scoped(Effect.gen(function*() {
