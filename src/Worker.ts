@@ -523,7 +523,7 @@ export interface Stats {
   /**
    * Whether no jobs are reserved since the server has refused to release or bury one: a beanstalkd without room for its binlog
    * keeps such a job where no command finds it until it is restarted. Jobs are reserved again once the server stores a job that
-   * the worker puts into the tube `effect-beanstalk.probe`, and deletes.
+   * the worker puts into the tube `effect-beanstalk.probe`, and deletes; or, if the server is in drain mode, after a pause.
    */
   readonly isPaused: boolean
 }
@@ -748,6 +748,9 @@ export interface Reservation<out A> extends Job {
  * decode is buried, or what `onUndecodable` says, and does not appear in the Stream. The log lines of the Stream are annotated as
  * those of a worker are; those of the loop belong to the program, and `Effect.annotateLogs({ tube: job.tube, job: job.id })`
  * annotates them alike.
+ *
+ * A command that the server refuses is sent again under the reconnect Schedule, and the first refusal is logged as a warning. If
+ * that is a `release` or `bury` for which the server may have no room, the Stream reserves no more jobs until the server has.
  *
  * Fails with `WorkerStartError` for invalid options and for a tube whose `ttr` is less than 3 seconds (2 without heartbeat).
  * When its client is closed, the Stream reserves no more jobs and ends. A job that is reserved can still be settled.

@@ -113,6 +113,27 @@ describe("rule 27: a Stream of jobs", () => {
   )
 
   it(
+    "reserves the next job on the same connection when the server does not know the job any more",
+    virtualTest(Effect.gen(function*() {
+      const server = yield* Scripted.inMemory()
+      const stream = yield* Worker.jobs(tube).pipe(
+        Stream.mapEffect((job) => Effect.flip(job.leaseLost)),
+        Stream.take(2),
+        Stream.runCollect,
+        clientOf(server),
+        Effect.fork
+      )
+      const peer = yield* acceptLane(server)
+      for (const id of [1, 2]) {
+        yield* giveJob(peer, id)
+        yield* expectAndReply(peer, `stats-job ${id}`, statsJobReply(id))
+        yield* expectAndReply(peer, `touch ${id}`, "NOT_FOUND\r\n")
+      }
+      assert.lengthOf(yield* Fiber.join(stream), 2)
+    }))
+  )
+
+  it(
     "rule 14: touches a job while it is decoded",
     virtualTest(Effect.gen(function*() {
       const server = yield* Scripted.inMemory()

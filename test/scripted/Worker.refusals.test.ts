@@ -1,139 +1,12 @@
 /** Workers of a server that refuses commands: what they send, how often, what they log, and how often a handler runs. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, Connector, Worker } from "effect-beanstalk"
-import * as Array from "effect/Array"
+import { Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import { clientTo, sameInstance, statsOf } from "../support/clients.ts"
-import * as Scripted from "../support/scripted.ts"
-import { statsJobReply, tube, virtualTest } from "../support/scriptedWorkers.ts"
-import { collectEvents } from "../support/workers.ts"
-
-const errors = ["OUT_OF_MEMORY", "INTERNAL_ERROR", "BAD_FORMAT", "UNKNOWN_COMMAND"]
-
-/** What a worker has sent to a server that answers it without end. */
-interface Seen {
-  /** When, in seconds, and what. */
-  readonly lines: ReadonlyArray<readonly [at: number, line: string]>
-  /** When, in seconds, connections were accepted. */
-  readonly connections: ReadonlyArray<number>
-  /** When, in seconds, handlers began. */
-  readonly runs: ReadonlyArray<number>
-  readonly warnings: ReadonlyArray<string>
-  /** The modules with which the log lines are annotated. */
-  readonly modules: ReadonlySet<unknown>
-  readonly events: ReadonlyArray<Worker.Event>
-}
-
-interface Options {
-  /** The reply to a line instead of the usual one, at this time in seconds. */
-  readonly refuse: (line: string, at: number) => string | undefined
-  readonly worker?: Worker.Options<string, string>
-  /** Default: fails. */
-  readonly handler?: Effect.Effect<void, string>
-  readonly reconnect?: Schedule.Schedule<unknown>
-  /** Runs before each connection is opened, with its number, counted from 1. */
-  readonly opening?: (nth: number) => Effect.Effect<void>
-  /** For how long the worker runs. */
-  readonly during?: Duration.DurationInput
-}
-
-/** The words that a server answers a command with, when it has a job for every reserve. */
-const usualReply = (line: string, nextId: () => number): string => {
-  const [command, id] = line.split(" ")
-  switch (command) {
-    case "stats":
-      return statsOf(sameInstance)
-    case "watch":
-      return "WATCHING 2\r\n"
-    case "ignore":
-      return "WATCHING 1\r\n"
-    case "use":
-      return `USING ${id}\r\n`
-    case "put":
-      return "INSERTED 1000000\r\n"
-    case "reserve-with-timeout":
-      return `RESERVED ${nextId()} 1\r\nx\r\n`
-    case "stats-job":
-      return statsJobReply(Number(id))
-    case "touch":
-      return "TOUCHED\r\n"
-    case "release":
-      return "RELEASED\r\n"
-    case "bury":
-      return "BURIED\r\n"
-    case "delete":
-      return "DELETED\r\n"
-    default:
-      throw new Error(`the worker sent ${line}`)
-  }
-}
-
-const seconds = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)
-
-const run = (
-  { during = "30 minutes", handler, opening = () => Effect.void, reconnect, refuse, worker = {} }: Options
-) =>
-  Effect.gen(function*() {
-    const lines: Array<readonly [number, string]> = []
-    const connections: Array<number> = []
-    const runs: Array<number> = []
-    const warnings: Array<string> = []
-    const modules = new Set<unknown>()
-    const server = yield* Scripted.inMemory()
-    let id = 0
-    const nextId = () => id += 1
-    const answer = (peer: Scripted.Peer) =>
-      Effect.gen(function*() {
-        const line = (yield* peer.line).trimEnd()
-        if (line.startsWith("put ")) yield* peer.line
-        const at = yield* seconds
-        lines.push([at, line])
-        const refusal = refuse(line, at)
-        // Without a pause a worker could run jobs for ever while no time passes.
-        if (refusal === undefined && line.startsWith("reserve")) yield* Clock.sleep("1 second")
-        yield* peer.say(refusal ?? usualReply(line, nextId))
-      })
-    const accept = Effect.flatMap(server.accept, (peer) =>
-      Effect.zipRight(
-        Effect.map(seconds, (at) => connections.push(at)),
-        Effect.forkScoped(Effect.forever(answer(peer)))
-      ))
-    yield* Effect.forkScoped(Effect.forever(accept))
-    const { address, socket } = yield* Effect.provide(Connector.Connector, server.connector)
-    let opened = 0
-    const open = Effect.zipRight(Effect.suspend(() => opening(opened += 1)), socket)
-    const connector = Layer.succeed(Connector.Connector, { address, socket: open })
-    const client = yield* clientTo({ connector }, reconnect === undefined ? undefined : { reconnect })
-    const logger = Logger.make(({ annotations, logLevel, message }) => {
-      modules.add(Option.getOrUndefined(HashMap.get(annotations, "module")))
-      if (LogLevel.greaterThanEqual(logLevel, LogLevel.Warning)) warnings.push(String(message))
-    })
-    const failing = Effect.zipRight(Effect.map(seconds, (at) => runs.push(at)), handler ?? Effect.fail("a failure"))
-    const made = yield* Worker.make(tube, () => failing, { retry: Schedule.forever, ...worker }).pipe(
-      Effect.provideService(BeanstalkClient.BeanstalkClient, client),
-      Effect.provide(Logger.add(logger))
-    )
-    const { events } = yield* collectEvents(made)
-    yield* Clock.sleep(during)
-    const stats = yield* made.stats
-    const [shutdown] = yield* Effect.timed(made.shutdown)
-    return { shutdown, lines, connections, runs, warnings, modules, events, stats }
-  })
-
-const count = (lines: Seen["lines"], command: string) => lines.filter(([, line]) => line.startsWith(command)).length
-
-const gaps = (times: ReadonlyArray<number>) =>
-  Array.zipWith(times, times.slice(1), (one, next) => Math.round((next - one) * 10) / 10)
-
-const doubling = Schedule.exponential("1 second").pipe(Schedule.union(Schedule.spaced("1 minute")))
+import { count, doubling, errors, full, gaps, run } from "../support/refusing.ts"
+import { statsJobReply, virtualTest } from "../support/scriptedWorkers.ts"
 
 describe("rule 30: a reserve that is refused", () => {
   it.each([...errors, "DEADLINE_SOON", "TIMED_OUT"])(
@@ -355,20 +228,6 @@ describe("rule 17: a completed job whose delete is refused", () => {
 })
 
 describe("rule 31: a server without room for its binlog", () => {
-  /** For a minute it answers a put with OUT_OF_MEMORY; a release or bury too, and then finds the job no more. */
-  const full = (isFull: (at: number) => boolean) => {
-    const hidden = new Set<string>()
-    const refuse = (line: string, at: number): string | undefined => {
-      const [command, id = ""] = line.split(" ")
-      if (hidden.has(id) && command !== "reserve-with-timeout") return "NOT_FOUND\r\n"
-      if (command === "put" && isFull(at)) return "OUT_OF_MEMORY\r\n"
-      if ((command !== "release" && command !== "bury") || !isFull(at)) return undefined
-      hidden.add(id)
-      return command === "release" ? "OUT_OF_MEMORY\r\n" : "INTERNAL_ERROR\r\n"
-    }
-    return { hidden, refuse }
-  }
-
   it.each([["release", Schedule.forever], ["bury", Schedule.stop]] as const)(
     "gets no more reserves after a refused %s, until it stores a probe",
     (_, retry) =>
@@ -404,6 +263,37 @@ describe("rule 31: a server without room for its binlog", () => {
       assert.isTrue(stats.isPaused)
       assert.isAbove(count(lines, "put"), 20)
       assert.strictEqual(count(lines, "delete 1000000"), count(lines, "put"))
+    }))
+  )
+
+  it(
+    "is worked empty in drain mode, in which it stores no probe, and is asked ever more slowly",
+    virtualTest(Effect.gen(function*() {
+      const { hidden, refuse } = full((at) => at >= 10)
+      let runs = 0
+      const { events, lines } = yield* run({
+        refuse: (line, at) => line.startsWith("put") && at >= 70 ? "DRAINING\r\n" : refuse(line, at),
+        // One job of ten fails.
+        handler: Effect.suspend(() => (runs += 1) % 10 === 0 ? Effect.fail("a failure") : Effect.void),
+        reconnect: doubling
+      })
+      const drained = lines.filter(([at, line]) => line.startsWith("put") && at >= 70).map(([at]) => at)
+      assert.isTrue(gaps(drained).every((gap) => gap >= 60), `${gaps(drained)}`)
+      assert.isAbove(events.filter(Worker.Event.$is("Completed")).length, 200)
+      assert.isAtMost(hidden.size, drained.length + 1)
+    }))
+  )
+
+  it(
+    "is worked empty at once in drain mode, if it has room again",
+    virtualTest(Effect.gen(function*() {
+      const { refuse } = full((at) => at >= 10 && at < 70)
+      const { runs } = yield* run({
+        refuse: (line, at) => line.startsWith("put") ? "DRAINING\r\n" : refuse(line, at),
+        handler: Effect.zipRight(Effect.sleep("1 second"), Effect.fail("a failure")),
+        during: "3 minutes"
+      })
+      assert.isAbove(runs.filter((at) => at > 80).length, 40)
     }))
   )
 

@@ -35,7 +35,8 @@ export interface LogOptions {
 
 /** What a worker logs, besides what becomes of its connections. */
 export interface EventLog {
-  readonly onEvent: (event: Event) => void
+  /** An event about which the program is told by other means has no line. */
+  readonly onEvent: (event: Event, isTold?: boolean) => void
   /** The worker is connected for the first time. */
   readonly onStart: () => void
   /** The shutdown begins. Handlers have this many milliseconds to end. */
@@ -77,9 +78,9 @@ export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): Even
   }
 
   return {
-    onEvent: (event) => {
+    onEvent: (event, isTold = false) => {
       if (isRefusing && settled.has(event._tag) && now() - refusedAt >= refusalPause) isRefusing = false
-      const line = lineOf(event)
+      const line = isTold ? undefined : lineOf(event)
       if (line !== undefined) log(Effect.annotateLogs(line, annotationsOf(event)))
     },
     onStart: () =>

@@ -24,13 +24,14 @@ import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
 import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
-import { Event, Events, isJobEvent, type JobEvent } from "./events.ts"
+import { Event, Events, isJobEvent, type JobEvent, type Refusal } from "./events.ts"
 import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
 import { keepConnected } from "./keepConnected.ts"
 import type { Lease } from "./lease.ts"
 import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
 import { untilAccepted } from "./refusals.ts"
 import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
+import { mayHideJob, ServerRoom } from "./serverRoom.ts"
 import { Reservation, type Settler } from "./streamReservation.ts"
 import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
@@ -54,7 +55,8 @@ export const jobs = <A, R>(
       dedicated,
       timers: yield* TimerQueue.make,
       runtime: yield* annotated(Effect.interruptible(Effect.runtime<R>())),
-      connected: yield* Effect.makeLatch()
+      connected: yield* Effect.makeLatch(),
+      scope: yield* Effect.scope
     })
     yield* Effect.forkScoped(annotated(Effect.interruptible(source.keepConnected)))
     yield* Effect.forkScoped(Effect.interruptible(Effect.zipRight(dedicated.workers.whenClosing, source.end)))
@@ -70,15 +72,16 @@ interface SourceOptions<A, R> {
   readonly runtime: Runtime.Runtime<R>
   /** Open while there is a connection. */
   readonly connected: Effect.Latch
+  /** The fibers of the Stream's own end with it. */
+  readonly scope: Scope.Scope
 }
 
 class JobSource<A, R> implements Consumer<never>, Settler {
   readonly context: ConsumerContext<never>
   readonly gate = undefined
   readonly onWaiting = constVoid
-  readonly onLost = constVoid
-  readonly onRefused = constVoid
   private readonly options: SourceOptions<A, R>
+  private readonly room: ServerRoom
   /** The jobs of the connection, or `undefined` while there is none. */
   private reservations: Reservations<never> | undefined = undefined
   /** The client is closed. No more jobs are reserved, and no more connections opened. */
@@ -92,22 +95,18 @@ class JobSource<A, R> implements Consumer<never>, Settler {
   private isPulling = false
 
   constructor(options: SourceOptions<A, R>) {
-    const { dedicated: { address }, runtime, settings, timers, tube } = options
+    const { dedicated, runtime, settings, timers, tube } = options
+    const { address } = dedicated
     const events = new Events<never>()
     this.options = options
+    this.room = new ServerRoom(dedicated, tube)
     this.context = {
       rules: { ...settings.lease, tube, timers, onTouch: constVoid },
       events,
       unconfirmed: new UnconfirmedDeletes(events)
     }
     const log = EventLog.make(runtime, { tube, address, concurrency: 1, runs: undefined, now: timers.now })
-    events.listen((event) => {
-      if (!isJobEvent(event)) return
-      const onEvent = this.waiting.get(event.id)
-      this.waiting.delete(event.id)
-      if (onEvent === undefined) log.onEvent(event)
-      else onEvent(event)
-    })
+    events.listen((event) => log.onEvent(event, isJobEvent(event) && this.answer(event)))
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -171,15 +170,31 @@ class JobSource<A, R> implements Consumer<never>, Settler {
     return reserves[this.reserveIndex]!
   }
 
+  /** Else the next pull would wait for what has already happened, again and again. */
+  onLost(): void {
+    const { reservations } = this
+    if (reservations?.held !== undefined) reservations.giveBack(reservations.held)
+  }
+
   onTimeout(lease: Lease): void {
-    Runtime.runFork(this.options.runtime)(this.settleFailure(lease, timedOut))
+    this.fork(this.settleFailure(lease, timedOut))
+  }
+
+  onRefused(error: Refusal, lease?: Lease): void {
+    this.context.events.emit(Event.Refused({ tube: this.options.tube, id: lease?.id, error }))
+    if (mayHideJob(error) && !this.room.isFull && !this.hasEnded) this.fork(this.room.probe)
+  }
+
+  private fork(effect: Effect.Effect<void, never, R>): void {
+    const { runtime, scope } = this.options
+    Runtime.runFork(runtime)(effect, { scope })
   }
 
   /** Ends the Stream. A job that is held may still be settled. */
   readonly end: Effect.Effect<void> = Effect.suspend(() => {
     this.hasEnded = true
     if (this.reservations?.held === undefined) this.reservations?.retire()
-    return this.options.connected.open
+    return Effect.zipRight(this.room.giveUp, this.options.connected.open)
   })
 
   /** Gives back the job that is held. The delete of a completed job is waited for. */
@@ -212,6 +227,7 @@ class JobSource<A, R> implements Consumer<never>, Settler {
     }
     const { held } = reservations
     if (held !== undefined) return Effect.zipRight(Effect.ignore(held.whenLost), this.next)
+    if (this.room.isFull) return Effect.zipRight(this.room.whenAvailable, this.next)
     this.observe(fiber)
     this.isPulling = true
     return Effect.matchEffect(Effect.flatMap(reservations.next, this.deliver), this.onPulled)
@@ -295,7 +311,7 @@ class JobSource<A, R> implements Consumer<never>, Settler {
 
   private settle(lease: Lease, settlement: Settlement<never>): Effect.Effect<void> {
     const settling = Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
-    return untilAccepted(settling, this.options.dedicated.reconnect)
+    return untilAccepted(Effect.zipRight(this.room.whenAvailable, settling), this.options.dedicated.reconnect)
   }
 
   private giveBack(lease: Lease, reason: string): Effect.Effect<void> {
@@ -335,8 +351,16 @@ class JobSource<A, R> implements Consumer<never>, Settler {
   /** Does what a worker does when a handler fails with this. */
   private settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<JobEvent<never>, LeaseLost> {
     return this.untilEnded(lease, () => {
-      Runtime.runFork(this.options.runtime)(this.settleFailure(lease, Cause.fail(order)))
+      this.fork(this.settleFailure(lease, Cause.fail(order)))
     })
+  }
+
+  /** Tells the caller of `delete`, `bury` or `release` how its job ended, if there is a caller. */
+  private answer(event: JobEvent<never>): boolean {
+    const onEvent = this.waiting.get(event.id)
+    this.waiting.delete(event.id)
+    onEvent?.(event)
+    return onEvent !== undefined
   }
 
   /** Begins to end a reservation, and waits for its event. */

@@ -113,7 +113,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       unconfirmed,
       whenAvailable: this.room.whenAvailable
     }
-    events.listen(options.eventLog.onEvent)
+    events.listen((event) => options.eventLog.onEvent(event))
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
     })

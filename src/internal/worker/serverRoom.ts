@@ -2,7 +2,8 @@
  * Whether the server has room for the jobs that are released and buried.
  *
  * A beanstalkd without room in its binlog answers a release or bury with an error, and then keeps the job where no command finds
- * it until it is restarted. A worker takes no more jobs then, until a probe shows that the server has room again.
+ * it until it is restarted. A worker takes no more jobs then, until a probe shows that the server has room again. A server in drain
+ * mode stores no probe, whether it has room or not, and is to be worked empty: after a pause the worker takes jobs from it.
  */
 import * as Effect from "effect/Effect"
 import type { JobId, TubeName } from "../../Job.ts"
@@ -27,8 +28,14 @@ const probeJob = Commands.put(
   probeTube
 )
 
+type Pause = (error: Error) => Effect.Effect<void>
+
 export class ServerRoom {
   isFull = false
+  /** The pauses between probes, ever longer until the server has stored one: it may be full again at once. */
+  private pause: Pause | undefined = undefined
+  /** Whether it has answered a probe with DRAINING since then. */
+  private isDrained = false
   private readonly hasRoom = Effect.unsafeMakeLatch(true)
   private readonly dedicated: Dedicated
   private readonly tube: TubeName
@@ -38,21 +45,45 @@ export class ServerRoom {
     this.tube = tube
   }
 
-  /** Succeeds once the server is taken to have room. */
+  /** Succeeds once the server is taken to have room, or is not probed any more. */
   get whenAvailable(): Effect.Effect<void> {
     return this.hasRoom.await
   }
 
-  /** Takes the server to be full until it stores a job. It is asked at once, and then under the reconnect Schedule. */
+  /**
+   * Takes the server to be full until it stores a job, or answers that it is drained. It is asked at once, and then under the
+   * reconnect Schedule.
+   */
   readonly probe: Effect.Effect<void> = Effect.suspend(() => {
     this.isFull = true
     this.hasRoom.unsafeClose()
-    return Effect.zipRight(this.untilStored, this.onStored)
+    return Effect.ensuring(Effect.flatMap(this.pauses, (pause) => this.untilAnswered(pause)), this.giveUp)
   })
 
-  private get untilStored(): Effect.Effect<void> {
-    const { open, reconnect } = this.dedicated
-    const store = Effect.scoped(Effect.flatMap(open(this.tube), ({ send }) => {
+  /** What waits for room goes on. */
+  readonly giveUp: Effect.Effect<void> = Effect.sync(() => {
+    this.isFull = false
+    this.hasRoom.unsafeOpen()
+  })
+
+  private get pauses(): Effect.Effect<Pause> {
+    return Effect.suspend(() =>
+      this.pause === undefined
+        ? Effect.tap(pauses(this.dedicated.reconnect), (pause) => Effect.sync(() => this.pause = pause))
+        : Effect.succeed(this.pause)
+    )
+  }
+
+  private untilAnswered(pause: Pause): Effect.Effect<void> {
+    return Effect.matchEffect(this.store, {
+      onSuccess: () => this.onStored,
+      onFailure: (error) =>
+        Effect.zipRight(pause(error), error._tag === "Draining" ? this.onDrained : this.untilAnswered(pause))
+    })
+  }
+
+  private get store() {
+    return Effect.scoped(Effect.flatMap(this.dedicated.open(this.tube), ({ send }) => {
       const remove = (id: JobId) => Effect.ignore(send(Commands.deleteJob(id)))
       return send(probeJob).pipe(
         // Out of memory, the server stores the job, but as a buried one.
@@ -60,20 +91,25 @@ export class ServerRoom {
         Effect.flatMap(remove)
       )
     }))
-    return Effect.flatMap(pauses(reconnect), (pause) => {
-      const again: Effect.Effect<void> = Effect.catchAll(store, (error) => Effect.zipRight(pause(error), again))
-      return again
-    })
   }
 
   private get onStored(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.isFull = false
-      this.hasRoom.unsafeOpen()
-      const { address } = this.dedicated
-      return safeLog(
-        Effect.logInfo(`beanstalkd at ${address} stores jobs again. The worker of tube ${this.tube} takes jobs.`)
-      )
+      this.pause = undefined
+      this.isDrained = false
+      return safeLog(Effect.logInfo(this.lineAbout("stores jobs again")))
     })
+  }
+
+  private get onDrained(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const log = this.isDrained ? Effect.logDebug : Effect.logInfo
+      this.isDrained = true
+      return safeLog(log(this.lineAbout("is in drain mode, and does not tell whether it has room")))
+    })
+  }
+
+  private lineAbout(what: string): string {
+    return `beanstalkd at ${this.dedicated.address} ${what}. The worker of tube ${this.tube} takes jobs.`
   }
 }
