@@ -10,6 +10,14 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     tubes: () => import("./commands/tubes.ts"),
     job: () => import("./commands/job.ts"),
     peek: () => import("./commands/peek.ts")
+  }],
+  ["Act", {
+    put: () => import("./commands/put.ts"),
+    delete: () => import("./commands/delete.ts"),
+    "kick-job": () => import("./commands/kickJob.ts"),
+    kick: () => import("./commands/kick.ts"),
+    pause: () => import("./commands/pause.ts"),
+    resume: () => import("./commands/resume.ts")
   }]
 ]
 

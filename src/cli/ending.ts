@@ -27,11 +27,11 @@ const codes: { readonly [Tag in Exclude<Failure["_tag"], "PutAllStopped" | "Bulk
     // wrong usage
     WrongUsage: 2,
     InvalidArgument: 2,
+    SystemFailed: 2,
     // no connection, or lost
     ConnectFailed: 3,
     ConnectionLost: 3,
     ProtocolViolation: 3,
-    SystemFailed: 3,
     // stopped midway
     Stopped: 4,
     LeaseLost: 4,

@@ -18,7 +18,7 @@ export class Declined extends Data.TaggedError("Declined")<{ readonly message: s
 /** The command stopped midway. The message says after how many. */
 export class Stopped extends Data.TaggedError("Stopped")<{ readonly message: string; readonly cause?: unknown }> {}
 
-/** A file, a child process or a port could not be used. */
+/** A file, a program or a port that the command line names cannot be used. Nothing was sent. */
 export class SystemFailed extends Data.TaggedError("SystemFailed")<{ readonly message: string }> {}
 
 /** Whoever read the output has closed it, as `head` does. */

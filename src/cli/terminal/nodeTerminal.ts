@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { PipeClosed, SystemFailed } from "../failures.ts"
+import { PipeClosed } from "../failures.ts"
+import { fromReadable } from "../files.ts"
 import { type Outlet, Terminal } from "./terminal.ts"
 
 /** Of a terminal that does not tell its width. */
@@ -21,12 +22,7 @@ const outlet = (stream: NodeJS.WriteStream): Outlet => {
   }
 }
 
-const bytes = Stream.suspend(() =>
-  Stream.fromAsyncIterable<Uint8Array, SystemFailed>(
-    process.stdin,
-    (cause) => new SystemFailed({ message: `Standard input cannot be read: ${cause}.` })
-  )
-)
+const bytes = Stream.suspend(() => fromReadable(process.stdin, "standard input"))
 
 const line = Effect.async<string | undefined>((resume) => {
   let text = ""

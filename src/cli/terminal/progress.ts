@@ -26,7 +26,8 @@ const lineOf = (title: string, done: number, total: number | undefined, seconds:
 /** Shows how far `run` is: what it has told last, five times a second. The line is gone when it ends. */
 export const withProgress = <A, E, R>(
   title: string,
-  run: (progress: Progress) => Effect.Effect<A, E, R>
+  run: (progress: Progress) => Effect.Effect<A, E, R>,
+  { isShown: mayShow }: { readonly isShown: boolean } = { isShown: true }
 ): Effect.Effect<A, E, R | Terminal> =>
   Effect.gen(function*() {
     const { stderr } = yield* Terminal
@@ -40,7 +41,7 @@ export const withProgress = <A, E, R>(
         total = all
       }
     }
-    if (!stderr.isTerminal) return yield* run(progress)
+    if (!stderr.isTerminal || !mayShow) return yield* run(progress)
     const start = yield* Clock.currentTimeMillis
     let isShown = false
     const show = Effect.flatMap(Clock.currentTimeMillis, (now) => {

@@ -1,0 +1,21 @@
+/** `beanstalk kick-job` */
+import * as Effect from "effect/Effect"
+import * as Ids from "../ids.ts"
+import * as Command from "../table/command.ts"
+import * as Prompt from "../terminal/prompt.ts"
+
+const parameters = { ids: Ids.argument, ...Prompt.flags }
+
+export const command = Command.make({
+  name: "kick-job",
+  summary: "Make buried or delayed jobs ready, by their ids",
+  details: ["A job that is neither buried nor delayed counts as not there."],
+  servers: "one",
+  parameters,
+  examples: [{ run: "kick-job 8812031", does: "give one job to the workers again" }],
+  exits: { 1: "none of the jobs is there, and buried or delayed" },
+  run: Effect.flatMap(
+    Effect.all(parameters),
+    (given) => Ids.actById({ ...given, verb: "Kick", past: "kicked", act: (client, id) => client.kickJob(id) })
+  )
+})

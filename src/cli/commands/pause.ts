@@ -1,0 +1,28 @@
+/** `beanstalk pause` */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { pauseAll } from "../pausing.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import { timeSpan } from "../terminal/text.ts"
+import { duration } from "../values/duration.ts"
+import { tubePattern } from "../values/tubePattern.ts"
+
+const parameters = {
+  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  duration: Argument.one(duration, { summary: "for how long: 90 (seconds), 5m, 2h30m" })
+}
+
+export const command = Command.make({
+  name: "pause",
+  summary: "Let tubes give out no jobs for a while",
+  details: ["Jobs that are reserved go on, and jobs can still be put. The pause ends by itself, or with resume."],
+  servers: "one",
+  parameters,
+  examples: [{ run: "pause 'images.*' 10m", does: "while a service that the workers need is down" }],
+  run: Effect.flatMap(
+    Effect.all(parameters),
+    ({ duration, tubes }) =>
+      pauseAll(tubes, duration, `paused for ${timeSpan(Math.ceil(Duration.toSeconds(duration)))}`)
+  )
+})

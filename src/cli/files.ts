@@ -1,0 +1,44 @@
+/** Streams of Node as Streams. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { createReadStream } from "node:fs"
+import type { Readable } from "node:stream"
+import { SystemFailed } from "./failures.ts"
+
+/** Why something of the system failed. Node says `ENOENT: no such file or directory, open 'x'`. */
+export const reasonOf = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error)
+  return /^E[A-Z]+: ([^,]+), /.exec(message)?.[1] ?? message
+}
+
+/**
+ * What is read, as it comes. `Stream.fromAsyncIterable` is not used: it waits for the next piece before it ends when it is
+ * interrupted, which may take for ever.
+ */
+export const fromReadable = (readable: Readable, name: string): Stream.Stream<Uint8Array, SystemFailed> =>
+  Stream.repeatEffectOption(
+    Effect.async<Uint8Array, Option.Option<SystemFailed>>((resume) => {
+      const stop = () => void readable.off("readable", read).off("end", onEnd).off("error", onError)
+      const settle = (result: Effect.Effect<Uint8Array, Option.Option<SystemFailed>>) => {
+        stop()
+        resume(result)
+      }
+      const read = () => {
+        const piece: Uint8Array | null = readable.read()
+        if (piece !== null) settle(Effect.succeed(piece))
+      }
+      const onEnd = () => settle(Effect.fail(Option.none()))
+      const onError = (error: unknown) =>
+        settle(Effect.fail(Option.some(new SystemFailed({ message: `${name} cannot be read: ${reasonOf(error)}.` }))))
+      readable.on("readable", read).on("end", onEnd).on("error", onError)
+      if (readable.errored !== null) onError(readable.errored)
+      else if (readable.readableEnded) onEnd()
+      else read()
+      return Effect.sync(stop)
+    })
+  )
+
+/** The bytes of a file. */
+export const readFile = (path: string): Stream.Stream<Uint8Array, SystemFailed> =>
+  Stream.suspend(() => fromReadable(createReadStream(path), path))

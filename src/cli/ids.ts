@@ -1,0 +1,116 @@
+/** Commands that act on jobs by their ids, which are arguments or lines of standard input. */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Client } from "../BeanstalkClient.ts"
+import type { JobId } from "../Job.ts"
+import { askAbove } from "./bulk.ts"
+import { type Failure, NothingThere, type SystemFailed, WrongUsage } from "./failures.ts"
+import { lines } from "./lines.ts"
+import { theClient } from "./server/servers.ts"
+import * as Argument from "./table/argument.ts"
+import type { Services } from "./table/command.ts"
+import { Output } from "./terminal/output.ts"
+import { withProgress } from "./terminal/progress.ts"
+import { confirm } from "./terminal/prompt.ts"
+import { Terminal } from "./terminal/terminal.ts"
+import { thousands } from "./terminal/text.ts"
+import { jobId } from "./values/text.ts"
+import type { Value } from "./values/value.ts"
+
+const idOrInput: Value<JobId | "-"> = {
+  metavar: "ID",
+  read: (text) => text === "-" ? Either.right(text) : jobId.read(text)
+}
+
+/** The ids of the jobs, or `-` for the lines of standard input. */
+export const argument = Argument.many(idOrInput, {
+  atLeast: 1,
+  summary: "the ids of the jobs, or - to read them from standard input, one a line"
+})
+
+/** How many commands are written at a time. */
+const window = 1024
+
+const decoder = new TextDecoder()
+
+const fromInput = Effect.map(Terminal, ({ stdin }) =>
+  lines(stdin.bytes).pipe(
+    Stream.map((line) => decoder.decode(line).trim()),
+    Stream.filter((line) => line !== ""),
+    Stream.mapEffect((line) =>
+      Either.mapLeft(jobId.read(line), (wrong) =>
+        new WrongUsage({ message: `standard input: ${JSON.stringify(line)} ${wrong}.` }))
+    )
+  ))
+
+/** The ids that were given, as they are read. */
+const idsOf = (
+  given: ReadonlyArray<JobId | "-">
+): Stream.Stream<JobId, WrongUsage | SystemFailed, Terminal> =>
+  Stream.flatMap(
+    Stream.fromIterable(given),
+    (id) => id === "-" ? Stream.unwrap(fromInput) : Stream.succeed(id)
+  )
+
+export interface ByIdOptions {
+  readonly ids: ReadonlyArray<JobId | "-">
+  readonly yes: boolean
+  readonly dryRun: boolean
+  /** `Delete` */
+  readonly verb: string
+  /** `deleted` */
+  readonly past: string
+  /** Acts on a job, and fails with `JobNotFound` if it is not there, or not in a state for it. */
+  readonly act: (client: Client, id: JobId) => ReturnType<Client["delete"]>
+}
+
+/** Acts on the jobs, many at a time, and says how many there were. Fails if there was none of them. */
+export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Effect.Effect<void, Failure, Services> =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const [first, rest] = yield* Stream.peel(idsOf(ids), Sink.collectAllN<JobId>(askAbove + 1))
+    const client = yield* theClient
+    if (first.length > askAbove && !dryRun) {
+      yield* confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
+    }
+    const look = (id: JobId) => Effect.asVoid(client.statsJob(id))
+    const exists = (id: JobId) =>
+      (dryRun ? look(id) : act(client, id)).pipe(
+        Effect.as(true),
+        Effect.catchTag("JobNotFound", () => Effect.succeed(false))
+      )
+    let done = 0
+    let missing = 0
+    const stopped = Effect.suspend(() =>
+      output.note(`Stopped after ${jobs(done)} ${done === 1 ? "was" : "were"} ${past}.`)
+    )
+    yield* withProgress(verb, ({ done: show }) =>
+      Stream.concat(Stream.fromChunk(first), rest).pipe(
+        Stream.rechunk(window),
+        Stream.runForEachChunk((chunk) =>
+          Effect.map(Effect.forEach(chunk, exists, { concurrency: "unbounded" }), (results) => {
+            const found = results.filter(Boolean).length
+            done += found
+            missing += results.length - found
+            show(done)
+          })
+        )
+      )).pipe(Effect.tapErrorCause(() => done > 0 && !dryRun ? stopped : Effect.void))
+    if (done === 0) return yield* new NothingThere({ message: noneOf(missing, client.address) })
+    if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
+    const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`
+    yield* output.lines(
+      dryRun ? `${jobs(done)} would be ${past}.${absent}` : `${jobs(done)} ${past}.${absent}`
+    )
+  }).pipe(Effect.scoped)
+
+const jobs = (count: number) => `${thousands(count)} ${count === 1 ? "job" : "jobs"}`
+
+const noneOf = (count: number, address: string): string => {
+  if (count === 0) return "no ids were given."
+  return count === 1
+    ? `there is no such job on ${address}.`
+    : `none of these ${thousands(count)} jobs is on ${address}.`
+}
