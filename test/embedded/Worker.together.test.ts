@@ -5,6 +5,7 @@ import * as Array from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
@@ -140,6 +141,18 @@ const compositions = [
       yield* runtime.runtimeEffect
       // Layer.setClock sets the Clock back in the fiber that closes it.
       return Effect.flatMap(Effect.fork(runtime.disposeEffect), Fiber.await)
+    })),
+  compose("Worker.make in Scopes within the Scope of the client", ({ make }) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.extend(BeanstalkClient.make(), scope)
+      yield* Effect.forEach(make, (make) =>
+        Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (inner) =>
+          make.pipe(
+            Scope.extend(inner),
+            Effect.provideService(BeanstalkClient.BeanstalkClient, client)
+          )))
+      return Scope.close(scope, Exit.void)
     })),
   compose("Worker.make in a Scope that stays open, when the client is closed", ({ make }) =>
     Effect.gen(function*() {

@@ -41,16 +41,16 @@ export const isEnding = (fiber: AnyFiber): boolean => fiber.unsafePoll() === nul
 
 /**
  * Why a worker whose Scope is open is likely to be closed after this one: its fiber, or that of the client, is interrupted; the Scope
- * around it is closed; or the same build of a Layer has made both, and closes them one after the other.
+ * around it, or that of the client, is closed; or the same build of a Layer has made both, and closes them one after the other.
  */
 export const signsOfEnd = (
   { build, fiber, outerScope }: Origin,
   closed: Origin,
-  fiberOfClient: AnyFiber
+  client: Pick<Origin, "fiber" | "scope">
 ): Effect.Effect<ReadonlyArray<object>> =>
   Effect.gen(function*() {
-    const signs: Array<object> = [fiber, fiberOfClient].filter(isEnding)
-    if (outerScope !== undefined && (yield* isClosed(outerScope))) signs.push(outerScope)
+    const scopes = outerScope === undefined ? [client.scope] : [outerScope, client.scope]
+    const signs = [...[fiber, client.fiber].filter(isEnding), ...(yield* Effect.filter(scopes, isClosed))]
     if (build === undefined || build !== closed.build) return signs
     // A fiber that runs a worker may end alone, in a Layer that lives on.
     const hasEndedAlone = closed.outerScope !== undefined && !(yield* isClosed(closed.outerScope))

@@ -55,7 +55,7 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
     const workers = new Map<ClientWorker, Origin>()
     const newWorkers = new Set<ClientWorker>()
     const closing = yield* Deferred.make<void>()
-    const fiberOfClient = yield* currentFiber
+    const client = { fiber: yield* currentFiber, scope: yield* Effect.scope }
     /** Signs after which a worker was not closed. */
     const disproved = new WeakSet<object>()
 
@@ -77,7 +77,7 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
         Effect.gen(function*() {
           if (worker.isClosing) return
           if (yield* isClosed(origin.scope)) return yield* worker.requestShutdown
-          const signs = yield* signsOfEnd(origin, originOfClosed, fiberOfClient)
+          const signs = yield* signsOfEnd(origin, originOfClosed, client)
           const likely = signs.filter((sign) => !disproved.has(sign))
           if (likely.length > 0) yield* pauseAfter(closed, worker, likely)
         }), { discard: true })
@@ -105,7 +105,7 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
     })
 
     // Effect.addFinalizer of Effect 3.19 hides from its finalizer that the fiber is interrupted.
-    yield* Scope.addFinalizer(yield* Effect.scope, onClientClose)
+    yield* Scope.addFinalizer(client.scope, onClientClose)
     return {
       add: (worker, scope) =>
         Effect.gen(function*() {
