@@ -19,6 +19,8 @@ export default defineConfig({
   description,
   base,
   lang: "en",
+  // Without an icon, browsers ask for favicon.ico.
+  head: [["link", { rel: "icon", href: "data:," }]],
   srcDir: "pages",
   rewrites: { "README.md": "contents.md" },
   cleanUrls: true,

@@ -206,7 +206,7 @@ describe("rule 32: the log of a worker", () => {
       }))
       assert.deepStrictEqual(told(lines.slice(1)), [
         "INFO The worker of tube work is shut down. No handler runs.",
-        "INFO The worker of tube work is closed after 0ms: 0 jobs ended, 0 jobs interrupted and given back."
+        "INFO The worker of tube work is closed after 0ms."
       ])
     }))
 

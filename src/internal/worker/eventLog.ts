@@ -121,7 +121,9 @@ const reportLine = (
   worker: string,
   { drained, duration, interrupted, orphaned }: ShutdownReport
 ): Effect.Effect<void> => {
-  const report = `${worker} is closed after ${formatted(duration)}: ${counted(drained, "job")} ended, ` +
+  const closed = `${worker} is closed after ${formatted(duration)}`
+  if (drained + interrupted.length + orphaned.length === 0) return Effect.logInfo(`${closed}.`)
+  const report = `${closed}: ${counted(drained, "job")} ended, ` +
     `${counted(interrupted.length, "job")} interrupted and given back`
   return orphaned.length === 0
     ? Effect.logInfo(`${report}.`)
