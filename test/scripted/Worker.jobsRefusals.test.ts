@@ -157,6 +157,21 @@ describe("rule 31: a Stream of jobs of a server without room for its binlog", ()
   )
 
   it(
+    "reserves jobs again after a pause, if the server is in drain mode",
+    virtualTest(Effect.gen(function*() {
+      const { hidden, refuse } = full((at) => at < 70)
+      const { got } = yield* run({
+        settle: release,
+        refuse: (line, at) => line.startsWith("put") ? "DRAINING\r\n" : refuse(line, at),
+        during: "3 minutes"
+      })
+      assert.isAbove(hidden.size, 1)
+      assert.isAtMost(hidden.size, 70)
+      assert.isAbove(got.filter((at) => at > 80).length, 50)
+    }))
+  )
+
+  it(
     "ends with its client",
     virtualTest(Effect.gen(function*() {
       const { provide } = yield* serve({ refuse: full(() => true).refuse })
