@@ -40,8 +40,8 @@ interface FailureOptions<in F, out R, out Timeout, out OnDefect, out Heartbeat> 
    *
    * The counters of the server cannot be reset: a job that was buried and is kicked gets one run, and is buried again if it fails.
    *
-   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, twenty times. That takes some nine hours, so that a job outlives what
-   * its handler needs being down for an hour, or for a night. Then it is buried, after 21 runs.
+   * Default: after 1 s, 2 s, 4 s, … jittered, up to an hour, twenty times. That takes some nine hours: longer than a
+   * service that the handler needs is usually down. Then the job is buried, after 21 runs.
    */
   readonly retry?: Schedule.Schedule<unknown, F, R> | undefined
   /** What becomes of a job whose handler died. Default: `"bury"`, since running a bug again does not fix it. */
