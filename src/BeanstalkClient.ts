@@ -38,9 +38,13 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import type * as Bulk from "./internal/client/bulk.ts"
+import { buryAll, type JobToBury } from "./internal/client/buryAll.ts"
 import { type Lost, State } from "./internal/client/connectionState.ts"
 import * as DedicatedConnections from "./internal/client/dedicated.ts"
-import { move } from "./internal/client/move.ts"
+import * as Jobs from "./internal/client/jobs.ts"
+import type { ListedState, SearchProgress } from "./internal/client/jobSearch.ts"
+import * as Many from "./internal/client/many.ts"
+import * as Move from "./internal/client/move.ts"
 import { purge } from "./internal/client/purge.ts"
 import * as PutAll from "./internal/client/putAll.ts"
 import type * as Scan from "./internal/client/scan.ts"
@@ -214,6 +218,100 @@ export type JobState = Scan.JobState
 export interface BulkOptions extends Bulk.BulkOptions {}
 
 /**
+ * Options of `move`: those of `purge`, and the client of the server that the jobs are moved to (`into`).
+ *
+ * **Example** (move a tube to another server)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const moveTo = (client: BeanstalkClient.Client, into: BeanstalkClient.Client) =>
+ *   Effect.map(client.move("mails", "mails", { into }), ({ buried, delayed, ready }) => ready + delayed + buried)
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MoveOptions extends Move.MoveOptions {
+  readonly into?: Client | undefined
+}
+
+/**
+ * Options of `jobs`: in which tubes (`tube`) and `states`, whether with `bodies`, from which id downwards (`newest`), through how many
+ * ids (`reach`), and how much of the server's time it may take (`serverShare`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobsOptions extends Jobs.JobsOptions {}
+
+/**
+ * The states in which `jobs` finds a job.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { ListedState }
+
+/**
+ * How far `jobs` has come: ids that were asked for, jobs that were found, and jobs that the server counted at last.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { SearchProgress }
+
+/**
+ * A job that `jobs` has found: its statistics, and its body if `bodies` is set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListedJob extends Jobs.ListedJob {}
+
+/**
+ * A job that `jobs` has found, with its body.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListedJobWithBody extends Jobs.ListedJobWithBody {}
+
+/**
+ * What `jobs` can fail with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobsError = Jobs.JobsError
+
+/**
+ * A body for `putAll` with options of its own, in place of those of `putAll`, and a tube of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobToPut extends PutAll.JobToPut {}
+
+/**
+ * What `buryAll` must know of a job: its id, the priority that it is to have, its state, and how long it is still delayed, in seconds.
+ * The statistics of a job have all of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { JobToBury }
+
+/**
+ * How a command of `deleteAll` or `kickAll` has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type JobExit = Many.JobExit
+
+/**
  * Opens the connections of a `Worker`. Only {@link make} and the layers make one. Its members are internal, and may change
  * in any release.
  *
@@ -294,7 +392,8 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
     options?: Protocol.JobOptions
   ) => Effect.Effect<JobId, BeanstalkError.PutError | BeanstalkError.ConnectFailed>
   /**
-   * Puts every body of a stream into a tube, many at a time, and emits their ids in the same order.
+   * Puts every body of a stream into a tube, many at a time, and emits their ids in the same order. A {@link JobToPut} in place of a
+   * body has options, and a tube, of its own.
    *
    * When a body fails, nothing more is written of the bodies behind it, on this connection and on the next. The stream then
    * emits the ids of the bodies that succeeded, and fails with `PutAllStopped`, which accounts for every body. A `PayloadError`
@@ -303,7 +402,7 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    */
   readonly putAll: <E, R>(
     tube: string,
-    bodies: Stream.Stream<string | Uint8Array | BeanstalkError.PayloadError, E, R>,
+    bodies: Stream.Stream<string | Uint8Array | JobToPut | BeanstalkError.PayloadError, E, R>,
     options?: PutAllOptions
   ) => Stream.Stream<JobId, E | BeanstalkError.PutAllStopped | BeanstalkError.InvalidArgument, R>
 
@@ -331,8 +430,44 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
   ) => Effect.Effect<TubeStats, BeanstalkError.ExistingTubeError | BeanstalkError.ConnectFailed>
   /** The statistics of the server. */
   readonly stats: Effect.Effect<ServerStats, ClientError>
+  /**
+   * The statistics of many tubes, without those that do not exist (any more). Default: of all tubes. No fiber is started for each, and
+   * at most 1,024 commands are sent at a time. beanstalkd looks a tube up among all tubes: 1,000 take it 15 ms, 10,000 take it 900.
+   */
+  readonly statsTubes: (
+    tubes?: Iterable<string>
+  ) => Effect.Effect<ReadonlyArray<TubeStats>, ClientError | BeanstalkError.InvalidArgument>
   /** The names of all tubes. */
   readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, ClientError>
+  /**
+   * Finds jobs in any state, newest first, on a connection of its own, and emits each once. Nothing is reserved.
+   *
+   * **Details**
+   *
+   * beanstalkd has no command that lists jobs, and tells no newest id. So a job with the longest delay is put into the tube
+   * `effect-beanstalk/newest` and deleted, and from its id downwards the statistics of 1,024 ids at a time are asked for, until as many
+   * jobs are found as the server counts. An id takes the server 10 µs, whether there is a job or not; after each round the server is
+   * left alone for as long as the round took, which `serverShare` changes. With `newest` nothing is put, which a server in drain mode
+   * refuses (`Draining`).
+   *
+   * A job that is in one of the states all the while is found, and one that comes or goes meanwhile may be. If the server counts more
+   * jobs when `reach` ids were asked for, the stream fails with `ReachExceeded` after all that it found. While jobs come and go so fast
+   * that the counts cannot be compared, it ends once it has looked twice as deep as the oldest job that it found.
+   *
+   * **Example** (the buried jobs of a tube that are older than a day)
+   *
+   * ```ts
+   * import { Stream } from "effect"
+   * import type { BeanstalkClient } from "effect-beanstalk"
+   *
+   * const oldOnes = (client: BeanstalkClient.Client) =>
+   *   client.jobs({ tube: "mails", states: ["buried"], bodies: true }).pipe(
+   *     Stream.filter(({ stats }) => stats.age > 24 * 60 * 60),
+   *     Stream.map(({ body, stats }) => `${stats.id}: ${body.length} bytes`)
+   *   )
+   * ```
+   */
+  readonly jobs: Jobs.ListJobs
 
   // administering -----------------------------------------------------------------------------------------------------
 
@@ -341,6 +476,29 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    * the connection that has reserved a job can delete it.
    */
   readonly delete: (id: string) => Effect.Effect<void, BeanstalkError.JobError | BeanstalkError.ConnectFailed>
+  /**
+   * Deletes many jobs, and succeeds with how each command ended, in the order of the ids. No fiber is started for each, and at most
+   * 1,024 commands are sent at a time. Fails with `InvalidArgument` if an id is invalid, before anything is sent.
+   */
+  readonly deleteAll: (
+    ids: Iterable<string>
+  ) => Effect.Effect<ReadonlyArray<JobExit>, BeanstalkError.InvalidArgument>
+  /** Makes many jobs ready, as `kickJob` does, and succeeds with how each command ended, as `deleteAll` does. */
+  readonly kickAll: (
+    ids: Iterable<string>
+  ) => Effect.Effect<ReadonlyArray<JobExit>, BeanstalkError.InvalidArgument>
+  /**
+   * Buries jobs that are ready or delayed, and succeeds with whether each was: one that is reserved, or does not exist, is not. Needs
+   * beanstalkd 1.12 or later.
+   *
+   * **Details**
+   *
+   * beanstalkd buries only what is reserved, so that each job is reserved first, on a connection that is opened for 256 of them. No
+   * delayed job becomes ready if that connection is lost meanwhile: see {@link Client.move}.
+   */
+  readonly buryAll: (
+    jobs: Iterable<JobToBury>
+  ) => Effect.Effect<ReadonlyArray<boolean>, BeanstalkError.PutError | BeanstalkError.ConnectFailed>
   /**
    * Makes up to `bound` buried jobs of a tube ready, in the order in which they were buried; if no job is buried, delayed ones,
    * those that would be ready next first. Succeeds with their number.
@@ -366,7 +524,7 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    *
    * beanstalkd has no command that lists jobs. Ready jobs are reserved and deleted, up to 256 in a round trip. Delayed and
    * buried jobs are found by peeking, and by reading the statistics of the ids that follow. None of them becomes ready
-   * meanwhile. When it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready
+   * meanwhile. With `ids`, those jobs are looked up, and nothing is reserved. When it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready
    * again; an interruption logs how many jobs were deleted.
    */
   readonly purge: (
@@ -374,7 +532,7 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
     options?: BulkOptions
   ) => Effect.Effect<Tally, BulkError>
   /**
-   * Moves the jobs of a tube to another, and succeeds with their numbers. Reserved jobs stay. A job keeps its priority and its
+   * Moves the jobs of a tube to another, on the same server or on that of the client `into`, and succeeds with their numbers. Reserved jobs stay. A job keeps its priority and its
    * time to run, and is ready, buried, or delayed for as long as before, or up to a second longer. It gets a new id, and its
    * statistics begin anew.
    *
@@ -394,7 +552,7 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
   readonly move: (
     from: string,
     to: string,
-    options?: BulkOptions
+    options?: MoveOptions
   ) => Effect.Effect<Tally, BulkError>
 }
 
@@ -566,14 +724,19 @@ const client = ({ connector, dedicated, options, shared }: {
     statsJob: (id) => sendValid(Protocol.statsJob(id)),
     statsTube: (tube) => sendValid(Protocol.statsTube(tube)),
     stats: send(Protocol.stats),
+    statsTubes: (tubes) => Many.statsTubes(shared, tubes),
     listTubes: send(Protocol.listTubes),
+    jobs: Jobs.makeListJobs(dedicated),
 
     delete: (id) => sendValid(Protocol.deleteJob(id)),
+    deleteAll: (ids) => Many.forJobs(shared, "delete", Commands.deleteJob, ids),
+    kickAll: (ids) => Many.forJobs(shared, "kick-job", Commands.kickJob, ids),
+    buryAll: (jobs) => buryAll(dedicated, ready, jobs),
     kick: (tube, bound) => sendValid(Protocol.kick(bound, { tube })),
     kickJob: (id) => sendValid(Protocol.kickJob(id)),
     pauseTube: (tube, duration) => sendValid(Protocol.pauseTube(tube, duration)),
     purge: (tube, options) => purge(dedicated, tube, options),
-    move: (from, to, options) => move(dedicated, from, to, options)
+    move: (from, to, options) => Move.move(dedicated, from, to, options)
   })
 }
 

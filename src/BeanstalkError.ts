@@ -27,8 +27,8 @@
  *
  * **Where it failed**
  *
- * An error is made when the server's answer arrives, so that its stack is that of the socket. To record the line of each call would
- * take as long as the call, also when nothing fails. A function made with `Effect.fn` is recorded by Effect: `Cause.pretty`, and so the
+ * An error is made when the server's answer arrives, on the stack of the socket, which is left out. To record the line of each call
+ * would take as long as the call, also when nothing fails. A function made with `Effect.fn` is recorded by Effect: `Cause.pretty`, and so the
  * log, has the line of its definition and that of its call.
  *
  * ```ts
@@ -739,6 +739,45 @@ export class BulkStopped extends Data.TaggedError("BulkStopped")<{
 }
 
 /**
+ * `BeanstalkClient.jobs` has asked for as many ids as `reach` allows, and the server counts more jobs than it found.
+ *
+ * **Example** (list what is found, and say that it is not all)
+ *
+ * ```ts
+ * import { Console, Stream } from "effect"
+ * import type { BeanstalkClient } from "effect-beanstalk"
+ *
+ * const buried = (client: BeanstalkClient.Client) =>
+ *   client.jobs({ tube: "mails", states: ["buried"], reach: 100_000 }).pipe(
+ *     Stream.catchTag("ReachExceeded", ({ counted, found }) =>
+ *       Stream.drain(Stream.fromEffect(Console.error(`found ${found} of ${counted}`))))
+ *   )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReachExceeded extends Data.TaggedError("ReachExceeded")<{
+  readonly address: string
+  /** How many jobs were found. */
+  readonly found: number
+  /** How many the server counts. */
+  readonly counted: number
+  /** How many ids were asked for. */
+  readonly asked: number
+}> {
+  get [TypeId](): TypeId {
+    return TypeId
+  }
+  override get message() {
+    return errorMessage(() =>
+      `jobs: ${this.found} of ${this.counted} jobs were found among the newest ${this.asked} ids of beanstalkd at ${this.address}: ` +
+      `the others are older. Raise \`reach\` to find them.`
+    )
+  }
+}
+
+/**
  * A payload, or the body of a job, does not match the Schema of its tube, or the payload is encoded to something that JSON, or
  * UTF-8, would change: see `Tube.make`. Nothing was put then.
  *
@@ -996,6 +1035,7 @@ export type BeanstalkError =
   | InvalidText
   | PutAllStopped
   | BulkStopped
+  | ReachExceeded
   | PayloadError
   | LeaseLost
   | WorkerStartError

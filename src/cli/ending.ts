@@ -35,6 +35,7 @@ const codes: { readonly [Tag in Exclude<Failure["_tag"], "PutAllStopped" | "Bulk
     // stopped midway
     Stopped: 4,
     LeaseLost: 4,
+    ReachExceeded: 4,
     WorkerStartError: 4,
     PayloadError: 4,
     InvalidText: 4,

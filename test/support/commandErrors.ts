@@ -49,6 +49,7 @@ export const tags = [
   "ProtocolViolation",
   "PutAllStopped",
   "BulkStopped",
+  "ReachExceeded",
   "PayloadError",
   "LeaseLost",
   "WorkerStartError"

@@ -59,6 +59,11 @@ describe("the types of a client", () => {
       | "leaseWith"
       | "dedicated"
       | "putAll"
+      | "jobs"
+      | "statsTubes"
+      | "deleteAll"
+      | "kickAll"
+      | "buryAll"
       | "purge"
       | "move"
       | keyof Inspectable.Inspectable

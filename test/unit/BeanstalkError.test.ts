@@ -187,6 +187,10 @@ const cases: ReadonlyArray<Case> = [
     tells: ["move", address, tube, "3 ready", "4 delayed", "5 buried", "drain mode"]
   },
   {
+    error: new BeanstalkError.ReachExceeded({ address, found: 35, counted: 37, asked: 1000 }),
+    tells: [address, "35 of 37", "1000 ids", "`reach`"]
+  },
+  {
     error: new BeanstalkError.PayloadError({
       tube,
       direction: "decode",
@@ -231,6 +235,7 @@ const tags: Readonly<Record<BeanstalkError.BeanstalkError["_tag"], true>> = {
   InvalidText: true,
   PutAllStopped: true,
   BulkStopped: true,
+  ReachExceeded: true,
   PayloadError: true,
   LeaseLost: true,
   WorkerStartError: true

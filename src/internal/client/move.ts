@@ -5,22 +5,45 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { Buried, InvalidArgument, type PutError } from "../../BeanstalkError.ts"
-import type { JobId, PeekedJob, ReservedJob, TubeName } from "../../Job.ts"
+import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import { deleteJobs, inOneWrite, sendAll, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
+import { quoted } from "../values/printable.ts"
 import { bulk, type BulkOptions } from "./bulk.ts"
-import { buryDelayed, longestDelaySeconds } from "./buryDelayed.ts"
-import type { Dedicated } from "./dedicated.ts"
+import { buryUnreserved, longestDelaySeconds } from "./buryUnreserved.ts"
+import type { Dedicated, HasDedicated } from "./dedicated.ts"
 import { type Action, addTo, type JobState, type Tally } from "./scan.ts"
 
-export const move = (dedicated: Dedicated, from: string, to: string, options?: BulkOptions) => {
-  const target = Validate.attempt(() => Validate.otherTube("move", to, { than: from }))
-  return target instanceof InvalidArgument
-    ? target
-    : bulk("move", dedicated, from, options, (session, tally) => moveAction(dedicated, session, target, tally))
+export interface MoveOptions extends BulkOptions {
+  /** The client of the server that the jobs are moved to. Default: the same server. */
+  readonly into?: HasDedicated | undefined
+}
+
+export const move = (source: Dedicated, from: string, to: string, options: MoveOptions = {}) => {
+  const tube = Validate.attempt(() => Validate.tubeName("move", to, "to"))
+  const target = options.into?.dedicated
+  if (tube instanceof InvalidArgument) return tube
+  if (target === undefined && from === to) return sameTube(to)
+  return bulk("move", source, from, options, (session, tally) =>
+    Effect.gen(function*() {
+      const into = target === undefined ? session : yield* target.open(defaultTube)
+      if (from === to && into.server.id === session.server.id) return yield* sameTube(to)
+      return moveAction(session, { session: into, dedicated: target ?? source, tube }, tally)
+    }))
+}
+
+/** Jobs moved into their own tube would be moved again, without end. */
+const sameTube = (tube: string) =>
+  new InvalidArgument({ command: "move", argument: "to", reason: `must be a tube other than ${quoted(tube)}` })
+
+/** Where the copies are put. */
+interface Target {
+  readonly session: ServerSession
+  readonly dedicated: Dedicated
+  readonly tube: TubeName
 }
 
 /** A job to be moved, with all that its copy must have. */
@@ -39,10 +62,10 @@ interface Copied {
  * A copy is put before the original is deleted, so that the job is not lost if the connection is. If another client has
  * reserved the original meanwhile, it cannot be deleted, and the copy is deleted instead.
  */
-const moveAction = (dedicated: Dedicated, session: ServerSession, to: TubeName, tally: Tally): Action => {
+const moveAction = (session: ServerSession, target: Target, tally: Tally): Action => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
-      const exits = yield* sendAll(session, originals.map((original) => putCopy(original, state, to)))
+      const exits = yield* sendAll(target.session, originals.map((original) => putCopy(original, state, target.tube)))
       const copied = Arr.getSomes(
         Arr.zipWith(originals, exits, (original, exit) => Option.map(storedId(exit), (copy) => ({ original, copy })))
       )
@@ -64,13 +87,17 @@ const moveAction = (dedicated: Dedicated, session: ServerSession, to: TubeName, 
     }).pipe(Effect.uninterruptible)
 
   const buryCopies = (copied: ReadonlyArray<Copied>) =>
-    buryDelayed(
-      dedicated,
-      session.server,
-      copied.map(({ copy, original }) => ({ id: copy, priority: original.stats.pri }))
+    buryUnreserved(
+      target.dedicated,
+      target.session.server,
+      copied.map(({ copy, original }) => ({
+        id: copy,
+        priority: original.stats.pri,
+        delaySeconds: longestDelaySeconds
+      }))
     )
 
-  const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteJobs(session, copied.map(({ copy }) => copy))
+  const deleteCopies = (copied: ReadonlyArray<Copied>) => deleteJobs(target.session, copied.map(({ copy }) => copy))
 
   return {
     onReserved: (jobs) =>

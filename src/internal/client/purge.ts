@@ -8,7 +8,7 @@ import type { Dedicated } from "./dedicated.ts"
 import { type Action, addTo, type JobState, type Tally } from "./scan.ts"
 
 export const purge = (dedicated: Dedicated, tube: string, options?: BulkOptions) =>
-  bulk("purge", dedicated, tube, options, purgeAction)
+  bulk("purge", dedicated, tube, options, (session, tally) => Effect.succeed(purgeAction(session, tally)))
 
 const purgeAction = (session: Session, tally: Tally): Action => {
   const deleteIn = (state: JobState, ids: ReadonlyArray<JobId>) => deleteJobs(session, ids, addTo(tally, state))

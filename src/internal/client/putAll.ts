@@ -28,8 +28,15 @@ import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/
 import * as Validate from "../protocol/validate.ts"
 import type { Submit } from "./submit.ts"
 
+/** A body with options of its own, in place of those of `putAll`. */
+export interface JobToPut extends JobOptions {
+  readonly body: string | Uint8Array
+  /** The tube. Default: that of `putAll`. */
+  readonly tube?: string | undefined
+}
+
 /** A body, or the error of a payload that could not be encoded. */
-export type Body = string | Uint8Array | PayloadError
+export type Body = string | Uint8Array | JobToPut | PayloadError
 
 export interface PutAllOptions extends JobOptions {
   /** How many bodies may be sent before the id of the first of them is taken from the stream. Default: 1,024. */
@@ -44,6 +51,7 @@ export interface PutAllTarget {
 /** The arguments of a `putAll`, checked. */
 interface PutAll extends PutAllTarget {
   readonly tube: TubeName
+  readonly options: PutAllOptions | undefined
   readonly settings: JobSettings
   readonly windowSize: number
 }
@@ -109,10 +117,17 @@ class Window {
   }
 
   private commandOf(body: Body) {
-    const { settings, tube } = this.options
-    return body instanceof PayloadError
-      ? body
-      : Validate.attempt(() => Commands.put(Validate.body("put", body), settings, tube))
+    const { options, settings, tube } = this.options
+    if (body instanceof PayloadError) return body
+    return Validate.attempt(() =>
+      typeof body === "string" || body instanceof Uint8Array
+        ? Commands.put(Validate.body("putAll", body), settings, tube)
+        : Commands.put(
+          Validate.body("putAll", body.body),
+          checkJobOptions("putAll", { ...options, ...body }),
+          Validate.optionalTubeName("putAll", body.tube) ?? tube
+        )
+    )
   }
 
   /** Takes the ids of all bodies up to the first that has no result yet. */
@@ -162,6 +177,7 @@ export const putAll = <E, R>(
   const checked = Validate.attempt((): PutAll => ({
     ...target,
     tube: Validate.tubeName("putAll", tube),
+    options,
     settings: checkJobOptions("putAll", options),
     windowSize: Validate.positiveInteger("putAll", "window", options?.window ?? 1024)
   }))

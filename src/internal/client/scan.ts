@@ -5,13 +5,16 @@
  * connection ends. Delayed and buried jobs are found by their ids: the first job of a state is peeked, and jobs that were put
  * in one go have the ids that follow. No job is kicked, because a worker could reserve it then.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { PutError } from "../../BeanstalkError.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
 import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
+import { maxBatch, nextBatch } from "./batchSize.ts"
 
 /** The states of a job that is not reserved. */
 export type JobState = "ready" | "delayed" | "buried"
@@ -44,6 +47,8 @@ export interface ScanOptions {
   readonly session: Session
   readonly tube: TubeName
   readonly states: ReadonlyArray<JobState>
+  /** Only these jobs; `undefined` for all jobs of the tube. */
+  readonly ids: ReadonlyArray<JobId> | undefined
   /** The action is completed for at most this many jobs. */
   readonly bound: number
   readonly action: Action
@@ -52,14 +57,8 @@ export interface ScanOptions {
   readonly onProgress: Effect.Effect<void>
 }
 
-/** How many jobs are reserved, or read by id, at a time. */
-const maxBatch = 256
-
 /** How many jobs are reserved at first: a reserve that finds no job costs the server more than one that does. */
 const firstBatch = 16
-
-/** How many bytes the bodies of the reserved jobs may have together, unless one job alone has more. */
-const maxBatchBytes = 16 * 1024 * 1024
 
 /**
  * How many rounds in a row may complete the action for no job. Other clients may take the jobs first now and then. A server
@@ -69,11 +68,35 @@ const maxRoundsWithoutProgress = 32
 
 /** Scans until no job is left, or the bound is reached. */
 export const scan = (options: ScanOptions): Effect.Effect<void, PutError> =>
-  Effect.forEach(
-    options.states,
-    (state) => state === "ready" ? scanReady(options) : scanIds(options, state),
-    { discard: true }
-  )
+  options.ids === undefined
+    ? Effect.forEach(
+      options.states,
+      (state) => state === "ready" ? scanReady(options) : scanIds(options, state),
+      { discard: true }
+    )
+    : scanSelected(options, options.ids)
+
+/** Looks these jobs up, a batch at a time, and acts on those that are in the tube and in one of the states. */
+const scanSelected = (options: ScanOptions, ids: ReadonlyArray<JobId>) =>
+  Effect.gen(function*() {
+    const { action, onProgress, session, states, tube } = options
+    const look = (batch: ReadonlyArray<JobId> = []) =>
+      Effect.map(statsOfJobs(session, batch), (jobs) => jobs.filter((job) => job.tube === tube))
+    const [first, ...others] = Arr.chunksOf(ids, maxBatch)
+    let jobs: ReadonlyArray<JobStats> = yield* look(first)
+    for (const batch of [...others, []]) {
+      let next: ReadonlyArray<JobStats> | undefined
+      for (const state of states) {
+        const inState = jobs.filter((job) => job.state === state).map(({ id }) => id).slice(0, remaining(options))
+        if (inState.length === 0) continue
+        const following = next === undefined ? look(batch) : Effect.succeed(next)
+        next = yield* action.onFound(state, inState, following)
+        yield* onProgress
+      }
+      if (remaining(options) === 0) return
+      jobs = next ?? (yield* look(batch))
+    }
+  })
 
 const completed = ({ tally }: ScanOptions) => tally.ready + tally.delayed + tally.buried
 
@@ -126,13 +149,6 @@ const reserveReady = (options: ScanOptions, goesOn: () => boolean) =>
       reserved = more
     }
   })
-
-const nextBatch = (reserved: ReadonlyArray<ReservedJob>, batch: number): number =>
-  reserved.reduce((bytes, { body }) => bytes + body.length, 0) > maxBatchBytes / 2
-    ? Math.max(Math.floor(batch / 2), 1)
-    : reserved.length === batch
-    ? Math.min(batch * 2, maxBatch)
-    : batch
 
 const peeks = { ready: Commands.peekReady, delayed: Commands.peekDelayed, buried: Commands.peekBuried }
 

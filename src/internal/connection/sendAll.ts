@@ -17,41 +17,57 @@ import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
+import type { Cancel } from "./pipeline.ts"
 import type { Session } from "./session.ts"
 
-/** Sends all commands, and succeeds with how each ended, in the same order. */
-export const sendAll = <A, Failure>(
-  { submit }: Session,
+/** Submits commands, which can also fail with `Lost`. */
+interface Target<Lost> {
+  readonly submit: <A, Failure>(
+    command: Command<A, Failure>,
+    settle: (exit: Exit.Exit<A, Failure | CommandError | Lost>) => void
+  ) => Cancel
+}
+
+/** Submits all commands, and succeeds with how each ended, in the same order. An interruption cancels all of them. */
+export const submitAll = <A, Failure, Lost>(
+  { submit }: Target<Lost>,
   commands: ReadonlyArray<Command<A, Failure>>
-): Effect.Effect<ReadonlyArray<Exit.Exit<A, Failure | CommandError>>> =>
+): Effect.Effect<ReadonlyArray<Exit.Exit<A, Failure | CommandError | Lost>>> =>
   commands.length === 0 ? Effect.succeed([]) : Effect.async((resume) => {
-    const exits: Array<Exit.Exit<A, Failure | CommandError>> = []
+    const exits: Array<Exit.Exit<A, Failure | CommandError | Lost>> = []
     let left = commands.length
-    commands.forEach((command, index) =>
+    const cancels = commands.map((command, index) =>
       submit(command, (exit) => {
         exits[index] = exit
         left -= 1
         if (left === 0) resume(Effect.succeed(exits))
       })
     )
+    return Effect.sync(() => {
+      for (const cancel of cancels) cancel()
+    })
   })
+
+/** Sends all commands, and succeeds with how each ended, in the same order. */
+export const sendAll = <A, Failure>(session: Session, commands: ReadonlyArray<Command<A, Failure>>) =>
+  submitAll<A, Failure, never>(session, commands)
 
 /** The errors for which there is no result: the server has no such job or tube, or no job to reserve. */
 type Absent = JobNotFound | TubeNotFound | TimedOut | DeadlineSoon
 
-const isAbsent = (error: PutError | Absent): error is Absent =>
+const isAbsent = (error: unknown): error is Absent =>
   error instanceof JobNotFound || error instanceof TubeNotFound || error instanceof TimedOut ||
   error instanceof DeadlineSoon
 
 /** The results of all commands, `None` where the error is {@link Absent}. Fails with the first other error. */
-const toOptions = <A>(
-  exits: ReadonlyArray<Exit.Exit<A, PutError | Absent>>
-): Effect.Effect<ReadonlyArray<Option.Option<A>>, PutError> =>
+export const toOptions = <A, E>(
+  exits: ReadonlyArray<Exit.Exit<A, E | Absent>>
+): Effect.Effect<ReadonlyArray<Option.Option<A>>, E> =>
   Effect.forEach(
     exits,
     Exit.match({
       onSuccess: (value) => Exit.succeed(Option.some(value)),
-      onFailure: (cause): Exit.Exit<Option.Option<A>, PutError> => {
+      onFailure: (cause): Exit.Exit<Option.Option<A>, E> => {
         const failure = Cause.failureOrCause(cause)
         if (failure._tag === "Right") return Exit.failCause(failure.right)
         return isAbsent(failure.left) ? Exit.succeed(Option.none()) : Exit.fail(failure.left)

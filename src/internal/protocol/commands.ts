@@ -49,7 +49,7 @@ const onJob = <A, E = never>(
     args,
     (reply, origin) =>
       reply._tag === "NotFound"
-        ? failure(new BeanstalkError.JobNotFound({ ...origin, id: job }))
+        ? failure(() => new BeanstalkError.JobNotFound({ ...origin, id: job }))
         : interpret(reply, origin),
     options
   )
@@ -67,7 +67,7 @@ const onExistingTube = <A>(
     args,
     (reply, origin) =>
       reply._tag === "NotFound"
-        ? failure(new BeanstalkError.TubeNotFound({ ...origin, tube }))
+        ? failure(() => new BeanstalkError.TubeNotFound({ ...origin, tube }))
         : interpret(reply, origin),
     options
   )
@@ -89,18 +89,18 @@ export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSett
         case "Inserted":
           return success(reply.id)
         case "BuriedJob":
-          return failure(new BeanstalkError.Buried({ ...origin, id: reply.id }))
+          return failure(() => new BeanstalkError.Buried({ ...origin, id: reply.id }))
         case "JobTooBig":
-          return failure(new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
+          return failure(() => new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
         case "Draining":
-          return failure(new BeanstalkError.Draining(origin))
+          return failure(() => new BeanstalkError.Draining(origin))
         // After these the server may read the body as commands.
         case "ExpectedCRLF":
-          return fatal(new BeanstalkError.ExpectedCRLF(origin))
+          return fatal(() => new BeanstalkError.ExpectedCRLF(origin))
         case "BadFormat":
-          return fatal(new BeanstalkError.BadFormat(origin))
+          return fatal(() => new BeanstalkError.BadFormat(origin))
         case "UnknownCommand":
-          return fatal(new BeanstalkError.UnknownCommand(origin))
+          return fatal(() => new BeanstalkError.UnknownCommand(origin))
         default:
           return undefined
       }
@@ -131,7 +131,7 @@ const interpretReserve: Interpret<ReservedJob, BeanstalkError.DeadlineSoon> = (r
     case "Reserved":
       return success(new ReservedJob(reply.id, reply.body))
     case "DeadlineSoon":
-      return failure(new BeanstalkError.DeadlineSoon(origin))
+      return failure(() => new BeanstalkError.DeadlineSoon(origin))
     default:
       return undefined
   }
@@ -147,7 +147,7 @@ export const reserveWithTimeout = (seconds: number) =>
     "reserve-with-timeout",
     `${seconds}`,
     (reply, origin) =>
-      reply._tag === "TimedOut" ? failure(new BeanstalkError.TimedOut(origin)) : interpretReserve(reply, origin),
+      reply._tag === "TimedOut" ? failure(() => new BeanstalkError.TimedOut(origin)) : interpretReserve(reply, origin),
     { blocksFor: seconds, reserves: true }
   )
 
@@ -176,7 +176,7 @@ export const release = (id: JobId, priority: number, delaySeconds: number) =>
         case "Released":
           return succeeded
         case "Buried":
-          return failure(new BeanstalkError.Buried({ ...origin, id }))
+          return failure(() => new BeanstalkError.Buried({ ...origin, id }))
         default:
           return undefined
       }
@@ -198,7 +198,7 @@ export const ignore = (tube: TubeName) =>
       case "Watching":
         return success(reply.count)
       case "NotIgnored":
-        return failure(new BeanstalkError.NotIgnored({ ...origin, tube }))
+        return failure(() => new BeanstalkError.NotIgnored({ ...origin, tube }))
       default:
         return undefined
     }

@@ -50,12 +50,6 @@ export const tubeName = (command: string, value: string, argument = "tube"): Tub
 export const optionalTubeName = (command: string, value: string | undefined): TubeName | undefined =>
   value === undefined ? undefined : tubeName(command, value)
 
-/** The target of a `move`. Jobs moved into their own tube would be moved again, without end. */
-export const otherTube = (command: string, value: string, { than }: { readonly than: string }): TubeName =>
-  value === than
-    ? refuse(command, "to", `must be a tube other than ${show(than)}`)
-    : tubeName(command, value, "to")
-
 /** Without leading zeros, which the server ignores: replies repeat the id without them. */
 export const jobId = (command: string, value: string): JobId => {
   if (typeof value === "string" && isJobId(value)) {
@@ -74,6 +68,10 @@ export const u32 = (command: string, argument: string, value: number): number =>
   Number.isInteger(value) && value >= 0 && value <= largestU32
     ? value
     : refuse(command, argument, `must be an integer from 0 to ${largestU32}, but is ${show(value)}`)
+
+/** A part of a whole. */
+export const share = (command: string, argument: string, value: number): number =>
+  value > 0 && value <= 1 ? value : refuse(command, argument, `must be above 0 and at most 1, but is ${show(value)}`)
 
 /**
  * Refuses a number without a unit that is less than a second, which the protocol cannot express: in Effect it is milliseconds, but

@@ -1,5 +1,5 @@
 /**
- * Buries delayed jobs, none of which becomes ready if the connection is lost meanwhile.
+ * Buries jobs that are not reserved, none of which becomes ready if the connection is lost meanwhile, unless it was ready.
  *
  * beanstalkd buries only jobs that are reserved, and makes these ready when their connection is lost: a worker would run a job
  * that was to be buried. So the commands are sent behind a reserve that waits, and behind them the connection is half-closed.
@@ -8,6 +8,7 @@
  * then half-closes, makes the server execute that part.)
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { ConnectionLost, type PutError } from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
@@ -16,9 +17,12 @@ import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Dedicated } from "./dedicated.ts"
 
-export interface DelayedJob {
+export interface UnreservedJob {
   readonly id: JobId
+  /** The priority that it has once it is buried. */
   readonly priority: number
+  /** It is ready again after this time if the server refuses to bury it. */
+  readonly delaySeconds: number
 }
 
 /** The longest delay, 136 years. */
@@ -36,27 +40,31 @@ const waitForAll = Commands.reserveWithTimeout(1)
  */
 const detectClosed = Commands.listTubesWatched
 
-/** If the server refuses to bury a job, it is delayed again. Once it is buried, it cannot be released. */
-const buryOne = ({ id, priority }: DelayedJob) => [
+/** If the server refuses to bury a job, it is released. Once it is buried, it cannot be. */
+const buryOne = ({ delaySeconds, id, priority }: UnreservedJob) => [
   Commands.reserveJob(id),
   Commands.bury(id, priority),
-  Commands.release(id, priority, longestDelaySeconds)
+  Commands.release(id, priority, delaySeconds)
 ]
 
-/** `server` is the instance in which the jobs are: in another one, the ids may be ids of other jobs. */
-export const buryDelayed = (
+/**
+ * Succeeds with whether each was buried: the server finds no job that another connection has reserved. `server` is the instance in
+ * which the jobs are: in another one, the ids may be ids of other jobs.
+ */
+export const buryUnreserved = (
   { address, openUnbounded }: Dedicated,
   server: ServerInfo,
-  jobs: ReadonlyArray<DelayedJob>
-): Effect.Effect<void, PutError> =>
+  jobs: ReadonlyArray<UnreservedJob>
+): Effect.Effect<ReadonlyArray<boolean>, PutError> =>
   Effect.gen(function*() {
-    if (jobs.length === 0) return
+    if (jobs.length === 0) return []
     const notSent = (reason: string, cause?: unknown) =>
       new ConnectionLost({ command: "bury", address, outcome: "NotSent", reason, cause })
     const session = yield* Effect.mapError(openUnbounded(emptyTube), (error) => notSent(error.detail, error))
     if (session.server.id !== server.id) return yield* notSent("another instance of beanstalkd answers there now")
-    yield* inOneWrite(
+    const [[, , ...answers]] = yield* inOneWrite(
       sendAllOptional<unknown>(session, [waitForAll, detectClosed, ...jobs.flatMap(buryOne)]),
       session.end
     )
+    return jobs.map((_, index) => Option.isSome(answers[3 * index + 1] ?? Option.none()))
   }).pipe(Effect.scoped)

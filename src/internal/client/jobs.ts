@@ -1,0 +1,108 @@
+/** Lists jobs, with their bodies if these are wanted. */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { type ConnectFailed, InvalidArgument, type PutError, type ReachExceeded } from "../../BeanstalkError.ts"
+import { defaultTube, type PeekedJob } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
+import { sendAllPresent } from "../connection/sendAll.ts"
+import type { Session } from "../connection/session.ts"
+import * as Commands from "../protocol/commands.ts"
+import * as Validate from "../protocol/validate.ts"
+import { nextBatch } from "./batchSize.ts"
+import type { Dedicated } from "./dedicated.ts"
+import { type ListedState, search, type SearchProgress } from "./jobSearch.ts"
+
+export interface JobsOptions {
+  /** The tube, or tubes, whose jobs are listed. Default: all tubes. */
+  readonly tube?: string | ReadonlyArray<string> | undefined
+  /** The jobs in which states. Default: all, `["ready", "reserved", "delayed", "buried"]`. */
+  readonly states?: ReadonlyArray<ListedState> | undefined
+  /** Whether the bodies are read as well. A job that was deleted meanwhile is left out. Default: `false`. */
+  readonly bodies?: boolean | undefined
+  /** How many ids are asked for at most. Default: 10,000,000, which takes a server some 100 seconds. */
+  readonly reach?: number | undefined
+  /**
+   * The newest id that is asked for. Default: the newest that the server has issued, which a put tells: see
+   * `BeanstalkClient.Client.jobs`.
+   */
+  readonly newest?: string | undefined
+  /** The part of its time for which the server is asked, above 0 and at most 1. Default: 0.5. */
+  readonly serverShare?: number | undefined
+  /** Runs after every 1,024 ids. */
+  readonly onProgress?: ((progress: SearchProgress) => Effect.Effect<void>) | undefined
+}
+
+/** A job that was found. */
+export interface ListedJob {
+  readonly stats: JobStats
+  /** `undefined` unless `bodies` is set. */
+  readonly body: Uint8Array | undefined
+}
+
+export interface ListedJobWithBody extends ListedJob {
+  readonly body: Uint8Array
+}
+
+export type JobsError = PutError | ConnectFailed | ReachExceeded
+
+const checkOptions = (options: JobsOptions) =>
+  Validate.attempt(() => ({
+    tubes: options.tube === undefined
+      ? undefined
+      : [...new Set([options.tube].flat().map((tube) => Validate.tubeName("jobs", tube)))],
+    states: options.states ?? (["ready", "reserved", "delayed", "buried"] as const),
+    reach: Validate.positiveInteger("jobs", "reach", options.reach ?? 10_000_000),
+    newest: options.newest === undefined ? undefined : Validate.jobId("jobs", options.newest),
+    serverShare: Validate.share("jobs", "serverShare", options.serverShare ?? 0.5),
+    onProgress: options.onProgress ?? (() => Effect.void)
+  }))
+
+/** An overloaded function, so that the body is there in the type if it is asked for. */
+export interface ListJobs {
+  (options: JobsOptions & { readonly bodies: true }): Stream.Stream<ListedJobWithBody, JobsError>
+  (options?: JobsOptions): Stream.Stream<ListedJob, JobsError>
+}
+
+export const makeListJobs = (dedicated: Dedicated): ListJobs => {
+  function listJobs(options: JobsOptions & { readonly bodies: true }): Stream.Stream<ListedJobWithBody, JobsError>
+  function listJobs(options?: JobsOptions): Stream.Stream<ListedJob, JobsError>
+  function listJobs(options: JobsOptions = {}): Stream.Stream<ListedJob, JobsError> {
+    const checked = checkOptions(options)
+    if (checked instanceof InvalidArgument) return Stream.fail(checked)
+    return Stream.unwrapScoped(
+      Effect.map(dedicated.open(defaultTube), (session): Stream.Stream<ListedJob, JobsError> => {
+        const jobs = search({ ...checked, session })
+        return options.bodies === true
+          ? jobs.pipe(Stream.chunks, Stream.flatMap((chunk) => withBodies(session, chunk)))
+          : Stream.map(jobs, (stats) => ({ stats, body: undefined }))
+      })
+    )
+  }
+  return listJobs
+}
+
+/** Reads the bodies, as many at a time as are not too large together. */
+const withBodies = (
+  session: Session,
+  jobs: Chunk.Chunk<JobStats>
+): Stream.Stream<ListedJobWithBody, PutError> =>
+  Stream.paginateChunkEffect({ left: jobs, batch: 1 }, ({ batch, left }) => {
+    const stats = Chunk.take(left, batch)
+    return Effect.map(
+      sendAllPresent(session, Chunk.toReadonlyArray(stats).map(({ id }) => Commands.peek(id))),
+      (peeked) => {
+        const next = { left: Chunk.drop(left, batch), batch: nextBatch(peeked, batch) }
+        return [join(stats, peeked), Chunk.isEmpty(next.left) ? Option.none() : Option.some(next)]
+      }
+    )
+  })
+
+const join = (jobs: Chunk.Chunk<JobStats>, peeked: ReadonlyArray<PeekedJob>): Chunk.Chunk<ListedJobWithBody> => {
+  const bodies = new Map(peeked.map(({ body, id }) => [id, body]))
+  return Chunk.filterMap(
+    jobs,
+    (stats) => Option.map(Option.fromNullable(bodies.get(stats.id)), (body) => ({ stats, body }))
+  )
+}

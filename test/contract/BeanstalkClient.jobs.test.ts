@@ -1,0 +1,181 @@
+/** `client.jobs` finds every job, each once, and changes nothing. */
+import { assert, it } from "@effect/vitest"
+import type { BeanstalkClient } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { everyJob, putJobs, scattered, start, type Wanted } from "../support/bulk.ts"
+import { failsWith } from "../support/connections.ts"
+import { chars } from "../support/replies.ts"
+import { describeContract } from "../support/servers.ts"
+
+const tubes = ["here", "there", "elsewhere"]
+
+/** As fast as possible: half of the server's time is the default. */
+const atFullSpeed = { serverShare: 1 }
+
+const list = (client: BeanstalkClient.Client, options: BeanstalkClient.JobsOptions) =>
+  Stream.runCollect(client.jobs({ ...atFullSpeed, ...options })).pipe(
+    Effect.map((jobs) => Array.from(jobs, ({ stats }) => stats))
+  )
+
+const idsOf = (jobs: ReadonlyArray<{ readonly id: string }>) =>
+  jobs.map(({ id }) => Number(id)).toSorted((a, b) => a - b)
+
+/** Runs once, at the first progress. */
+const once = (effect: Effect.Effect<unknown>) => {
+  let hasRun = false
+  return () =>
+    Effect.suspend(() => {
+      if (hasRun) return Effect.void
+      hasRun = true
+      return Effect.asVoid(effect)
+    })
+}
+
+describeContract("jobs", (kind) => {
+  it.scopedLive.each([
+    { tube: "here", states: ["ready"] as const },
+    { tube: ["here", "there"], states: ["buried", "delayed"] as const },
+    { tube: ["nowhere", "elsewhere"], states: undefined },
+    { tube: undefined, states: ["delayed"] as const },
+    { tube: undefined, states: undefined },
+    { tube: "here", states: [] }
+  ])("of $tube in $states", (choice) =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      yield* putJobs(beanstalk, scattered(tubes, 90))
+      const { tube, states = ["ready", "delayed", "buried"] } = choice
+      const wanted = (yield* everyJob(beanstalk)).filter((job) =>
+        (tube === undefined || [tube].flat().some((name) => name === job.tube)) &&
+        states.some((state) => state === job.state)
+      )
+      assert.deepStrictEqual(idsOf(yield* list(client, choice)), idsOf(wanted))
+    }))
+
+  it.scopedLive("with their bodies, whatever these are", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const every = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+      const bodies = ["", "\r\n", "delete 1\r\n", every, new Uint8Array(65_535).fill(0xff)]
+      yield* putJobs(beanstalk, bodies.map((body): Wanted => ({ tube: "here", state: "buried", body })))
+      const jobs = yield* Stream.runCollect(client.jobs({ tube: "here", bodies: true }))
+      assert.deepStrictEqual(
+        Array.from(jobs, ({ body }) => chars(body)).toReversed(),
+        bodies.map((body) => typeof body === "string" ? body : chars(body))
+      )
+    }))
+
+  it.scopedLive("that are reserved by another connection, and leaves them so", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const id = yield* beanstalk.put("x", { tube: "here" })
+      yield* beanstalk.reserveJob(id)
+      assert.deepStrictEqual((yield* list(client, { tube: "here" })).map(({ state }) => state), ["reserved"])
+      yield* beanstalk.delete(id)
+    }))
+
+  it.scopedLive("newest first, also an old one behind thousands of ids that are gone", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const old = yield* beanstalk.put("old", { tube: "here" })
+      const ids = yield* Stream.runCollect(client.putAll("other", Stream.map(Stream.range(1, 3000), String)))
+      yield* client.deleteAll(ids)
+      const young = yield* beanstalk.put("young", { tube: "here" })
+      assert.deepStrictEqual((yield* list(client, { tube: "here" })).map(({ id }) => id), [young, old])
+    }))
+
+  it.scopedLive("leave no job, no tube and no reservation behind", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      yield* putJobs(beanstalk, scattered(["here"], 30))
+      const before = yield* everyJob(beanstalk)
+      yield* list(client, {})
+      yield* list(client, { tube: "nowhere" })
+      assert.deepStrictEqual(yield* everyJob(beanstalk), before)
+      assert.deepStrictEqual(
+        (yield* client.listTubes).filter((tube) => tube !== "the-last").toSorted(),
+        ["default", "here"]
+      )
+      assert.strictEqual((yield* client.stats).currentJobsReserved, 0)
+    }))
+
+  it.scopedLive("delete the job that an earlier listing had to leave when its connection was lost", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const left = yield* beanstalk.put("", { tube: "effect-beanstalk/newest", delay: "100000 seconds" })
+      assert.deepStrictEqual(yield* list(client, {}), [])
+      yield* failsWith(client.peek(left), "JobNotFound")
+    }))
+
+  it.scopedLive("fail after what was found if there are more jobs than within the reach", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const [, , , ...young] = yield* Effect.replicateEffect(beanstalk.put("x", { tube: "here" }), 20)
+      const found: Array<string> = []
+      const error = yield* Effect.flip(
+        Stream.runForEach(
+          client.jobs({ tube: "here", reach: 17 }),
+          ({ stats }) => Effect.sync(() => found.push(stats.id))
+        )
+      )
+      assert.deepInclude(error, { _tag: "ReachExceeded", found: 17, counted: 20, asked: 17 })
+      assert.deepStrictEqual(found, young.toReversed())
+    }))
+
+  it.scopedLive("put nothing if the newest id is given, and work while the server drains", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client, server } = yield* start(kind)
+      const ids = yield* Effect.replicateEffect(beanstalk.put("x", { tube: "here" }), 3)
+      yield* server.drain
+      yield* failsWith(list(client, { tube: "here" }), "Draining")
+      const { cmdPut } = yield* client.stats
+      assert.deepStrictEqual(
+        idsOf(yield* list(client, { tube: "here", newest: "2" })),
+        idsOf(ids.slice(0, 2).map((id) => ({ id })))
+      )
+      assert.strictEqual((yield* client.stats).cmdPut, cmdPut)
+    }))
+
+  it.scopedLive("find the old job although a young one, which was found, is deleted meanwhile", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const old = yield* beanstalk.put("old", { tube: "here" })
+      const ids = yield* Stream.runCollect(client.putAll("other", Stream.map(Stream.range(1, 3000), String)))
+      yield* client.deleteAll(ids)
+      const young = yield* beanstalk.put("young", { tube: "here" })
+      const onProgress = once(Effect.orDie(client.delete(young)))
+      assert.deepStrictEqual((yield* list(client, { tube: "here", onProgress })).map(({ id }) => id), [young, old])
+    }))
+
+  it.scopedLive("find a job that is buried, and one that is put, after their ids were passed", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      yield* putJobs(beanstalk, [{ tube: "here", state: "buried", body: "old" }])
+      yield* client.deleteAll(
+        yield* Stream.runCollect(client.putAll("other", Stream.map(Stream.range(1, 2000), String)))
+      )
+      const id = yield* beanstalk.put("x", { tube: "here" })
+      yield* beanstalk.reserveJob(id)
+      const onProgress = once(Effect.orDie(Effect.zipRight(
+        beanstalk.bury(id, 0),
+        putJobs(beanstalk, [{ tube: "here", state: "buried", body: "new" }])
+      )))
+      assert.deepStrictEqual(idsOf(yield* list(client, { tube: "here", states: ["buried"], onProgress })), [
+        1,
+        2002,
+        2004
+      ])
+    }))
+
+  it.scopedLive("refuse invalid arguments", () =>
+    Effect.gen(function*() {
+      const { client } = yield* start(kind)
+      for (
+        const options of [{ tube: "a b" }, { tube: ["ok", ""] }, { reach: 0 }, { newest: "x" }, { serverShare: 0 }, {
+          serverShare: 1.1
+        }]
+      ) {
+        yield* failsWith(list(client, options), "InvalidArgument")
+      }
+    }))
+})
