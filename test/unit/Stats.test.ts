@@ -556,3 +556,25 @@ it("what stats-job tells is the same in whatever order it is told", () => {
   assert.deepStrictEqual(read(lines), read(lines.toReversed()))
   assert.instanceOf(read(lines), Stats.JobStats)
 })
+
+it("what stats-tube tells is the same in whatever order it is told", () => {
+  const lines = [
+    "name: \"a;b\"",
+    "current-jobs-urgent: 1",
+    "current-jobs-ready: 2",
+    "current-jobs-reserved: 3",
+    "current-jobs-delayed: 4",
+    "current-jobs-buried: 5",
+    "total-jobs: 6",
+    "current-using: 7",
+    "current-watching: 8",
+    "current-waiting: 9",
+    "cmd-delete: 10",
+    "cmd-pause-tube: 11",
+    "pause: 12",
+    "pause-time-left: -13"
+  ]
+  const read = (lines: ReadonlyArray<string>) => StatsReader.readTubeStats(bytes(`---\n${lines.join("\n")}\n`))
+  assert.deepStrictEqual(read(lines), read(lines.toReversed()))
+  assert.instanceOf(read(lines), Stats.TubeStats)
+})
