@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url"
 const dist = join(import.meta.dirname, "../dist")
 
 /** What `dist/node/` has besides modules that programs can import. */
-const notForImport = new Set(["bin.js", "checkedImport.js"])
+const notForImport = new Set(["checkedImport.js"])
 
 const modulesIn = (folder: string) =>
   readdirSync(join(dist, folder)).filter((file) => file.endsWith(".js") && !notForImport.has(file))

@@ -9,7 +9,8 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     stats: () => import("./commands/stats.ts"),
     tubes: () => import("./commands/tubes.ts"),
     job: () => import("./commands/job.ts"),
-    peek: () => import("./commands/peek.ts")
+    peek: () => import("./commands/peek.ts"),
+    wait: () => import("./commands/wait.ts")
   }],
   ["Act", {
     put: () => import("./commands/put.ts"),
@@ -18,6 +19,14 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     kick: () => import("./commands/kick.ts"),
     pause: () => import("./commands/pause.ts"),
     resume: () => import("./commands/resume.ts")
+  }],
+  ["Work", {
+    take: () => import("./commands/take.ts"),
+    work: () => import("./commands/work.ts")
+  }],
+  ["Help", {
+    serve: () => import("./commands/serve.ts"),
+    completions: () => import("./commands/completions.ts")
   }]
 ]
 

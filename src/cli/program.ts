@@ -21,7 +21,7 @@ import { version } from "./version.ts"
 
 /** Runs a command line, and succeeds with the exit code. An interruption is left to who interrupts. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never, Terminal> =>
-  Effect.matchCauseEffect(runCommand(argv), {
+  Effect.matchCauseEffect(argv[0] === "__complete" ? runComplete(argv.slice(2)) : runCommand(argv), {
     onSuccess: () => Effect.succeed(0),
     onFailure: (cause) => Cause.isInterruptedOnly(cause) ? Effect.interrupt : report(argv, endingOf(cause))
   })
@@ -45,6 +45,14 @@ const runCommand = (argv: ReadonlyArray<string>): Effect.Effect<void, Failure, T
     )
   })
 
+/** What the scripts of `beanstalk completions` ask: `beanstalk __complete -- WORDS…`. */
+const runComplete = (words: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const { complete } = yield* Effect.promise(() => import("./complete.ts"))
+    const candidates = yield* complete(words)
+    for (const { description, value } of candidates) yield* write(`${value}\t${description}`)
+  }).pipe(Effect.provide(Logging.layer(0)))
+
 const find = (name: string): Effect.Effect<Command, WrongUsage> =>
   Effect.flatMap(
     Effect.promise(() => Commands.load(name)),
@@ -53,6 +61,9 @@ const find = (name: string): Effect.Effect<Command, WrongUsage> =>
         ? new WrongUsage({ message: `there is no command ${JSON.stringify(name)}.${didYouMean(name, Commands.names)}` })
         : Effect.succeed(command)
   )
+
+/** The server of a command that is for none. */
+const unused = "beanstalk://127.0.0.1"
 
 const runRow = (command: Command) =>
   Effect.gen(function*() {
@@ -64,8 +75,7 @@ const runRow = (command: Command) =>
     }
     const services = Layer.mergeAll(
       Output.layer({ json, color }),
-      // Only commands that are for a server ask for one.
-      Arr.isNonEmptyReadonlyArray(urls) ? Servers.layer(urls, timeout) : Servers.layer(["127.0.0.1"], timeout),
+      Servers.layer(Arr.isNonEmptyReadonlyArray(urls) ? urls : [unused], timeout),
       Logging.layer(verbose)
     )
     yield* command.run.pipe(Effect.scoped, Effect.provide(services))

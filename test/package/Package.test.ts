@@ -30,8 +30,7 @@ const pack = (): Packed => {
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 
 /** The modules that programs can import. */
-const isPublic = (path: string) =>
-  /^dist\/(node\/)?\w+\.d\.ts$/.test(path) && !/\/(bin|checkedImport)\.d\.ts$/.test(path)
+const isPublic = (path: string) => /^dist\/(node\/)?\w+\.d\.ts$/.test(path) && !path.endsWith("/checkedImport.d.ts")
 
 /** The name by which a program imports what a file declares. */
 const nameOf = (path: string) =>

@@ -35,7 +35,7 @@ const buildAll = async () => {
   mkdirSync(inject("programs"), { recursive: true })
   const outdir = mkdtempSync(join(inject("programs"), "bundled-"))
   await build({
-    entryPoints: [...programsIn("scratchpad"), ...programsIn("test/fixtures"), "src/node/bin.ts"],
+    entryPoints: [...programsIn("scratchpad"), ...programsIn("test/fixtures"), "src/cli/main.ts"],
     outdir,
     outbase: root,
     outExtension: { ".js": ".mjs" },

@@ -104,6 +104,15 @@ const urlOf = (target: Target): string => "path" in target ? `unix:${target.path
 export const words = (line: string): ReadonlyArray<string> =>
   Array.from(line.matchAll(/'([^']*)'|(\S+)/g), ([, quoted, word]) => quoted ?? word ?? "")
 
+const near = (server: Pick<Listening, "target">, surroundings: Surroundings): Surroundings => ({
+  ...surroundings,
+  env: { PATH: process.env["PATH"] ?? "", BEANSTALKD_URL: urlOf(server.target), ...surroundings.env }
+})
+
 /** Runs a command line at a server. */
 export const at = (server: Pick<Listening, "target">, line: string, surroundings: Surroundings = {}) =>
-  beanstalk(words(line), { ...surroundings, env: { BEANSTALKD_URL: urlOf(server.target), ...surroundings.env } })
+  beanstalk(words(line), near(server, surroundings))
+
+/** Starts a command line at a server. */
+export const startAt = (server: Pick<Listening, "target">, line: string, surroundings: Surroundings = {}) =>
+  start(words(line), near(server, surroundings))

@@ -23,6 +23,8 @@ export interface Server {
    * again.
    */
   readonly connect: Effect.Effect<BeanstalkClient.Client, ConnectFailed | InvalidArgument, Scope.Scope>
+  /** The same for a command that runs until it is interrupted: it connects again whenever the connection is lost. */
+  readonly stayConnected: Effect.Effect<BeanstalkClient.Client, ConnectFailed | InvalidArgument, Scope.Scope>
 }
 
 export class Servers
@@ -37,20 +39,21 @@ export const theClient: Effect.Effect<BeanstalkClient.Client, ConnectFailed | In
   Effect.flatMap(theServer, ({ connect }) => connect)
 
 /** The server at a URL. Fails if it is no URL of a server. */
-export const make = (url: string, timeout: Duration.Duration): Effect.Effect<Server, InvalidArgument> =>
+export const make = (url: string, timeout: Duration.DurationInput): Effect.Effect<Server, InvalidArgument> =>
   Effect.map(Effect.scoped(Layer.build(NodeConnector.layerUrl(url))), (context) => {
     const connector = Context.get(context, Connector)
+    const client = (options: BeanstalkClient.Options) =>
+      Effect.provideService(
+        BeanstalkClient.make({ connectTimeout: timeout, offlineTimeout: timeout, ...options }),
+        Connector,
+        connector
+      )
     return {
       url,
       address: connector.address,
-      connect: Effect.tap(
-        Effect.provideService(
-          BeanstalkClient.make({ connectTimeout: timeout, offlineTimeout: timeout, reconnect: Schedule.stop }),
-          Connector,
-          connector
-        ),
-        (client) => client.ready
-      )
+      connect: Effect.tap(client({ reconnect: Schedule.stop }), ({ ready }) => ready),
+      // `ready` would wait for the second attempt, and more.
+      stayConnected: Effect.tap(client({}), ({ lease }) => Effect.scoped(lease))
     }
   })
 

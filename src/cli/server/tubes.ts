@@ -17,6 +17,18 @@ export const matching = (
     return Effect.succeed([...new Set(patterns.flatMap(({ matches }) => tubes.filter(matches)))])
   })
 
+/** The tubes with these names, which need not exist, and those that the patterns match now. Fails if a pattern matches none. */
+export const namedOrMatching = (
+  client: Client,
+  patterns: ReadonlyArray<TubePattern>
+): Effect.Effect<ReadonlyArray<string>, NothingThere | ClientError> => {
+  const globs = patterns.filter(({ isGlob }) => isGlob)
+  const names = patterns.filter(({ isGlob }) => !isGlob).map(({ text }) => text)
+  return globs.length === 0
+    ? Effect.succeed([...new Set(names)])
+    : Effect.map(matching(client, globs), (matched) => [...new Set([...names, ...matched])])
+}
+
 const noTube = ({ address }: Client, { isGlob, text }: TubePattern, tubes: ReadonlyArray<TubeName>) =>
   new NothingThere({
     message: isGlob

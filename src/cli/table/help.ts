@@ -4,7 +4,7 @@ import type { Argument } from "./argument.ts"
 import type { Command, ExitCode } from "./command.ts"
 import type { Flag } from "./flag.ts"
 import * as Globals from "./globals.ts"
-import { flagUsage } from "./parse.ts"
+import { flagUsage, globalFlags } from "./parse.ts"
 
 /** What the exit codes mean for every command. */
 export const exitCodes: Readonly<Record<ExitCode | 130 | 143, string>> = {
@@ -118,7 +118,7 @@ export const programHelp = (groups: ReadonlyArray<Group>, { bold, columns }: Lay
     [
       "Flags of every command",
       definitions(
-        flagDefinitions([...Object.values(Globals.connecting), ...Object.values(Globals.general), Globals.version]),
+        flagDefinitions(globalFlags),
         columns
       )
     ]

@@ -76,12 +76,16 @@ export interface Words {
   readonly rest: ReadonlyArray<string>
 }
 
+/** The flags that may stand before a command. */
+export const globalFlags: ReadonlyArray<Flag<unknown>> = [
+  ...Object.values(Globals.connecting),
+  ...Object.values(Globals.general),
+  Globals.version
+]
+
 /** Finds the command in a command line, without knowing its flags. */
 export const findCommand = (argv: ReadonlyArray<string>): Either.Either<Words, WrongUsage> =>
-  given({
-    flags: [...Object.values(Globals.connecting), ...Object.values(Globals.general), Globals.version],
-    stopsAtWord: true
-  }, argv).pipe(
+  given({ flags: globalFlags, stopsAtWord: true }, argv).pipe(
     Either.mapBoth({
       onLeft: (message) => new WrongUsage({ message }),
       onRight: ({ flags, words: [command, ...after] }) => {
@@ -111,6 +115,14 @@ export const parse = (
     })
   )
 }
+
+/** The words after a command that belong to no flag; none, if that is not clear yet. */
+export const commandWords = (command: Command, argv: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Either.match(given({ flags: flagsOf(command), stopsAtWord: false }, argv), {
+    onLeft: () => [],
+    // The first is the command.
+    onRight: ({ words: [, ...after] }) => after
+  })
 
 /** Gives each argument its words: one that takes many has those that the others leave it. */
 const placed = (

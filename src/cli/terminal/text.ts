@@ -101,8 +101,9 @@ export const timeSpan = (seconds: number): string => {
   return `${large}${units[0]}${rest}`
 }
 
-/** A time that was measured: `0.4 s`, `12.0 s`, `4m 12s`. */
+/** A time that was measured: `3 ms`, `0.4 s`, `12.0 s`, `4m 12s`. */
 export const elapsed = (duration: Duration.Duration): string => {
   const seconds = Duration.toSeconds(duration)
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`
   return seconds < 100 ? `${seconds.toFixed(1)} s` : timeSpan(seconds)
 }

@@ -32,3 +32,11 @@ export const priority: Value<number> = {
       : Either.left(`is no priority: give 0, the most urgent, to ${largestPriority}`)
   }
 }
+
+export const port: Value<number> = {
+  metavar: "PORT",
+  read: (text) => {
+    const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+    return number < 65_536 ? Either.right(number) : Either.left("is no port: give 0 to 65535")
+  }
+}

@@ -1,0 +1,76 @@
+/** `beanstalk completions` */
+import * as Effect from "effect/Effect"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import { Output } from "../terminal/output.ts"
+import { choice } from "../values/text.ts"
+
+/**
+ * Each asks `beanstalk __complete -- WORDS…` for candidates, which are lines of a value, a tab and a description. An empty value asks
+ * for the names of files. Nothing of a candidate is evaluated by the shell: `$(reboot)` may be the name of a tube.
+ */
+const scripts = {
+  bash: `_beanstalk() {
+  local candidate description
+  COMPREPLY=()
+  while IFS=$'\\t' read -r candidate description; do
+    if [[ -z $candidate ]]; then
+      compopt -o default
+    else
+      COMPREPLY+=("$(printf '%q' "$candidate")")
+    fi
+  done < <(beanstalk __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -F _beanstalk beanstalk
+`,
+  zsh: `#compdef beanstalk
+_beanstalk() {
+  local line
+  local -a values descriptions
+  for line in "\${(@f)$(beanstalk __complete -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+    if [[ $line == $'\\t'* ]]; then
+      _files
+      return
+    fi
+    [[ -z $line ]] && continue
+    values+=("\${line%%$'\\t'*}")
+    descriptions+=("\${line//$'\\t'/  }")
+  done
+  compadd -l -d descriptions -a values
+}
+compdef _beanstalk beanstalk
+`,
+  fish: `function __beanstalk_complete
+  set -l words (commandline -opc)[2..] (commandline -ct)
+  set -l lines (beanstalk __complete -- $words 2>/dev/null)
+  if string match -q -- \\t'*' "$lines[1]"
+    __fish_complete_path (commandline -ct)
+  else
+    printf '%s\\n' $lines
+  end
+end
+complete -c beanstalk -f -a '(__beanstalk_complete)'
+`
+} as const
+
+const parameters = {
+  shell: Argument.one(choice("SHELL", ["bash", "zsh", "fish"]), { summary: "the shell: bash, zsh or fish" })
+}
+
+export const command = Command.make({
+  name: "completions",
+  summary: "Print a script with which a shell completes commands, flags, values and the names of tubes",
+  details: ["The names of tubes are asked of the server, for a second at most."],
+  servers: "none",
+  parameters,
+  examples: [
+    { run: "completions bash >> ~/.bashrc", does: "bash" },
+    { run: "completions zsh > ~/.zfunc/_beanstalk", does: "zsh, with ~/.zfunc in $fpath" },
+    { run: "completions fish > ~/.config/fish/completions/beanstalk.fish", does: "fish" }
+  ],
+  run: Effect.gen(function*() {
+    const { shell } = yield* Effect.all(parameters)
+    const { bytes } = yield* Output
+    yield* bytes(new TextEncoder().encode(scripts[shell]))
+  })
+})

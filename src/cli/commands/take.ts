@@ -1,0 +1,147 @@
+/** `beanstalk take` */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Connection } from "../../BeanstalkConnection.ts"
+import type { JobId, ReservedJob } from "../../Job.ts"
+import type { JobStats } from "../../Stats.ts"
+import { NothingThere, WrongUsage } from "../failures.ts"
+import { bodyRecord, statsRecord } from "../record.ts"
+import { theServer } from "../server/servers.ts"
+import { namedOrMatching } from "../server/tubes.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import { Output } from "../terminal/output.ts"
+import { counted } from "../terminal/text.ts"
+import { positiveCount } from "../values/number.ts"
+import { tubePattern } from "../values/tubePattern.ts"
+
+const parameters = {
+  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  count: Flag.optional("count", positiveCount, { summary: "take so many jobs at most [1]" }),
+  all: Flag.on("all", { summary: "take jobs until none is ready" }),
+  follow: Flag.on("follow", { summary: "take jobs, and wait for more, until Ctrl-C" }),
+  bury: Flag.on("bury", { summary: "bury the jobs instead of deleting them" }),
+  nul: Flag.on("null", { short: "0", summary: "end each body with NUL instead of a line feed" })
+}
+
+export const command = Command.make({
+  name: "take",
+  summary: "Reserve jobs, write their bodies, and delete them",
+  details: [
+    "A job is deleted once standard output has its body. If that is closed before, or the command is interrupted, the job is ready again."
+  ],
+  servers: "one",
+  parameters,
+  examples: [
+    { run: "take emails", does: "the next job" },
+    { run: "take emails --all -0 | xargs -0 -n1 send-mail", does: "each job as an argument of a command" }
+  ],
+  exits: { 1: "no job was ready" },
+  run: Effect.gen(function*() {
+    const { all, bury, count, follow, nul, tubes } = yield* Effect.all(parameters)
+    if ([all, follow, count !== undefined].filter(Boolean).length > 1) {
+      return yield* new WrongUsage({ message: "--count, --all and --follow exclude each other." })
+    }
+    const { note } = yield* Output
+    const server = yield* theServer
+    const client = yield* server.connect
+    const names = yield* namedOrMatching(client, tubes)
+    const connection = yield* client.leaseWith({ watch: names })
+    const limit = all || follow ? Number.POSITIVE_INFINITY : count ?? 1
+    let taken = 0
+    yield* Effect.iterate({ isLast: false }, {
+      while: ({ isLast }) => !isLast && taken < limit,
+      body: () =>
+        reserve(connection, { most: Math.min(batch, limit - taken), waits: follow }).pipe(
+          Effect.tap((jobs) => hand(connection, jobs, { bury, nul })),
+          Effect.map((jobs) => {
+            taken += jobs.length
+            return { isLast: jobs.length === 0 && !follow }
+          })
+        )
+    }).pipe(
+      Effect.onInterrupt(() =>
+        note(`Interrupted after ${counted(taken, "job")} ${taken === 1 ? "was" : "were"} taken.`)
+      )
+    )
+    if (taken === 0) {
+      return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${client.address} is ready.` })
+    }
+  })
+})
+
+/** How many jobs are reserved in one write at most. */
+const batch = 64
+
+interface Reserve {
+  readonly most: number
+  /** Whether to wait for the first. */
+  readonly waits: boolean
+}
+
+/** Reserves the jobs that are ready. */
+const reserve = (connection: Connection, { most, waits }: Reserve) => {
+  const ifReady = connection.reserveWithTimeout(0).pipe(
+    Effect.asSome,
+    // The server says `DEADLINE_SOON` when no job is ready, and one of those that are held runs out of time.
+    Effect.catchTags({ TimedOut: () => Effect.succeedNone, DeadlineSoon: () => Effect.succeedNone })
+  )
+  const first = waits
+    ? Effect.catchTag(Effect.asSome(connection.reserve), "DeadlineSoon", () => Effect.succeedNone)
+    : ifReady
+  const rest = Array.from({ length: most - 1 }, () => ifReady)
+  return Effect.map(
+    Effect.all([first, ...rest], { concurrency: "unbounded" }),
+    (reserved) => reserved.flatMap(Option.toArray)
+  )
+}
+
+interface Handing {
+  readonly bury: boolean
+  readonly nul: boolean
+}
+
+const encoder = new TextEncoder()
+
+/** Writes the bodies, and deletes the jobs once they are written. */
+const hand = (connection: Connection, jobs: ReadonlyArray<ReservedJob>, { bury, nul }: Handing) =>
+  Effect.gen(function*() {
+    const { bytes, isTerminal, json, note, printableLines, records } = yield* Output
+    const needsStats = json || bury
+    const stats = yield* needsStats ? statsOf(connection, jobs) : Effect.succeed(new Map<string, JobStats>())
+    const end = nul ? "\0" : "\n"
+    const text = ({ body }: ReservedJob) =>
+      isTerminal
+        ? encoder.encode(`${printableLines(Buffer.from(body).toString())}${end}`)
+        : Buffer.concat([body, encoder.encode(end)])
+    if (jobs.length > 0) {
+      const known = (id: JobId) =>
+        Option.match(Option.fromNullable(stats.get(id)), { onNone: () => ({ id }), onSome: statsRecord })
+      yield* json
+        ? records(jobs.map(({ body, id }) => ({ ...known(id), ...bodyRecord(body) })))
+        : bytes(Buffer.concat(jobs.map(text)))
+    }
+    const settle = ({ id }: ReservedJob) => {
+      const pri = stats.get(id)?.pri
+      return bury && pri !== undefined ? connection.bury(id, pri) : connection.delete(id)
+    }
+    yield* Effect.forEach(
+      jobs,
+      (job) =>
+        Effect.catchTag(
+          settle(job),
+          "JobNotFound",
+          () =>
+            note(`beanstalk: the time to run of job ${job.id} was over before it was written. It may be taken again.`)
+        ),
+      { concurrency: "unbounded", discard: true }
+    ).pipe(Effect.uninterruptible)
+  })
+
+/** Of jobs that are still reserved. */
+const statsOf = (connection: Connection, jobs: ReadonlyArray<ReservedJob>) =>
+  Effect.map(
+    Effect.forEach(jobs, ({ id }) => Effect.option(connection.statsJob(id)), { concurrency: "unbounded" }),
+    (found) => new Map(found.flatMap(Option.toArray).map((stats) => [stats.id, stats]))
+  )
