@@ -238,13 +238,21 @@ export interface MoveOptions extends Move.MoveOptions {
 }
 
 /**
- * Options of `jobs`: in which tubes (`tube`) and `states`, whether with `bodies`, from which id downwards (`newest`), through how many
- * ids (`reach`), and how much of the server's time it may take (`serverShare`).
+ * Options of `jobs`: those of `jobsById`, from which id downwards (`newest`), through how many ids (`reach`), and how much of the
+ * server's time it may take (`serverShare`).
  *
  * @category models
  * @since 0.1.0
  */
 export interface JobsOptions extends Jobs.JobsOptions {}
+
+/**
+ * Options of `jobsById`: in which tubes (`tube`) and `states`, which of these (`where`), and whether with `bodies`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JobsByIdOptions extends Jobs.JobsByIdOptions {}
 
 /**
  * The states in which `jobs` finds a job.
@@ -468,6 +476,11 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    * ```
    */
   readonly jobs: Jobs.ListJobs
+  /**
+   * Looks jobs up by their ids, many at a time, on a connection of its own, and emits those that exist in the order of the ids. Nothing
+   * is reserved. The ids of a chunk of the stream are looked up as soon as it comes. Fails with `InvalidArgument` at an invalid id.
+   */
+  readonly jobsById: Jobs.ListJobsById
 
   // administering -----------------------------------------------------------------------------------------------------
 
@@ -727,6 +740,7 @@ const client = ({ connector, dedicated, options, shared }: {
     statsTubes: (tubes) => Many.statsTubes(shared, tubes),
     listTubes: send(Protocol.listTubes),
     jobs: Jobs.makeListJobs(dedicated),
+    jobsById: Jobs.makeListJobsById(dedicated),
 
     delete: (id) => sendValid(Protocol.deleteJob(id)),
     deleteAll: (ids) => Many.forJobs(shared, "delete", Commands.deleteJob, ids),

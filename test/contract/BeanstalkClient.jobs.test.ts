@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import type { BeanstalkClient } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { everyJob, putJobs, scattered, start, type Wanted } from "../support/bulk.ts"
 import { failsWith } from "../support/connections.ts"
@@ -177,5 +178,55 @@ describeContract("jobs", (kind) => {
       ) {
         yield* failsWith(list(client, options), "InvalidArgument")
       }
+    }))
+})
+
+describeContract("jobs, and jobsById, of which some are wanted", (kind) => {
+  it.scopedLive("emit those in the order of the ids, from as many chunks as these come in", () =>
+    Effect.gen(function*() {
+      const { client } = yield* start(kind)
+      const ids = yield* Stream.runCollect(client.putAll("here", Stream.map(Stream.range(1, 2500), String)))
+      yield* client.deleteAll(["7", "1500"])
+      const wanted = Array.from(ids).toReversed()
+      const asked = Stream.concat(Stream.fromIterable(wanted.slice(0, 10)), Stream.fromIterable(wanted.slice(10)))
+      const found = yield* Stream.runCollect(client.jobsById(asked, { bodies: true }))
+      assert.deepStrictEqual(
+        Array.from(found, ({ body, stats }) => [stats.id, chars(body)]),
+        wanted.filter((id) => id !== "7" && id !== "1500").map((id) => [id, id])
+      )
+    }))
+
+  it.scopedLive("are in the tubes, in the states, and such as a function tells", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      yield* putJobs(beanstalk, scattered(tubes, 90))
+      const wanted = (yield* everyJob(beanstalk)).filter(({ id, state, tube }) =>
+        tube === "here" && state === "buried" && Number(id) % 2 === 0
+      )
+      const options: BeanstalkClient.JobsByIdOptions = {
+        tube: "here",
+        states: ["buried"],
+        where: ({ id }) => Number(id) % 2 === 0
+      }
+      const ids = Stream.map(Stream.range(1, 100), String)
+      const found = yield* Stream.runCollect(client.jobsById(ids, options))
+      assert.deepStrictEqual(Array.from(found, ({ stats }) => stats.id), wanted.map(({ id }) => id))
+      assert.deepStrictEqual(idsOf(yield* list(client, options)), idsOf(wanted))
+    }))
+
+  it.scopedLive("are emitted as soon as their ids come", () =>
+    Effect.gen(function*() {
+      const { beanstalk, client } = yield* start(kind)
+      const id = yield* beanstalk.put("x", { tube: "here" })
+      const first = yield* Stream.runHead(client.jobsById(Stream.concat(Stream.make(id), Stream.never)))
+      assert.strictEqual(Option.getOrThrow(first).stats.id, id)
+    }))
+
+  it.scopedLive("fail at an invalid id, and with the error of the ids", () =>
+    Effect.gen(function*() {
+      const { client } = yield* start(kind)
+      yield* failsWith(Stream.runDrain(client.jobsById(Stream.make("1", "x"))), "InvalidArgument")
+      const failing = Stream.concat(Stream.make("1"), Stream.fail("no more"))
+      assert.strictEqual(yield* Effect.flip(Stream.runDrain(client.jobsById(failing))), "no more")
     }))
 })

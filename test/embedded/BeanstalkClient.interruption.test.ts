@@ -166,3 +166,32 @@ describe("a client that is closed before any step", () => {
         )
       }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))))
 })
+
+describe("an interruption of a bulk operation", () => {
+  it.live.each(["purge", "move"] as const)(
+    "is told by the last progress, the batch on its way included: %s",
+    (bulk) =>
+      Effect.gen(function*() {
+        const started = yield* start
+        const client = yield* clientTo(started, options)
+        yield* Stream.runDrain(client.putAll("t", Stream.map(Stream.range(1, 20), String)))
+        let done = 0
+        const bulkOptions: BeanstalkClient.BulkOptions = {
+          states: ["ready"],
+          onProgress: ({ ready }) =>
+            Effect.sync(() => {
+              done = ready
+            })
+        }
+        const operation = bulk === "purge" ? client.purge("t", bulkOptions) : client.move("t", "u", bulkOptions)
+        const fiber = yield* Effect.fork(operation)
+        yield* Effect.repeat(Effect.yieldNow(), {
+          until: () => countOf(started.server, "deleted").pipe(Effect.map((deleted) => deleted > 0))
+        })
+        assert.strictEqual(done, 0)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(done, 16)
+        assert.strictEqual((yield* client.statsTube("t")).currentJobsReady, 4)
+      }).pipe(Effect.scoped)
+  )
+})

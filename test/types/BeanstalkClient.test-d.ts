@@ -60,6 +60,7 @@ describe("the types of a client", () => {
       | "dedicated"
       | "putAll"
       | "jobs"
+      | "jobsById"
       | "statsTubes"
       | "deleteAll"
       | "kickAll"

@@ -18,7 +18,7 @@ export interface BulkOptions {
   readonly ids?: Iterable<string> | undefined
   /** How many jobs at most. Default: no limit; it ends when no job is left, which may never be while others put jobs. */
   readonly bound?: number | undefined
-  /** Runs after every batch, with the number of jobs so far. */
+  /** Runs after every batch, with the number of jobs so far, and once more when it is stopped or interrupted. */
   readonly onProgress?: ((done: Readonly<Tally>) => Effect.Effect<void>) | undefined
 }
 
@@ -44,14 +44,17 @@ export const bulk = (
     const { address } = dedicated
     const tally = { ready: 0, delayed: 0, buried: 0 }
     const session = yield* dedicated.open(tube)
+    const tellProgress = Effect.suspend(() => onProgress({ ...tally }))
     yield* scan({
       ...checked,
       session,
       states,
       action: yield* makeAction(session, tally),
       tally,
-      onProgress: Effect.suspend(() => onProgress({ ...tally }))
+      onProgress: tellProgress
     }).pipe(
+      // The batch in which it ends may have done some jobs that were not told yet.
+      Effect.onError(() => tellProgress),
       Effect.mapError((cause) => new BulkStopped({ command, address, tube, done: { ...tally }, cause })),
       Effect.onInterrupt(() =>
         Effect.logInfo(

@@ -47,7 +47,7 @@ export interface Search {
 }
 
 /** How many ids are asked for in one write. */
-const windowSize = 1024
+export const windowSize = 1024
 
 /** The jobs are counted again after this many ids, times the number of tubes. */
 const idsPerCount = 64

@@ -1,26 +1,34 @@
 /** Lists jobs, with their bodies if these are wanted. */
+import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type ConnectFailed, InvalidArgument, type PutError, type ReachExceeded } from "../../BeanstalkError.ts"
 import { defaultTube, type PeekedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { sendAllPresent } from "../connection/sendAll.ts"
+import type { ServerSession } from "../connection/connect.ts"
+import { sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { nextBatch } from "./batchSize.ts"
 import type { Dedicated } from "./dedicated.ts"
-import { type ListedState, search, type SearchProgress } from "./jobSearch.ts"
+import { type ListedState, search, type SearchProgress, windowSize } from "./jobSearch.ts"
 
-export interface JobsOptions {
+export interface JobsByIdOptions {
   /** The tube, or tubes, whose jobs are listed. Default: all tubes. */
   readonly tube?: string | ReadonlyArray<string> | undefined
   /** The jobs in which states. Default: all, `["ready", "reserved", "delayed", "buried"]`. */
   readonly states?: ReadonlyArray<ListedState> | undefined
+  /** Which of these jobs, by their statistics. No body is read of the others. Default: all. */
+  readonly where?: ((stats: JobStats) => boolean) | undefined
   /** Whether the bodies are read as well. A job that was deleted meanwhile is left out. Default: `false`. */
   readonly bodies?: boolean | undefined
+}
+
+export interface JobsOptions extends JobsByIdOptions {
   /** How many ids are asked for at most. Default: 10,000,000, which takes a server some 100 seconds. */
   readonly reach?: number | undefined
   /**
@@ -47,12 +55,17 @@ export interface ListedJobWithBody extends ListedJob {
 
 export type JobsError = PutError | ConnectFailed | ReachExceeded
 
+const checkWanted = (options: JobsByIdOptions) => ({
+  tubes: options.tube === undefined
+    ? undefined
+    : [...new Set([options.tube].flat().map((tube) => Validate.tubeName("jobs", tube)))],
+  states: options.states ?? (["ready", "reserved", "delayed", "buried"] as const),
+  where: options.where ?? constTrue
+})
+
 const checkOptions = (options: JobsOptions) =>
   Validate.attempt(() => ({
-    tubes: options.tube === undefined
-      ? undefined
-      : [...new Set([options.tube].flat().map((tube) => Validate.tubeName("jobs", tube)))],
-    states: options.states ?? (["ready", "reserved", "delayed", "buried"] as const),
+    ...checkWanted(options),
     reach: Validate.positiveInteger("jobs", "reach", options.reach ?? 10_000_000),
     newest: options.newest === undefined ? undefined : Validate.jobId("jobs", options.newest),
     serverShare: Validate.share("jobs", "serverShare", options.serverShare ?? 0.5),
@@ -71,17 +84,73 @@ export const makeListJobs = (dedicated: Dedicated): ListJobs => {
   function listJobs(options: JobsOptions = {}): Stream.Stream<ListedJob, JobsError> {
     const checked = checkOptions(options)
     if (checked instanceof InvalidArgument) return Stream.fail(checked)
-    return Stream.unwrapScoped(
-      Effect.map(dedicated.open(defaultTube), (session): Stream.Stream<ListedJob, JobsError> => {
-        const jobs = search({ ...checked, session })
-        return options.bodies === true
-          ? jobs.pipe(Stream.chunks, Stream.flatMap((chunk) => withBodies(session, chunk)))
-          : Stream.map(jobs, (stats) => ({ stats, body: undefined }))
-      })
+    return onSession(
+      dedicated,
+      (session) => Stream.filter(search({ ...checked, session }), checked.where).pipe(listed(session, options))
     )
   }
   return listJobs
 }
+
+/** An overloaded function, as `ListJobs` is. */
+export interface ListJobsById {
+  <E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options: JobsByIdOptions & { readonly bodies: true }
+  ): Stream.Stream<ListedJobWithBody, E | PutError | ConnectFailed, R>
+  <E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options?: JobsByIdOptions
+  ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R>
+}
+
+export const makeListJobsById = (dedicated: Dedicated): ListJobsById => {
+  function listJobsById<E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options: JobsByIdOptions & { readonly bodies: true }
+  ): Stream.Stream<ListedJobWithBody, E | PutError | ConnectFailed, R>
+  function listJobsById<E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options?: JobsByIdOptions
+  ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R>
+  function listJobsById<E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options: JobsByIdOptions = {}
+  ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R> {
+    const checked = Validate.attempt(() => checkWanted(options))
+    if (checked instanceof InvalidArgument) return Stream.fail(checked)
+    const states: ReadonlySet<string> = new Set(checked.states)
+    const tubes: ReadonlySet<string> | undefined = checked.tubes && new Set(checked.tubes)
+    const isWanted = (job: JobStats) => states.has(job.state) && (tubes?.has(job.tube) ?? true) && checked.where(job)
+    return onSession(dedicated, (session) =>
+      ids.pipe(
+        Stream.chunks,
+        Stream.flatMap((chunk) => Stream.fromIterable(Arr.chunksOf(chunk, windowSize))),
+        Stream.mapEffect((window) => statsOfIds(session, window)),
+        Stream.flatMap((jobs) => Stream.fromChunk(Chunk.unsafeFromArray(jobs.filter(isWanted)))),
+        listed(session, options)
+      ))
+  }
+  return listJobsById
+}
+
+const statsOfIds = (session: Session, ids: ReadonlyArray<string>) => {
+  const checked = Validate.attempt(() => ids.map((id) => Validate.jobId("jobs", id)))
+  return checked instanceof InvalidArgument ? checked : statsOfJobs(session, checked)
+}
+
+/** Runs a Stream on a connection of its own. */
+const onSession = <A, E, R>(dedicated: Dedicated, run: (session: ServerSession) => Stream.Stream<A, E, R>) =>
+  Stream.unwrapScoped(Effect.map(dedicated.open(defaultTube), run))
+
+/** With the bodies if they are wanted. */
+const listed = (session: Session, { bodies }: JobsByIdOptions) =>
+<E, R>(
+  jobs: Stream.Stream<JobStats, E, R>
+): Stream.Stream<ListedJob, E | PutError, R> =>
+  bodies === true
+    ? jobs.pipe(Stream.chunks, Stream.flatMap((chunk) => withBodies(session, chunk)))
+    : Stream.map(jobs, (stats) => ({ stats, body: undefined }))
 
 /** Reads the bodies, as many at a time as are not too large together. */
 const withBodies = (
