@@ -4,7 +4,7 @@
  * `EFFECT_BEANSTALK_STRESS=1` blocks the event loop at many more moments.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Tube, Worker } from "effect-beanstalk"
+import { BeanstalkClient, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
 import * as Array from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -216,4 +216,29 @@ describe("rule 15: a lease that is over when the event loop resumes", () => {
         }), { onLeaseLost: "continue" }).pipe(Effect.withClock(blocking))
       assert.deepStrictEqual(yield* Deferred.await(answers), ["LeaseLost", "LeaseLost", "LeaseLost"])
     }))))
+
+  it.each([-1, 0, 1, 2])(
+    "is lost by a reply that tells of it, before the handler's sleep ends: %d ms after that reply",
+    (after) =>
+      Effect.runPromise(inVirtualTime(Effect.gen(function*() {
+        const server = yield* EmbeddedServer.EmbeddedServer
+        const client = yield* BeanstalkClient.BeanstalkClient
+        const log: Array<string> = []
+        // The worker takes it to have the three seconds of its tube until the reply to its `stats-job`, sent after 300 ms, arrives.
+        yield* client.put(tube.name, "a job", { ttr: "1 second" })
+        const worker = yield* Worker.make(tube, (_, job) =>
+          Effect.gen(function*() {
+            yield* server.inject(EmbeddedServer.Fault.Delay({ duration: "900 millis" }))
+            yield* Effect.sleep("400 millis")
+            yield* Effect.raceFirst(
+              Effect.tapError(job.leaseLost, () => Effect.sync(() => log.push("lost"))),
+              Effect.sleep(800 + after)
+            )
+            log.push("slept")
+          }), { onLeaseLost: "continue" })
+        const { atLeast } = yield* collectEvents(worker)
+        yield* atLeast(1)
+        assert.deepStrictEqual(log, after < 0 ? ["slept"] : ["lost"])
+      })))
+  )
 })

@@ -12,7 +12,7 @@ describe("rule 15: a lease that is over", () => {
     const lease = (name: string): Timer => ({ deadline: 0, position: -1, fire: () => log.push(name) })
     timers.set(lease("first lease"), 10)
     timers.set(lease("second lease"), 20)
-    const scheduler = ExpiryScheduler.make(defaultScheduler, timers)
+    const { scheduler } = ExpiryScheduler.make(defaultScheduler, timers)
     const ended = new Promise<void>((resolve) => {
       const tasks = [
         () => {
@@ -29,5 +29,20 @@ describe("rule 15: a lease that is over", () => {
     now = 15
     await ended
     assert.deepStrictEqual(log, ["first lease", "blocking task", "second lease", "task"])
+  })
+  it("is lost before a task that was to run when a reply told of it", async () => {
+    const log: Array<string> = []
+    const { expire, scheduler } = ExpiryScheduler.make(defaultScheduler, new TimerQueue(() => 0))
+    const schedule = (name: string, run = () => {}) =>
+      scheduler.scheduleTask(() => {
+        log.push(name)
+        run()
+      }, 0)
+    await new Promise<void>((resolve) => {
+      schedule("task", resolve)
+      expire(() => schedule("first lease", () => schedule("its handler")))
+      expire(() => schedule("second lease"))
+    })
+    assert.deepStrictEqual(log, ["first lease", "second lease", "its handler", "task"])
   })
 })

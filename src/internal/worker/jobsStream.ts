@@ -101,7 +101,7 @@ class JobSource<A, R> implements Consumer<never>, Settler {
     this.options = options
     this.room = new ServerRoom(dedicated, tube)
     this.context = {
-      rules: { ...settings.lease, tube, timers, onTouch: constVoid },
+      rules: { ...settings.lease, tube, timers, expire: (lose) => lose(), onTouch: constVoid },
       events,
       unconfirmed: new UnconfirmedDeletes(events)
     }

@@ -32,6 +32,8 @@ export interface LeaseConnection {
 export interface LeaseRules {
   readonly tube: TubeName
   readonly timers: TimerQueue
+  /** Runs what loses a lease, so that what it resumes runs before what was to run already. */
+  readonly expire: (lose: () => void) => void
   /** Whether jobs are touched. If not, their handlers are interrupted a second before their time to run is over. */
   readonly heartbeat: boolean
   /** The time to run of a job until the server has answered how much it has. */
@@ -216,8 +218,10 @@ export class Lease implements Timer, HeldJob {
     const lost = this.lossBecause(reason, cause)
     this.status = lost
     this.rules.timers.cancel(this)
-    this.notifyLost(lost)
-    this.connection.onLost(this, lost)
+    this.rules.expire(() => {
+      this.notifyLost(lost)
+      this.connection.onLost(this, lost)
+    })
   }
 
   loseNotFound(error: JobNotFound): void {

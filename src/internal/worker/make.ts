@@ -12,13 +12,14 @@ import { monotonicMillis } from "../base/monotonicClock.ts"
 import { TimerQueue } from "../base/timerQueue.ts"
 import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
+import * as ExpiryScheduler from "./expiryScheduler.ts"
 import type { Handler } from "./lane.ts"
 import { checkOptions, type Options } from "./options.ts"
 import * as Pool from "./pool.ts"
 import * as Metrics from "./telemetry/metrics.ts"
 import * as Observer from "./telemetry/observer.ts"
 import * as Spans from "./telemetry/spans.ts"
-import { handlerRuntime, losingExpiredLeasesFirst } from "./userFiber.ts"
+import { handlerRuntime, schedulerOf, withScheduler } from "./userFiber.ts"
 
 /** Starts a worker, which is shut down when the Scope closes. */
 export const make = <A, RT, R, E, RO>(
@@ -35,7 +36,7 @@ export const make = <A, RT, R, E, RO>(
       const runtime = yield* Effect.annotateLogs(handlerRuntime<RT | R | RO>(), { tube: tube.name })
       const timers = new TimerQueue(yield* monotonicMillis)
       const eventLog = yield* makeEventLog(tube.name, dedicated.address, settings, timers)
-      const userRuntime = losingExpiredLeasesFirst(runtime, timers)
+      const { expire, scheduler } = ExpiryScheduler.make(schedulerOf(runtime), timers)
       const metrics = yield* observeMetrics(tube.name, settings, timers, runtime)
       const spans = yield* observeSpans(tube, dedicated.address, settings)
       const observer = Observer.guarded(Observer.both(metrics, spans))
@@ -45,7 +46,8 @@ export const make = <A, RT, R, E, RO>(
           tube: tube.name,
           settings,
           handler,
-          runtime: userRuntime,
+          runtime: withScheduler(runtime, scheduler),
+          expire,
           dedicated,
           timers,
           observer,

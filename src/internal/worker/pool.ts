@@ -18,7 +18,7 @@ import type { ClientWorker } from "../client/workers.ts"
 import { annotated, type EventLog } from "./eventLog.ts"
 import { Event, Events, type Refusal, type ShutdownReport } from "./events.ts"
 import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
-import type { Lease } from "./lease.ts"
+import type { Lease, LeaseRules } from "./lease.ts"
 import type { Reserve, Settings } from "./options.ts"
 import { mayHideJob, ServerRoom } from "./serverRoom.ts"
 import { type Beginning, leastGrace, ShutdownTime } from "./shutdownTime.ts"
@@ -32,6 +32,7 @@ export interface PoolOptions<A, E, R> {
   readonly runtime: Runtime.Runtime<R>
   readonly dedicated: Dedicated
   readonly timers: TimerQueue
+  readonly expire: LeaseRules["expire"]
   readonly observer: Observer
   readonly eventLog: EventLog
 }
@@ -95,7 +96,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
-    const { dedicated, observer, settings, timers, tube } = options
+    const { dedicated, expire, observer, settings, timers, tube } = options
     const events = new Events<E>(observer.onOutcome)
     const unconfirmed = new UnconfirmedDeletes(events)
     this.tube = tube
@@ -108,7 +109,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.context = {
       ...options,
       log: ConnectionLog.make(dedicated.address),
-      rules: { ...settings.lease, tube, timers, onTouch: observer.onTouch },
+      rules: { ...settings.lease, tube, timers, expire, onTouch: observer.onTouch },
       events,
       unconfirmed,
       whenAvailable: this.room.whenAvailable

@@ -13,11 +13,10 @@ import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as HashMap from "effect/HashMap"
 import * as Runtime from "effect/Runtime"
+import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { JobId } from "../../Job.ts"
-import type { TimerQueue } from "../base/timerQueue.ts"
-import * as ExpiryScheduler from "./expiryScheduler.ts"
 import type { RunSpan } from "./telemetry/observer.ts"
 
 /**
@@ -35,13 +34,11 @@ export const handlerRuntime = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R>
       Runtime.deleteFiberRef(FiberRef.currentRuntimeFlags)
     ))
 
-/** Before a fiber of this runtime resumes, leases that are over are lost. */
-export const losingExpiredLeasesFirst = <R>(runtime: Runtime.Runtime<R>, timers: TimerQueue): Runtime.Runtime<R> =>
-  Runtime.setFiberRef(
-    runtime,
-    FiberRef.currentScheduler,
-    ExpiryScheduler.make(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentScheduler), timers)
-  )
+export const schedulerOf = (runtime: Runtime.Runtime<never>): Scheduler.Scheduler =>
+  FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentScheduler)
+
+export const withScheduler = <R>(runtime: Runtime.Runtime<R>, scheduler: Scheduler.Scheduler): Runtime.Runtime<R> =>
+  Runtime.setFiberRef(runtime, FiberRef.currentScheduler, scheduler)
 
 /** `Context.omit` cannot express that what is left has all of `R`, which never includes the span. */
 const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> => {
