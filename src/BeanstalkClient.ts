@@ -107,6 +107,12 @@ export interface Options extends Connect.ConnectOptions {
   readonly reconnect?: Schedule.Schedule<unknown, Lost> | undefined
   /** How long a command waits for a connection before it fails with `ConnectFailed`. Default: 10 seconds. */
   readonly offlineTimeout?: Duration.DurationInput | undefined
+  /**
+   * Whether `put`, `putAll` and `sink` of a `Tube` have a span `put <tube>`, of kind `client`, or `producer` if the tube has `trace`,
+   * with which they have it in any case; and whether an attempt to connect, for which a span waits, has a span `beanstalkd.connect`.
+   * Default: false.
+   */
+  readonly spans?: boolean | undefined
 }
 
 /**
@@ -367,6 +373,8 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
   readonly name: string | undefined
   /** The address of the server, as its `Connector` gives it. */
   readonly address: string
+  /** Whether tubes make spans: the option `spans`. */
+  readonly spans: boolean
   /** Waits for the shared connection as a command does, and succeeds with what the server reports about itself. */
   readonly ready: Effect.Effect<ServerInfo, BeanstalkError.ConnectFailed>
   /** The present state of the shared connection, and every later one, until `Closed`. */
@@ -720,6 +728,7 @@ const client = ({ connector, dedicated, options, shared }: {
     toJSON: () => ({ _id: "effect-beanstalk/BeanstalkClient", name: options.name, address }),
     name: options.name,
     address,
+    spans: options.spans ?? false,
     ready,
     changes,
 

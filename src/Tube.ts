@@ -101,8 +101,9 @@ export interface JsonOptions<A, I, R> extends Defaults {
    * is no span. {@link Tube.decode} and the peeks return the payload, as without an envelope; {@link Tube.senderOf} returns the
    * span. A malformed `traceparent` counts as none, and does not fail the job.
    *
-   * Each `put` runs in a span `put <tube>` of kind `producer`, with the attributes of OpenTelemetry's conventions for messaging.
-   * The job carries that span. A job of `putAll`, `sink` or `encode` carries the span that is current where they run.
+   * Each `put` runs in a span `put <tube>` of kind `producer`, with the attributes of OpenTelemetry's conventions for messaging, and
+   * so does each `putAll` and `sink`, which have one span for all their jobs, with `messaging.batch.message_count`. The job carries
+   * that span. `encode` makes no span: its body carries the one that is current.
    *
    * **Gotchas**
    *
@@ -337,7 +338,7 @@ export const make = <A, I, R = never>(
   { payload, trace = false, ...defaults }: JsonOptions<A, I, R>
 ): Tube<A, R> =>
   trace
-    ? build("Tube.make", name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), ProducerSpan.withSpan)
+    ? build("Tube.make", name, defaults, (tube) => TraceEnvelope.withEnvelope(tube, payload), () => "producer")
     : buildUntraced("Tube.make", name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.json(payload.ast)))
 
 /**
@@ -412,14 +413,20 @@ export function bytes<A, R>(
     : buildUntraced("Tube.bytes", name, defaults, (tube) => Codec.codec(tube, payload, BodyFormat.bytes))
 }
 
-/** A tube whose bodies have no envelope, and whose `put` makes no span. */
+/** A tube whose bodies have no envelope. Whether its puts have spans is up to the client. */
 const buildUntraced = <A, R>(
   constructor: Constructor,
   name: string,
   defaults: Defaults,
   codecOf: (tube: TubeName) => Codec.Codec<A, R>
 ) =>
-  build(constructor, name, defaults, (tube) => TraceEnvelope.withoutEnvelope(codecOf(tube)), ProducerSpan.withoutSpan)
+  build(
+    constructor,
+    name,
+    defaults,
+    (tube) => TraceEnvelope.withoutEnvelope(codecOf(tube)),
+    ({ spans }) => spans ? "client" : undefined
+  )
 
 type Constructor = "Tube.make" | "Tube.text" | "Tube.bytes"
 
@@ -428,7 +435,7 @@ const build = <A, R>(
   text: string,
   { delay, priority, ttr }: Defaults,
   codecOf: (tube: TubeName) => TraceEnvelope.TracedCodec<A, R>,
-  encodeAndPut: ProducerSpan.EncodeAndPut
+  spanOf: (client: Client) => ProducerSpan.Kind | undefined
 ): Tube<A, R> => {
   const name = Validate.tubeName(constructor, text, "name")
   const defaults: Defaults = { delay, priority, ttr }
@@ -457,11 +464,11 @@ const build = <A, R>(
     )
   const putAll: Tube<A, R>["putAll"] = (payloads, options) =>
     Stream.unwrap(
-      Effect.map(BeanstalkClient, (client) =>
-        client.putAll(name, encodeAll(payloads), {
-          ...withDefaults(options),
-          window: options?.window
-        }))
+      Effect.map(BeanstalkClient, (client) => {
+        const ids = client.putAll(name, encodeAll(payloads), { ...withDefaults(options), window: options?.window })
+        const kind = spanOf(client)
+        return kind === undefined ? ids : ProducerSpan.putAll(kind, { tube: name, address: client.address }, ids)
+      })
     )
 
   return {
@@ -476,13 +483,13 @@ const build = <A, R>(
     senderOf,
 
     put: (payload, options) =>
-      Effect.flatMap(BeanstalkClient, (client) =>
-        encodeAndPut({
-          tube: name,
-          address: client.address,
-          encode: encode(payload),
-          put: (body) => client.put(name, body, withDefaults(options))
-        })),
+      Effect.flatMap(BeanstalkClient, (client) => {
+        const send = (body: string | Uint8Array) => client.put(name, body, withDefaults(options))
+        const kind = spanOf(client)
+        return kind === undefined
+          ? Effect.flatMap(encode(payload), send)
+          : ProducerSpan.put(kind, { tube: name, address: client.address }, { encode: encode(payload), send })
+      }),
     putAll,
     sink: (options) => Sink.unwrapScoped(countingSink((payloads: Stream.Stream<A>) => putAll(payloads, options))),
 

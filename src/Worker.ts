@@ -475,7 +475,8 @@ export interface ShutdownReport extends Events.ShutdownReport {}
 /**
  * The metrics that all workers of a tube with the option `metrics` update.
  *
- * Each is tagged with the tube as `messaging.destination.name`, and with `messaging.system`.
+ * Each is tagged with the tube as `messaging.destination.name`, with `messaging.system`, and with its server as `server.address` and
+ * `server.port`.
  *
  * @category metrics
  * @since 0.1.0
@@ -483,21 +484,22 @@ export interface ShutdownReport extends Events.ShutdownReport {}
 export interface Metrics extends WorkerMetrics.Metrics {}
 
 /**
- * The metrics of a tube.
+ * The metrics of a tube of the server at this address, which is that of the client.
  *
  * **Example** (the number of jobs that failed for good)
  *
  * ```ts
- * import { Metric } from "effect"
- * import { Worker } from "effect-beanstalk"
+ * import { Effect, Metric } from "effect"
+ * import { BeanstalkClient, Worker } from "effect-beanstalk"
  *
- * const buried = Metric.value(Worker.metrics("URLs-to-fetch").jobs.Buried)
+ * const buried = Effect.flatMap(BeanstalkClient.BeanstalkClient, ({ address }) =>
+ *   Metric.value(Worker.metrics("URLs-to-fetch", address).jobs.Buried))
  * ```
  *
  * @category metrics
  * @since 0.1.0
  */
-export const metrics = (tube: string): Metrics => WorkerMetrics.metrics(tube)
+export const metrics = (tube: string, address: string): Metrics => WorkerMetrics.metrics(tube, address)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the worker

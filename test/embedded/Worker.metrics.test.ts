@@ -1,12 +1,14 @@
 /** The metrics of a worker. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import { BeanstalkClient, Connector, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as MetricState from "effect/MetricState"
 import * as Stream from "effect/Stream"
 import { newTube } from "../support/connections.ts"
 
@@ -67,7 +69,7 @@ describe("the metrics of a worker", () => {
         }
       }
       yield* shutDownAfter(7)(Worker.make(tube, handle, { metrics: true }))
-      const { jobs } = Worker.metrics(tube.name)
+      const { jobs } = Worker.metrics(tube.name, "memory")
       const expected = { Completed: 3, Retried: 2, Buried: 1, Discarded: 1, LeaseLost: 0 }
       assert.deepStrictEqual(
         yield* Effect.all({
@@ -81,6 +83,50 @@ describe("the metrics of a worker", () => {
       )
     }).pipe(inVirtualTime))
 
+  it.effect("are 0 for every outcome when the worker starts", () =>
+    Effect.gen(function*() {
+      const tube = yield* ownTube
+      yield* Worker.make(tube, () => Effect.void, { metrics: true })
+      const started = (yield* Metric.snapshot).flatMap(({ metricKey, metricState }) =>
+        metricKey.name === "beanstalk.worker.jobs" && metricKey.tags.some(({ value }) => value === tube.name)
+          ? [metricState]
+          : []
+      )
+      assert.deepStrictEqual(started, Array.from({ length: 9 }, () => MetricState.counter(0)))
+    }).pipe(inVirtualTime))
+
+  it.effect("have the tags that OpenTelemetry requires, of the server too", () =>
+    Effect.gen(function*() {
+      const tube = yield* ownTube
+      yield* tube.put("job")
+      yield* shutDownAfter(1)(Worker.make(tube, () => Effect.void, { metrics: true }))
+      const tagsOf = (name: string) =>
+        Effect.map(Metric.snapshot, (pairs) =>
+          pairs.filter(({ metricKey: { name: other, tags } }) =>
+            other === name && tags.some(({ value }) =>
+              value === tube.name
+            )
+          ).map(({ metricKey }) => Object.fromEntries(metricKey.tags.map(({ key, value }) => [key, value]))))
+      const own = {
+        "messaging.system": "beanstalkd",
+        "messaging.destination.name": tube.name,
+        "server.address": "queue.internal",
+        "server.port": "11300"
+      }
+      assert.deepStrictEqual(yield* tagsOf("messaging.process.duration"), [
+        { unit: "s", "messaging.operation.name": "process", ...own }
+      ])
+      assert.deepStrictEqual(yield* tagsOf("beanstalk.worker.lanes"), [own])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(BeanstalkClient.layer()),
+      Effect.provide(Layer.scoped(
+        Connector.Connector,
+        Effect.map(EmbeddedServer.make(), ({ connector }) => ({ ...connector, address: "queue.internal:11300" }))
+      )),
+      Effect.provide(VirtualClock.layer())
+    ))
+
   it.effect("count lost leases", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
@@ -92,7 +138,7 @@ describe("the metrics of a worker", () => {
         { metrics: true }
       )
       yield* events(worker, 1)
-      assert.strictEqual(yield* countOf(Worker.metrics(tube.name).jobs.LeaseLost), 1)
+      assert.strictEqual(yield* countOf(Worker.metrics(tube.name, "memory").jobs.LeaseLost), 1)
     }).pipe(inVirtualTime))
 
   it.effect("measure the duration of handlers, by their error if they fail", () =>
@@ -113,7 +159,7 @@ describe("the metrics of a worker", () => {
       }
       const retry = Worker.make(tube, handle, { metrics: true, timeout: "11 seconds" })
       yield* shutDownAfter(5)(retry)
-      const { duration, failedDuration } = Worker.metrics(tube.name)
+      const { duration, failedDuration } = Worker.metrics(tube.name, "memory")
       assert.deepStrictEqual(yield* measured(duration), [2, 9])
       assert.deepStrictEqual(yield* measured(failedDuration("Boom")), [1, 3])
       assert.deepStrictEqual(yield* measured(failedDuration("defect")), [1, 0])
@@ -127,7 +173,7 @@ describe("the metrics of a worker", () => {
       const handle = () => (runs += 1) === 1 ? new Worker.RetryAfter({ delay: "1 minute" }) : Effect.void
       yield* tube.put("delayed", { delay: "5 seconds" })
       yield* Effect.delay(shutDownAfter(2)(Worker.make(tube, handle, { metrics: true })), "12500 millis")
-      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).wait), [1, 7])
+      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name, "memory").wait), [1, 7])
     }).pipe(inVirtualTime))
 
   it.effect("send stats-job for the waiting time of at most one job in 100 ms", () =>
@@ -136,7 +182,7 @@ describe("the metrics of a worker", () => {
       for (const _ of Array.from({ length: 25 })) yield* tube.put("job")
       const worker = Worker.make(tube, () => Effect.delay(Effect.void, "10 millis"), { metrics: true })
       yield* shutDownAfter(25)(worker)
-      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).wait), [3, 0])
+      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name, "memory").wait), [3, 0])
       const { cmdStatsJob } = yield* Effect.flatMap(
         BeanstalkClient.BeanstalkClient,
         (client) => client.stats
@@ -156,13 +202,13 @@ describe("the metrics of a worker", () => {
       // A touch is due at 20 seconds.
       yield* Effect.delay(Deferred.succeed(done, undefined), "30 seconds")
       yield* worker.shutdown
-      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name).lateness), [1, 3])
+      assert.deepStrictEqual(yield* measured(Worker.metrics(tube.name, "memory").lateness), [1, 3])
     }).pipe(inVirtualTime))
 
   it.effect("are the numbers of jobs and connections of all workers of the tube", () =>
     Effect.gen(function*() {
       const tube = yield* ownTube
-      const { held, lanes } = Worker.metrics(tube.name)
+      const { held, lanes } = Worker.metrics(tube.name, "memory")
       const done = yield* Deferred.make<void>()
       const start = Worker.make(tube, () => Deferred.await(done), { metrics: true, concurrency: 2 })
       const one = yield* start
@@ -191,7 +237,7 @@ describe("the metrics of a worker", () => {
       )
       yield* Deferred.await(started)
       yield* worker.shutdown
-      const { duration, failedDuration, held, jobs, lanes } = Worker.metrics(tube.name)
+      const { duration, failedDuration, held, jobs, lanes } = Worker.metrics(tube.name, "memory")
       assert.deepStrictEqual([yield* valueOf(held), yield* valueOf(lanes)], [0, 0])
       assert.strictEqual(yield* countOf(jobs.Interrupted), 1)
       assert.deepStrictEqual([...yield* measured(duration), ...yield* measured(failedDuration("interrupt"))], [
@@ -209,7 +255,7 @@ describe("the metrics of a worker", () => {
       yield* shutDownAfter(1)(
         Effect.tagMetrics(Worker.make(tube, () => Effect.void, { metrics: true }), "region", "north")
       )
-      const { duration, jobs } = Worker.metrics(tube.name)
+      const { duration, jobs } = Worker.metrics(tube.name, "memory")
       assert.strictEqual(yield* countOf(jobs.Completed), 0)
       assert.strictEqual(yield* Effect.tagMetrics(countOf(jobs.Completed), "region", "north"), 1)
       assert.strictEqual(

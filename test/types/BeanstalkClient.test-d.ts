@@ -52,7 +52,7 @@ describe("the types of a client", () => {
       | "kickJob"
       | "pauseTube"
     >()
-    expectTypeOf<Exclude<keyof Client, Sent | "name" | "address" | BeanstalkClient.TypeId>>().toEqualTypeOf<
+    expectTypeOf<Exclude<keyof Client, Sent | "name" | "address" | "spans" | BeanstalkClient.TypeId>>().toEqualTypeOf<
       | "ready"
       | "changes"
       | "lease"

@@ -8,19 +8,17 @@ interface Operation {
 
 /** The attributes that an operation on a tube has from the start. */
 export const attributes = (operation: Operation, tube: TubeName, address: string): Record<string, unknown> => ({
-  "messaging.system": system,
   "messaging.operation.name": operation.name,
   "messaging.operation.type": operation.type,
   "messaging.destination.name": tube,
-  ...serverOf(address)
+  ...ofServer(address)
 })
 
-export const system = "beanstalkd"
-
-/** Splits an address, as the connectors of this library write it, into its parts. */
-const serverOf = (address: string): Record<string, unknown> => {
+/** The attributes of everything that is done at a server, whose address is as the connectors of this library write it. */
+export const ofServer = (address: string): Record<string, string | number> => {
   const [, path, host, port] = /^(?:unix:(.+)|\[?(.+?)\]?:(\d+))$/.exec(address) ?? []
   return {
+    "messaging.system": "beanstalkd",
     "server.address": path ?? host ?? address,
     ...port === undefined ? {} : { "server.port": Number(port) }
   }

@@ -8,6 +8,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
+import type * as Tracer from "effect/Tracer"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
@@ -35,6 +36,8 @@ const Status = Data.taggedEnum<Status>()
 /** A command that waits for the next session, until its deadline. */
 interface Waiter extends Timer, Linked<Waiter> {
   isWaiting: boolean
+  /** The span that waits, if one does. */
+  readonly span: Tracer.AnySpan | undefined
   readonly settle: (next: Next) => void
 }
 
@@ -60,6 +63,13 @@ export class CurrentSession {
   /** Fails once the client is closed. */
   get unlessClosed(): Effect.Effect<void, ConnectFailed> {
     return Effect.suspend(() => this.status._tag === "Closed" ? this.closed() : Effect.void)
+  }
+
+  /** The span of the command that waits for the longest time, of those that have one. */
+  get waitingSpan(): Tracer.AnySpan | undefined {
+    let waiter = this.waiters.head
+    while (waiter !== undefined && waiter.span === undefined) waiter = waiter.next
+    return waiter?.span
   }
 
   // what the reconnect loop does --------------------------------------------------------------------------------------
@@ -112,13 +122,14 @@ export class CurrentSession {
    * Calls `settle` with the next session, or with why there was none before the deadline. The returned function ends the
    * wait.
    */
-  awaitNext(deadline: number, settle: Waiter["settle"]): () => void {
+  awaitNext(deadline: number, settle: Waiter["settle"], span?: Tracer.AnySpan): () => void {
     if (this.status._tag === "Closed") {
       settle(Exit.fail(this.closed()))
       return constVoid
     }
     const waiter: Waiter = {
       settle,
+      span,
       isWaiting: true,
       deadline,
       position: -1,

@@ -9,6 +9,7 @@ import { Connector } from "../../Connector.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import { annotateLogs } from "../base/logging.ts"
+import * as ParentSpan from "../base/parentSpan.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
 import type { Command } from "../protocol/command.ts"
@@ -47,6 +48,9 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
   const open = Effect.suspend(() => {
     current.startAttempt()
     return connectOrFail(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
+      .pipe(
+        ParentSpan.provide(current.waitingSpan)
+      )
   })
 
   yield* connectWhenWanted({ address, reconnect, open, current, become }).pipe(
@@ -76,7 +80,7 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
 })
 
 const awaitNext = (current: CurrentSession): Effect.Effect<ServerSession, ConnectFailed> =>
-  fromCallback((settle) => current.awaitNext(current.deadline(), settle))
+  fromCallback((settle) => current.awaitNext(current.deadline(), settle, ParentSpan.ofCallingFiber()))
 
 interface LoopOptions {
   readonly address: string

@@ -2,8 +2,10 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { constFalse } from "effect/Function"
+import type * as Tracer from "effect/Tracer"
 import { type CommandError, type ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
 import type { ServerInfo } from "../../Stats.ts"
+import { ofCallingFiber } from "../base/parentSpan.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Cancel } from "../connection/pipeline.ts"
 import type { Command } from "../protocol/command.ts"
@@ -56,7 +58,7 @@ class Submission<A, Failure> {
 
   start(): void {
     const { session } = this.current
-    if (session === undefined) this.submitOnNext()
+    if (session === undefined) this.submitOnNext(ofCallingFiber())
     else this.submitOn(session)
   }
 
@@ -67,7 +69,7 @@ class Submission<A, Failure> {
     })
   }
 
-  private submitOnNext(): void {
+  private submitOnNext(span?: Tracer.AnySpan): void {
     const { command, current, instance, settle } = this
     this.deadline = Math.min(this.deadline, current.deadline())
     const stopWaiting = current.awaitNext(
@@ -79,7 +81,8 @@ class Submission<A, Failure> {
             settle(Exit.fail(instanceChanged(command, session)))
           } else this.submitOn(session)
         }
-      })
+      }),
+      span
     )
     this.cancelCurrent = () => {
       stopWaiting()

@@ -5,14 +5,19 @@ import * as Socket from "@effect/platform/Socket"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
+import * as Exit from "effect/Exit"
+import { constVoid, identity } from "effect/Function"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import * as BeanstalkError from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { acquireApart } from "../base/acquireApart.ts"
+import { errorTypeOf } from "../base/errorType.ts"
 import { annotateLogs } from "../base/logging.ts"
+import * as SemanticConventions from "../base/semanticConventions.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
@@ -40,6 +45,11 @@ export interface ConnectOptions {
    * can be given.
    */
   readonly maxBodySize?: number | undefined
+  /**
+   * Whether an attempt to connect has a span `beanstalkd.connect`, of kind `client`. Its parent is the span of who waits for the
+   * connection; an attempt that no span waits for has none. Default: false.
+   */
+  readonly spans?: boolean | undefined
 }
 
 /** The tubes that a connection uses and watches when it is made. */
@@ -56,6 +66,7 @@ export interface ConnectSettings {
   /** What is sent in the first round trip, besides `stats`. */
   readonly handshake: ReadonlyArray<Command<unknown, BeanstalkError.NotIgnored>>
   readonly connectTimeout: number
+  readonly spans: boolean
   readonly session: Omit<SessionOptions, "onOpen" | "onEnd">
 }
 
@@ -64,6 +75,7 @@ export const checkOptions = (options: ConnectOptions & InitialTubes): ConnectSet
   name: options.name,
   handshake: handshake(options),
   connectTimeout: Validate.positiveDuration("connect", "connectTimeout", options.connectTimeout ?? "5 seconds"),
+  spans: options.spans ?? false,
   session: {
     replyTimeout: Validate.positiveDuration("connect", "replyTimeout", options.replyTimeout ?? "10 seconds"),
     maxInFlight: Validate.positiveInteger("connect", "maxInFlight", options.maxInFlight ?? 4096),
@@ -103,7 +115,7 @@ export interface ServerSession extends Session {
  * attempt leaves nothing in the scope.
  */
 export const connect = (
-  { connectTimeout, handshake, name, session: options }: ConnectSettings,
+  { connectTimeout, handshake, name, session: options, spans }: ConnectSettings,
   onEnd: SessionOptions["onEnd"] = constVoid
 ): Effect.Effect<ServerSession, BeanstalkError.ConnectFailed, Connector | Scope.Scope> =>
   Effect.flatMap(Connector, ({ address }) => {
@@ -142,9 +154,32 @@ export const connect = (
       }),
       acquireApart,
       annotateLogs("BeanstalkConnection", attributes),
-      Effect.withSpan("beanstalkd.connect", { attributes, kind: "client", captureStackTrace: false })
+      spans ? inChildSpan(address, name) : identity
     )
   })
+
+/** A span only as the child of another: a server that is away is not to make a trace of each attempt, which metrics count. */
+const inChildSpan = (address: string, name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(
+    Effect.serviceOption(Tracer.ParentSpan),
+    Option.match({
+      onNone: () => self,
+      onSome: (parent) =>
+        Effect.useSpan("beanstalkd.connect", {
+          parent,
+          kind: "client",
+          captureStackTrace: false,
+          attributes: {
+            ...SemanticConventions.ofServer(address),
+            ...name === undefined ? {} : { "beanstalk.connection.name": name }
+          }
+        }, (span) =>
+          Effect.onExit(self, (exit) =>
+            Effect.sync(() => {
+              if (Exit.isFailure(exit)) span.attribute("error.type", errorTypeOf(exit.cause))
+            })))
+    })
+  )
 
 /**
  * Opens a session as {@link connect} does, and never dies: a connector that throws, or is interrupted, has failed to connect

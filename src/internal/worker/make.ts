@@ -37,7 +37,7 @@ export const make = <A, RT, R, E, RO>(
       const timers = new TimerQueue(yield* monotonicMillis)
       const eventLog = yield* makeEventLog(tube.name, dedicated.address, settings, timers)
       const { expire, scheduler } = ExpiryScheduler.make(schedulerOf(runtime), timers)
-      const metrics = yield* observeMetrics(tube.name, settings, timers, runtime)
+      const metrics = yield* observeMetrics(tube.name, dedicated.address, settings, timers, runtime)
       const spans = yield* observeSpans(tube, dedicated.address, settings)
       const observer = Observer.guarded(Observer.both(metrics, spans))
       // The fibers of the pool are no children of this one, and no part of its span.
@@ -78,6 +78,7 @@ const makeEventLog = (
 
 const observeMetrics = (
   tube: TubeName,
+  address: string,
   { metrics }: { readonly metrics: boolean },
   { now }: TimerQueue,
   runtime: Runtime.Runtime<never>
@@ -85,7 +86,7 @@ const observeMetrics = (
   metrics
     ? Effect.map(
       FiberRef.get(FiberRef.currentMetricLabels),
-      (labels) => Metrics.observer(Metrics.metrics(tube, labels), now, Runtime.runFork(runtime))
+      (labels) => Metrics.observer(Metrics.metrics(tube, address, labels), now, Runtime.runFork(runtime))
     )
     : Effect.succeed(Observer.none)
 

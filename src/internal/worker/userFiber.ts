@@ -17,6 +17,7 @@ import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { JobId } from "../../Job.ts"
+import * as ParentSpan from "../base/parentSpan.ts"
 import type { RunSpan } from "./telemetry/observer.ts"
 
 /**
@@ -29,7 +30,7 @@ import type { RunSpan } from "./telemetry/observer.ts"
 export const handlerRuntime = <R>(): Effect.Effect<Runtime.Runtime<R>, never, R> =>
   Effect.map(Effect.interruptible(Effect.runtime<R>()), (runtime) =>
     runtime.pipe(
-      Runtime.updateContext(withoutParentSpan),
+      Runtime.updateContext(ParentSpan.omitFrom),
       Runtime.deleteFiberRef(FiberRef.currentContext),
       Runtime.deleteFiberRef(FiberRef.currentRuntimeFlags)
     ))
@@ -39,13 +40,6 @@ export const schedulerOf = (runtime: Runtime.Runtime<never>): Scheduler.Schedule
 
 export const withScheduler = <R>(runtime: Runtime.Runtime<R>, scheduler: Scheduler.Scheduler): Runtime.Runtime<R> =>
   Runtime.setFiberRef(runtime, FiberRef.currentScheduler, scheduler)
-
-/** `Context.omit` cannot express that what is left has all of `R`, which never includes the span. */
-const withoutParentSpan = <R>(context: Context.Context<R>): Context.Context<R> => {
-  const services = new Map(context.unsafeMap)
-  services.delete(Tracer.ParentSpan.key)
-  return Context.unsafeMake(services)
-}
 
 /** The run of a job, as the log lines and the spans of the user's Effects see it. */
 export interface JobRun {

@@ -12,16 +12,16 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Record from "effect/Record"
-import { system } from "../../base/semanticConventions.ts"
-import { errorTypeOf } from "./errorType.ts"
+import { errorTypeOf } from "../../base/errorType.ts"
+import { ofServer } from "../../base/semanticConventions.ts"
 import { type HeldJob, none, type Observer, type Outcome, zeroOutcomes } from "./observer.ts"
 
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
 export interface Metrics {
   /**
-   * `beanstalk.worker.jobs`, a counter: the jobs whose reservation ended, tagged with how as `beanstalk.outcome`. Alert on
-   * `LeaseLost`: another worker may have run that job as well.
+   * `beanstalk.worker.jobs`, a counter: the jobs whose reservation ended, tagged with how as `beanstalk.outcome`. Each is 0 when the
+   * worker starts. Alert on `LeaseLost`: another worker may have run that job as well.
    */
   readonly jobs: Readonly<Record<Outcome, Metric.Metric.Counter<number>>>
   /** `messaging.process.duration`, a histogram in seconds: how long decoding and handling took, of runs that succeeded. */
@@ -43,9 +43,10 @@ export interface Metrics {
   readonly lanes: Metric.Metric.Gauge<number>
 }
 
-/** The metrics of a tube. `extraLabels` follow the tags of our own. */
-export const metrics = (tube: string, extraLabels: Labels = []): Metrics => {
-  const own = [MetricLabel.make("messaging.system", system), MetricLabel.make("messaging.destination.name", tube)]
+/** The metrics of a tube of a server. `extraLabels` follow the tags of our own. */
+export const metrics = (tube: string, address: string, extraLabels: Labels = []): Metrics => {
+  const server = Object.entries(ofServer(address)).map(([key, value]) => MetricLabel.make(key, String(value)))
+  const own = [...server, MetricLabel.make("messaging.destination.name", tube)]
   // The order is part of the key: `Metric.tagged` appends its tags.
   const labels = [...own, ...extraLabels]
   const labelsWith = (key: string, value: string) => [...own, MetricLabel.make(key, value), ...extraLabels]
@@ -83,7 +84,7 @@ const duration = seconds(
   "messaging.process.duration",
   "How long decoding and handling a job took, in seconds",
   [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
-)
+).pipe(MetricKey.tagged("messaging.operation.name", "process"))
 
 const wait = seconds(
   "beanstalk.worker.wait",
@@ -121,6 +122,8 @@ export const observer = (
   fork: (effect: Effect.Effect<void>) => void
 ): Observer => {
   const failed = memoized(failedDuration)
+  // A counter that appears with its first job has not risen, as far as an alert can tell.
+  for (const counter of Object.values(jobs)) counter.unsafeUpdate(0, noTags)
   let nextSampleAt = Number.NEGATIVE_INFINITY
   let openLanes = 0
 

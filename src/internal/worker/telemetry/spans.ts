@@ -11,8 +11,8 @@ import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import type { ReservedJob, TubeName } from "../../../Job.ts"
+import { errorTypeOf } from "../../base/errorType.ts"
 import * as SemanticConventions from "../../base/semanticConventions.ts"
-import { errorTypeOf } from "./errorType.ts"
 import { none, type Observer, type Outcome, type RunSpan } from "./observer.ts"
 
 /** How the span of a run refers to the span from which the job was put. */
