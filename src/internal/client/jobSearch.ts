@@ -194,11 +194,12 @@ const askNext = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step,
 const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, PutError> =>
   Effect.gen(function*() {
     const [newest, count] = yield* readNewest(options)
-    const issued = Math.max(Number(newest - at.newest) - 1, 0)
+    // A server that does not tell the truth may jump by more ids than there is memory for.
+    const issued = Math.min(Math.max(Number(newest - at.newest) - 1, 0), options.reach)
     const before = jobs.listed.size
     const fresh: Array<JobStats> = []
     let present = 0
-    for (const ids of Arr.chunksOf([...idsDownFrom(newest - 1n, issued), ...jobs.listed, ...jobs.others], windowSize)) {
+    for (const ids of idsToCheck(jobs, newest - 1n, issued)) {
       const found = yield* paced(options, statsOfJobs(options.session, ids))
       present += found.filter((job) => jobs.isWanted(job)).length
       fresh.push(...jobs.record(ids, found))
@@ -226,6 +227,14 @@ const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, P
     }
     return [Chunk.unsafeFromArray(fresh), isDone ? Option.none() : Option.some(next)]
   })
+
+/** The ids issued since, and those of the jobs that were found, a window at a time. */
+function* idsToCheck({ listed, others }: Jobs, newest: bigint, issued: number): Generator<ReadonlyArray<JobId>> {
+  for (let index = 0; index < issued; index += windowSize) {
+    yield idsDownFrom(newest - BigInt(index), Math.min(windowSize, issued - index))
+  }
+  yield* Arr.chunksOf([...listed, ...others], windowSize)
+}
 
 const exceeded = ({ session: { address } }: Search, found: number, counted: number, asked: number) =>
   new ReachExceeded({ address, found, counted, asked })
