@@ -45,8 +45,18 @@ export const decodeBody = (
     Either.right(body)
   )
 
+const latin1 = (body: Uint8Array): string => Buffer.from(body).toString("latin1")
+
 /** A body for people: JSON is indented in a terminal. */
 export const bodyLines = (body: Uint8Array, { isTerminal, printableLines }: Output["Type"]): string => {
-  const text = textOf(body) ?? Buffer.from(body).toString("latin1")
+  const text = textOf(body) ?? latin1(body)
   return printableLines(isTerminal ? indented(text) ?? text : text)
+}
+
+/** A body on one line; in a terminal no more of it than fits. */
+export const bodyPreview = (body: Uint8Array, { columns, printable }: Output["Type"]): string => {
+  const width = columns()
+  // A character has at most four bytes in UTF-8.
+  const shown = width === undefined ? body : body.subarray(0, 4 * width)
+  return printable(shown.length === body.length ? textOf(body) ?? latin1(body) : Buffer.from(shown).toString())
 }

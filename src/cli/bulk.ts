@@ -1,71 +1,128 @@
-/** Acts on many jobs of a tube: how far they are, what they have done, and what is said when they are stopped. */
+/** Acts on many jobs: asks before, tells how far it is, and says what was done, also when it is stopped. */
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Tally } from "../BeanstalkClient.ts"
-import type { Failure } from "./failures.ts"
+import type { ReachExceeded } from "../BeanstalkError.ts"
+import { type Failure, NothingThere, type PipeClosed, Stopped } from "./failures.ts"
+import { notAllFound } from "./selection/notAllFound.ts"
+import { nothing, sum, tallyText, total } from "./tally.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
+import { confirm } from "./terminal/prompt.ts"
 import type { Terminal } from "./terminal/terminal.ts"
 import { counted, elapsed, thousands } from "./terminal/text.ts"
 
 /** Any act on more jobs than this asks first. */
 export const askAbove = 1000
 
-export const total = ({ buried, delayed, ready }: Tally): number => ready + delayed + buried
+/** Runs after every batch, with what is done by then. */
+export type OnProgress = (done: Tally) => Effect.Effect<void>
 
-/** `1,200 ready and 37 buried jobs`, `no jobs`. */
-export const tallyText = (tally: Tally): string => {
-  const parts = (["ready", "delayed", "buried"] as const)
-    .filter((state) => tally[state] > 0)
-    .map((state) => `${thousands(tally[state])} ${state}`)
-  if (parts.length === 0) return "no jobs"
-  const last = parts.pop() ?? ""
-  return `${parts.length === 0 ? last : `${parts.join(", ")} and ${last}`} ${total(tally) === 1 ? "job" : "jobs"}`
+/** What is to be done to the jobs of one tube. */
+export interface Part<out E, out R> {
+  readonly tube: string
+  /** How many jobs there are, as far as that is known. */
+  readonly count: Tally
+  readonly act: (onProgress: OnProgress) => Effect.Effect<Tally, E, R>
 }
 
-export interface BulkOptions<E, R> {
-  readonly tube: string
-  /** What the progress line begins with: `emails → emails on 10.0.0.6:11300`. */
-  readonly title: string
-  /** What has happened to the jobs: `deleted`, `moved`. */
+export interface Bulk<out E, out R> {
+  readonly parts: ReadonlyArray<Part<E, R>>
+  /** `Delete`: begins the question. */
+  readonly verb: string
+  /** `deleted`: what has happened to the jobs. */
   readonly past: string
-  /** How many jobs there are, as far as that is known. */
-  readonly expected: number
-  /** Acts, and tells after every batch what is done by then. */
-  readonly act: (onProgress: (done: Tally) => Effect.Effect<void>) => Effect.Effect<Tally, E, R>
+  /** ` to emails on 10.0.0.6:11300`: where the jobs go. */
+  readonly to?: string
+  readonly address: string
+  /** Whether it asks whatever the number of jobs. */
+  readonly alwaysAsks: boolean
+  readonly yes: boolean
+  readonly dryRun: boolean
+  /** That there are no such jobs. */
+  readonly none: string
+  /** What may have happened to the last jobs if the connection was lost. */
+  readonly doubt?: string
+  /** Not all jobs were found: the command fails at the end. */
+  readonly exceeded?: ReachExceeded | undefined
 }
 
 /**
- * Acts on the jobs of one tube, and writes a summary, however it ends. When it is interrupted, it says on standard error how far it
- * came.
+ * Acts on the jobs of one tube after the other, and writes a summary for each, however it ends. When it is interrupted, it says on
+ * standard error how far it came.
  */
 export const bulk = <E extends Failure, R>(
-  { act, expected, past, title, tube }: BulkOptions<E, R>
-): Effect.Effect<Tally, E | Extract<Failure, { readonly _tag: "PipeClosed" }>, R | Output | Terminal> =>
+  options: Bulk<E, R>
+): Effect.Effect<void, Failure, R | Output | Terminal> =>
+  Effect.gen(function*() {
+    const { address, alwaysAsks, dryRun, exceeded, none, past, to = "", verb, yes } = options
+    const { json, lines, note, printable, records } = yield* Output
+    const parts = options.parts.filter(({ count }) => total(count) > 0)
+    const all = sum(parts.map(({ count }) => count))
+    if (exceeded !== undefined && (dryRun || parts.length > 0)) yield* note(`beanstalk: ${notAllFound(exceeded)}`)
+    if (parts.length === 0) {
+      return yield* exceeded === undefined
+        ? new NothingThere({ message: none })
+        : stoppedAt(exceeded)
+    }
+    if (dryRun) {
+      yield* json
+        ? records(parts.map(({ count, tube }) => ({ tube, ...count })))
+        : lines(...parts.map(({ count, tube }) => `${printable(tube)}: ${tallyText(count)} would be ${past}.`))
+    } else {
+      const tubes = parts.length === 1 ? `tube ${parts[0]?.tube}` : `${parts.length} tubes`
+      if (alwaysAsks || total(all) > askAbove) {
+        yield* confirm(`${verb} ${tallyText(all)} of ${tubes} on ${address}${to}?`, { yes })
+      }
+      yield* Effect.reduce(parts, nothing, (before, part) =>
+        Effect.map(actOn(part, { ...options, before, all }), (done) =>
+          sum([before, done])))
+    }
+    if (exceeded !== undefined) {
+      return yield* stoppedAt(exceeded)
+    }
+  })
+
+const stoppedAt = (exceeded: ReachExceeded) => new Stopped({ message: notAllFound(exceeded), cause: exceeded })
+
+interface Acting extends Omit<Bulk<never, never>, "parts"> {
+  /** What was done to the tubes before. */
+  readonly before: Tally
+  readonly all: Tally
+}
+
+const actOn = <E extends Failure, R>(
+  { act, count, tube }: Part<E, R>,
+  { all, before, doubt, past, to = "" }: Acting
+): Effect.Effect<Tally, Failure, R | Output | Terminal> =>
   Effect.gen(function*() {
     const { json, lines, note, printable, records } = yield* Output
     const start = yield* Clock.currentTimeMillis
-    let done: Tally = { ready: 0, delayed: 0, buried: 0 }
+    let done = nothing
 
-    const record = (stopped: "interrupted" | "error" | null) =>
+    const record = (stopped: "interrupted" | "error" | null): Effect.Effect<void, PipeClosed> =>
       Effect.flatMap(
         Clock.currentTimeMillis,
         (now) => json ? records([{ tube, ...done, seconds: (now - start) / 1000, stopped }]) : Effect.void
       )
+    const soFar = () => total(before) + total(done)
+    const howFar = () => `after ${counted(soFar(), "job")} ${soFar() === 1 ? "was" : "were"} ${past}`
+    const whatIsLeft = () => {
+      const left = Math.max(0, total(all) - soFar())
+      return `${thousands(left)} ${left === 1 ? "is" : "are"} left. Run it again to go on.`
+    }
+    const inWords = (error: E): Failure => {
+      const cause = error._tag === "BulkStopped" ? error.cause : error
+      if (soFar() === 0) return cause
+      const maybe = doubt !== undefined && cause._tag === "ConnectionLost" ? ` ${doubt}` : ""
+      return new Stopped({ message: `stopped ${howFar()}: ${cause.message}${maybe} ${whatIsLeft()}`, cause })
+    }
 
-    const sayInterrupted = Effect.suspend(() => {
-      const left = Math.max(0, expected - total(done))
-      return note(
-        `Interrupted after ${counted(total(done), "job")} ${total(done) === 1 ? "was" : "were"} ${past}. ` +
-          `None is lost and none is reserved; ${thousands(left)} ${
-            left === 1 ? "is" : "are"
-          } left. Run it again to go on.`
-      )
-    })
-
-    done = yield* withProgress(printable(title), ({ done: show, of }) => {
-      of(expected)
+    done = yield* withProgress(`${printable(tube)}${to}`, ({ done: show, of }) => {
+      of(total(count))
       return act((tally) =>
         Effect.sync(() => {
           done = tally
@@ -74,11 +131,39 @@ export const bulk = <E extends Failure, R>(
       )
     }).pipe(
       Effect.tapError(() => Effect.ignore(record("error"))),
-      Effect.onInterrupt(() => Effect.zipRight(Effect.ignore(record("interrupted")), sayInterrupted))
+      Effect.mapError(inWords),
+      Effect.onInterrupt(() =>
+        Effect.zipRight(
+          Effect.ignore(record("interrupted")),
+          Effect.suspend(() => note(`Interrupted ${howFar()}. None is lost and none is reserved; ${whatIsLeft()}`))
+        )
+      )
     )
     const now = yield* Clock.currentTimeMillis
     yield* json
       ? record(null)
-      : lines(`${printable(tube)}: ${tallyText(done)} ${past} in ${elapsed(Duration.millis(now - start))}.`)
+      : lines(`${printable(tube)}: ${tallyText(done)} ${past}${to} in ${elapsed(Duration.millis(now - start))}.`)
     return done
   })
+
+/** What became of a batch. */
+export interface Batch<out E> {
+  readonly done: Tally
+  /** Why it was not done for all of them. */
+  readonly failure: Option.Option<E>
+}
+
+/** Acts on jobs in batches, none of which is interrupted. */
+export const inBatches = <A, E, E2, R>(
+  jobs: ReadonlyArray<A>,
+  size: number,
+  onProgress: OnProgress,
+  act: (batch: ReadonlyArray<A>) => Effect.Effect<Batch<E>, E2, R>
+): Effect.Effect<Tally, E | E2, R> =>
+  Effect.reduce(Arr.chunksOf(jobs, size), nothing, (before, batch) =>
+    Effect.gen(function*() {
+      const { done, failure } = yield* act(batch)
+      const all = sum([before, done])
+      yield* onProgress(all)
+      return yield* Option.match(failure, { onNone: () => Effect.succeed(all), onSome: Effect.fail })
+    }).pipe(Effect.uninterruptible))

@@ -8,6 +8,7 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
   ["Look", {
     stats: () => import("./commands/stats.ts"),
     tubes: () => import("./commands/tubes.ts"),
+    jobs: () => import("./commands/jobs.ts"),
     job: () => import("./commands/job.ts"),
     peek: () => import("./commands/peek.ts"),
     wait: () => import("./commands/wait.ts")
@@ -17,6 +18,9 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     delete: () => import("./commands/delete.ts"),
     "kick-job": () => import("./commands/kickJob.ts"),
     kick: () => import("./commands/kick.ts"),
+    bury: () => import("./commands/bury.ts"),
+    purge: () => import("./commands/purge.ts"),
+    move: () => import("./commands/move.ts"),
     pause: () => import("./commands/pause.ts"),
     resume: () => import("./commands/resume.ts")
   }],

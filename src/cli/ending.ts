@@ -40,6 +40,7 @@ const codes: { readonly [Tag in Exclude<Failure["_tag"], "PutAllStopped" | "Bulk
     PayloadError: 4,
     InvalidText: 4,
     // refused by the server
+    Refused: 5,
     Draining: 5,
     JobTooBig: 5,
     OutOfMemory: 5,

@@ -18,6 +18,9 @@ export class Declined extends Data.TaggedError("Declined")<{ readonly message: s
 /** The command stopped midway. The message says after how many. */
 export class Stopped extends Data.TaggedError("Stopped")<{ readonly message: string; readonly cause?: unknown }> {}
 
+/** The server refuses what the command needs. */
+export class Refused extends Data.TaggedError("Refused")<{ readonly message: string }> {}
+
 /** A file, a program or a port that the command line names cannot be used. Nothing was sent. */
 export class SystemFailed extends Data.TaggedError("SystemFailed")<{ readonly message: string }> {}
 
@@ -31,5 +34,6 @@ export type Failure =
   | NothingThere
   | Declined
   | Stopped
+  | Refused
   | SystemFailed
   | PipeClosed

@@ -35,15 +35,23 @@ const window = 1024
 
 const decoder = new TextDecoder()
 
-const fromInput = Effect.map(Terminal, ({ stdin }) =>
-  lines(stdin.bytes).pipe(
+/** The ids that are the lines of a stream of bytes. */
+export const idLines = <E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  name: string
+): Stream.Stream<JobId, E | WrongUsage, R> =>
+  lines(bytes).pipe(
     Stream.map((line) => decoder.decode(line).trim()),
     Stream.filter((line) => line !== ""),
     Stream.mapEffect((line) =>
-      Either.mapLeft(jobId.read(line), (wrong) =>
-        new WrongUsage({ message: `standard input: ${JSON.stringify(line)} ${wrong}.` }))
+      Either.mapLeft(
+        jobId.read(line),
+        (wrong) => new WrongUsage({ message: `${name}: ${JSON.stringify(line)} ${wrong}.` })
+      )
     )
-  ))
+  )
+
+const fromInput = Effect.map(Terminal, ({ stdin }) => idLines(stdin.bytes, "standard input"))
 
 /** The ids that were given, as they are read. */
 const idsOf = (

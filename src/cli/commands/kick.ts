@@ -1,86 +1,102 @@
 /** `beanstalk kick` */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { Client, Tally } from "../../BeanstalkClient.ts"
-import type { TubeName } from "../../Job.ts"
-import { askAbove, bulk } from "../bulk.ts"
-import { NothingThere } from "../failures.ts"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Client, JobExit } from "../../BeanstalkClient.ts"
+import type { JobStats } from "../../Stats.ts"
+import { bulk, inBatches, type OnProgress } from "../bulk.ts"
+import { details, flags } from "../selection/flags.ts"
+import * as Select from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
-import * as Flag from "../table/flag.ts"
-import { Output } from "../terminal/output.ts"
+import { nothing, tallyOf, total } from "../tally.ts"
 import * as Prompt from "../terminal/prompt.ts"
-import { counted, thousands } from "../terminal/text.ts"
-import { positiveCount } from "../values/number.ts"
 import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
   tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
-  limit: Flag.optional("limit", positiveCount, { summary: "at most so many jobs of each tube, those buried first" }),
+  ...flags(["buried", "delayed"], ["buried"]),
   ...Prompt.flags
 }
 
 export const command = Command.make({
   name: "kick",
-  summary: "Make the buried jobs of tubes ready",
+  summary: "Make buried or delayed jobs of tubes ready",
+  details: [
+    "Buried jobs are kicked in the order in which they were buried, up to --limit; no job is looked up then. It asks before it kicks more " +
+    "than 1,000 jobs.",
+    details
+  ],
   servers: "one",
   parameters,
-  examples: [{
-    run: "kick emails --limit 10",
-    does: "give ten jobs to the workers again, to see whether they succeed"
-  }],
-  exits: { 1: "no job is buried there" },
+  examples: [
+    { run: "kick emails --limit 10", does: "give ten jobs to the workers again, to see whether they succeed" },
+    { run: "kick emails --match '\"user\":42'", does: "those of one customer" }
+  ],
+  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
   run: Effect.gen(function*() {
-    const { dryRun, limit = Number.POSITIVE_INFINITY, tubes, yes } = yield* Effect.all(parameters)
-    const output = yield* Output
+    const { dryRun, tubes, yes, ...selection } = yield* Effect.all(parameters)
     const client = yield* theClient
-    const counts = yield* Effect.forEach(
-      yield* matching(client, tubes),
-      (tube) =>
-        Effect.map(client.statsTube(tube), ({ currentJobsBuried }) => ({
-          tube,
-          count: Math.min(limit, currentJobsBuried)
-        }))
-    )
-    const wanted = counts.filter(({ count }) => count > 0)
-    const sum = wanted.reduce((sum, { count }) => sum + count, 0)
-    if (sum === 0) {
-      return yield* new NothingThere({
-        message: `no job of ${tubes.map(({ text }) => text).join(", ")} on ${client.address} is buried.`
-      })
-    }
-    if (dryRun) {
-      return yield* output.json
-        ? output.records(wanted.map(({ count, tube }) => ({ tube, buried: count })))
-        : output.lines(...wanted.map(({ count, tube }) => `${tube}: ${counted(count, "buried job")} would be kicked.`))
-    }
-    if (sum > askAbove) {
-      const where = wanted.length === 1 ? `tube ${wanted[0]?.tube}` : `${wanted.length} tubes`
-      yield* Prompt.confirm(`Kick ${thousands(sum)} buried jobs of ${where} on ${client.address}?`, { yes })
-    }
-    for (const { count, tube } of wanted) {
-      yield* bulk({
+    const names = yield* matching(client, tubes)
+    // The server kicks delayed jobs only if none is buried.
+    const isById = Select.isById(selection) || selection.states.includes("delayed")
+    const { exceeded, selected } = yield* isById
+      ? Select.lookUp(client, names, selection, ({ id, state }): Kicked => ({ id, state }))
+      : Select.count(client, names, selection)
+    yield* bulk({
+      parts: selected.map(({ count, jobs, tube }) => ({
         tube,
-        title: `kick ${tube}`,
-        past: "kicked",
-        expected: count,
-        act: (onProgress) => kickAll(client, tube, count, onProgress)
-      })
-    }
+        count,
+        act: (onProgress) =>
+          jobs === undefined
+            ? kickBuried(client, tube, total(count), onProgress)
+            : inBatches(jobs, batch, onProgress, (some) => kickThese(client, some))
+      })),
+      verb: "Kick",
+      past: "kicked",
+      address: client.address,
+      alwaysAsks: false,
+      yes,
+      dryRun,
+      exceeded,
+      none: Select.none(names, client.address, selection),
+      doubt: "Up to 1,000 more may be kicked."
+    })
   })
 })
 
-/** How many jobs one command may kick: a Ctrl-C takes effect after it. */
+/** How many jobs are kicked at a time. */
 const batch = 1000
 
-/** In batches, until so many are kicked, or none is buried. */
-const kickAll = (client: Client, tube: TubeName, count: number, onProgress: (done: Tally) => Effect.Effect<void>) =>
-  Effect.iterate({ buried: 0, isLast: false }, {
-    while: ({ buried, isLast }) => !isLast && buried < count,
-    body: ({ buried }) =>
-      client.kick(tube, Math.min(batch, count - buried)).pipe(
-        Effect.map((kicked) => ({ buried: buried + kicked, isLast: kicked < Math.min(batch, count - buried) })),
-        Effect.tap((done) => onProgress({ ready: 0, delayed: 0, buried: done.buried }))
+type Kicked = Pick<JobStats, "id" | "state">
+
+/** Until so many are kicked, or none is buried. */
+const kickBuried = (client: Client, tube: string, count: number, onProgress: OnProgress) =>
+  Effect.iterate({ tally: nothing, isLast: false }, {
+    while: ({ isLast, tally }) => !isLast && tally.buried < count,
+    body: ({ tally: { buried } }) => {
+      const bound = Math.min(batch, count - buried)
+      return client.kick(tube, bound).pipe(
+        Effect.map((kicked) => ({ tally: { ...nothing, buried: buried + kicked }, isLast: kicked < bound })),
+        Effect.tap(({ tally }) => onProgress(tally)),
+        Effect.uninterruptible
       )
-  }).pipe(Effect.map(({ buried }): Tally => ({ ready: 0, delayed: 0, buried })))
+    }
+  }).pipe(Effect.map(({ tally }) => tally))
+
+/** Those that are neither buried nor delayed any more are left out. */
+const kickThese = (client: Client, jobs: ReadonlyArray<Kicked>) =>
+  Effect.map(client.kickAll(jobs.map(({ id }) => id)), (exits) => ({
+    done: tallyOf(jobs.filter((_, index) => exits[index]?._tag === "Success")),
+    failure: Arr.head(exits.flatMap((exit) => Option.toArray(failureOf(exit))))
+  }))
+
+const failureOf = (exit: JobExit) =>
+  Option.filter(
+    Exit.match(exit, { onSuccess: Option.none, onFailure: Cause.failureOption }),
+    ({ _tag }) => _tag !== "JobNotFound"
+  )

@@ -73,7 +73,7 @@ export interface Seen<out A> {
  * first failure, having noted the rest.
  */
 export const lookAtAll = <A, E extends Failure, R, E2, R2>(
-  look: (client: BeanstalkClient.Client) => Effect.Effect<A, E, R>,
+  look: (client: BeanstalkClient.Client, server: Server) => Effect.Effect<A, E, R>,
   show: (seen: ReadonlyArray<Seen<A>>, isOne: boolean) => Effect.Effect<void, E2, R2>
 ): Effect.Effect<void, E | E2 | ConnectFailed | InvalidArgument, R | R2 | Servers | Output | Scope.Scope> =>
   Effect.gen(function*() {
@@ -81,7 +81,12 @@ export const lookAtAll = <A, E extends Failure, R, E2, R2>(
     const { note } = yield* Output
     const results = yield* Effect.forEach(
       servers,
-      (server) => server.connect.pipe(Effect.flatMap(look), Effect.map((seen) => ({ server, seen })), Effect.either),
+      (server) =>
+        server.connect.pipe(
+          Effect.flatMap((client) => look(client, server)),
+          Effect.map((seen) => ({ server, seen })),
+          Effect.either
+        ),
       { concurrency: "unbounded" }
     )
     const seen = results.flatMap((result) => Either.isRight(result) ? [result.right] : [])

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { PipeClosed } from "../failures.ts"
 import { coloured, plain, type Style } from "./style.ts"
-import { type Column, tableLines } from "./table.ts"
+import { type Column, tableLines, tableParts } from "./table.ts"
 import { Terminal } from "./terminal.ts"
 import { escapeControls, escapeControlsInLines, escapeControlsOfJson } from "./text.ts"
 
@@ -34,6 +34,10 @@ export class Output extends Context.Tag("effect-beanstalk/cli/Output")<Output, {
     columns: ReadonlyArray<Column<Row>>,
     rows: ReadonlyArray<Row>
   ) => Effect.Effect<void, PipeClosed>
+  /** A table whose rows come in parts, as they are found. The titles are written with the first. */
+  readonly tableParts: <Row>(
+    columns: ReadonlyArray<Column<Row>>
+  ) => (rows: ReadonlyArray<Row>) => Effect.Effect<void, PipeClosed>
   /** A line on standard error, for people. */
   readonly note: (line: string) => Effect.Effect<void>
 }>() {}
@@ -59,6 +63,10 @@ export const layer = ({ color, json }: OutputOptions): Layer.Layer<Output, never
         bytes: stdout.write,
         records: (records) => lines(...records.map((record) => escapeControlsOfJson(JSON.stringify(record)))),
         table: (titles, rows) => lines(...tableLines(titles, rows, { columns: columns(), styleTitle: style.bold })),
+        tableParts: <Row>(titles: ReadonlyArray<Column<Row>>) => {
+          const part = tableParts(titles, { columns: columns(), styleTitle: style.bold })
+          return (rows: ReadonlyArray<Row>) => lines(...part(rows))
+        },
         note: (line) => Effect.ignore(stderr.write(`${stderr.isTerminal ? escapeControlsInLines(line) : line}\n`))
       }
     })

@@ -11,6 +11,8 @@ export interface Column<in Row> {
   readonly style?: (text: string, row: Row) => string
   /** Whether the column is made narrower first when the table is too wide. */
   readonly isFlexible?: boolean
+  /** How wide it is at least, so that the parts of a table that is written as its rows come are aligned. */
+  readonly atLeast?: number
 }
 
 export interface TableOptions {
@@ -33,31 +35,49 @@ const pad = (text: string, columns: number, align: "left" | "right" = "left"): s
 export const tableLines = <Row>(
   columns: ReadonlyArray<Column<Row>>,
   rows: ReadonlyArray<Row>,
+  options?: TableOptions
+): ReadonlyArray<string> => tableParts(columns, options)(rows)
+
+/** A table whose rows come in parts: the lines of each part, those of the first with the titles. Columns may get wider. */
+export const tableParts = <Row>(
+  columns: ReadonlyArray<Column<Row>>,
   { columns: limit, styleTitle = (text) => text }: TableOptions = {}
-): ReadonlyArray<string> => {
-  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
-  const natural = columns.map(({ title }, index) =>
-    cells.reduce((widest, row) => Math.max(widest, width(row[index] ?? "")), width(title))
-  )
-  const widths = limit === undefined ? natural : narrowed(columns, natural, limit)
-  const line = (texts: ReadonlyArray<string>, style: (text: string, index: number) => string): string => {
-    let room = limit ?? Number.POSITIVE_INFINITY
-    const parts: Array<string> = []
-    for (const [index, text] of texts.entries()) {
-      const columnWidth = Math.min(widths[index] ?? 0, room)
-      if (columnWidth <= 0) break
-      const isLast = index === texts.length - 1
-      const fitting = cut(text, columnWidth)
-      const { align } = columns[index] ?? {}
-      parts.push(style(isLast && align !== "right" ? fitting : pad(fitting, columnWidth, align), index))
-      room -= columnWidth + gap.length
+): (rows: ReadonlyArray<Row>) => ReadonlyArray<string> => {
+  let natural = columns.map(({ atLeast = 0, title }) => Math.max(atLeast, width(title)))
+  let isFirst = true
+  const isUncut = (index: number) => limit === undefined && index === columns.length - 1
+
+  return (rows) => {
+    const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+    natural = natural.map((before, index) =>
+      isUncut(index) && columns[index]?.align !== "right"
+        ? before
+        : cells.reduce((widest, row) => Math.max(widest, width(row[index] ?? "")), before)
+    )
+    const widths = limit === undefined ? natural : narrowed(columns, natural, limit)
+    const line = (texts: ReadonlyArray<string>, style: (text: string, index: number) => string): string => {
+      let room = limit ?? Number.POSITIVE_INFINITY
+      const parts: Array<string> = []
+      for (const [index, text] of texts.entries()) {
+        const columnWidth = Math.min(widths[index] ?? 0, room)
+        if (columnWidth <= 0) break
+        const isLast = index === texts.length - 1
+        const fitting = limit === undefined ? text : cut(text, columnWidth)
+        const { align } = columns[index] ?? {}
+        parts.push(style(isLast && align !== "right" ? fitting : pad(fitting, columnWidth, align), index))
+        room -= columnWidth + gap.length
+      }
+      return parts.join(gap)
     }
-    return parts.join(gap)
+    const titles = isFirst ? [line(columns.map(({ title }) => title), (text) => styleTitle(text))] : []
+    isFirst = false
+    return [
+      ...titles,
+      ...rows.map((row, index) =>
+        line(cells[index] ?? [], (text, column) => columns[column]?.style?.(text, row) ?? text)
+      )
+    ]
   }
-  return [
-    line(columns.map(({ title }) => title), (text) => styleTitle(text)),
-    ...rows.map((row, index) => line(cells[index] ?? [], (text, column) => columns[column]?.style?.(text, row) ?? text))
-  ]
 }
 
 /** Takes what is too much from the flexible columns. */

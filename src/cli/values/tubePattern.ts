@@ -1,5 +1,6 @@
 /** A tube, or several by a pattern: `emails`, `'images.*'`. */
 import * as Either from "effect/Either"
+import type { TubeName } from "../../Job.ts"
 import { tube } from "./text.ts"
 import type { Value } from "./value.ts"
 
@@ -20,12 +21,19 @@ const regexOf = (glob: string): RegExp => {
   return new RegExp(`^${source}$`, "s")
 }
 
+/** The tube of this name. */
+export const named = (name: TubeName): TubePattern => ({
+  text: name,
+  isGlob: false,
+  matches: (other) => other === name
+})
+
 export const tubePattern: Value<TubePattern> = {
   metavar: "TUBE",
   completes: "tubes",
   read: (text) => {
     if (!/[*?[\]]/.test(text)) {
-      return Either.map(tube.read(text), (name) => ({ text, isGlob: false, matches: (other) => other === name }))
+      return Either.map(tube.read(text), named)
     }
     return Either.try({
       try: () => {

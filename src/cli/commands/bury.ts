@@ -1,0 +1,73 @@
+/** `beanstalk bury` */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Client, JobToBury } from "../../BeanstalkClient.ts"
+import { bulk, inBatches, type OnProgress } from "../bulk.ts"
+import { details, flags } from "../selection/flags.ts"
+import * as Select from "../selection/select.ts"
+import { theClient } from "../server/servers.ts"
+import { matching } from "../server/tubes.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import { tallyOf } from "../tally.ts"
+import * as Prompt from "../terminal/prompt.ts"
+import { tubePattern } from "../values/tubePattern.ts"
+
+const parameters = {
+  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  ...flags(["ready", "delayed"], ["ready"]),
+  ...Prompt.flags
+}
+
+export const command = Command.make({
+  name: "bury",
+  summary: "Bury ready or delayed jobs, so that no worker gets them",
+  details: [
+    "Jobs keep their priority. It asks before it buries more than 1,000. It needs beanstalkd 1.12 or later.",
+    details
+  ],
+  servers: "one",
+  parameters,
+  examples: [
+    { run: "bury emails --match '@example\\.org'", does: "hold back the jobs of one customer" },
+    { run: "bury emails --ids-from ids.txt", does: "the jobs whose ids are in a file" }
+  ],
+  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
+  run: Effect.gen(function*() {
+    const { dryRun, tubes, yes, ...selection } = yield* Effect.all(parameters)
+    const client = yield* theClient
+    const names = yield* matching(client, tubes)
+    const { exceeded, selected } = yield* Select.lookUp(
+      client,
+      names,
+      selection,
+      ({ id, pri, state, timeLeft }): JobToBury => ({ id, pri, state, timeLeft })
+    )
+    yield* bulk({
+      parts: selected.map(({ count, jobs = [], tube }) => ({
+        tube,
+        count,
+        act: (onProgress) => buryAll(client, jobs, onProgress)
+      })),
+      verb: "Bury",
+      past: "buried",
+      address: client.address,
+      alwaysAsks: false,
+      yes,
+      dryRun,
+      exceeded,
+      none: Select.none(names, client.address, selection),
+      doubt: "Up to 256 more may be buried."
+    })
+  })
+})
+
+/** How many jobs are buried at a time, on a connection of their own. */
+const batch = 256
+
+const buryAll = (client: Client, jobs: ReadonlyArray<JobToBury>, onProgress: OnProgress) =>
+  inBatches(jobs, batch, onProgress, (some) =>
+    Effect.map(client.buryAll(some), (buried) => ({
+      done: tallyOf(some.filter((_, index) => buried[index])),
+      failure: Option.none<never>()
+    })))

@@ -1,0 +1,204 @@
+/** `beanstalk jobs` */
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
+import { bodyPreview } from "../body.ts"
+import { NothingThere, type PipeClosed, Stopped } from "../failures.ts"
+import { bodyRecord, statsRecord } from "../record.ts"
+import { find } from "../selection/find.ts"
+import { allStates, details, flags, type Selection } from "../selection/flags.ts"
+import { notAllFound } from "../selection/notAllFound.ts"
+import { isById, statesText } from "../selection/select.ts"
+import { lookAtAll, type Server, Servers } from "../server/servers.ts"
+import { matching } from "../server/tubes.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import { Output } from "../terminal/output.ts"
+import { withProgress } from "../terminal/progress.ts"
+import type { Column } from "../terminal/table.ts"
+import { elapsed, thousands, timeSpan } from "../terminal/text.ts"
+import { tubePattern } from "../values/tubePattern.ts"
+
+const parameters = {
+  tubes: Argument.many(tubePattern, { atLeast: 0, summary: "the tubes, or patterns like 'images.*' [all]" }),
+  ...flags(allStates),
+  idsOnly: Flag.on("ids", { summary: "write the ids alone, one a line, as for beanstalk delete -" }),
+  noBody: Flag.on("no-body", { summary: "do not read the bodies" })
+}
+
+export const command = Command.make({
+  name: "jobs",
+  summary: "List jobs, newest first, without touching them",
+  details: [details],
+  servers: "several",
+  parameters,
+  examples: [
+    { run: "jobs emails --state buried", does: "the jobs that failed" },
+    { run: "jobs emails --match a@example.org --ids | beanstalk delete -", does: "delete those of one customer" },
+    { run: "jobs emails --older-than 1d --json", does: "what has waited for long, as JSON Lines" }
+  ],
+  exits: { 1: "there are no such jobs", 4: "not all jobs were found; the message says how to look further" },
+  run: Effect.gen(function*() {
+    const { idsOnly, noBody, tubes, ...selection } = yield* Effect.all(parameters)
+    const servers = yield* Servers
+    const isOne = servers.length === 1
+    const isOneTube = tubes.length === 1 && tubes[0]?.isGlob === false
+    const write = yield* writer({ idsOnly, noBody, isOne, isOneTube })
+    yield* lookAtAll(
+      (client, server) =>
+        Effect.gen(function*() {
+          const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
+          return yield* list(client, { names, selection, bodies: !idsOnly && !noBody, isOne, write: write(server) })
+        }),
+      (seen) =>
+        seen.some(({ seen: count }) => count > 0)
+          ? Effect.void
+          : new NothingThere({
+            message: `no ${statesText(selection.states)} job${isOneTube ? ` of tube ${tubes[0]?.text}` : ""} on ` +
+              `${servers.map(({ address }) => address).join(" or ")}${isById(selection) ? " matches" : ""}.`
+          })
+    )
+  })
+})
+
+interface Listing {
+  readonly names: ReadonlyArray<string> | undefined
+  readonly selection: Selection
+  readonly bodies: boolean
+  readonly isOne: boolean
+  readonly write: (jobs: ReadonlyArray<ListedJob>) => Effect.Effect<void, PipeClosed>
+}
+
+/** Writes the jobs of a server as they are found, says on standard error how many there are, and succeeds with how many were written. */
+const list = (client: Client, { bodies, isOne, names, selection, write }: Listing) =>
+  Effect.gen(function*() {
+    const { isTerminal, note } = yield* Output
+    const start = yield* Clock.currentTimeMillis
+    let written = 0
+    let search: SearchProgress = { asked: 0, found: 0, counted: 0 }
+    yield* withProgress("look at ids", ({ done }) =>
+      find(client, {
+        tubes: names,
+        selection,
+        bodies,
+        onProgress: (progress) =>
+          Effect.sync(() => {
+            search = progress
+            done(progress.asked)
+          })
+      }).pipe(
+        Stream.runForEachChunk((jobs) => {
+          written += jobs.length
+          return jobs.length === 0 ? Effect.void : write(Chunk.toReadonlyArray(jobs))
+        })
+      ), { isShown: !isTerminal }).pipe(
+        Effect.catchTag("ReachExceeded", (cause) =>
+          new Stopped({ message: `${matched(written, selection)}${notAllFound(cause)}`, cause }))
+      )
+    const time = elapsed(Duration.millis((yield* Clock.currentTimeMillis) - start))
+    yield* note(
+      summary({
+        written,
+        search,
+        selection,
+        where: `${names === undefined ? "" : ` of ${names.join(", ")}`}${isOne ? "" : ` on ${client.address}`}`,
+        time
+      })
+    )
+    return written
+  })
+
+const matched = (written: number, selection: Selection) =>
+  isById(selection) ? `${thousands(written)} ${written === 1 ? "job matches" : "jobs match"}; ` : ""
+
+interface Summary {
+  readonly written: number
+  readonly search: SearchProgress
+  readonly selection: Selection
+  readonly where: string
+  readonly time: string
+}
+
+const summary = ({ search: { asked, counted, found }, selection, time, where, written }: Summary): string => {
+  const { idsFrom, limit, states } = selection
+  const kind = states.length === allStates.length ? "" : `${statesText(states)} `
+  const end = `in ${time}.`
+  if (idsFrom !== undefined) return `${thousands(written)} of these jobs${where} were found ${end}`
+  if (written === limit) return `The newest ${thousands(written)} were listed, among ${thousands(asked)} ids, ${end}`
+  const many = Math.max(counted, found)
+  const all = many === 1
+    ? `The only ${kind}job${where} was found`
+    : `All ${thousands(many)} ${kind}jobs${where} were found`
+  return `${isById(selection) ? `${thousands(written)} of ${thousands(many)} match. ` : ""}` +
+    `${all}, among ${thousands(asked)} ids, ${end}`
+}
+
+interface Row {
+  readonly server: Server
+  readonly job: ListedJob
+}
+
+interface Layout {
+  readonly idsOnly: boolean
+  readonly noBody: boolean
+  readonly isOne: boolean
+  readonly isOneTube: boolean
+}
+
+/** Writes the jobs of a server. */
+const writer = ({ idsOnly, isOne, isOneTube, noBody }: Layout) =>
+  Effect.map(Output, (output) => {
+    const table = output.tableParts(columns(output, { isOne, isOneTube, noBody }))
+    return (server: Server) => (jobs: ReadonlyArray<ListedJob>) => {
+      if (output.json) {
+        const where = isOne ? {} : { url: server.url }
+        return output.records(jobs.map(({ body, stats }) =>
+          idsOnly
+            ? { ...where, id: stats.id }
+            : { ...where, ...statsRecord(stats), ...body === undefined || noBody ? {} : bodyRecord(body) }
+        ))
+      }
+      return idsOnly
+        ? output.lines(...jobs.map(({ stats }) => stats.id))
+        : table(jobs.map((job): Row => ({ server, job })))
+    }
+  })
+
+const columns = (
+  output: Output["Type"],
+  { isOne, isOneTube, noBody }: Omit<Layout, "idsOnly">
+): ReadonlyArray<Column<Row>> => [
+  ...isOne ? [] : [{ title: "SERVER", cell: ({ server }: Row) => server.address }],
+  { title: "ID", cell: ({ job }) => job.stats.id },
+  ...isOneTube ? [] : [{ title: "TUBE", cell: ({ job }: Row) => output.printable(job.stats.tube) }],
+  {
+    title: "STATE",
+    atLeast: 8,
+    cell: ({ job }) => job.stats.state,
+    style: (text, { job }) => job.stats.state === "buried" ? output.style.red(text) : text
+  },
+  number("PRI", 4, ({ stats }) => String(stats.pri)),
+  number("AGE", 7, ({ stats }) => timeSpan(stats.age)),
+  number("TTR", 4, ({ stats }) => timeSpan(stats.ttr)),
+  number("RESERVES", 0, ({ stats }) => thousands(stats.reserves)),
+  number("RELEASES", 0, ({ stats }) => thousands(stats.releases)),
+  ...noBody ? [] : [
+    number("SIZE", 5, ({ body }) => thousands(body?.length ?? 0)),
+    {
+      title: "BODY",
+      cell: ({ job: { body } }: Row) => body === undefined ? "" : bodyPreview(body, output),
+      isFlexible: true
+    }
+  ]
+]
+
+const number = (title: string, atLeast: number, of: (job: ListedJob) => string): Column<Row> => ({
+  title,
+  align: "right",
+  atLeast,
+  cell: ({ job }) => of(job)
+})

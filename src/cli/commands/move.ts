@@ -1,0 +1,70 @@
+/** `beanstalk move` */
+import * as Effect from "effect/Effect"
+import { bulk } from "../bulk.ts"
+import { details, flags, unreservedStates } from "../selection/flags.ts"
+import * as Select from "../selection/select.ts"
+import * as Servers from "../server/servers.ts"
+import { matching } from "../server/tubes.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import * as Globals from "../table/globals.ts"
+import * as Prompt from "../terminal/prompt.ts"
+import { serverUrl } from "../values/serverUrl.ts"
+import { tube } from "../values/text.ts"
+import { named } from "../values/tubePattern.ts"
+
+const parameters = {
+  from: Argument.one(tube, { name: "FROM", summary: "the tube whose jobs are moved" }),
+  into: Argument.one(tube, { name: "TO", summary: "the tube that they are moved to, which need not exist" }),
+  toUrl: Flag.optional("to-url", serverUrl, { summary: "the server that they are moved to [the same]" }),
+  ...flags(unreservedStates),
+  ...Prompt.flags
+}
+
+export const command = Command.make({
+  name: "move",
+  summary: "Move the jobs of a tube to another, on the same server or on another",
+  details: [
+    "Jobs keep their priority, their time to run, what is left of their delay, and their state; they get new ids. Each is copied before " +
+    "it is deleted. Reserved jobs stay. It asks before it moves more than 1,000 jobs.",
+    details
+  ],
+  servers: "one",
+  parameters,
+  examples: [
+    { run: "move emails emails.aside --state buried", does: "put failed jobs aside" },
+    { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server" }
+  ],
+  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
+  run: Effect.gen(function*() {
+    const { dryRun, from, into, toUrl, yes, ...selection } = yield* Effect.all(parameters)
+    const client = yield* Servers.theClient
+    const target = toUrl === undefined
+      ? undefined
+      : yield* Effect.flatMap(Servers.make(toUrl, yield* Globals.connecting.timeout), ({ connect }) => connect)
+    const names = yield* matching(client, [named(from)])
+    const { exceeded, selected } = yield* Select.isById(selection)
+      ? Select.lookUp(client, names, selection, ({ id }) => id)
+      : Select.count(client, names, selection)
+    const { limit, states } = selection
+    yield* bulk({
+      parts: selected.map(({ count, jobs, tube }) => ({
+        tube,
+        count,
+        act: (onProgress) =>
+          client.move(tube, into, { into: target, states, ids: jobs, bound: Select.bound(count, limit), onProgress })
+      })),
+      verb: "Move",
+      past: "moved",
+      to: ` to ${into}${target === undefined ? "" : ` on ${target.address}`}`,
+      address: client.address,
+      alwaysAsks: false,
+      yes,
+      dryRun,
+      exceeded,
+      none: Select.none(names, client.address, selection),
+      doubt: "Up to 256 jobs may be in both tubes now."
+    })
+  })
+})

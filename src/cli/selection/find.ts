@@ -1,0 +1,56 @@
+/** Finds the jobs that are selected. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
+import type { Draining } from "../../BeanstalkError.ts"
+import { type Failure, Refused } from "../failures.ts"
+import { readFile } from "../files.ts"
+import { idLines } from "../ids.ts"
+import { Terminal } from "../terminal/terminal.ts"
+import type { Selection } from "./flags.ts"
+
+export interface Finding {
+  /** All tubes if there is none. */
+  readonly tubes: ReadonlyArray<string> | undefined
+  readonly selection: Selection
+  /** Whether the bodies are wanted, which may be large. */
+  readonly bodies: boolean
+  readonly onProgress: (progress: SearchProgress) => Effect.Effect<void>
+}
+
+const decoder = new TextDecoder()
+
+/** The jobs, newest first, or in the order of their ids. Fails with `ReachExceeded` after those that are within reach. */
+export const find = (
+  client: Client,
+  { bodies, onProgress, selection, tubes }: Finding
+): Stream.Stream<ListedJob, Exclude<Failure, Draining>, Terminal> => {
+  const { fullSpeed, idsFrom, limit, match, olderThan, reach, states, to } = selection
+  const age = olderThan === undefined ? 0 : Duration.toSeconds(olderThan)
+  const wanted = {
+    tube: tubes,
+    states,
+    bodies: bodies || match !== undefined,
+    where: (job: { age: number }) => job.age >= age
+  }
+  const jobs: Stream.Stream<ListedJob, Failure, Terminal> = idsFrom === undefined
+    ? client.jobs({ ...wanted, reach, newest: to, serverShare: fullSpeed ? 1 : 0.5, onProgress })
+    : client.jobsById(idsIn(idsFrom), wanted)
+  const matching = match === undefined ? jobs : Stream.filter(jobs, ({ body }) => match.test(decoder.decode(body)))
+  return (limit === undefined ? matching : Stream.take(matching, limit)).pipe(
+    Stream.catchTag("Draining", () => Stream.fail(drains(client.address)))
+  )
+}
+
+const idsIn = (path: string) =>
+  path === "-"
+    ? Stream.unwrap(Effect.map(Terminal, ({ stdin }) => idLines(stdin.bytes, "standard input")))
+    : idLines(readFile(path), path)
+
+const drains = (address: string) =>
+  new Refused({
+    message:
+      `${address} is in drain mode, and refuses the put that tells the newest id. Say with --to where to begin: ` +
+      "at the id of the newest job, or above it, which only takes longer."
+  })

@@ -1,0 +1,30 @@
+/** How many jobs, by their states. */
+import type { Tally } from "../BeanstalkClient.ts"
+import { thousands } from "./terminal/text.ts"
+
+export const nothing: Tally = { ready: 0, delayed: 0, buried: 0 }
+
+export const total = ({ buried, delayed, ready }: Tally): number => ready + delayed + buried
+
+export const sum = (tallies: Iterable<Tally>): Tally =>
+  Array.from(tallies).reduce((one, other) => ({
+    ready: one.ready + other.ready,
+    delayed: one.delayed + other.delayed,
+    buried: one.buried + other.buried
+  }), nothing)
+
+/** `1,200 ready and 37 buried jobs`, `no jobs`. */
+export const tallyText = (tally: Tally): string => {
+  const parts = (["ready", "delayed", "buried"] as const)
+    .filter((state) => tally[state] > 0)
+    .map((state) => `${thousands(tally[state])} ${state}`)
+  if (parts.length === 0) return "no jobs"
+  const last = parts.pop() ?? ""
+  return `${parts.length === 0 ? last : `${parts.join(", ")} and ${last}`} ${total(tally) === 1 ? "job" : "jobs"}`
+}
+
+/** The tally of these jobs. */
+export const tallyOf = (jobs: ReadonlyArray<{ readonly state: string }>): Tally => {
+  const count = (state: string) => jobs.filter((job) => job.state === state).length
+  return { ready: count("ready"), delayed: count("delayed"), buried: count("buried") }
+}
