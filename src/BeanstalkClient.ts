@@ -39,6 +39,7 @@ import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import type * as Bulk from "./internal/client/bulk.ts"
 import { buryAll, type JobToBury } from "./internal/client/buryAll.ts"
+import * as ClientMetrics from "./internal/client/clientMetrics.ts"
 import { type Lost, State } from "./internal/client/connectionState.ts"
 import * as DedicatedConnections from "./internal/client/dedicated.ts"
 import * as Jobs from "./internal/client/jobs.ts"
@@ -51,6 +52,7 @@ import type * as Scan from "./internal/client/scan.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Workers from "./internal/client/workers.ts"
 import * as Connect from "./internal/connection/connect.ts"
+import { observedBy } from "./internal/connection/observer.ts"
 import * as Commands from "./internal/protocol/commands.ts"
 import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
 import * as Validate from "./internal/protocol/validate.ts"
@@ -113,6 +115,12 @@ export interface Options extends Connect.ConnectOptions {
    * Default: false.
    */
   readonly spans?: boolean | undefined
+  /**
+   * Whether the connections of the client are counted and its commands measured, in the metrics `messaging.client.…` of OpenTelemetry
+   * and in `beanstalk.client.…`: see the page of the guide about telemetry. They get the tags that `Effect.tagMetrics` sets around the
+   * client. Default: false.
+   */
+  readonly metrics?: boolean | undefined
 }
 
 /**
@@ -638,10 +646,11 @@ export const make = (
     }))
     if (settings instanceof BeanstalkError.InvalidArgument) return yield* settings
     const connector = yield* Connector
-    const shared = yield* SharedConnection.make(settings)
+    const metrics = options.metrics === true ? yield* ClientMetrics.make(connector.address) : undefined
+    const shared = yield* SharedConnection.make({ ...settings, metrics })
     // Its workers are shut down before the shared connection closes: their handlers use it.
     const workers = yield* Workers.make(connector.address)
-    const dedicated = DedicatedConnections.make({ ...settings, workers }, connector, shared.unlessClosed)
+    const dedicated = DedicatedConnections.make({ ...settings, metrics, workers }, connector, shared.unlessClosed)
     return client({ options, connector, shared, dedicated })
   })
 
@@ -719,7 +728,7 @@ const client = ({ connector, dedicated, options, shared }: {
         BeanstalkConnection.make({ ...options, ...own, name: own.name ?? options.name }),
         Connector,
         connector
-      )
+      ).pipe(observedBy(dedicated.metrics?.observe("lease")))
     )
 
   return DedicatedConnections.withDedicated<Omit<Client, "dedicated">>(dedicated, {

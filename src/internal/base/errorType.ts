@@ -9,7 +9,8 @@ export const errorTypeOf = (cause: Cause.Cause<unknown>): string =>
     onNone: () => Cause.isDie(cause) ? "defect" : "interrupt"
   })
 
-const tagOf = (error: unknown): string =>
+/** The `_tag` of an error. */
+export const tagOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : other
 
 /** The value that the semantic conventions prescribe for errors without a name. */

@@ -13,12 +13,15 @@ import { ConnectFailed } from "../../BeanstalkError.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import type { Command } from "../protocol/command.ts"
+import type { ClientMetrics } from "./clientMetrics.ts"
 
 export interface CurrentSessionOptions {
   readonly address: string
   /** How long a command waits for the next session, in milliseconds. */
   readonly offlineTimeout: number
   readonly timers: TimerQueue
+  readonly metrics: ClientMetrics | undefined
 }
 
 type Next = Exit.Exit<ServerSession, ConnectFailed>
@@ -141,6 +144,12 @@ export class CurrentSession {
     this.options.timers.set(waiter, deadline)
     this.wanted.unsafeOpen()
     return () => this.remove(waiter)
+  }
+
+  /** There was no session for a command before its deadline. */
+  onNotSent(command: Command<unknown, unknown>, deadline: number): void {
+    const { metrics, offlineTimeout, timers } = this.options
+    metrics?.onNotSent(command, "ConnectFailed", timers.now() - (deadline - offlineTimeout))
   }
 
   private remove(waiter: Waiter): void {

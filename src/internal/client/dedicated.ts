@@ -7,7 +7,9 @@ import type { Connector } from "../../Connector.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
+import { observedBy } from "../connection/observer.ts"
 import type { SessionOptions } from "../connection/session.ts"
+import type { ClientMetrics } from "./clientMetrics.ts"
 import type { Lost } from "./connectionState.ts"
 import type { Workers } from "./workers.ts"
 
@@ -20,6 +22,8 @@ export interface Dedicated {
   /** The reconnect Schedule of the client. */
   readonly reconnect: Schedule.Schedule<unknown, Lost>
   readonly workers: Workers
+  /** Those of the client, if it has the option `metrics`. */
+  readonly metrics: ClientMetrics | undefined
   /**
    * Opens a session that watches this tube and no other. `timers` hold its reply deadline, instead of a timer queue of its
    * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
@@ -54,7 +58,7 @@ export const withDedicated = <A extends object>(dedicated: Dedicated, members: A
 }
 
 export const make = (
-  { reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "reconnect" | "workers">,
+  { metrics, reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "metrics" | "reconnect" | "workers">,
   connector: typeof Connector.Service,
   unlessClosed: Effect.Effect<void, ConnectFailed>
 ): Dedicated => {
@@ -65,11 +69,14 @@ export const make = (
         connector,
         { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, ...session } },
         onEnd
+      ).pipe(
+        observedBy(metrics?.observe("lease", watch))
       )
     )
   return {
     address: connector.address,
     reconnect,
+    metrics,
     workers,
     open: (watch, timers, onEnd) => open(watch, { timers }, onEnd),
     openUnbounded: (watch) =>

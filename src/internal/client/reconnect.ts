@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
+import { tagOf } from "../base/errorType.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
+import type { ClientMetrics } from "./clientMetrics.ts"
 import type { ConnectionLog } from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 
@@ -31,13 +33,16 @@ export interface AttemptOptions<A, R> {
   /** Uses the session. It must fail, with the reason, once the session is lost. */
   readonly use: (session: ServerSession) => Effect.Effect<A, Ending, R>
   readonly log: ConnectionLog
+  readonly metrics: ClientMetrics | undefined
 }
 
 /**
  * One attempt: opens a session, uses it, and succeeds with the result of `use`. It numbers its runs, so that each reconnect
  * loop needs its own.
  */
-export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect.Effect<A, Disconnected, R> => {
+export const attempts = <A, R>(
+  { log, metrics, open, use }: AttemptOptions<A, R>
+): Effect.Effect<A, Disconnected, R> => {
   let attempt = 0
 
   const connect = Effect.suspend(() => {
@@ -50,6 +55,7 @@ export const attempts = <A, R>({ log, open, use }: AttemptOptions<A, R>): Effect
       attempt = 0
       log.outageEnded()
     }
+    metrics?.onReconnect(lost.cause === undefined ? "ConnectionLost" : tagOf(lost.cause))
     return log.lost(lost, wasIdle)
   }
 

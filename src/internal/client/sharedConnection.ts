@@ -12,7 +12,9 @@ import { annotateLogs } from "../base/logging.ts"
 import * as ParentSpan from "../base/parentSpan.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
+import { observedBy } from "../connection/observer.ts"
 import type { Command } from "../protocol/command.ts"
+import type { ClientMetrics } from "./clientMetrics.ts"
 import * as ConnectionLog from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
@@ -21,6 +23,7 @@ import { makeSubmit, type Submit } from "./submit.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
+  readonly metrics: ClientMetrics | undefined
 }
 
 export interface SharedConnection {
@@ -36,11 +39,13 @@ export interface SharedConnection {
 }
 
 /** The shared connection of a client, closed with the Scope. It opens nothing before it is used. */
-export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...settings }: SharedConnectionOptions) {
+export const make = Effect.fnUntraced(function*(
+  { metrics, offlineTimeout, reconnect, ...settings }: SharedConnectionOptions
+) {
   const connector = yield* Connector
   const { address } = connector
   const timers = yield* makeTimerQueue
-  const current = new CurrentSession({ address, offlineTimeout, timers })
+  const current = new CurrentSession({ address, offlineTimeout, timers, metrics })
   const state = yield* SubscriptionRef.make<State>(State.Idle())
   /** `Closed` is final: the loop may be about to change the state when the Scope is closed. */
   const become = (to: State) => SubscriptionRef.update(state, (was) => was._tag === "Closed" ? was : to)
@@ -49,11 +54,12 @@ export const make = Effect.fnUntraced(function*({ offlineTimeout, reconnect, ...
     current.startAttempt()
     return connectOrFail(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
       .pipe(
-        ParentSpan.provide(current.waitingSpan)
+        ParentSpan.provide(current.waitingSpan),
+        observedBy(metrics?.observe("shared"))
       )
   })
 
-  yield* connectWhenWanted({ address, reconnect, open, current, become }).pipe(
+  yield* connectWhenWanted({ address, reconnect, metrics, open, current, become }).pipe(
     annotateLogs("BeanstalkClient"),
     Effect.interruptible,
     Effect.forkScoped
@@ -85,13 +91,16 @@ const awaitNext = (current: CurrentSession): Effect.Effect<ServerSession, Connec
 interface LoopOptions {
   readonly address: string
   readonly reconnect: SharedConnectionOptions["reconnect"]
+  readonly metrics: SharedConnectionOptions["metrics"]
   readonly open: Effect.Effect<ServerSession, ConnectFailed, Scope.Scope>
   readonly current: CurrentSession
   readonly become: (state: State) => Effect.Effect<void>
 }
 
 /** Whenever a connection is wanted, opens one, and reconnects when it is lost, until the Schedule is done. */
-const connectWhenWanted = ({ address, become, current, open, reconnect }: LoopOptions): Effect.Effect<never> => {
+const connectWhenWanted = (
+  { address, become, current, metrics, open, reconnect }: LoopOptions
+): Effect.Effect<never> => {
   const log = ConnectionLog.make(address)
 
   const openNext = (attempt: number) =>
@@ -107,7 +116,7 @@ const connectWhenWanted = ({ address, become, current, open, reconnect }: LoopOp
     })
 
   const untilDone = Effect.suspend(() =>
-    attempts({ log, open: openNext, use: untilLost }).pipe(
+    attempts({ log, metrics, open: openNext, use: untilLost }).pipe(
       Effect.tapError(({ lost }) => become(lost)),
       Effect.retry(perOutage(reconnect))
     )

@@ -75,7 +75,10 @@ class Submission<A, Failure> {
     const stopWaiting = current.awaitNext(
       this.deadline,
       Exit.match({
-        onFailure: (cause) => settle(Exit.failCause(cause)),
+        onFailure: (cause) => {
+          current.onNotSent(command, this.deadline)
+          settle(Exit.failCause(cause))
+        },
         onSuccess: (session) => {
           if (isForAnotherInstance(command, instance, session.server)) {
             settle(Exit.fail(instanceChanged(command, session)))

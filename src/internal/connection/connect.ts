@@ -21,6 +21,7 @@ import * as SemanticConventions from "../base/semanticConventions.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
+import { ConnectionObserver, type SessionObserver } from "./observer.ts"
 import { ReplyTimedOut } from "./pipeline.ts"
 import { innermostMessage, makeSession, type Session, type SessionOptions } from "./session.ts"
 
@@ -127,19 +128,38 @@ export const connect = (
     const onOpen = () => {
       accepted = true
     }
-    const connected = Effect.gen(function*() {
-      const session = yield* makeSession({ ...options, onOpen, onEnd }).pipe(
-        Effect.mapError((cause) => connectFailed(address, cause))
+    const opened = (observer?: SessionObserver) =>
+      Effect.gen(function*() {
+        const session = yield* makeSession({
+          ...options,
+          observer,
+          onOpen,
+          onEnd: (ending) => {
+            observer?.onEnd()
+            onEnd(ending)
+          }
+        }).pipe(
+          Effect.mapError((cause) => connectFailed(address, cause))
+        )
+        const [server] = yield* Effect.all(
+          [session.send(Commands.serverInfo), ...handshake.map(session.send)],
+          { concurrency: "unbounded" }
+        ).pipe(
+          Effect.mapError((error) => handshakeFailed(address, error))
+        )
+        session.limitJobSize(server.maxJobSize)
+        observer?.onConnected()
+        return { ...session, name, address, server }
+      }).pipe(
+        Effect.onError(() => Effect.sync(() => observer?.onEnd()))
       )
-      const [server] = yield* Effect.all(
-        [session.send(Commands.serverInfo), ...handshake.map(session.send)],
-        { concurrency: "unbounded" }
-      ).pipe(
-        Effect.mapError((error) => handshakeFailed(address, error))
-      )
-      session.limitJobSize(server.maxJobSize)
-      return { ...session, name, address, server }
-    })
+    const connected = Effect.flatMap(
+      Effect.serviceOption(ConnectionObserver),
+      Option.match({
+        onNone: () => opened(),
+        onSome: ({ onConnecting }) => Effect.suspend(() => opened(onConnecting()))
+      })
+    )
     return connected.pipe(
       Effect.interruptible,
       Effect.timeoutFail({

@@ -15,6 +15,7 @@ import * as Commands from "../protocol/commands.ts"
 import { describe, type Reply } from "../protocol/reply.ts"
 import { ReplyDecoder } from "../protocol/replyDecoder.ts"
 import { describeRequest, encode } from "../protocol/requestEncoder.ts"
+import type { PipelineObserver } from "./observer.ts"
 import { makePending, type PendingCommand } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
@@ -39,6 +40,8 @@ export interface PipelineOptions {
   readonly onEnd: (ending: Ending) => void
   /** Called with every request and reply, bodies as sizes. */
   readonly trace: ((line: string) => void) | undefined
+  /** Counts what is written and answered. */
+  readonly observer?: PipelineObserver | undefined
 }
 
 /** Why a pipeline has ended: in words, and the error that caused it, if one did. */
@@ -168,7 +171,9 @@ export class Pipeline {
     if (batch.length === 0) return undefined
     if (wasIdle) this.replyDeadline.start(this.options.now())
     this.options.onDeadline()
-    return encode(batch)
+    const bytes = encode(batch)
+    this.options.observer?.onWrite(batch.length, bytes.length)
+    return bytes
   }
 
   private hasRoom(entry: PendingCommand): boolean {
@@ -209,6 +214,7 @@ export class Pipeline {
     if (this.status._tag === "Ended") return
     const { decoder, inFlight, options, replyDeadline } = this
     const before = inFlight.length
+    options.observer?.onBytes(chunk.length)
     decoder.push(chunk, this.onReply)
     if (inFlight.length > 0) {
       const answered = inFlight.length < before
@@ -237,6 +243,7 @@ export class Pipeline {
     const wasAbandoned = entry.state === "Abandoned"
     const decoded = entry.answer(reply, this.options.address, this.exchanges)
     this.exchanges.add(command.line, reply)
+    this.options.observer?.onReply(command, decoded)
     if (decoded._tag === "Failure" && decoded.fatal) {
       this.end({
         reason: `replies cannot be matched to commands after the reply to ${command.name}`,
@@ -299,6 +306,7 @@ export class Pipeline {
     this.decoder.end()
     this.options.onEnd(ending)
     for (let entry = this.inFlight.shift(); entry !== undefined; entry = this.inFlight.shift()) {
+      this.options.observer?.onLost(entry.command)
       this.lose(entry, "Unknown", ending)
     }
     for (let entry = this.queued.shift(); entry !== undefined; entry = this.queued.shift()) {

@@ -47,7 +47,7 @@ export interface Session {
 }
 
 export interface SessionOptions
-  extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize">
+  extends Pick<PipelineOptions, "replyTimeout" | "maxInFlight" | "maxQueuedBytes" | "maxBodySize" | "observer">
 {
   /** Keeps the reply deadline. Default: a timer queue of the session's own, which costs a fiber. */
   readonly timers?: TimerQueue | undefined

@@ -118,6 +118,7 @@ class JobSource<A, R> implements Consumer<never>, Settler {
     const { connected, dedicated, tube } = this.options
     return keepConnected({
       log: ConnectionLog.make(dedicated.address),
+      metrics: dedicated.metrics,
       tube,
       reconnect: dedicated.reconnect,
       open: () => this.connect,

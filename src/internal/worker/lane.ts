@@ -116,6 +116,7 @@ export class Lane<A, E, R> implements Consumer<E> {
     const { dedicated, log, rules } = this.context
     return keepConnected({
       log,
+      metrics: dedicated.metrics,
       tube: rules.tube,
       reconnect: dedicated.reconnect,
       open: () => this.connect,

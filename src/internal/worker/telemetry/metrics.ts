@@ -1,22 +1,25 @@
-/**
- * The metrics of a worker.
- *
- * Tags are part of the keys, made once for each worker. `Metric.tagged` would add them at each update, which takes five times
- * as long as the update.
- */
+/** The metrics of a worker. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
-import * as Metric from "effect/Metric"
-import * as MetricBoundaries from "effect/MetricBoundaries"
+import type * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Record from "effect/Record"
 import { errorTypeOf } from "../../base/errorType.ts"
+import {
+  counter,
+  durations,
+  gauge,
+  histogram,
+  type Labels,
+  labelsOf,
+  memoized,
+  noTags,
+  secondsKey
+} from "../../base/metrics.ts"
 import { ofServer } from "../../base/semanticConventions.ts"
 import { type HeldJob, none, type Observer, type Outcome, zeroOutcomes } from "./observer.ts"
-
-type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
 export interface Metrics {
   /**
@@ -45,8 +48,7 @@ export interface Metrics {
 
 /** The metrics of a tube of a server. `extraLabels` follow the tags of our own. */
 export const metrics = (tube: string, address: string, extraLabels: Labels = []): Metrics => {
-  const server = Object.entries(ofServer(address)).map(([key, value]) => MetricLabel.make(key, String(value)))
-  const own = [...server, MetricLabel.make("messaging.destination.name", tube)]
+  const own = labelsOf({ ...ofServer(address), "messaging.destination.name": tube })
   // The order is part of the key: `Metric.tagged` appends its tags.
   const labels = [...own, ...extraLabels]
   const labelsWith = (key: string, value: string) => [...own, MetricLabel.make(key, value), ...extraLabels]
@@ -61,38 +63,24 @@ export const metrics = (tube: string, address: string, extraLabels: Labels = [])
   }
 }
 
-const counter = (key: MetricKey.MetricKey.Counter<number>, labels: Labels): Metric.Metric.Counter<number> =>
-  Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels))
-
-const gauge = (key: MetricKey.MetricKey.Gauge<number>, labels: Labels): Metric.Metric.Gauge<number> =>
-  Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels))
-
-const histogram = (key: MetricKey.MetricKey.Histogram, labels: Labels): Metric.Metric.Histogram<number> =>
-  Metric.fromMetricKey(MetricKey.taggedWithLabels(key, labels))
-
-const seconds = (name: string, description: string, boundaries: Iterable<number>) =>
-  // `@effect/opentelemetry` reads the unit from this tag.
-  MetricKey.histogram(name, MetricBoundaries.fromIterable(boundaries), description).pipe(MetricKey.tagged("unit", "s"))
-
 const jobs = MetricKey.counter("beanstalk.worker.jobs", {
   description: "Jobs whose reservation by a worker ended, by how it ended",
   incremental: true
 })
 
-/** The boundaries are those of the semantic conventions. */
-const duration = seconds(
+const duration = secondsKey(
   "messaging.process.duration",
   "How long decoding and handling a job took, in seconds",
-  [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+  durations
 ).pipe(MetricKey.tagged("messaging.operation.name", "process"))
 
-const wait = seconds(
+const wait = secondsKey(
   "beanstalk.worker.wait",
   "How long a job was ready before its first run, in whole seconds; sampled",
   [0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400]
 )
 
-const lateness = seconds(
+const lateness = secondsKey(
   "beanstalk.worker.heartbeat.lateness",
   "How long after its due time a job was touched, in seconds: how long the event loop was blocked",
   [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60]
@@ -107,15 +95,7 @@ const lanes = MetricKey.gauge("beanstalk.worker.lanes", {
 /** The least time between two `stats-job` that measure how long jobs wait, in milliseconds. */
 const samplingInterval = 100
 
-/** Tags given to each update would cost five times the update: see above. */
-const noTags: Labels = []
-
-/**
- * Updates the metrics as the worker reports. The gauges of several workers of a tube add up.
- *
- * `unsafeUpdate` and `unsafeModify` are the updates of `Metric` outside an Effect: a fiber for each would cost more than all
- * else that is done for a job.
- */
+/** Updates the metrics as the worker reports. The gauges of several workers of a tube add up. */
 export const observer = (
   { duration, failedDuration, held, jobs, lanes, lateness, wait }: Metrics,
   now: () => number,
@@ -157,16 +137,5 @@ export const observer = (
       lanes.unsafeModify(count - openLanes, noTags)
       openLanes = count
     }
-  }
-}
-
-const memoized = <A>(make: (name: string) => A) => {
-  const made = new Map<string, A>()
-  return (name: string): A => {
-    const known = made.get(name)
-    if (known !== undefined) return known
-    const value = make(name)
-    made.set(name, value)
-    return value
   }
 }
