@@ -37,6 +37,7 @@ import * as BeanstalkConnection from "./BeanstalkConnection.ts"
 import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
+import type { Health, Limits } from "./Health.ts"
 import type * as Bulk from "./internal/client/bulk.ts"
 import { buryAll, type JobToBury } from "./internal/client/buryAll.ts"
 import * as ClientMetrics from "./internal/client/clientMetrics.ts"
@@ -387,6 +388,12 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
   readonly ready: Effect.Effect<ServerInfo, BeanstalkError.ConnectFailed>
   /** The present state of the shared connection, and every later one, until `Closed`. */
   readonly changes: Stream.Stream<State>
+  /**
+   * How the client does, without asking the server. `Degraded` if a command or a `Tube` has wanted the shared connection, and there has
+   * been none for longer than `grace` since then. `Failed` if the client is closed, or the event loop was blocked for longer than
+   * `lateness`. A client that is not used yet is healthy.
+   */
+  readonly health: (limits?: Limits) => Effect.Effect<Health>
 
   // reserving ---------------------------------------------------------------------------------------------------------
 
@@ -718,7 +725,7 @@ const client = ({ connector, dedicated, options, shared }: {
   readonly dedicated: Dedicated
 }): Client => {
   const { address } = connector
-  const { changes, send, server: ready, submit, unlessClosed } = shared
+  const { changes, health, send, server: ready, submit, unlessClosed } = shared
   const sendValid = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
   const lease = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
@@ -740,6 +747,7 @@ const client = ({ connector, dedicated, options, shared }: {
     spans: options.spans ?? false,
     ready,
     changes,
+    health,
 
     // The options are valid: `make` has checked them.
     lease: Effect.catchTag(lease(), "InvalidArgument", Effect.die),

@@ -61,6 +61,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "./BeanstalkClient.ts"
 import type { Buried, InvalidArgument, LeaseLost, ServerError, WorkerStartError } from "./BeanstalkError.ts"
+import type { Health, Limits } from "./Health.ts"
 import type * as Decision from "./internal/worker/decision.ts"
 import * as Events from "./internal/worker/events.ts"
 import * as Failures from "./internal/worker/failure.ts"
@@ -556,6 +557,12 @@ export interface Worker<out E = unknown> extends Inspectable.Inspectable {
   readonly events: Stream.Stream<Event<E>>
   /** What the worker does at this moment. The server is not asked. */
   readonly stats: Effect.Effect<Stats>
+  /**
+   * How the worker does, without asking the server. `Degraded` if it is being shut down, if it has not been connected yet, or if none of
+   * its connections has been open for longer than `grace`. `Failed` if it is closed, or the event loop was blocked for longer than
+   * `lateness`. A worker that takes no jobs because of `quiet` is healthy.
+   */
+  readonly health: (limits?: Limits) => Effect.Effect<Health>
   /** Takes no more jobs. Handlers go on, and are not waited for. Connections without a job close. */
   readonly quiet: Effect.Effect<void>
   /** Takes jobs again, unless the worker is shut down. */
@@ -625,6 +632,7 @@ const fromPool = <A, E, R>(pool: Pool<A, E, R>): Worker<E> => ({
   tube: pool.tube,
   events: pool.events.stream,
   stats: pool.stats,
+  health: pool.health,
   quiet: pool.quiet,
   resume: pool.resume,
   shutdown: pool.shutdown,

@@ -41,11 +41,25 @@ export * as Connector from "./Connector.ts"
 export * as EmbeddedServer from "./EmbeddedServer.ts"
 
 /**
+ * How a client or a worker does.
+ *
+ * @since 0.1.0
+ */
+export * as Health from "./Health.ts"
+
+/**
  * Reserved and peeked jobs, the ids of jobs and the names of tubes.
  *
  * @since 0.1.0
  */
 export * as Job from "./Job.ts"
+
+/**
+ * The depth of queues as metrics.
+ *
+ * @since 0.1.0
+ */
+export * as QueueMetrics from "./QueueMetrics.ts"
 
 /**
  * The statistics of a server, a tube and a job.

@@ -5,7 +5,7 @@ import { join, normalize } from "node:path"
 
 /** The layers of `src/`, from the ground up: the files of each, and the layers below that it may import. */
 const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string]> = [
-  ["values", /^((Job|Connector|BeanstalkError|Stats)\.ts|internal\/values\/)/, ""],
+  ["values", /^((Job|Connector|BeanstalkError|Health|Stats)\.ts|internal\/values\/)/, ""],
   ["base", /^internal\/base\//, "values"],
   ["protocol", /^internal\/protocol\//, "values base"],
   ["BeanstalkProtocol", /^BeanstalkProtocol\.ts/, "values base protocol"],
@@ -17,6 +17,8 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
     /^BeanstalkClient\.ts/,
     "values base protocol BeanstalkProtocol connection BeanstalkConnection client"
   ],
+  ["queues", /^internal\/queues\//, "values base BeanstalkClient"],
+  ["QueueMetrics", /^QueueMetrics\.ts/, "values base BeanstalkClient queues"],
   ["tube", /^internal\/tube\//, "values base protocol"],
   ["Tube", /^Tube\.ts/, "values base protocol BeanstalkProtocol BeanstalkClient tube"],
   ["telemetry", /^internal\/worker\/telemetry\//, "values base"],
@@ -49,7 +51,7 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
   [
     "index",
     /^index\.ts/,
-    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient Tube Worker WorkerTest EmbeddedServer VirtualClock"
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient QueueMetrics Tube Worker WorkerTest EmbeddedServer VirtualClock"
   ]
 ]
 

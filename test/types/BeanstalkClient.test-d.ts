@@ -52,23 +52,24 @@ describe("the types of a client", () => {
       | "kickJob"
       | "pauseTube"
     >()
-    expectTypeOf<Exclude<keyof Client, Sent | "name" | "address" | "spans" | BeanstalkClient.TypeId>>().toEqualTypeOf<
-      | "ready"
-      | "changes"
-      | "lease"
-      | "leaseWith"
-      | "dedicated"
-      | "putAll"
-      | "jobs"
-      | "jobsById"
-      | "statsTubes"
-      | "deleteAll"
-      | "kickAll"
-      | "buryAll"
-      | "purge"
-      | "move"
-      | keyof Inspectable.Inspectable
-    >()
+    expectTypeOf<Exclude<keyof Client, Sent | "name" | "address" | "spans" | "health" | BeanstalkClient.TypeId>>()
+      .toEqualTypeOf<
+        | "ready"
+        | "changes"
+        | "lease"
+        | "leaseWith"
+        | "dedicated"
+        | "putAll"
+        | "jobs"
+        | "jobsById"
+        | "statsTubes"
+        | "deleteAll"
+        | "kickAll"
+        | "buryAll"
+        | "purge"
+        | "move"
+        | keyof Inspectable.Inspectable
+      >()
   })
 
   it("cannot be made by hand without a way for workers to open their connections", () => {

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import type * as Tracer from "effect/Tracer"
 import { ConnectFailed } from "../../BeanstalkError.ts"
+import type { Trouble } from "../base/healthOf.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
@@ -54,6 +55,8 @@ export class CurrentSession {
   /** Why the latest attempt of this outage failed. */
   private failure: ConnectFailed | undefined = undefined
   private readonly waiters = new LinkedList<Waiter>()
+  /** Since when a session is wanted and there is none. */
+  private disconnectedSince: number | undefined = undefined
 
   constructor(options: CurrentSessionOptions) {
     this.options = options
@@ -75,9 +78,22 @@ export class CurrentSession {
     return waiter?.span
   }
 
+  /** What keeps commands from being sent. */
+  get trouble(): Trouble | undefined {
+    if (this.status._tag === "Closed") return { _tag: "Closed", reason: "the client is closed" }
+    if (this.disconnectedSince === undefined) return undefined
+    const { address } = this.options
+    return {
+      _tag: "Disconnected",
+      since: this.disconnectedSince,
+      reason: this.failure?.message ?? `there is no connection to beanstalkd at ${address}`
+    }
+  }
+
   // what the reconnect loop does --------------------------------------------------------------------------------------
 
   startAttempt(): void {
+    this.disconnectedSince ??= this.options.timers.now()
     if (this.status._tag === "Disconnected") this.status = Status.Connecting()
   }
 
@@ -85,6 +101,7 @@ export class CurrentSession {
   begin(session: ServerSession): boolean {
     if (this.status._tag !== "Connecting") return false
     this.status = Status.Connected({ session })
+    this.disconnectedSince = undefined
     this.instance = session.server.id
     this.failure = undefined
     this.settleWaiters(Exit.succeed(session))
@@ -93,7 +110,9 @@ export class CurrentSession {
 
   /** The session that the attempt has opened, or was opening, has ended. */
   end(): void {
-    if (this.status._tag !== "Closed") this.status = Status.Disconnected()
+    if (this.status._tag === "Closed") return
+    this.status = Status.Disconnected()
+    this.disconnectedSince ??= this.options.timers.now()
   }
 
   /** The attempt has failed. Commands go on waiting for the next one. */

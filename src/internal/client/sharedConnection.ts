@@ -6,9 +6,12 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CommandError, ConnectFailed } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
+import type { Health, Limits } from "../../Health.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
+import { healthOf } from "../base/healthOf.ts"
 import { annotateLogs } from "../base/logging.ts"
+import { LoopLateness } from "../base/loopLateness.ts"
 import * as ParentSpan from "../base/parentSpan.ts"
 import { make as makeTimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, type ServerSession } from "../connection/connect.ts"
@@ -34,6 +37,7 @@ export interface SharedConnection {
   readonly server: Effect.Effect<ServerInfo, ConnectFailed>
   /** The present state, and every later one, until `Closed`. */
   readonly changes: Stream.Stream<State>
+  readonly health: (limits?: Limits) => Effect.Effect<Health>
   /** Fails once the client is closed. */
   readonly unlessClosed: Effect.Effect<void, ConnectFailed>
 }
@@ -80,6 +84,7 @@ export const make = Effect.fnUntraced(function*(
       ({ server }) => server
     ),
     changes: Stream.takeUntil(state.changes, State.$is("Closed")),
+    health: healthOf({ now: timers.now, lateness: new LoopLateness(timers), trouble: () => current.trouble }),
     unlessClosed: current.unlessClosed
   }
   return shared

@@ -60,6 +60,8 @@ export interface LanePool<A, E, R> {
   nextReserve(): Reserve
   readonly onConnected: Effect.Effect<unknown>
   onConnectFailed(error: ConnectFailed): Effect.Effect<unknown>
+  /** Uses a connection. */
+  whileConnected<Result, Failure>(use: Effect.Effect<Result, Failure>): Effect.Effect<Result, Failure>
   /** The lane waits for a connection or a job. */
   onWaiting(lane: Lane<A, E, R>): void
   /** The lane has a job. */
@@ -120,7 +122,7 @@ export class Lane<A, E, R> implements Consumer<E> {
       tube: rules.tube,
       reconnect: dedicated.reconnect,
       open: () => this.connect,
-      use: (session) => this.serve(session),
+      use: (session) => this.pool.whileConnected(this.serve(session)),
       isNeeded: () => this.isNeeded,
       isSpare: () => this.pool.isSpare(this)
     })

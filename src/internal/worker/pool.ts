@@ -10,7 +10,10 @@ import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
+import type { Health, Limits } from "../../Health.ts"
 import type { JobId, TubeName } from "../../Job.ts"
+import { healthOf, type Trouble } from "../base/healthOf.ts"
+import { LoopLateness } from "../base/loopLateness.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
@@ -93,6 +96,12 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   private readonly expected = new Set<Beginning>()
   private refusals = 0
   private wasConnected = false
+  /** How many of its lanes are connected. */
+  private connections = 0
+  /** When the last connection was lost, or else when the worker started. */
+  private disconnectedSince: number
+  private closingSince: number | undefined = undefined
+  private isClosed = false
   private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
@@ -106,6 +115,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     this.unconfirmed = unconfirmed
     this.room = new ServerRoom(dedicated, tube)
     this.reserveIndex = resources.reserveIndex
+    this.disconnectedSince = timers.now()
     this.context = {
       ...options,
       log: ConnectionLog.make(dedicated.address),
@@ -114,6 +124,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       unconfirmed,
       whenAvailable: this.room.whenAvailable
     }
+    this.health = healthOf({ now: timers.now, lateness: new LoopLateness(timers), trouble: () => this.trouble })
     events.listen((event) => options.eventLog.onEvent(event))
     events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
@@ -152,6 +163,23 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       refusals: this.refusals,
       isPaused: this.room.isFull
     }))
+  }
+
+  /** How the worker does. */
+  readonly health: (limits?: Limits) => Effect.Effect<Health>
+
+  private get trouble(): Trouble | undefined {
+    const worker = `the worker of tube ${this.tube}`
+    const { closingSince: since, disconnectedSince, options: { dedicated } } = this
+    if (this.isClosed) return { _tag: "Closed", reason: `${worker} is closed` }
+    if (since !== undefined) return { _tag: "Stopped", since, reason: `${worker} is being shut down` }
+    // A worker that takes no jobs, because it is told so, has no lanes.
+    if (this.connections > 0 || this.lanes.size === 0) return undefined
+    return {
+      _tag: this.wasConnected ? "Disconnected" : "Stopped",
+      since: disconnectedSince,
+      reason: `${worker} has no connection to beanstalkd at ${dedicated.address}`
+    }
   }
 
   /** The number of jobs that it holds. */
@@ -225,6 +253,19 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
       if (!this.wasConnected) this.options.eventLog.onStart()
       this.wasConnected = true
       return Deferred.succeed(this.resources.firstConnect, undefined)
+    })
+  }
+
+  whileConnected<Result, Failure>(use: Effect.Effect<Result, Failure>): Effect.Effect<Result, Failure> {
+    return Effect.suspend(() => {
+      this.connections += 1
+      return Effect.ensuring(
+        use,
+        Effect.sync(() => {
+          this.connections -= 1
+          this.disconnectedSince = this.options.timers.now()
+        })
+      )
     })
   }
 
@@ -311,6 +352,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   readonly requestShutdown = Effect.sync(() => {
     if (this.isClosing) return
     this.status = "closing"
+    this.closingSince = this.options.timers.now()
     // Callers that wait for the shutdown resume only when this fiber too has ended.
     this.fork(this.close(this.beginning)).addObserver((exit) => Deferred.unsafeDone(this.resources.closed, exit))
   })
@@ -336,6 +378,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
         orphaned: this.orphaned,
         duration: Duration.millis(time.elapsed)
       }
+      this.isClosed = true
       yield* eventLog.report(report)
       this.events.emit(Event.ShutdownReport(report))
       this.events.end()
