@@ -11,6 +11,7 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     jobs: () => import("./commands/jobs.ts"),
     job: () => import("./commands/job.ts"),
     peek: () => import("./commands/peek.ts"),
+    tail: () => import("./commands/tail.ts"),
     wait: () => import("./commands/wait.ts")
   }],
   ["Act", {
@@ -21,6 +22,8 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     bury: () => import("./commands/bury.ts"),
     purge: () => import("./commands/purge.ts"),
     move: () => import("./commands/move.ts"),
+    export: () => import("./commands/export.ts"),
+    import: () => import("./commands/import.ts"),
     pause: () => import("./commands/pause.ts"),
     resume: () => import("./commands/resume.ts")
   }],

@@ -1,8 +1,10 @@
 /** Streams of Node as Streams. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
+import { open } from "node:fs/promises"
 import type { Readable } from "node:stream"
 import { SystemFailed } from "./failures.ts"
 
@@ -42,3 +44,18 @@ export const fromReadable = (readable: Readable, name: string): Stream.Stream<Ui
 /** The bytes of a file. */
 export const readFile = (path: string): Stream.Stream<Uint8Array, SystemFailed> =>
   Stream.suspend(() => fromReadable(createReadStream(path), path))
+
+/** Makes a file, or empties it, and succeeds with what writes to it. */
+export const writerTo = (
+  path: string
+): Effect.Effect<(bytes: Uint8Array) => Effect.Effect<void, SystemFailed>, SystemFailed, Scope.Scope> => {
+  const tried = <A>(run: () => Promise<A>) =>
+    Effect.tryPromise({
+      try: run,
+      catch: (error) => new SystemFailed({ message: `${path} cannot be written: ${reasonOf(error)}.` })
+    })
+  return Effect.map(
+    Effect.acquireRelease(tried(() => open(path, "w")), (file) => Effect.promise(() => file.close())),
+    (file) => (bytes) => Effect.asVoid(tried(() => file.writeFile(bytes)))
+  )
+}

@@ -99,6 +99,15 @@ describeContract("buryAll", (kind) => {
       )
       yield* beanstalk.delete("3")
     }))
+
+  it.scopedLive("buries a job that is delayed for as long as possible", () =>
+    Effect.gen(function*() {
+      const { client } = yield* start(kind)
+      const timeLeft = 2 ** 32 - 1
+      const id = yield* client.put("here", "", { delay: `${timeLeft} seconds` })
+      assert.deepStrictEqual(yield* client.buryAll([{ id, pri: 3, state: "delayed", timeLeft }]), [true])
+      assert.deepInclude(yield* client.statsJob(id), { state: "buried", pri: 3 })
+    }))
 })
 
 describeContract("putAll of jobs with options of their own", (kind) => {

@@ -5,22 +5,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
-import { bodyPreview } from "../body.ts"
 import { NothingThere, type PipeClosed, Stopped } from "../failures.ts"
-import { bodyRecord, statsRecord } from "../record.ts"
+import { writer } from "../listing.ts"
 import { find } from "../selection/find.ts"
 import { allStates, details, flags, type Selection } from "../selection/flags.ts"
 import { notAllFound } from "../selection/notAllFound.ts"
 import { isById, statesText } from "../selection/select.ts"
-import { lookAtAll, type Server, Servers } from "../server/servers.ts"
+import { lookAtAll, Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
-import type { Column } from "../terminal/table.ts"
-import { elapsed, thousands, timeSpan } from "../terminal/text.ts"
+import { elapsed, thousands } from "../terminal/text.ts"
 import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
@@ -136,69 +134,3 @@ const summary = ({ search: { asked, counted, found }, selection, time, where, wr
   return `${isById(selection) ? `${thousands(written)} of ${thousands(many)} match. ` : ""}` +
     `${all}, among ${thousands(asked)} ids, ${end}`
 }
-
-interface Row {
-  readonly server: Server
-  readonly job: ListedJob
-}
-
-interface Layout {
-  readonly idsOnly: boolean
-  readonly noBody: boolean
-  readonly isOne: boolean
-  readonly isOneTube: boolean
-}
-
-/** Writes the jobs of a server. */
-const writer = ({ idsOnly, isOne, isOneTube, noBody }: Layout) =>
-  Effect.map(Output, (output) => {
-    const table = output.tableParts(columns(output, { isOne, isOneTube, noBody }))
-    return (server: Server) => (jobs: ReadonlyArray<ListedJob>) => {
-      if (output.json) {
-        const where = isOne ? {} : { url: server.url }
-        return output.records(jobs.map(({ body, stats }) =>
-          idsOnly
-            ? { ...where, id: stats.id }
-            : { ...where, ...statsRecord(stats), ...body === undefined || noBody ? {} : bodyRecord(body) }
-        ))
-      }
-      return idsOnly
-        ? output.lines(...jobs.map(({ stats }) => stats.id))
-        : table(jobs.map((job): Row => ({ server, job })))
-    }
-  })
-
-const columns = (
-  output: Output["Type"],
-  { isOne, isOneTube, noBody }: Omit<Layout, "idsOnly">
-): ReadonlyArray<Column<Row>> => [
-  ...isOne ? [] : [{ title: "SERVER", cell: ({ server }: Row) => server.address }],
-  { title: "ID", cell: ({ job }) => job.stats.id },
-  ...isOneTube ? [] : [{ title: "TUBE", cell: ({ job }: Row) => output.printable(job.stats.tube) }],
-  {
-    title: "STATE",
-    atLeast: 8,
-    cell: ({ job }) => job.stats.state,
-    style: (text, { job }) => job.stats.state === "buried" ? output.style.red(text) : text
-  },
-  number("PRI", 4, ({ stats }) => String(stats.pri)),
-  number("AGE", 7, ({ stats }) => timeSpan(stats.age)),
-  number("TTR", 4, ({ stats }) => timeSpan(stats.ttr)),
-  number("RESERVES", 0, ({ stats }) => thousands(stats.reserves)),
-  number("RELEASES", 0, ({ stats }) => thousands(stats.releases)),
-  ...noBody ? [] : [
-    number("SIZE", 5, ({ body }) => thousands(body?.length ?? 0)),
-    {
-      title: "BODY",
-      cell: ({ job: { body } }: Row) => body === undefined ? "" : bodyPreview(body, output),
-      isFlexible: true
-    }
-  ]
-]
-
-const number = (title: string, atLeast: number, of: (job: ListedJob) => string): Column<Row> => ({
-  title,
-  align: "right",
-  atLeast,
-  cell: ({ job }) => of(job)
-})

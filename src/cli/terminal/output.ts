@@ -42,6 +42,9 @@ export class Output extends Context.Tag("effect-beanstalk/cli/Output")<Output, {
   readonly note: (line: string) => Effect.Effect<void>
 }>() {}
 
+export const jsonLines = (records: ReadonlyArray<object>): string =>
+  records.map((record) => `${escapeControlsOfJson(JSON.stringify(record))}\n`).join("")
+
 export const layer = ({ color, json }: OutputOptions): Layer.Layer<Output, never, Terminal> =>
   Layer.effect(
     Output,
@@ -61,7 +64,7 @@ export const layer = ({ color, json }: OutputOptions): Layer.Layer<Output, never
         printableLines: isTerminal ? escapeControlsInLines : (text) => text,
         lines,
         bytes: stdout.write,
-        records: (records) => lines(...records.map((record) => escapeControlsOfJson(JSON.stringify(record)))),
+        records: (records) => records.length === 0 ? Effect.void : stdout.write(jsonLines(records)),
         table: (titles, rows) => lines(...tableLines(titles, rows, { columns: columns(), styleTitle: style.bold })),
         tableParts: <Row>(titles: ReadonlyArray<Column<Row>>) => {
           const part = tableParts(titles, { columns: columns(), styleTitle: style.bold })

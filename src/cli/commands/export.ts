@@ -1,0 +1,114 @@
+/** `beanstalk export` */
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Client, ListedJobWithBody } from "../../BeanstalkClient.ts"
+import type { JobId } from "../../Job.ts"
+import { NothingThere, type PipeClosed, Stopped, type SystemFailed } from "../failures.ts"
+import { writerTo } from "../files.ts"
+import { bodyRecord, statsRecord } from "../record.ts"
+import { find } from "../selection/find.ts"
+import { allStates, details, flags, type Selection } from "../selection/flags.ts"
+import { notAllFound } from "../selection/notAllFound.ts"
+import { theClient } from "../server/servers.ts"
+import { matching } from "../server/tubes.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import { jsonLines, Output } from "../terminal/output.ts"
+import { type Progress, withProgress } from "../terminal/progress.ts"
+import { counted, elapsed } from "../terminal/text.ts"
+import { file } from "../values/text.ts"
+import { tubePattern } from "../values/tubePattern.ts"
+
+const parameters = {
+  tubes: Argument.many(tubePattern, { atLeast: 0, summary: "the tubes, or patterns like 'images.*' [all]" }),
+  ...flags(allStates),
+  output: Flag.optional("output", file, { short: "o", summary: "write to this file [standard output]" })
+}
+
+export const command = Command.make({
+  name: "export",
+  summary: "Write jobs with their bodies as JSON Lines, for beanstalk import",
+  details: [
+    "The jobs stay. Those put first come first, so that an import keeps their order. A reserved job is written as well, and becomes ready " +
+    "when it is imported.",
+    details
+  ],
+  servers: "one",
+  parameters,
+  examples: [
+    { run: "export emails -o emails.jsonl", does: "one tube, into a file" },
+    { run: "export | beanstalk import -u 10.0.0.6", does: "all jobs, to another server" }
+  ],
+  exits: { 1: "there are no such jobs", 4: "not all jobs were found; the message says how to look further" },
+  run: Effect.gen(function*() {
+    const { output, tubes, ...selection } = yield* Effect.all(parameters)
+    const { bytes, isTerminal, note } = yield* Output
+    const client = yield* theClient
+    const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
+    const start = yield* Clock.currentTimeMillis
+    const write: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | SystemFailed> = output === undefined
+      ? bytes
+      : yield* writerTo(output)
+    let written = 0
+    const { exceeded, ids } = yield* withProgress(
+      "look at ids",
+      (progress) => idsOf(client, names, selection, progress)
+    )
+    yield* withProgress(
+      "export",
+      ({ done, of }) => {
+        of(ids.length)
+        return client.jobsById(Stream.fromIterable(ids), { tube: names, states: selection.states, bodies: true }).pipe(
+          Stream.runForEachChunk((jobs) =>
+            Effect.zipRight(
+              jobs.length === 0
+                ? Effect.void
+                : write(encoder.encode(jsonLines(Chunk.toReadonlyArray(jobs).map(recordOf)))),
+              Effect.sync(() => {
+                written += jobs.length
+                done(written)
+              })
+            )
+          )
+        )
+      },
+      { isShown: !isTerminal || output !== undefined }
+    ).pipe(Effect.onInterrupt(() => note(`Interrupted after ${jobs(written)} exported.`)))
+    if (exceeded !== undefined) return yield* new Stopped({ message: notAllFound(exceeded), cause: exceeded })
+    if (written === 0) return yield* new NothingThere({ message: `there are no such jobs on ${client.address}.` })
+    const now = yield* Clock.currentTimeMillis
+    yield* note(`${jobs(written)} exported in ${elapsed(Duration.millis(now - start))}.`)
+  })
+})
+
+const jobs = (count: number) => `${counted(count, "job")} ${count === 1 ? "was" : "were"}`
+
+const encoder = new TextEncoder()
+
+const recordOf = ({ body, stats }: ListedJobWithBody) => ({ ...statsRecord(stats), ...bodyRecord(body) })
+
+/** The ids of the jobs, those of the oldest first, or in the order in which they were given. */
+const idsOf = (
+  client: Client,
+  tubes: ReadonlyArray<string> | undefined,
+  selection: Selection,
+  { done }: Progress
+) =>
+  Effect.gen(function*() {
+    const ids: Array<JobId> = []
+    const exceeded = yield* find(client, {
+      tubes,
+      selection,
+      bodies: false,
+      onProgress: ({ asked }) => Effect.sync(() => done(asked))
+    }).pipe(
+      Stream.runForEach(({ stats }) => Effect.sync(() => void ids.push(stats.id))),
+      Effect.as(undefined),
+      Effect.catchTag("ReachExceeded", (exceeded) => Effect.succeed(exceeded))
+    )
+    return { exceeded, ids: selection.idsFrom === undefined ? ids.toReversed() : ids }
+  })

@@ -1,0 +1,121 @@
+/** `beanstalk import` */
+import * as Arr from "effect/Array"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import type { Client, Tally } from "../../BeanstalkClient.ts"
+import type { JobId } from "../../Job.ts"
+import { SystemFailed } from "../failures.ts"
+import { inputOf } from "../input.ts"
+import { jobOf, type JobToImport } from "../jobRecord.ts"
+import { lines } from "../lines.ts"
+import { putLines } from "../putting.ts"
+import { theClient } from "../server/servers.ts"
+import * as Argument from "../table/argument.ts"
+import * as Command from "../table/command.ts"
+import * as Flag from "../table/flag.ts"
+import { nothing, sum, tallyOf, tallyText } from "../tally.ts"
+import { Output } from "../terminal/output.ts"
+import { elapsed, thousands } from "../terminal/text.ts"
+import { count } from "../values/number.ts"
+import { file, tube } from "../values/text.ts"
+
+const parameters = {
+  file: Argument.optional(file, { summary: "the file, or - [standard input]" }),
+  tube: Flag.optional("tube", tube, { summary: "put the jobs into this tube [each into the tube it was in]" }),
+  skip: Flag.withDefault("skip", count, { default: "0", summary: "leave out so many lines at the start" })
+}
+
+export const command = Command.make({
+  name: "import",
+  summary: "Put the jobs that beanstalk export has written",
+  details: [
+    "Jobs keep tube, priority, time to run and what was left of their delay. Those that were buried are buried again; until then they are " +
+    "delayed for 136 years, so that no worker gets them. If it stops, it says with which --skip to go on.",
+    "A line needs body or body_base64 and tube; pri, ttr, state and time_left have the usual defaults."
+  ],
+  servers: "one",
+  parameters,
+  examples: [
+    { run: "import jobs.jsonl", does: "every job of a file" },
+    { run: "import --tube emails.test < jobs.jsonl", does: "into a tube for a test" }
+  ],
+  exits: { 4: "stopped midway; the message says with which --skip to go on" },
+  run: Effect.gen(function*() {
+    const { file, skip, tube } = yield* Effect.all(parameters)
+    const { isTerminal, json, lines: write, printable, records } = yield* Output
+    const client = yield* theClient
+    const input = yield* inputOf(file)
+    const start = yield* Clock.currentTimeMillis
+    const tallies = new Map<string, Tally>()
+    const summary = (stopped: "interrupted" | "error" | null) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const seconds = (now - start) / 1000
+        const all = Array.from(tallies)
+        return json
+          ? records(all.map(([tube, tally]) => ({ tube, ...tally, seconds, stopped })))
+          : write(...all.map(([tube, tally]) =>
+            `${printable(tube)}: ${tallyText(tally)} put in ${elapsed(Duration.seconds(seconds))}.`
+          ))
+      })
+
+    // Those that are on their way, in the order in which their ids come.
+    const sent: Array<JobToImport> = []
+    yield* putLines({
+      title: "import",
+      skip,
+      isShown: !isTerminal || json,
+      put: (stop) => {
+        const jobs = jobsIn(Stream.interruptWhen(Stream.drop(lines(input), skip), stop), { skip, tube })
+        return client.putAll("default", Stream.tap(jobs, (job) => Effect.sync(() => sent.push(job))))
+      },
+      onPut: (ids) => {
+        const jobs = sent.splice(0, ids.length)
+        return Effect.tap(buryThose(client, ids, jobs), () =>
+          Effect.sync(() => {
+            for (const [tube, some] of Object.entries(Arr.groupBy(jobs, ({ tube }) => tube))) {
+              tallies.set(tube, sum([tallies.get(tube) ?? nothing, tallyOf(some)]))
+            }
+          }))
+      }
+    }).pipe(
+      Effect.tapError(() => Effect.ignore(summary("error"))),
+      Effect.onInterrupt(() => Effect.ignore(summary("interrupted")))
+    )
+    yield* summary(null)
+  })
+})
+
+interface Reading {
+  readonly skip: number
+  readonly tube: string | undefined
+}
+
+const decoder = new TextDecoder()
+
+/** The jobs of the lines. Fails at a line that is none, before those that were read with it. */
+const jobsIn = <E>(input: Stream.Stream<Uint8Array, E>, { skip, tube }: Reading) => {
+  let line = skip
+  return Stream.mapChunksEffect(input, (chunk) =>
+    Effect.map(
+      Effect.forEach(chunk, (text) => {
+        line += 1
+        return Either.mapLeft(
+          jobOf(decoder.decode(text), tube),
+          (wrong) => new SystemFailed({ message: `line ${thousands(line)} is no record of a job: ${wrong}.` })
+        )
+      }),
+      Chunk.unsafeFromArray
+    ))
+}
+
+/** Buries those that are to be buried. */
+const buryThose = (client: Client, ids: ReadonlyArray<JobId>, jobs: ReadonlyArray<JobToImport>) =>
+  client.buryAll(
+    Arr.zip(ids, jobs)
+      .filter(([, { state }]) => state === "buried")
+      .map(([id, { delay, priority }]) => ({ id, pri: priority, state: "delayed", timeLeft: delay / 1000 }))
+  )

@@ -1,0 +1,78 @@
+/** Reads the records of `beanstalk export`, and of `beanstalk jobs --json`, as jobs to be put. */
+import * as Either from "effect/Either"
+import type { JobState, JobToPut } from "../BeanstalkClient.ts"
+import { isTubeName } from "../Job.ts"
+
+export interface JobToImport extends JobToPut {
+  readonly tube: string
+  readonly priority: number
+  /** In milliseconds. */
+  readonly delay: number
+  /** The state that the job is to have: one that was reserved becomes ready. */
+  readonly state: JobState
+}
+
+/** In seconds. */
+const longestDelay = 2 ** 32 - 1
+
+type Fields = Readonly<Record<string, unknown>>
+
+const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null
+
+const fieldsOf = (line: string): Fields | undefined => {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isFields(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const numberIn = (fields: Fields, key: string, usual: number): number | undefined => {
+  const value = fields[key] ?? usual
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= longestDelay ? value : undefined
+}
+
+const stateIn = ({ state = "ready" }: Fields): JobState | undefined => {
+  switch (state) {
+    case "ready":
+    case "reserved":
+      return "ready"
+    case "delayed":
+    case "buried":
+      return state
+    default:
+      return undefined
+  }
+}
+
+const bodyIn = ({ body, body_base64: base64 }: Fields): string | Uint8Array | undefined => {
+  if (typeof body === "string") return body
+  return typeof base64 === "string" ? Buffer.from(base64, "base64") : undefined
+}
+
+/** The delay of a job, in seconds. The server has rounded down what was left, and the job must not become ready before. */
+const delayOf = (state: JobState, timeLeft: number): number => {
+  if (state === "ready") return 0
+  // Until it is buried no worker can reserve it.
+  return state === "buried" ? longestDelay : Math.min(timeLeft + 1, longestDelay)
+}
+
+/** A job, into this tube if one is given, or what is wrong with the line. */
+export const jobOf = (line: string, into: string | undefined): Either.Either<JobToImport, string> => {
+  const fields = fieldsOf(line)
+  if (fields === undefined) return Either.left("it is no JSON object")
+  const body = bodyIn(fields)
+  if (body === undefined) return Either.left("it has no body")
+  const tube = into ?? fields["tube"]
+  if (typeof tube !== "string" || !isTubeName(tube)) return Either.left("tube is no name of a tube")
+  const state = stateIn(fields)
+  if (state === undefined) return Either.left("state is none of ready, reserved, delayed, buried")
+  const priority = numberIn(fields, "pri", 1024)
+  const ttr = numberIn(fields, "ttr", 60)
+  const timeLeft = numberIn(fields, "time_left", 0)
+  if (priority === undefined || ttr === undefined || timeLeft === undefined) {
+    return Either.left("pri, ttr and time_left are no whole numbers from 0 to 4294967295")
+  }
+  return Either.right({ body, tube, priority, state, ttr: ttr * 1000, delay: delayOf(state, timeLeft) * 1000 })
+}

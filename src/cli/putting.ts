@@ -1,0 +1,72 @@
+/** Puts what is read line by line: says how far it came when it is stopped, so that one can go on from there. */
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type { JobId } from "../Job.ts"
+import { type Failure, Stopped } from "./failures.ts"
+import { Output } from "./terminal/output.ts"
+import { withProgress } from "./terminal/progress.ts"
+import { counted, thousands } from "./terminal/text.ts"
+
+export interface Putting<out R> {
+  /** `put`: what the progress line begins with. */
+  readonly title: string
+  /** How many lines were left out at the start. */
+  readonly skip: number
+  /** Puts the jobs, one for each line, until the input ends or `stop` is done. */
+  readonly put: (stop: Effect.Effect<void>) => Stream.Stream<JobId, Failure, R>
+  /** Runs for jobs that were put, in the order of their lines. */
+  readonly onPut: (ids: ReadonlyArray<JobId>) => Effect.Effect<void, Failure, R>
+  readonly isShown: boolean
+}
+
+/**
+ * Puts each line. When it is interrupted it reads no more, and waits for the answers to what is sent, so that the line it tells is
+ * the one to go on with.
+ */
+export const putLines = <R>({ isShown, onPut, put, skip, title }: Putting<R>) =>
+  Effect.gen(function*() {
+    const { note } = yield* Output
+    const stop = yield* Deferred.make<void>()
+    let done = 0
+    const putting = withProgress(
+      title,
+      ({ done: show }) =>
+        Stream.runForEachChunk(put(Deferred.await(stop)), (ids) =>
+          Effect.zipRight(
+            onPut(Chunk.toReadonlyArray(ids)),
+            Effect.sync(() => {
+              done += ids.length
+              show(done)
+            })
+          )),
+      { isShown }
+    )
+    const goOn = (line: number) => `Go on with --skip ${line}.`
+    // A child of this fiber would be interrupted with it.
+    const fiber = yield* Effect.forkScoped(putting)
+    yield* Fiber.join(fiber).pipe(
+      Effect.onInterrupt(() =>
+        Deferred.succeed(stop, undefined).pipe(
+          Effect.zipRight(Fiber.await(fiber)),
+          Effect.zipRight(Effect.suspend(() => note(`Interrupted after ${jobs(done)} put. ${goOn(skip + done)}`)))
+        )
+      ),
+      Effect.catchAll((error) => {
+        if (error._tag === "PutAllStopped") {
+          const [{ error: cause, index }] = error.failures
+          if (error.acknowledged === 0) return Effect.fail<Failure>(cause)
+          const message = `line ${thousands(skip + index + 1)} was not put: ${cause.message} ` +
+            `${jobs(error.acknowledged)} put. ${goOn(skip + index)}`
+          return Effect.fail<Failure>(new Stopped({ message, cause }))
+        }
+        if (done === 0 || error._tag === "PipeClosed") return Effect.fail(error)
+        const message = `${error.message} ${jobs(done)} put. ${goOn(skip + done)}`
+        return Effect.fail<Failure>(new Stopped({ message, cause: error }))
+      })
+    )
+  })
+
+const jobs = (count: number) => `${counted(count, "job")} ${count === 1 ? "was" : "were"}`
