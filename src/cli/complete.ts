@@ -93,8 +93,8 @@ const tubes = (before: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Candi
       env
     })
     const server = yield* makeServer(url, "1 second")
-    const client = yield* server.connect
-    const names = yield* client.listTubes
+    const { listTubes } = yield* server.open
+    const names = yield* listTubes
     return names.map((value) => ({ value, description: `tube of ${server.address}` }))
   }).pipe(
     Effect.scoped,

@@ -1,6 +1,10 @@
 /** Commands that act on jobs by their ids, which are arguments or lines of standard input. */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Client } from "../BeanstalkClient.ts"
@@ -51,7 +55,10 @@ export const idLines = <E, R>(
     )
   )
 
-const fromInput = Effect.map(Terminal, ({ stdin }) => idLines(stdin.bytes, "standard input"))
+/** The ids that are the lines of standard input. */
+export const inputIds = Stream.unwrap(
+  Effect.map(Effect.flatMap(Terminal, ({ stdin }) => stdin.bytes), (bytes) => idLines(bytes, "standard input"))
+)
 
 /** The ids that were given, as they are read. */
 const idsOf = (
@@ -59,7 +66,7 @@ const idsOf = (
 ): Stream.Stream<JobId, WrongUsage | SystemFailed, Terminal> =>
   Stream.flatMap(
     Stream.fromIterable(given),
-    (id) => id === "-" ? Stream.unwrap(fromInput) : Stream.succeed(id)
+    (id) => id === "-" ? inputIds : Stream.succeed(id)
   )
 
 export interface ByIdOptions {
@@ -70,8 +77,11 @@ export interface ByIdOptions {
   readonly verb: string
   /** `deleted` */
   readonly past: string
-  /** Acts on a job, and fails with `JobNotFound` if it is not there, or not in a state for it. */
-  readonly act: (client: Client, id: JobId) => ReturnType<Client["delete"]>
+  /** Acts on jobs. One that is not there, or not in a state for it, is `JobNotFound`. */
+  readonly act: (
+    client: Client,
+    ids: Iterable<JobId>
+  ) => Effect.Effect<ReadonlyArray<Exit.Exit<unknown, Failure>>, Failure>
 }
 
 /** Acts on the jobs, many at a time, and says how many there were. Fails if there was none of them. */
@@ -83,12 +93,9 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
     if (first.length > askAbove && !dryRun) {
       yield* confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
     }
-    const look = (id: JobId) => Effect.asVoid(client.statsJob(id))
-    const exists = (id: JobId) =>
-      (dryRun ? look(id) : act(client, id)).pipe(
-        Effect.as(true),
-        Effect.catchTag("JobNotFound", () => Effect.succeed(false))
-      )
+    const look = (ids: Iterable<JobId>) =>
+      Effect.forEach(ids, (id) => Effect.exit(client.statsJob(id)), { concurrency: "unbounded" })
+    const exitsOf: (ids: Iterable<JobId>) => ReturnType<typeof act> = dryRun ? look : (ids) => act(client, ids)
     let done = 0
     let missing = 0
     const stopped = Effect.suspend(() =>
@@ -98,11 +105,14 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
       Stream.concat(Stream.fromChunk(first), rest).pipe(
         Stream.rechunk(window),
         Stream.runForEachChunk((chunk) =>
-          Effect.map(Effect.forEach(chunk, exists, { concurrency: "unbounded" }), (results) => {
-            const found = results.filter(Boolean).length
-            done += found
-            missing += results.length - found
+          Effect.flatMap(exitsOf(chunk), (exits) => {
+            const [failures, successes] = Arr.partition(exits, Exit.isSuccess)
+            const causes = failures.map(({ cause }) => cause)
+            const others = causes.filter((cause) => !isMissing(cause))
+            done += successes.length
+            missing += failures.length - others.length
             show(done)
+            return Effect.forEach(others.slice(0, 1), Effect.failCause, { discard: true })
           })
         )
       )).pipe(Effect.tapErrorCause(() => done > 0 && !dryRun ? stopped : Effect.void))
@@ -113,6 +123,9 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
       dryRun ? `${jobs(done)} would be ${past}.${absent}` : `${jobs(done)} ${past}.${absent}`
     )
   }).pipe(Effect.scoped)
+
+const isMissing = (cause: Cause.Cause<Failure>): boolean =>
+  Option.exists(Cause.failureOption(cause), ({ _tag }) => _tag === "JobNotFound")
 
 const jobs = (count: number) => `${thousands(count)} ${count === 1 ? "job" : "jobs"}`
 

@@ -15,5 +15,5 @@ export const inputOf = (
     const { stdin } = yield* Terminal
     const { note } = yield* Output
     if (stdin.isTerminal) yield* note("Reads from the terminal; Ctrl-D ends it.")
-    return stdin.bytes
+    return yield* stdin.bytes
   })

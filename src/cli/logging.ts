@@ -6,21 +6,17 @@ import * as LogLevel from "effect/LogLevel"
 import { Terminal } from "./terminal/terminal.ts"
 import { escapeControlsInLines } from "./terminal/text.ts"
 
-const levelOf = (verbose: number): LogLevel.LogLevel => {
-  if (verbose === 0) return LogLevel.None
-  return verbose === 1 ? LogLevel.Debug : LogLevel.Trace
-}
+const logger = Effect.map(Terminal, ({ stderr }) =>
+  Logger.make<unknown, void>(({ date, message }) => {
+    const line = `${date.toISOString().slice(11, 23)} ${[message].flat().map(String).join(" ")}\n`
+    Effect.runFork(Effect.ignore(stderr.write(escapeControlsInLines(line))))
+  }))
 
 /** Nothing; connections; or every command and reply. */
 export const layer = (verbose: number): Layer.Layer<never, never, Terminal> =>
-  Layer.merge(
-    Logger.minimumLogLevel(levelOf(verbose)),
-    Layer.unwrapEffect(Effect.map(Terminal, ({ stderr }) =>
-      Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(({ date, message }) => {
-          const line = `${date.toISOString().slice(11, 23)} ${[message].flat().map(String).join(" ")}\n`
-          Effect.runFork(Effect.ignore(stderr.write(escapeControlsInLines(line))))
-        })
-      )))
-  )
+  verbose === 0
+    ? Logger.minimumLogLevel(LogLevel.None)
+    : Layer.merge(
+      Logger.minimumLogLevel(verbose === 1 ? LogLevel.Debug : LogLevel.Trace),
+      Layer.unwrapEffect(Effect.map(logger, (logger) => Logger.replace(Logger.defaultLogger, logger)))
+    )

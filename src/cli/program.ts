@@ -11,7 +11,7 @@ import * as Servers from "./server/servers.ts"
 import type { Command, ExitCode } from "./table/command.ts"
 import { CommandLine } from "./table/commandLine.ts"
 import * as Globals from "./table/globals.ts"
-import { commandHelp, type Layout, programHelp } from "./table/help.ts"
+import type { Layout } from "./table/help.ts"
 import { findCommand, parse } from "./table/parse.ts"
 import * as Output from "./terminal/output.ts"
 import { Terminal } from "./terminal/terminal.ts"
@@ -85,6 +85,7 @@ const write = (text: string) => Effect.flatMap(Terminal, ({ stdout }) => stdout.
 
 const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | PipeClosed, Terminal> =>
   Effect.gen(function*() {
+    const { commandHelp, programHelp } = yield* Effect.promise(() => import("./table/help.ts"))
     const { env, stdout } = yield* Terminal
     const isColoured = stdout.isTerminal && (env["NO_COLOR"] ?? "") === ""
     const layout: Layout = {

@@ -77,7 +77,7 @@ export const start = (argv: ReadonlyArray<string>, surroundings: Surroundings = 
       env,
       stdin: {
         isTerminal: terminal,
-        bytes: typeof stdin === "string" ? Stream.make(encoder.encode(stdin)) : stdin,
+        bytes: Effect.succeed(typeof stdin === "string" ? Stream.make(encoder.encode(stdin)) : stdin),
         line: Effect.sync(() => lines.shift())
       },
       stdout: outlet(stdout, closesAfter),

@@ -19,6 +19,6 @@ export const command = Command.make({
   exits: { 1: "none of the jobs is there" },
   run: Effect.flatMap(
     Effect.all(parameters),
-    (given) => Ids.actById({ ...given, verb: "Delete", past: "deleted", act: (client, id) => client.delete(id) })
+    (given) => Ids.actById({ ...given, verb: "Delete", past: "deleted", act: (client, ids) => client.deleteAll(ids) })
   )
 })

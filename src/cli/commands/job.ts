@@ -2,13 +2,13 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Client } from "../../BeanstalkClient.ts"
+import type { Connection } from "../../BeanstalkConnection.ts"
 import type { JobId, PeekedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { bodyLines, decodeBody, type Encoding, encodings } from "../body.ts"
 import { NothingThere, Stopped } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { lookAtAll, Servers } from "../server/servers.ts"
+import { lookAtEach, Servers } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -39,8 +39,9 @@ export const command = Command.make({
     const { decode, ids, raw } = yield* Effect.all(parameters)
     const output = yield* Output
     let found = 0
-    yield* lookAtAll(
-      (client) => Effect.forEach(ids, (id) => look(client, id), { concurrency: 64 }),
+    yield* lookAtEach(
+      ({ open }) =>
+        Effect.flatMap(open, (connection) => Effect.forEach(ids, (id) => look(connection, id), { concurrency: 64 })),
       (all, isOne) =>
         Effect.gen(function*() {
           for (const { seen, server: { address, url } } of all) {
@@ -76,8 +77,8 @@ interface Seen {
 }
 
 /** The id if there is no such job. Both commands leave in one write. */
-const look = (client: Client, id: JobId) =>
-  Effect.all({ stats: client.statsJob(id), job: client.peek(id) }, { concurrency: "unbounded" }).pipe(
+const look = (connection: Connection, id: JobId) =>
+  Effect.all({ stats: connection.statsJob(id), job: connection.peek(id) }, { concurrency: "unbounded" }).pipe(
     Effect.map((seen) => Either.right<Seen>(seen)),
     Effect.catchTag("JobNotFound", () => Effect.succeed(Either.left(id)))
   )

@@ -16,6 +16,6 @@ export const command = Command.make({
   exits: { 1: "none of the jobs is there, and buried or delayed" },
   run: Effect.flatMap(
     Effect.all(parameters),
-    (given) => Ids.actById({ ...given, verb: "Kick", past: "kicked", act: (client, id) => client.kickJob(id) })
+    (given) => Ids.actById({ ...given, verb: "Kick", past: "kicked", act: (client, ids) => client.kickAll(ids) })
   )
 })

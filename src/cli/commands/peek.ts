@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { NothingThere } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { theClient } from "../server/servers.ts"
+import { theConnection } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -34,12 +34,19 @@ export const command = Command.make({
   run: Effect.gen(function*() {
     const { state, tube } = yield* Effect.all(parameters)
     const { bytes, json, isTerminal, lines, printableLines, records } = yield* Output
-    const client = yield* theClient
-    const peeks = { ready: client.peekReady, delayed: client.peekDelayed, buried: client.peekBuried }
-    const none = new NothingThere({ message: `no job of tube ${tube} on ${client.address} is ${state}.` })
-    const job = yield* Effect.flatMap(peeks[state](tube), Option.match({ onNone: () => none, onSome: Effect.succeed }))
+    const connection = yield* theConnection
+    const peeks = {
+      ready: connection.peekReady,
+      delayed: connection.peekDelayed,
+      buried: connection.peekBuried
+    }
+    const none = new NothingThere({ message: `no job of tube ${tube} on ${connection.address} is ${state}.` })
+    const job = yield* Effect.flatMap(
+      peeks[state]({ tube }),
+      Option.match({ onNone: () => none, onSome: Effect.succeed })
+    )
     if (json) {
-      const stats = yield* Effect.catchTag(client.statsJob(job.id), "JobNotFound", () => none)
+      const stats = yield* Effect.catchTag(connection.statsJob(job.id), "JobNotFound", () => none)
       return yield* records([{ ...statsRecord(stats), ...bodyRecord(job.body) }])
     }
     yield* isTerminal ? lines(printableLines(yield* job.text("utf-8", { invalid: "replace" }))) : bytes(job.body)

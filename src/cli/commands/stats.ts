@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ServerStats } from "../../Stats.ts"
 import { statsRecord } from "../record.ts"
-import { lookAtAll, type Seen } from "../server/servers.ts"
+import { lookAtEach, type Seen } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
 import { Output } from "../terminal/output.ts"
 import type { Style } from "../terminal/style.ts"
@@ -18,8 +18,8 @@ export const command = Command.make({
     { run: "stats -u 10.0.0.5:11300,10.0.0.6:11300 --json", does: "every number of two servers" }
   ],
   run: Effect.flatMap(Output, (output) =>
-    lookAtAll(
-      ({ stats }) => stats,
+    lookAtEach(
+      ({ open }) => Effect.flatMap(open, ({ stats }) => stats),
       (seen, isOne) =>
         output.json
           ? output.records(

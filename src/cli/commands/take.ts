@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Connection } from "../../BeanstalkConnection.ts"
-import type { JobId, ReservedJob } from "../../Job.ts"
+import { defaultTube, type JobId, type ReservedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { NothingThere, WrongUsage } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { theServer } from "../server/servers.ts"
+import { theConnection } from "../server/servers.ts"
 import { namedOrMatching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
@@ -44,10 +44,9 @@ export const command = Command.make({
       return yield* new WrongUsage({ message: "--count, --all and --follow exclude each other." })
     }
     const { note } = yield* Output
-    const server = yield* theServer
-    const client = yield* server.connect
-    const names = yield* namedOrMatching(client, tubes)
-    const connection = yield* client.leaseWith({ watch: names })
+    const connection = yield* theConnection
+    const names = yield* namedOrMatching(connection, tubes)
+    yield* watchOnly(connection, names)
     const limit = all || follow ? Number.POSITIVE_INFINITY : count ?? 1
     let taken = 0
     yield* Effect.iterate({ isLast: false }, {
@@ -66,10 +65,16 @@ export const command = Command.make({
       )
     )
     if (taken === 0) {
-      return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${client.address} is ready.` })
+      return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${connection.address} is ready.` })
     }
   })
 })
+
+const watchOnly = (connection: Connection, tubes: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    yield* Effect.forEach(tubes, connection.watch, { discard: true })
+    if (!tubes.includes(defaultTube)) yield* Effect.orDie(connection.ignore(defaultTube))
+  })
 
 /** How many jobs are reserved in one write at most. */
 const batch = 64

@@ -80,8 +80,7 @@ export const command = Command.make({
     yield* lookAtAll(
       (client) =>
         Effect.gen(function*() {
-          const names = yield* tubes.length === 0 ? client.listTubes : matching(client, tubes)
-          const all = yield* statsOf(client, names)
+          const all = yield* client.statsTubes(tubes.length === 0 ? undefined : yield* matching(client, tubes))
           const shown = nonempty ? all.filter((stats) => jobsIn(stats) > 0) : all
           return withAge ? yield* withNextAges(client, shown) : shown.map((stats) => ({ stats, nextAge: undefined }))
         }),
@@ -100,19 +99,8 @@ export const command = Command.make({
 const jobsIn = (stats: TubeStats) =>
   stats.currentJobsReady + stats.currentJobsReserved + stats.currentJobsDelayed + stats.currentJobsBuried
 
-/** How many commands of one kind are on their way at a time. */
+/** How many jobs are looked at at a time. */
 const window = 64
-
-/** Without those that are gone by now. */
-const statsOf = (client: Client, names: ReadonlyArray<TubeName>) =>
-  Effect.map(
-    Effect.forEach(
-      names,
-      (name) => Effect.catchTag(Effect.asSome(client.statsTube(name)), "TubeNotFound", () => Effect.succeedNone),
-      { concurrency: window }
-    ),
-    (found) => found.flatMap(Option.toArray)
-  )
 
 const withNextAges = (client: Client, tubes: ReadonlyArray<TubeStats>) =>
   Effect.forEach(

@@ -2,10 +2,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { Client } from "../../BeanstalkClient.ts"
+import type { Connection } from "../../BeanstalkConnection.ts"
 import type { JobId } from "../../Job.ts"
 import { NothingThere, WrongUsage } from "../failures.ts"
-import { theClient } from "../server/servers.ts"
+import { theConnection } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -35,10 +35,10 @@ export const command = Command.make({
     if ((job === undefined) === (tube === undefined)) {
       return yield* new WrongUsage({ message: "give either TUBE or --job." })
     }
-    const client = yield* theClient
+    const connection = yield* theConnection
     let left = ""
     const look = Effect.tap(
-      job === undefined ? tubeLeft(client, tube ?? "") : jobLeft(client, job),
+      job === undefined ? tubeLeft(connection, tube ?? "") : jobLeft(connection, job),
       (what) =>
         Effect.sync(() => {
           left = what
@@ -55,8 +55,8 @@ export const command = Command.make({
 })
 
 /** What is left in a tube; nothing, if that is so. */
-const tubeLeft = (client: Client, tube: string) =>
-  client.statsTube(tube).pipe(
+const tubeLeft = (connection: Connection, tube: string) =>
+  connection.statsTube(tube).pipe(
     Effect.map(({ currentJobsDelayed: delayed, currentJobsReady: ready, currentJobsReserved: reserved }) =>
       ready + reserved + delayed === 0
         ? ""
@@ -68,8 +68,8 @@ const tubeLeft = (client: Client, tube: string) =>
   )
 
 /** The state of a job; nothing, if it is deleted. Fails if it is buried. */
-const jobLeft = (client: Client, id: JobId) =>
-  client.statsJob(id).pipe(
+const jobLeft = (connection: Connection, id: JobId) =>
+  connection.statsJob(id).pipe(
     Effect.flatMap(({ state }) =>
       state === "buried"
         ? new NothingThere({ message: `job ${id} is buried.` })

@@ -1,13 +1,13 @@
 /** Finds the jobs that are selected. */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
 import type { Draining } from "../../BeanstalkError.ts"
 import { type Failure, Refused } from "../failures.ts"
 import { readFile } from "../files.ts"
-import { idLines } from "../ids.ts"
-import { Terminal } from "../terminal/terminal.ts"
+import { idLines, inputIds } from "../ids.ts"
+import type { Terminal } from "../terminal/terminal.ts"
 import type { Selection } from "./flags.ts"
 
 export interface Finding {
@@ -43,10 +43,7 @@ export const find = (
   )
 }
 
-const idsIn = (path: string) =>
-  path === "-"
-    ? Stream.unwrap(Effect.map(Terminal, ({ stdin }) => idLines(stdin.bytes, "standard input")))
-    : idLines(readFile(path), path)
+const idsIn = (path: string) => path === "-" ? inputIds : idLines(readFile(path), path)
 
 const drains = (address: string) =>
   new Refused({

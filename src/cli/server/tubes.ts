@@ -1,16 +1,21 @@
 /** The tubes that were asked for, by name or by pattern. */
 import * as Effect from "effect/Effect"
-import type { Client, ClientError } from "../../BeanstalkClient.ts"
 import type { TubeName } from "../../Job.ts"
 import { NothingThere } from "../failures.ts"
 import { didYouMean } from "../values/nearest.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
 
+/** A connection, or a client. */
+interface Lister<out E> {
+  readonly address: string
+  readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, E>
+}
+
 /** The tubes of the server that a pattern matches, each once, in the order of the patterns. Fails if one matches none. */
-export const matching = (
-  client: Client,
+export const matching = <E>(
+  client: Lister<E>,
   patterns: ReadonlyArray<TubePattern>
-): Effect.Effect<ReadonlyArray<TubeName>, NothingThere | ClientError> =>
+): Effect.Effect<ReadonlyArray<TubeName>, NothingThere | E> =>
   Effect.flatMap(client.listTubes, (tubes) => {
     const missing = patterns.find(({ matches }) => !tubes.some(matches))
     if (missing !== undefined) return noTube(client, missing, tubes)
@@ -18,10 +23,10 @@ export const matching = (
   })
 
 /** The tubes with these names, which need not exist, and those that the patterns match now. Fails if a pattern matches none. */
-export const namedOrMatching = (
-  client: Client,
+export const namedOrMatching = <E>(
+  client: Lister<E>,
   patterns: ReadonlyArray<TubePattern>
-): Effect.Effect<ReadonlyArray<string>, NothingThere | ClientError> => {
+): Effect.Effect<ReadonlyArray<string>, NothingThere | E> => {
   const globs = patterns.filter(({ isGlob }) => isGlob)
   const names = patterns.filter(({ isGlob }) => !isGlob).map(({ text }) => text)
   return globs.length === 0
@@ -29,7 +34,11 @@ export const namedOrMatching = (
     : Effect.map(matching(client, globs), (matched) => [...new Set([...names, ...matched])])
 }
 
-const noTube = ({ address }: Client, { isGlob, text }: TubePattern, tubes: ReadonlyArray<TubeName>) =>
+const noTube = (
+  { address }: { readonly address: string },
+  { isGlob, text }: TubePattern,
+  tubes: ReadonlyArray<TubeName>
+) =>
   new NothingThere({
     message: isGlob
       ? `no tube on ${address} matches ${text}.`

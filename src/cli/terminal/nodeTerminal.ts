@@ -1,28 +1,40 @@
 /** The terminal of this process. */
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
+import { isatty } from "node:tty"
 import { PipeClosed } from "../failures.ts"
-import { fromReadable } from "../files.ts"
 import { type Outlet, Terminal } from "./terminal.ts"
 
 /** Of a terminal that does not tell its width. */
 const usualWidth = 80
 
-const outlet = (stream: NodeJS.WriteStream): Outlet => {
-  // An error event without a listener ends the process with a stack trace. The callback of the write has the error too.
-  stream.on("error", () => undefined)
+/** Node makes a stream when it is first asked for, which takes time: a command that writes no error should not wait for it. */
+const outlet = (descriptor: 1 | 2, open: () => NodeJS.WriteStream): Outlet => {
+  let opened: NodeJS.WriteStream | undefined
+  const stream = () => {
+    // An error event without a listener ends the process with a stack trace. The callback of the write has the error too.
+    opened ??= open().on("error", constVoid)
+    return opened
+  }
   return {
-    isTerminal: stream.isTTY,
-    columns: () => stream.columns || usualWidth,
+    isTerminal: isatty(descriptor),
+    columns: () => stream().columns || usualWidth,
     write: (chunk) =>
       Effect.async((resume) => {
-        stream.write(chunk, (error) => resume(error === null || error === undefined ? Effect.void : new PipeClosed()))
+        stream().write(
+          chunk,
+          (error) => resume(error === null || error === undefined ? Effect.void : new PipeClosed())
+        )
       })
   }
 }
 
-const bytes = Stream.suspend(() => fromReadable(process.stdin, "standard input"))
+/** Streams are loaded by those who read: they take a tenth of the time of a short command. */
+const bytes = Effect.map(
+  Effect.promise(() => import("../files.ts")),
+  ({ fromReadable }) => fromReadable(process.stdin, "standard input")
+)
 
 const line = Effect.async<string | undefined>((resume) => {
   let text = ""
@@ -43,7 +55,7 @@ const line = Effect.async<string | undefined>((resume) => {
 
 export const nodeTerminal: Layer.Layer<Terminal> = Layer.sync(Terminal, () => ({
   env: process.env,
-  stdin: { isTerminal: process.stdin.isTTY, bytes, line },
-  stdout: outlet(process.stdout),
-  stderr: outlet(process.stderr)
+  stdin: { isTerminal: isatty(0), bytes, line },
+  stdout: outlet(1, () => process.stdout),
+  stderr: outlet(2, () => process.stderr)
 }))

@@ -9,7 +9,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** Standard input. */
 export interface Inlet {
   readonly isTerminal: boolean
-  readonly bytes: Stream.Stream<Uint8Array, SystemFailed>
+  /** What is read, as it comes. */
+  readonly bytes: Effect.Effect<Stream.Stream<Uint8Array, SystemFailed>>
   /** One line, without what ends it; nothing once the input has ended. */
   readonly line: Effect.Effect<string | undefined>
 }
