@@ -30,7 +30,7 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as BeanstalkConnection from "./BeanstalkConnection.ts"
@@ -49,13 +49,14 @@ import * as Many from "./internal/client/many.ts"
 import * as Move from "./internal/client/move.ts"
 import { purge } from "./internal/client/purge.ts"
 import * as PutAll from "./internal/client/putAll.ts"
+import { putCommand } from "./internal/client/putCommand.ts"
+import { defaultReconnect } from "./internal/client/reconnect.ts"
 import type * as Scan from "./internal/client/scan.ts"
 import * as SharedConnection from "./internal/client/sharedConnection.ts"
 import * as Workers from "./internal/client/workers.ts"
 import * as Connect from "./internal/connection/connect.ts"
 import { observedBy } from "./internal/connection/observer.ts"
 import * as Commands from "./internal/protocol/commands.ts"
-import { checkJobOptions } from "./internal/protocol/jobOptions.ts"
 import * as Validate from "./internal/protocol/validate.ts"
 import type { JobId, PeekedJob, TubeName } from "./Job.ts"
 import type { JobStats, ServerInfo, ServerStats, TubeStats } from "./Stats.ts"
@@ -657,15 +658,9 @@ export const make = (
     const shared = yield* SharedConnection.make({ ...settings, metrics })
     // Its workers are shut down before the shared connection closes: their handlers use it.
     const workers = yield* Workers.make(connector.address)
-    const dedicated = DedicatedConnections.make({ ...settings, metrics, workers }, connector, shared.unlessClosed)
+    const dedicated = DedicatedConnections.make({ ...settings, metrics, workers }, connector, shared)
     return client({ options, connector, shared, dedicated })
   })
-
-/** Full jitter: with 200 clients, a restarted server does not get all connections at once. */
-const defaultReconnect = Schedule.exponential("50 millis").pipe(
-  Schedule.union(Schedule.spaced("5 seconds")),
-  Schedule.jitteredWith({ min: 0, max: 1 })
-)
 
 /**
  * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own. Provide it to
@@ -779,10 +774,3 @@ const client = ({ connector, dedicated, options, shared }: {
     move: (from, to, options) => Move.move(dedicated, from, to, options)
   })
 }
-
-const putCommand = (tube: string, body: string | Uint8Array, options: Protocol.JobOptions | undefined) =>
-  Validate.attempt(() => {
-    const name = Validate.tubeName("put", tube)
-    const settings = checkJobOptions("put", options)
-    return Commands.put(Validate.body("put", body), settings, name)
-  })

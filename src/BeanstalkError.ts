@@ -50,6 +50,7 @@ import * as Predicate from "effect/Predicate"
 import { changesJob } from "./internal/values/changesJob.ts"
 import { errorMessage } from "./internal/values/errorMessage.ts"
 import { type ErrorTypeId, errorTypeId } from "./internal/values/errorTypeId.ts"
+import { describeId } from "./internal/values/qualifiedId.ts"
 import { InvalidText, type JobId, type TubeName } from "./Job.ts"
 
 export {
@@ -335,7 +336,7 @@ export class Buried extends Data.TaggedError("Buried")<Origin & { readonly id: J
   }
   override get message() {
     return errorMessage(() =>
-      `${this.command}: beanstalkd at ${this.address} ran out of memory and buried job ${this.id}. ` +
+      `${this.command}: beanstalkd at ${this.address} ran out of memory and buried job ${describeId(this.id)}. ` +
       `The job is stored, but cannot be reserved until it is kicked.`
     )
   }
@@ -368,7 +369,9 @@ export class JobNotFound extends Data.TaggedError("JobNotFound")<Origin & { read
   }
   override get message() {
     return errorMessage(() =>
-      `${this.command}: job ${this.id} was not found on beanstalkd at ${this.address}. ${hint(this.command)}`
+      `${this.command}: job ${describeId(this.id)} was not found on beanstalkd at ${this.address}. ${
+        hint(this.command)
+      }`
     )
   }
 }
@@ -858,7 +861,9 @@ export class LeaseLost extends Data.TaggedError("LeaseLost")<{
   }
   override get message() {
     return errorMessage(() =>
-      `The reservation of job ${this.id} of tube ${this.tube} at ${this.address} was lost: ${this.reason}. ` +
+      `The reservation of job ${
+        describeId(this.id)
+      } of tube ${this.tube} at ${this.address} was lost: ${this.reason}. ` +
       `The job may be run again by another worker.`
     )
   }

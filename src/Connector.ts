@@ -40,6 +40,11 @@ export class Connector extends Context.Tag("effect-beanstalk/Connector")<Connect
   /** The address of the server, for people: `localhost:11300`. It appears in errors, logs and spans. */
   readonly address: string
   /**
+   * The number of the server in a cluster, from 0 to 65,535. Connections then have qualified ids of jobs: see
+   * `BeanstalkCluster`, which sets it. Default: none, and the ids are those of the server.
+   */
+  readonly server?: number | undefined
+  /**
    * A new socket each time it is run. The socket may open only in its own `run`. Nagle's algorithm should be off.
    */
   readonly socket: Effect.Effect<Socket.Socket, Socket.SocketError>

@@ -71,6 +71,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { BeanstalkClient } from "./BeanstalkClient.ts"
+import * as BeanstalkCluster from "./BeanstalkCluster.ts"
+import type { InvalidArgument } from "./BeanstalkError.ts"
 import { Connector } from "./Connector.ts"
 import * as MemorySocket from "./internal/embedded/memorySocket.ts"
 import * as internal from "./internal/embedded/server.ts"
@@ -152,4 +155,77 @@ export const layer = (options?: Options): Layer.Layer<EmbeddedServer | Connector
   Layer.scopedContext(
     Effect.map(make(options), ({ connector, server }) =>
       Context.make(EmbeddedServer, server).pipe(Context.add(Connector, connector)))
+  )
+
+/**
+ * Options of {@link layerCluster}: how many servers there are, the options of each, and those of the cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClusterOptions extends Options {
+  /** How many servers. They have the numbers 1, 2, … */
+  readonly servers: number
+  readonly cluster?: BeanstalkCluster.Options | undefined
+}
+
+/**
+ * The servers of {@link layerCluster}, in the order of their numbers, which begin with 1.
+ *
+ * **Example** (the second server resets all connections)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { EmbeddedServer } from "effect-beanstalk"
+ *
+ * const cut = Effect.flatMap(EmbeddedServer.EmbeddedServers, ([, second]) =>
+ *   second === undefined ? Effect.void : second.inject(EmbeddedServer.Fault.Cut()))
+ * ```
+ *
+ * @category tags
+ * @since 0.1.0
+ */
+export class EmbeddedServers extends Context.Tag("effect-beanstalk/EmbeddedServers")<
+  EmbeddedServers,
+  ReadonlyArray<Server>
+>() {}
+
+/**
+ * Starts several servers, and provides them together with a cluster of them, which is also the client.
+ *
+ * **Example** (a put goes on while one of three servers is drained)
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { Effect } from "effect"
+ * import { BeanstalkClient, EmbeddedServer } from "effect-beanstalk"
+ *
+ * it.effect("a drained server gets no jobs", () =>
+ *   Effect.gen(function*() {
+ *     const [drained] = yield* EmbeddedServer.EmbeddedServers
+ *     const client = yield* BeanstalkClient.BeanstalkClient
+ *     if (drained !== undefined) yield* drained.drain
+ *     yield* Effect.replicateEffect(client.put("mails", "hello"), 100)
+ *     assert.strictEqual((yield* client.statsTube("mails")).currentJobsReady, 100)
+ *   }).pipe(Effect.provide(EmbeddedServer.layerCluster({ servers: 3 }))))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerCluster = (
+  { cluster, servers, ...options }: ClusterOptions
+): Layer.Layer<EmbeddedServers | BeanstalkCluster.BeanstalkCluster | BeanstalkClient, InvalidArgument> =>
+  Layer.unwrapScoped(
+    Effect.map(Effect.replicateEffect(make(options), servers), (made) =>
+      Layer.merge(
+        Layer.succeed(EmbeddedServers, made.map(({ server }) => server)),
+        BeanstalkCluster.layer(
+          made.map(({ connector }, index) => ({
+            id: index + 1,
+            connector: Layer.succeed(Connector, { ...connector, address: `memory-${index + 1}` })
+          })),
+          cluster
+        )
+      ))
   )

@@ -6,6 +6,13 @@
 export * as BeanstalkClient from "./BeanstalkClient.ts"
 
 /**
+ * Several servers behind one client: jobs are spread over them.
+ *
+ * @since 0.1.0
+ */
+export * as BeanstalkCluster from "./BeanstalkCluster.ts"
+
+/**
  * One connection to one server, with every command of the protocol.
  *
  * @since 0.1.0

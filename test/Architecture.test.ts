@@ -19,6 +19,8 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
   ],
   ["queues", /^internal\/queues\//, "values base BeanstalkClient"],
   ["QueueMetrics", /^QueueMetrics\.ts/, "values base BeanstalkClient queues"],
+  ["cluster", /^internal\/cluster\//, "values base protocol connection client BeanstalkClient"],
+  ["BeanstalkCluster", /^BeanstalkCluster\.ts/, "values client BeanstalkClient cluster"],
   ["tube", /^internal\/tube\//, "values base protocol"],
   ["Tube", /^Tube\.ts/, "values base protocol BeanstalkProtocol BeanstalkClient tube"],
   ["telemetry", /^internal\/worker\/telemetry\//, "values base"],
@@ -30,7 +32,7 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
   ["broker", /^internal\/broker\//, "values base"],
   ["VirtualClock", /^VirtualClock\.ts/, "base"],
   ["embedded", /^internal\/embedded\//, "values base connection broker"],
-  ["EmbeddedServer", /^EmbeddedServer\.ts/, "values base broker embedded"],
+  ["EmbeddedServer", /^EmbeddedServer\.ts/, "values base BeanstalkClient BeanstalkCluster broker embedded"],
   ["Worker", /^Worker\.ts/, "values base BeanstalkClient Tube worker telemetry"],
   [
     "testing",
@@ -41,17 +43,17 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
   [
     "node",
     /^node\//,
-    "values base protocol connection BeanstalkConnection BeanstalkClient broker embedded EmbeddedServer"
+    "values base protocol connection BeanstalkConnection BeanstalkClient BeanstalkCluster broker embedded EmbeddedServer"
   ],
   [
     "cli",
     /^cli\//,
-    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient Tube Worker EmbeddedServer node"
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient BeanstalkCluster Tube Worker EmbeddedServer node"
   ],
   [
     "index",
     /^index\.ts/,
-    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient QueueMetrics Tube Worker WorkerTest EmbeddedServer VirtualClock"
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient BeanstalkCluster QueueMetrics Tube Worker WorkerTest EmbeddedServer VirtualClock"
   ]
 ]
 

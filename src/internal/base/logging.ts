@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 
 /** Annotates the log lines of a module, so that they can be filtered. */
 export const annotateLogs = (
-  module: "BeanstalkClient" | "BeanstalkConnection" | "Worker",
+  module: "BeanstalkClient" | "BeanstalkCluster" | "BeanstalkConnection" | "Worker",
   attributes: Readonly<Record<string, string>> = {}
 ) => Effect.annotateLogs({ package: "effect-beanstalk", module, ...attributes })
 

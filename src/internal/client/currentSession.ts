@@ -171,6 +171,12 @@ export class CurrentSession {
     metrics?.onNotSent(command, "ConnectFailed", timers.now() - (deadline - offlineTimeout))
   }
 
+  /** Why there is no session now. */
+  get unavailable(): ConnectFailed {
+    if (this.status._tag === "Closed") return this.closed()
+    return this.failure ?? this.failed("Unreachable", "there is no connection at this moment")
+  }
+
   private remove(waiter: Waiter): void {
     if (!waiter.isWaiting) return
     waiter.isWaiting = false

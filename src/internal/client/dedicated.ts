@@ -1,4 +1,4 @@
-/** What reserves has of its client: connections of its own, for a worker's lane, `purge` or `move`; and the client's other workers. */
+/** What the rest of the library has of a client: connections of its own, for what reserves; its shared connection; and its workers. */
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -11,6 +11,7 @@ import { observedBy } from "../connection/observer.ts"
 import type { SessionOptions } from "../connection/session.ts"
 import type { ClientMetrics } from "./clientMetrics.ts"
 import type { Lost } from "./connectionState.ts"
+import type { SharedConnection } from "./sharedConnection.ts"
 import type { Workers } from "./workers.ts"
 
 /**
@@ -24,6 +25,10 @@ export interface Dedicated {
   readonly workers: Workers
   /** Those of the client, if it has the option `metrics`. */
   readonly metrics: ClientMetrics | undefined
+  /** `undefined` for a cluster. */
+  readonly shared: SharedConnection | undefined
+  /** The same for one server: of a cluster, one that takes jobs. */
+  readonly onOne: Effect.Effect<Dedicated, ConnectFailed>
   /**
    * Opens a session that watches this tube and no other. `timers` hold its reply deadline, instead of a timer queue of its
    * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
@@ -60,11 +65,11 @@ export const withDedicated = <A extends object>(dedicated: Dedicated, members: A
 export const make = (
   { metrics, reconnect, workers, ...settings }: ConnectSettings & Pick<Dedicated, "metrics" | "reconnect" | "workers">,
   connector: typeof Connector.Service,
-  unlessClosed: Effect.Effect<void, ConnectFailed>
+  shared: SharedConnection
 ): Dedicated => {
   const open = (watch: TubeName, session: Partial<SessionOptions>, onEnd?: SessionOptions["onEnd"]) =>
     Effect.zipRight(
-      unlessClosed,
+      shared.unlessClosed,
       connectOrFail(
         connector,
         { ...settings, handshake: handshake({ watch: [watch] }), session: { ...settings.session, ...session } },
@@ -73,13 +78,16 @@ export const make = (
         observedBy(metrics?.observe("lease", watch))
       )
     )
-  return {
+  const dedicated: Dedicated = {
     address: connector.address,
     reconnect,
     metrics,
     workers,
+    shared,
+    onOne: Effect.sync(() => dedicated),
     open: (watch, timers, onEnd) => open(watch, { timers }, onEnd),
     openUnbounded: (watch) =>
       open(watch, { maxInFlight: Number.POSITIVE_INFINITY, maxQueuedBytes: Number.POSITIVE_INFINITY })
   }
+  return dedicated
 }

@@ -17,6 +17,7 @@ import type { JobStats, ServerStats, TubeStats } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import * as Commands from "../protocol/commands.ts"
+import { floorOf } from "../values/qualifiedId.ts"
 import { newestId, newestIdTube } from "./newestId.ts"
 
 /** The states in which a job can be found. */
@@ -112,7 +113,9 @@ interface Count {
 /** Between two steps of a search. */
 interface Position {
   readonly newest: bigint
-  /** The next id to ask for; 0 when there is none. */
+  /** The server has no job with this id, or a smaller one: 0, unless ids are those of a cluster. */
+  readonly floor: bigint
+  /** The next id to ask for; the floor when there is none. */
   readonly next: bigint
   /** How many ids were asked for. */
   readonly asked: number
@@ -135,6 +138,7 @@ export const search = (options: Search): Stream.Stream<JobStats, PutError | Reac
   return Stream.unwrap(Effect.map(readNewest(options), ([newest, count]) => {
     const begin: Position = {
       newest,
+      floor: floorOf(newest),
       next: options.newest === undefined ? newest - 1n : newest,
       asked: 0,
       depth: 0,
@@ -155,15 +159,15 @@ const step = (
 ): Effect.Effect<Step, PutError | ReachExceeded> => {
   if (at.failure !== undefined) return at.failure
   const isComplete = jobs.listed.size >= at.count.jobs
-  if (isComplete && (at.next === 0n || at.count.jobs === 0)) return Effect.succeed([Chunk.empty(), Option.none()])
-  const isCheckDue = at.undecided > 0 || at.next === 0n || at.asked >= options.reach ||
+  if (isComplete && (at.next === at.floor || at.count.jobs === 0)) return Effect.succeed([Chunk.empty(), Option.none()])
+  const isCheckDue = at.undecided > 0 || at.next === at.floor || at.asked >= options.reach ||
     (isComplete && at.asked >= at.checksAt)
   return isCheckDue ? check(options, jobs, at) : askNext(options, jobs, at)
 }
 
 const askNext = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, PutError> =>
   Effect.gen(function*() {
-    const ids = idsDownFrom(at.next, Math.min(windowSize, options.reach - at.asked))
+    const ids = idsDownFrom(at.next, at.floor, Math.min(windowSize, options.reach - at.asked))
     const isCountDue = at.asked >= at.countsAt
     const [found, count] = yield* paced(
       options,
@@ -199,7 +203,7 @@ const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, P
     const before = jobs.listed.size
     const fresh: Array<JobStats> = []
     let present = 0
-    for (const ids of idsToCheck(jobs, newest - 1n, issued)) {
+    for (const ids of idsToCheck(jobs, at, newest - 1n, issued)) {
       const found = yield* paced(options, statsOfJobs(options.session, ids))
       present += found.filter((job) => jobs.isWanted(job)).length
       fresh.push(...jobs.record(ids, found))
@@ -214,7 +218,7 @@ const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, P
     const undecided = missing > 0 && missing <= maybeGone ? at.undecided + 1 : 0
     const isAtReach = asked >= options.reach
     const isDeepEnough = isAtReach || asked >= 2 * depth
-    const isDone = at.next === 0n || missing <= 0 || (undecided > maxUndecided && isDeepEnough)
+    const isDone = at.next === at.floor || missing <= 0 || (undecided > maxUndecided && isDeepEnough)
     const next: Position = {
       ...at,
       newest,
@@ -229,9 +233,14 @@ const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, P
   })
 
 /** The ids issued since, and those of the jobs that were found, a window at a time. */
-function* idsToCheck({ listed, others }: Jobs, newest: bigint, issued: number): Generator<ReadonlyArray<JobId>> {
+function* idsToCheck(
+  { listed, others }: Jobs,
+  { floor }: Position,
+  newest: bigint,
+  issued: number
+): Generator<ReadonlyArray<JobId>> {
   for (let index = 0; index < issued; index += windowSize) {
-    yield idsDownFrom(newest - BigInt(index), Math.min(windowSize, issued - index))
+    yield idsDownFrom(newest - BigInt(index), floor, Math.min(windowSize, issued - index))
   }
   yield* Arr.chunksOf([...listed, ...others], windowSize)
 }
@@ -263,8 +272,8 @@ const gauges = {
   buried: "currentJobsBuried"
 } as const
 
-const idsDownFrom = (id: bigint, most: number): ReadonlyArray<JobId> =>
-  Array.from({ length: Math.min(most, Number(id)) }, (_, index) => `${id - BigInt(index)}`).filter(isJobId)
+const idsDownFrom = (id: bigint, floor: bigint, most: number): ReadonlyArray<JobId> =>
+  Array.from({ length: Math.min(most, Number(id - floor)) }, (_, index) => `${id - BigInt(index)}`).filter(isJobId)
 
 /** Leaves the server the rest of its time. */
 const paced = <A, E>({ serverShare }: Search, ask: Effect.Effect<A, E>): Effect.Effect<A, E> =>

@@ -29,9 +29,11 @@ export const move = (source: Dedicated, from: string, to: string, options: MoveO
   if (target === undefined && from === to) return sameTube(to)
   return bulk("move", source, from, options, (session, tally) =>
     Effect.gen(function*() {
-      const into = target === undefined ? session : yield* target.open(defaultTube)
+      if (target === undefined) return moveAction(session, { session, dedicated: source, tube }, tally)
+      const one = yield* target.onOne
+      const into = yield* one.open(defaultTube)
       if (from === to && into.server.id === session.server.id) return yield* sameTube(to)
-      return moveAction(session, { session: into, dedicated: target ?? source, tube }, tally)
+      return moveAction(session, { session: into, dedicated: one, tube }, tally)
     }))
 }
 

@@ -26,7 +26,7 @@ import type { Cancel } from "../connection/pipeline.ts"
 import * as Commands from "../protocol/commands.ts"
 import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/jobOptions.ts"
 import * as Validate from "../protocol/validate.ts"
-import type { Submit } from "./submit.ts"
+import type { SubmitPut } from "./submit.ts"
 
 /** A body with options of its own, in place of those of `putAll`. */
 export interface JobToPut extends JobOptions {
@@ -45,7 +45,7 @@ export interface PutAllOptions extends JobOptions {
 
 export interface PutAllTarget {
   readonly address: string
-  readonly submit: Submit
+  readonly submit: SubmitPut
 }
 
 /** The arguments of a `putAll`, checked. */

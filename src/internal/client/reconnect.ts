@@ -113,3 +113,9 @@ export const pauses = (
         () => Effect.sleep("5 seconds")
       )
   )
+
+/** Full jitter: with 200 clients, a restarted server does not get all connections at once. */
+export const defaultReconnect = Schedule.exponential("50 millis").pipe(
+  Schedule.union(Schedule.spaced("5 seconds")),
+  Schedule.jitteredWith({ min: 0, max: 1 })
+)

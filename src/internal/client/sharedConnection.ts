@@ -22,7 +22,7 @@ import * as ConnectionLog from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
 import { attempts, perOutage } from "./reconnect.ts"
-import { makeSubmit, type Submit } from "./submit.ts"
+import { makeSubmit, makeSubmitNow, type Submit } from "./submit.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
@@ -33,6 +33,11 @@ export interface SharedConnection {
   /** Sends a command by {@link submit}, and waits for its result. An interruption cancels the command. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError | ConnectFailed>
   readonly submit: Submit
+  readonly submitNow: Submit
+  /** Opens the connection unless it is open, and does not wait for it. */
+  readonly connect: () => void
+  /** The server of the session that is open; `undefined` while there is none. */
+  readonly connectedTo: () => ServerInfo | undefined
   /** The server of the session that is open, or of the next one. */
   readonly server: Effect.Effect<ServerInfo, ConnectFailed>
   /** The present state, and every later one, until `Closed`. */
@@ -78,6 +83,9 @@ export const make = Effect.fnUntraced(function*(
   const submit = makeSubmit(current, timers.now)
   const shared: SharedConnection = {
     submit,
+    submitNow: makeSubmitNow(current),
+    connect: () => current.wanted.unsafeOpen(),
+    connectedTo: () => current.session?.server,
     send: (command) => fromCallback((settle) => submit(command, settle)),
     server: Effect.map(
       Effect.suspend(() => current.session === undefined ? awaitNext(current) : Effect.succeed(current.session)),

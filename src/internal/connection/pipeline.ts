@@ -14,15 +14,18 @@ import { type Command, isIntact } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import { describe, type Reply } from "../protocol/reply.ts"
 import { ReplyDecoder } from "../protocol/replyDecoder.ts"
-import { describeRequest, encode } from "../protocol/requestEncoder.ts"
+import { describeRequest, encode, type Request } from "../protocol/requestEncoder.ts"
 import type { PipelineObserver } from "./observer.ts"
 import { makePending, type PendingCommand } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
+import { ServerIds } from "./serverIds.ts"
 import { TubeSelection } from "./tubeSelection.ts"
 
 export interface PipelineOptions {
   readonly address: string
+  /** The number of the server in a cluster, by which the ids of its jobs are qualified. */
+  readonly server?: number | undefined
   /** How long, in milliseconds, the server may take to answer the oldest command in flight, unless that one blocks. */
   readonly replyTimeout: number
   /** How many commands may be in flight: written, and not answered. */
@@ -74,6 +77,7 @@ const listsTubes = (command: Command<unknown, unknown> | undefined): boolean =>
 
 export class Pipeline {
   private readonly options: PipelineOptions
+  private readonly ids: ServerIds | undefined
   private readonly decoder: ReplyDecoder
   private readonly replyDeadline: ReplyDeadline
   private readonly tubeSelection = new TubeSelection()
@@ -89,6 +93,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.options = options
+    this.ids = options.server === undefined ? undefined : new ServerIds(options.server)
     this.decoder = new ReplyDecoder(options.maxBodySize, () => listsTubes(this.inFlight.head?.command))
     this.replyDeadline = new ReplyDeadline(options.replyTimeout)
   }
@@ -106,6 +111,8 @@ export class Pipeline {
     const { maxJobSize, options, status } = this
     if (command.body !== undefined && command.body.length > maxJobSize) {
       entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address, this.exchanges)
+    } else if (this.ids?.isForeign(command) === true) {
+      entry.answer({ _tag: "NotFound" }, options.address, this.exchanges)
     } else if (status._tag === "Ended") {
       this.lose(entry, "NotSent", status.ending)
     } else {
@@ -154,7 +161,7 @@ export class Pipeline {
 
   /** Everything that may be written now, in one piece; `undefined` if there is nothing. */
   takeBatch(): Uint8Array | undefined {
-    const batch: Array<Command<unknown, unknown>> = []
+    const batch: Array<Request> = []
     const wasIdle = this.inFlight.length === 0
     let next = this.queued.head
     while (next !== undefined && this.hasRoom(next)) {
@@ -183,14 +190,15 @@ export class Pipeline {
       (this.inFlight.length < maxInFlight && this.bytesInFlight + entry.command.size <= maxQueuedBytes)
   }
 
-  private write(entry: PendingCommand, batch: Array<Command<unknown, unknown>>): void {
+  private write(entry: PendingCommand, batch: Array<Request>): void {
     const { command } = entry
+    const request = this.ids?.toRequest(command) ?? command
     entry.state = "InFlight"
     this.inFlight.push(entry)
     this.bytesInFlight += command.size
-    batch.push(command)
+    batch.push(request)
     if (command === Commands.quit) this.status = { _tag: "Quitting" }
-    this.options.trace?.(`> ${describeRequest(command)}`)
+    this.options.trace?.(`> ${describeRequest(request)}`)
   }
 
   /**
@@ -233,8 +241,9 @@ export class Pipeline {
     this.end({ reason: "the server closed it" })
   }
 
-  private readonly onReply = (reply: Reply): void => {
-    this.options.trace?.(`< ${describe(reply)}`)
+  private readonly onReply = (received: Reply): void => {
+    this.options.trace?.(`< ${describe(received)}`)
+    const reply = this.ids?.ofReply(received) ?? received
     const entry = this.inFlight.shift()
     if (entry === undefined) return this.endUnrequested()
     const { command } = entry

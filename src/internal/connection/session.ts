@@ -78,6 +78,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   const pipeline: Pipeline = new Pipeline({
     ...options,
     address: connector.address,
+    server: connector.server,
     now: timers.now,
     onWritable: () => {
       if (willFlush || !isOpen) return

@@ -8,7 +8,7 @@ import {
   type ServerError,
   UnknownCommand
 } from "../../BeanstalkError.ts"
-import type { TubeName } from "../../Job.ts"
+import type { JobId, TubeName } from "../../Job.ts"
 import { describe, type Reply } from "./reply.ts"
 import { encodedSize } from "./requestEncoder.ts"
 
@@ -30,6 +30,8 @@ export interface Command<out A, out E> {
   readonly size: number
   /** Which tube the command depends on. */
   readonly tube: TubeRelation
+  /** The job that the command names, as its first argument. */
+  readonly job: JobId | undefined
   /** How many seconds the server may wait before it answers: 0 for most commands, `Infinity` for a plain `reserve`. */
   readonly blocksFor: number
   /** Whether success reserves a job on the connection. */
@@ -113,7 +115,7 @@ const noTube: TubeRelation = { _tag: "None" }
 
 /** The properties of a command that have defaults. */
 export type CommandOptions = Partial<
-  Pick<Command<unknown, unknown>, "body" | "tube" | "blocksFor" | "reserves" | "readOnly">
+  Pick<Command<unknown, unknown>, "body" | "tube" | "job" | "blocksFor" | "reserves" | "readOnly">
 >
 
 /** A class, so that a command is one object, without a closure of its own for `decode`. */
@@ -124,6 +126,7 @@ class ProtocolCommand<A, E> implements Command<A, E> {
   readonly body: Uint8Array | undefined
   readonly size: number
   readonly tube: TubeRelation
+  readonly job: JobId | undefined
   readonly blocksFor: number
   readonly reserves: boolean
   readonly readOnly: boolean
@@ -135,6 +138,7 @@ class ProtocolCommand<A, E> implements Command<A, E> {
     this.body = options.body
     this.size = encodedSize(this)
     this.tube = options.tube ?? noTube
+    this.job = options.job
     this.blocksFor = options.blocksFor ?? 0
     this.reserves = options.reserves ?? false
     this.readOnly = options.readOnly ?? false

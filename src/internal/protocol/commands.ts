@@ -7,8 +7,9 @@
 import * as Option from "effect/Option"
 import * as BeanstalkError from "../../BeanstalkError.ts"
 import { type JobId, PeekedJob, ReservedJob, type TubeName } from "../../Job.ts"
-import type { JobStats, ServerInfo, ServerStats, TubeStats } from "../../Stats.ts"
+import { JobStats, type ServerInfo, type ServerStats, type TubeStats } from "../../Stats.ts"
 import { quoted } from "../values/printable.ts"
+import { ownId } from "../values/qualifiedId.ts"
 import {
   type Command,
   type CommandOptions,
@@ -51,7 +52,7 @@ const onJob = <A, E = never>(
       reply._tag === "NotFound"
         ? failure(() => new BeanstalkError.JobNotFound({ ...origin, id: job }))
         : interpret(reply, origin),
-    options
+    { ...options, job }
   )
 
 /** A command about a tube that must exist. */
@@ -246,7 +247,15 @@ const expectDocument =
 
 const expectJobStats = expectDocument<JobStats>(StatsReader.readJobStats)
 
-export const statsJob = (id: JobId) => onJob("stats-job", id, expectJobStats, readOnly)
+/** In a cluster the document has the server's own id, and the job the qualified one. */
+const expectStatsOf = (id: JobId): Interpret<JobStats, never> => (reply, origin) => {
+  const decoded = expectJobStats(reply, origin)
+  return decoded?._tag === "Success" && decoded.value.id !== id && decoded.value.id === ownId(id)
+    ? success(new JobStats({ ...decoded.value, id }, true))
+    : decoded
+}
+
+export const statsJob = (id: JobId) => onJob("stats-job", id, expectStatsOf(id), readOnly)
 
 const expectTubeStats = expectDocument<TubeStats>(StatsReader.readTubeStats)
 

@@ -6,11 +6,20 @@ import type { Dedicated } from "../client/dedicated.ts"
 
 /** What a worker has of its client. A copy of a client need not have it, whatever its type says. */
 export const dedicatedOfClient = (tube: TubeName): Effect.Effect<Dedicated, WorkerStartError, BeanstalkClient> =>
-  Effect.flatMap(BeanstalkClient, ({ dedicated }: Partial<Client>) =>
-    dedicated === undefined
-      ? new WorkerStartError({
+  Effect.flatMap(BeanstalkClient, ({ dedicated }: Partial<Client>) => {
+    if (dedicated === undefined) {
+      return cannotServe(
         tube,
-        subject: "its client",
-        reason: "is a copy that does not say whose server workers serve: add `dedicated: client.dedicated` to it"
-      })
-      : Effect.succeed(dedicated))
+        "is a copy that does not say whose server workers serve: add `dedicated: client.dedicated` to it"
+      )
+    }
+    if (dedicated.shared === undefined) {
+      return cannotServe(
+        tube,
+        "is a cluster, and a worker takes jobs from one server: start one for each, with the client that `cluster.at` returns"
+      )
+    }
+    return Effect.succeed(dedicated)
+  })
+
+const cannotServe = (tube: TubeName, reason: string) => new WorkerStartError({ tube, subject: "its client", reason })

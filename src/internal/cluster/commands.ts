@@ -1,0 +1,151 @@
+/** The commands of a client, on a cluster. */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { BulkOptions, Client } from "../../BeanstalkClient.ts"
+import type { TubeName } from "../../Job.ts"
+import type { TubeStats } from "../../Stats.ts"
+import { fromCallback } from "../base/fromCallback.ts"
+import * as PutAll from "../client/putAll.ts"
+import { putCommand } from "../client/putCommand.ts"
+import { bulk } from "./bulk.ts"
+import { allDone, answered, askAll, askServerOf, forJobs, withTube } from "./gather.ts"
+import { makeListJobs, makeListJobsById } from "./jobs.ts"
+import type { Members } from "./members.ts"
+import { makeSubmit } from "./placement.ts"
+import { select } from "./selection.ts"
+import { addServerStats, addTubeStats } from "./stats.ts"
+
+type Commands = Pick<
+  Client,
+  | "ready"
+  | "lease"
+  | "leaseWith"
+  | "put"
+  | "putAll"
+  | "peek"
+  | "peekReady"
+  | "peekDelayed"
+  | "peekBuried"
+  | "statsJob"
+  | "statsTube"
+  | "stats"
+  | "statsTubes"
+  | "listTubes"
+  | "jobs"
+  | "jobsById"
+  | "delete"
+  | "deleteAll"
+  | "kickAll"
+  | "buryAll"
+  | "kick"
+  | "kickJob"
+  | "pauseTube"
+  | "purge"
+  | "move"
+>
+
+export const commands = (members: Members, address: string): Commands => {
+  const submitPut = makeSubmit(members, "unlessStored")
+  const submitBatch = makeSubmit(members, "unlessRefused")
+  const one = select(members)
+
+  const peekFirst = (peek: "peekReady" | "peekDelayed" | "peekBuried"): Client["peekReady"] => (tube) =>
+    Effect.gen(function*() {
+      const { all } = yield* answered(members, yield* askAll(members, (client) => client[peek](tube)))
+      return Option.firstSomeOf(all)
+    })
+
+  const purgeOrMove =
+    (command: "purge" | "move", tube: string, options: BulkOptions | undefined) => (run: Parameters<typeof bulk>[4]) =>
+      bulk(members, command, tube, options, run)
+
+  return {
+    ready: Effect.flatMap(one, ({ client }) => client.ready),
+    lease: Effect.flatMap(one, ({ client }) => client.lease),
+    leaseWith: (options) => Effect.flatMap(one, ({ client }) => client.leaseWith(options)),
+
+    put: (tube, body, options) => {
+      const command = putCommand(tube, body, options)
+      return command._tag === "Command" ? fromCallback((settle) => submitPut(command, settle)) : command
+    },
+    putAll: (tube, bodies, options) =>
+      Stream.suspend(() => {
+        // A window for each server.
+        const window = (options?.window ?? 1024) * Math.max(members.all.length, 1)
+        return PutAll.putAll(bodies, tube, { ...options, window }, { address, submit: submitBatch })
+      }),
+
+    peek: (id) => askServerOf(members, "peek", id, (client) => client.peek(id)),
+    peekReady: peekFirst("peekReady"),
+    peekDelayed: peekFirst("peekDelayed"),
+    peekBuried: peekFirst("peekBuried"),
+    statsJob: (id) => askServerOf(members, "stats-job", id, (client) => client.statsJob(id)),
+    statsTube: (tube) =>
+      Effect.gen(function*() {
+        const answers = yield* askAll(members, (client) => client.statsTube(tube))
+        const { all, notAnswered } = yield* answered(members, withTube(answers))
+        return addTubeStats(all, notAnswered)
+      }),
+    stats: Effect.gen(function*() {
+      const { all, notAnswered } = yield* answered(members, yield* askAll(members, ({ stats }) => stats))
+      return addServerStats(all, notAnswered)
+    }),
+    statsTubes: (tubes) =>
+      Effect.gen(function*() {
+        const names = tubes === undefined ? undefined : Array.from(tubes)
+        const answers = yield* askAll(members, ({ statsTubes }) => statsTubes(names))
+        const { all, notAnswered } = yield* answered(members, answers)
+        return addByTube(all, notAnswered)
+      }),
+    listTubes: Effect.gen(function*() {
+      const { all } = yield* answered(members, yield* askAll(members, ({ listTubes }) => listTubes))
+      return Arr.dedupe(all.flat())
+    }),
+    jobs: makeListJobs(members),
+    jobsById: makeListJobsById(members),
+
+    delete: (id) => askServerOf(members, "delete", id, (client) => client.delete(id)),
+    deleteAll: (ids) => forJobs(members, "delete", ids, (id) => id, (client, some) => client.deleteAll(some)),
+    kickAll: (ids) => forJobs(members, "kick-job", ids, (id) => id, (client, some) => client.kickAll(some)),
+    buryAll: (jobs) => forJobs(members, "bury", jobs, ({ id }) => id, (client, some) => client.buryAll(some)),
+    kick: (tube, bound) => kick(members, tube, bound),
+    kickJob: (id) => askServerOf(members, "kick-job", id, (client) => client.kickJob(id)),
+    pauseTube: (tube, duration) =>
+      Effect.gen(function*() {
+        const answers = yield* askAll(members, (client) => client.pauseTube(tube, duration))
+        yield* allDone(members, withTube(answers))
+      }),
+    purge: (tube, options) => purgeOrMove("purge", tube, options)((client, own) => client.purge(tube, own)),
+    move: (from, to, options) =>
+      purgeOrMove("move", from, options)((client, own) => client.move(from, to, { ...own, into: options?.into }))
+  }
+}
+
+const addByTube = (
+  all: ReadonlyArray<ReadonlyArray<TubeStats>>,
+  notAnswered: ReadonlyArray<string>
+): ReadonlyArray<TubeStats> => {
+  const byTube = new Map<TubeName, Arr.NonEmptyArray<TubeStats>>()
+  for (const stats of all.flat()) {
+    const others = byTube.get(stats.name)
+    if (others === undefined) byTube.set(stats.name, [stats])
+    else others.push(stats)
+  }
+  return Array.from(byTube.values(), (same) => addTubeStats(same, notAnswered))
+}
+
+/** On one server after the other, until as many jobs as asked for are kicked. */
+const kick = (members: Members, tube: string, bound: number): ReturnType<Client["kick"]> =>
+  Effect.gen(function*() {
+    let kicked = 0
+    const answers = yield* askAll(members, (client) =>
+      Effect.suspend(() =>
+        kicked > 0 && kicked >= bound ? Effect.succeed(0) : client.kick(tube, bound - kicked)
+      ).pipe(
+        Effect.tap((count) => Effect.sync(() => kicked += count))
+      ), 1)
+    yield* answered(members, answers)
+    return kicked
+  })

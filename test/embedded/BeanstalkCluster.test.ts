@@ -1,0 +1,543 @@
+/** A cluster: which server gets a job, what becomes of a put that fails, and what is asked of all servers. */
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkCluster, BeanstalkError, Connector, EmbeddedServer } from "effect-beanstalk"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { jobCounts, onCluster } from "../support/clusters.ts"
+import { failsWith } from "../support/connections.ts"
+
+const { Fault } = EmbeddedServer
+
+const sum = (counts: ReadonlyArray<number>) => counts.reduce((total, count) => total + count, 0)
+
+/** All servers connected. */
+const connectAll = ({ servers }: BeanstalkCluster.Cluster) =>
+  Effect.repeat(Effect.zipRight(Effect.sleep("1 second"), servers), {
+    until: (all) => all.every(({ state }) => state._tag === "Connected")
+  })
+
+const statusOf = ({ servers }: BeanstalkCluster.Cluster, id: number) =>
+  Effect.map(servers, (all) => all.find((member) => member.id === id)?.status)
+
+describe("the put of a cluster", () => {
+  it.live("spreads jobs over all servers, by their weights", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.ready
+        yield* connectAll(cluster)
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 900, { concurrency: 16 })
+        const counts = yield* jobCounts(servers)
+        assert.strictEqual(sum(counts), 900)
+        for (const count of counts) assert.isAbove(count, 200)
+      })
+    ))
+
+  it.live("puts no job on a server that is drained, and none twice", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* servers[0]!.drain
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 100, { concurrency: 16 })
+        assert.strictEqual(sum(yield* jobCounts(servers)), 101)
+        assert.isAtMost((yield* jobCounts(servers))[0]!, 1)
+        assert.strictEqual(yield* statusOf(cluster, 1), "Draining")
+        // Then it is tried again.
+        yield* Effect.sleep("31 seconds")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+      })
+    ))
+
+  it.live("waits longer and longer before it puts a job on a full server again", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* servers[0]!.inject(Fault.NoMemory())
+        const fill = Effect.replicateEffect(cluster.put("t", "hello"), 20)
+        for (const seconds of [2, 4, 8, 16, 30, 30]) {
+          yield* fill
+          assert.strictEqual(yield* statusOf(cluster, 1), "Full", `before ${seconds} seconds`)
+          yield* Effect.sleep((seconds - 1) * 1000)
+          assert.strictEqual(yield* statusOf(cluster, 1), "Full", `in ${seconds} seconds`)
+          yield* Effect.sleep("1001 millis")
+          assert.strictEqual(yield* statusOf(cluster, 1), "Taking", `after ${seconds} seconds`)
+        }
+        assert.strictEqual(sum(yield* jobCounts(servers)), 121)
+      })
+    ))
+
+  it.live("fails with the last error when every server has refused the job", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* Effect.forEach(servers, ({ drain }) => drain)
+        yield* failsWith(cluster.put("t", "hello"), "Draining")
+        // At once, too, when that is known.
+        const [time] = yield* Effect.timed(failsWith(cluster.put("t", "hello"), "Draining"))
+        assert.strictEqual(Duration.toMillis(time), 0)
+        assert.strictEqual(sum(yield* jobCounts(servers)), 1)
+      })
+    ))
+
+  it.live("goes on while a server is silent, and stalls only what is in flight there", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* servers[0]!.inject(Fault.Silence())
+        const done: Array<number> = []
+        const producer = Effect.forever(Effect.zipRight(
+          Effect.tap(cluster.put("t", "hello"), () => Effect.sync(() => done.push(1))),
+          Effect.sleep("10 millis")
+        ))
+        const producers = yield* Effect.forkAll(Array.from({ length: 16 }, () => producer))
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Silent")
+        const before = done.length
+        const stuck = (yield* cluster.servers)[0]!.owed
+        assert.isBelow(stuck, 16)
+        yield* Effect.sleep("1 second")
+        // The others put a job every 10 ms.
+        assert.isAtLeast(done.length - before, (16 - stuck) * 90)
+        assert.strictEqual((yield* cluster.servers)[0]!.owed, stuck)
+        yield* servers[0]!.heal
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+        yield* Fiber.interrupt(producers)
+      })
+    ))
+
+  it.live("puts a job on another server only if it was not sent: an unknown outcome fails", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.CutAfterRequest({ bytes: 1 })))
+        const error = yield* failsWith(cluster.put("t", "hello"), "ConnectionLost")
+        assert.strictEqual(error.outcome, "Unknown")
+        assert.isAtMost(sum(yield* jobCounts(servers)), 2)
+      })
+    ))
+
+  it.live("goes on with the other servers while one cannot be reached, also from the start", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* servers[0]!.inject(Fault.Refuse())
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 50)
+        assert.strictEqual((yield* jobCounts(servers))[0], 0)
+        assert.strictEqual(sum(yield* jobCounts(servers)), 50)
+        yield* servers[0]!.heal
+        yield* connectAll(cluster)
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 50)
+        assert.isAbove((yield* jobCounts(servers))[0]!, 0)
+      })
+    ))
+
+  it.live("fails after offlineTimeout when no server can be reached, and says why of each", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.Refuse()))
+        const started = yield* Effect.clock
+        const from = started.unsafeCurrentTimeMillis()
+        const error = yield* failsWith(cluster.put("t", "hello"), "ConnectFailed")
+        assert.strictEqual(started.unsafeCurrentTimeMillis() - from, 10_000)
+        for (const address of ["memory-1", "memory-2", "memory-3"]) assert.include(error.message, address)
+      })
+    ))
+
+  it.live("waits for a server that comes back in time", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.Refuse()))
+        const put = yield* Effect.fork(cluster.put("t", "hello"))
+        yield* Effect.sleep("3 seconds")
+        yield* servers[1]!.heal
+        const id = yield* Fiber.join(put)
+        assert.deepStrictEqual(Option.map(cluster.locate(id), ({ server }) => server), Option.some(2))
+      })
+    ))
+
+  it.live("puts a large body on a server with a larger limit, or fails with the largest limit", () =>
+    Effect.gen(function*() {
+      const small = yield* EmbeddedServer.make({ maxJobSize: 10 })
+      const large = yield* EmbeddedServer.make({ maxJobSize: 1000 })
+      const cluster = yield* BeanstalkCluster.make(
+        [small, large].map(({ connector }, id) => ({ id, connector: Layer.succeed(Connector.Connector, connector) }))
+      )
+      yield* Effect.replicateEffect(cluster.put("t", "x".repeat(500)), 20)
+      assert.deepStrictEqual(yield* jobCounts([small.server, large.server]), [0, 20])
+      const error = yield* failsWith(cluster.put("t", "x".repeat(2000)), "JobTooBig")
+      assert.strictEqual(error.limit, 1000)
+    }).pipe(Effect.scoped))
+
+  it.live("uses the first server that can take a job with the strategy \"first\"", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
+        const [first = 0, ...others] = yield* jobCounts(servers)
+        assert.isAtLeast(first, 20)
+        assert.isAtMost(sum(others), 1)
+        yield* servers[0]!.drain
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
+        assert.isAtLeast((yield* jobCounts(servers))[1]!, 20)
+      }), { cluster: { strategy: "first" } }))
+
+  it.live("counts a job that is cancelled as owed until the server answers", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* servers[0]!.inject(Fault.Silence())
+        const put = yield* Effect.fork(cluster.put("t", "hello"))
+        yield* Effect.sleep("100 millis")
+        yield* Fiber.interrupt(put)
+        assert.strictEqual((yield* cluster.servers)[0]!.owed, 1)
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Silent")
+        yield* servers[0]!.heal
+        yield* Effect.sleep("1 second")
+        assert.strictEqual((yield* cluster.servers)[0]!.owed, 0)
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+      }), { servers: 1 }))
+})
+
+describe("putAll of a cluster", () => {
+  it.live("emits the ids in the order of the bodies", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("other", "first")
+        yield* connectAll(cluster)
+        const ids = Chunk.toReadonlyArray(
+          yield* Stream.runCollect(cluster.putAll("t", Stream.map(Stream.range(1, 300), String), { window: 8 }))
+        )
+        const bodies = yield* Effect.forEach(ids, (id) => Effect.flatMap(cluster.peek(id), (job) => job.text()))
+        assert.deepStrictEqual(bodies, Array.from({ length: 300 }, (_, index) => `${index + 1}`))
+        assert.strictEqual(new Set(ids.map((id) => Option.getOrThrow(cluster.locate(id)).server)).size, 3)
+      })
+    ))
+
+  it.live("goes on to another server when one is drained, and stops when one is full", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("other", "first")
+        yield* connectAll(cluster)
+        yield* servers[0]!.drain
+        yield* Stream.runDrain(cluster.putAll("t", Stream.map(Stream.range(1, 100), String)))
+        assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 100)
+        yield* servers[1]!.inject(Fault.NoMemory())
+        const stopped = yield* failsWith(
+          Stream.runDrain(cluster.putAll("t", Stream.map(Stream.range(1, 100), String))),
+          "PutAllStopped"
+        )
+        assert.strictEqual(stopped.failures[0].error._tag, "OutOfMemory")
+        assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 100 + stopped.acknowledged)
+      })
+    ))
+})
+
+describe("the ids of a cluster", () => {
+  it.live("lead to the server of the job, and at a server are its own", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        const ids = yield* Effect.replicateEffect(cluster.put("t", "hello", { delay: "1 hour" }), 30)
+        assert.strictEqual(new Set(ids).size, 30)
+        for (const id of ids) {
+          const { id: own, server } = Option.getOrThrow(cluster.locate(id))
+          assert.include((yield* servers[server - 1]!.jobs).map((job) => job.id), own)
+          assert.strictEqual((yield* cluster.statsJob(id)).id, id)
+          assert.strictEqual((yield* Option.getOrThrow(cluster.at(server)).statsJob(own)).id, own)
+          assert.strictEqual((yield* cluster.peek(id)).id, id)
+        }
+        const [one = "", two = "", three = "", ...others] = ids
+        yield* cluster.delete(one)
+        const gone = yield* failsWith(cluster.statsJob(one), "JobNotFound")
+        assert.strictEqual(gone.id, one)
+        const { id: own, server } = Option.getOrThrow(cluster.locate(one))
+        assert.include(gone.message, `job ${one} (${own} on server ${server}) was not found`)
+        yield* cluster.kickJob(two)
+        assert.strictEqual((yield* cluster.statsJob(two)).state, "ready")
+        assert.deepStrictEqual(yield* cluster.buryAll([yield* cluster.statsJob(three)]), [true])
+        assert.strictEqual((yield* cluster.statsJob(three)).state, "buried")
+        const exits = yield* cluster.deleteAll([one, ...others])
+        assert.deepStrictEqual(exits.map(Exit.isSuccess), [false, ...others.map(() => true)])
+      })
+    ))
+
+  it.live("of a server that is not in the cluster are invalid", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const id = `${9n * 2n ** 48n + 5n}`
+        const error = yield* failsWith(cluster.delete(id), "InvalidArgument")
+        assert.include(error.message, "server 9")
+        assert.include(error.message, `${id} (5 on server 9)`)
+        yield* failsWith(cluster.deleteAll([id]), "InvalidArgument")
+        yield* failsWith(cluster.purge("t", { ids: [id] }), "InvalidArgument")
+      })
+    ))
+
+  it.live("are qualified on a connection that a cluster leases, and no id of another server is sent there", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 30)
+        const lease = yield* cluster.leaseWith({ watch: ["t"] })
+        const job = yield* lease.reserveWithTimeout(0)
+        const { server } = Option.getOrThrow(cluster.locate(job.id))
+        assert.strictEqual((yield* cluster.statsJob(job.id)).state, "reserved")
+        yield* lease.touch(job.id)
+        const foreign = ids.find((id) => Option.getOrThrow(cluster.locate(id)).server !== server) ?? ""
+        yield* failsWith(lease.delete(foreign), "JobNotFound")
+        assert.strictEqual((yield* cluster.statsJob(foreign)).state, "ready")
+        yield* lease.release(job.id, { priority: 1, delay: "1 hour" })
+        assert.strictEqual((yield* cluster.statsJob(job.id)).state, "delayed")
+      })
+    ))
+})
+
+describe("what a cluster asks of all servers", () => {
+  it.live("is added", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        yield* failsWith(cluster.statsTube("t"), "TubeNotFound")
+        yield* failsWith(cluster.pauseTube("t", "1 minute"), "TubeNotFound")
+        yield* connectAll(cluster)
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 30)
+        yield* Effect.replicateEffect(cluster.put("t", "later", { delay: "1 hour" }), 30)
+        yield* Effect.replicateEffect(cluster.put("u", "hello"), 3)
+        const tube = yield* cluster.statsTube("t")
+        assert.deepStrictEqual([tube.currentJobsReady, tube.currentJobsDelayed], [30, 30])
+        assert.deepStrictEqual([...yield* cluster.listTubes].toSorted(), ["default", "t", "u"])
+        const tubes = yield* cluster.statsTubes(["t", "u", "v"])
+        assert.deepStrictEqual(tubes.map(({ currentJobsReady, name }) => [name, currentJobsReady]).toSorted(), [
+          ["t", 30],
+          ["u", 3]
+        ])
+        assert.strictEqual((yield* cluster.stats).totalJobs, 63)
+        assert.isTrue(Option.isSome(yield* cluster.peekReady("t")))
+        assert.isTrue(Option.isSome(yield* cluster.peekDelayed("t")))
+        assert.isTrue(Option.isNone(yield* cluster.peekBuried("t")))
+        assert.strictEqual(yield* cluster.kick("t", 20), 20)
+        assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 50)
+        yield* cluster.pauseTube("t", "1 minute")
+        assert.strictEqual((yield* cluster.statsTube("t")).pause, 60)
+        assert.strictEqual((yield* cluster.statsAll).length, 3)
+      })
+    ))
+
+  it.live("names the servers that do not answer, and fails only if none does", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "hello")
+        yield* connectAll(cluster)
+        yield* servers[1]!.inject(Fault.Refuse())
+        yield* servers[1]!.inject(Fault.Cut())
+        yield* Effect.sleep("1 second")
+        assert.strictEqual((yield* cluster.stats).unknown["cluster-not-answered"], "memory-2")
+        const [, second] = yield* cluster.statsAll
+        assert.isTrue(second !== undefined && Exit.isFailure(second.stats))
+        yield* Effect.forEach(servers, ({ inject }) => Effect.zipRight(inject(Fault.Refuse()), inject(Fault.Cut())))
+        yield* Effect.sleep("1 second")
+        yield* failsWith(cluster.stats, "ConnectFailed")
+      })
+    ))
+
+  it.live("finds, purges and moves the jobs of all", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("other", "first")
+        yield* connectAll(cluster)
+        const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 40)
+        const later = yield* Effect.replicateEffect(cluster.put("t", "later", { delay: "1 hour" }), 20)
+        const all = [...ids, ...later].toSorted()
+        const found = yield* Stream.runCollect(cluster.jobs({ tube: "t", bodies: true, serverShare: 1 }))
+        assert.deepStrictEqual(Chunk.toReadonlyArray(found).map(({ stats }) => `${stats.id}`).toSorted(), all)
+        const byId = yield* Stream.runCollect(cluster.jobsById(Stream.fromIterable(ids)))
+        assert.deepStrictEqual(Chunk.toReadonlyArray(byId).map(({ stats }) => stats.id), ids)
+        const progress: Array<number> = []
+        const moved = yield* cluster.move("t", "u", {
+          onProgress: ({ delayed, ready }) => Effect.sync(() => progress.push(delayed + ready))
+        })
+        assert.deepStrictEqual(moved, { ready: 40, delayed: 20, buried: 0 })
+        assert.strictEqual(Math.max(...progress), 60)
+        assert.deepStrictEqual(yield* cluster.purge("u", { bound: 10 }), { ready: 10, delayed: 0, buried: 0 })
+        const [one, two] = Chunk.toReadonlyArray(yield* Stream.runCollect(cluster.jobs({ tube: "u", serverShare: 1 })))
+        const some = [one, two].flatMap((job) => job === undefined ? [] : [job.stats.id])
+        assert.strictEqual(Object.values(yield* cluster.purge("u", { ids: some })).reduce((a, b) => a + b), 2)
+        assert.deepStrictEqual(sum(Object.values(yield* cluster.purge("u"))), 48)
+      })
+    ))
+
+  it.live("does what it can when a server fails, and fails with the sum", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("other", "first")
+        yield* connectAll(cluster)
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 60)
+        const [first = 0] = yield* Effect.map(
+          Effect.forEach(servers, ({ jobs }) => jobs),
+          (all) => all.map((jobs) => jobs.filter(({ tube }) => tube === "t").length)
+        )
+        yield* servers[0]!.inject(Fault.Refuse())
+        const stopped = yield* failsWith(cluster.purge("t"), "BulkStopped")
+        assert.strictEqual(stopped.done.ready, 60 - first)
+        assert.strictEqual(stopped.address, "memory-1")
+      })
+    ))
+
+  it.live("moves jobs into another cluster", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const made = yield* Effect.replicateEffect(EmbeddedServer.make(), 2)
+        const other = yield* BeanstalkCluster.make(
+          made.map(({ connector }, index) => ({
+            id: index + 7,
+            connector: Layer.succeed(Connector.Connector, connector)
+          }))
+        )
+        yield* cluster.put("t", "hello", { delay: "1 hour" })
+        const [job] = Chunk.toReadonlyArray(
+          yield* Stream.runCollect(cluster.jobs({ tube: "t", serverShare: 1 }))
+        )
+        yield* cluster.buryAll(job === undefined ? [] : [job.stats])
+        assert.deepStrictEqual(yield* cluster.move("t", "t", { into: other }), { ready: 0, delayed: 0, buried: 1 })
+        assert.strictEqual((yield* other.statsTube("t")).currentJobsBuried, 1)
+      })
+    ))
+})
+
+describe("the servers of a cluster", () => {
+  const makeServers = (count: number) =>
+    Effect.map(
+      Effect.replicateEffect(EmbeddedServer.make(), count),
+      (made) =>
+        made.map(({ connector, server }, index) => ({
+          server,
+          entry: {
+            id: index + 1,
+            connector: Layer.succeed(Connector.Connector, { ...connector, address: `memory-${index + 1}` })
+          }
+        }))
+    )
+
+  it.live("come and go with the list: one that leaves gets no jobs, and is closed when it is empty", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two, three] = yield* makeServers(3)
+        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
+        const put = yield* Effect.fork(cluster.put("t", "early"))
+        yield* Effect.sleep("1 second")
+        yield* lists.offer([one!.entry, two!.entry])
+        const id = yield* Fiber.join(put)
+        yield* connectAll(cluster)
+        const { server } = Option.getOrThrow(cluster.locate(id))
+        const [leaving, staying] = server === 1 ? [one!, two!] : [two!, one!]
+        yield* lists.offer([staying.entry, three!.entry])
+        yield* Effect.sleep("10 seconds")
+        assert.strictEqual(yield* statusOf(cluster, leaving.entry.id), "Leaving")
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 30)
+        assert.strictEqual((yield* leaving.server.jobs).length, 1)
+        // It is reached by id, and closed when it has no job any more.
+        yield* cluster.delete(id)
+        yield* Effect.sleep("2 seconds")
+        assert.deepStrictEqual((yield* cluster.servers).map((member) => member.id), [staying.entry.id, 3])
+        assert.strictEqual((yield* leaving.server.connections).length, 0)
+        yield* failsWith(cluster.delete(id), "InvalidArgument")
+      })
+    ))
+
+  it.live("are closed after leaveTimeout although jobs are left, or stay if they are in the list again", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two] = yield* makeServers(2)
+        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
+        yield* lists.offer([one!.entry])
+        yield* cluster.put("t", "hello")
+        yield* lists.offer([two!.entry])
+        yield* Effect.sleep("30 seconds")
+        yield* lists.offer([one!.entry, two!.entry])
+        yield* Effect.sleep("2 minutes")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+        yield* lists.offer([two!.entry])
+        yield* Effect.sleep("59 seconds")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Leaving")
+        yield* Effect.sleep("3 seconds")
+        assert.deepStrictEqual((yield* cluster.servers).map(({ id }) => id), [2])
+      })
+    ))
+
+  it.live("must have numbers of their own, from 0 to 65,535, and weights above zero", () =>
+    Effect.gen(function*() {
+      const { connector } = yield* EmbeddedServer.make()
+      const server = { id: 1, connector: Layer.succeed(Connector.Connector, connector) }
+      for (
+        const servers of [[server, server], [{ ...server, id: -1 }], [{ ...server, id: 65_536 }], [
+          { ...server, id: 1.5 }
+        ], [{ ...server, weight: 0 }]]
+      ) {
+        yield* failsWith(BeanstalkCluster.make(servers), "InvalidArgument")
+      }
+      yield* failsWith(BeanstalkCluster.make([server], { suspectAfter: 0 }), "InvalidArgument")
+    }).pipe(Effect.scoped))
+
+  it.live("tell their changes", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        const changes: Array<string> = []
+        yield* Effect.forkScoped(Stream.runForEach(cluster.memberChanges, ({ _tag, member }) =>
+          Effect.sync(() => changes.push(`${_tag} ${member.id} ${member.state._tag} ${member.status}`))))
+        const states: Array<string> = []
+        yield* Effect.forkScoped(
+          Stream.runForEach(cluster.changes, ({ _tag }) =>
+            Effect.sync(() =>
+              states.push(_tag)
+            ))
+        )
+        yield* Effect.sleep("1 second")
+        yield* cluster.ready
+        yield* connectAll(cluster)
+        yield* servers[0]!.drain
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
+        yield* Effect.sleep("1 second")
+        assert.include(changes, "Changed 1 Connected Taking")
+        assert.include(changes, "Changed 1 Connected Draining")
+        assert.include(states, "Connected")
+      })
+    ))
+})
+
+describe("a cluster that is closed", () => {
+  it.live("fails what waits for a server, and ends its changes", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const { connector } = yield* EmbeddedServer.make()
+        const [put, states] = yield* Effect.scoped(Effect.gen(function*() {
+          const refusing = Layer.succeed(Connector.Connector, { ...connector, socket: Effect.never })
+          const cluster = yield* BeanstalkCluster.make([{ id: 1, connector: refusing }])
+          const put = yield* Effect.forkDaemon(cluster.put("t", "hello"))
+          const states = yield* Effect.forkDaemon(Stream.runCollect(cluster.changes))
+          yield* Effect.sleep("1 second")
+          return [put, states] as const
+        }))
+        const exit = yield* Fiber.await(put)
+        const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+        assert.isTrue(error instanceof BeanstalkError.ConnectFailed && error.reason === "Closed")
+        assert.strictEqual(Chunk.last(yield* Fiber.join(states)).pipe(Option.getOrThrow)._tag, "Closed")
+      })
+    ))
+})
