@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client, Tally } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
@@ -70,7 +71,11 @@ export const command = Command.make({
       isShown: !isTerminal || json,
       put: (stop) => {
         const jobs = jobsIn(Stream.interruptWhen(Stream.drop(lines(input), skip), stop), { skip, tube })
-        return client.putAll("default", Stream.tap(jobs, (job) => Effect.sync(() => sent.push(job))))
+        const noted = Stream.map(jobs, (job) => {
+          sent.push(job)
+          return job
+        })
+        return client.putAll("default", noted)
       },
       onPut: (ids) => {
         const jobs = sent.splice(0, ids.length)
@@ -96,20 +101,27 @@ interface Reading {
 
 const decoder = new TextDecoder()
 
-/** The jobs of the lines. Fails at a line that is none, before those that were read with it. */
+/**
+ * The jobs of the lines. Fails at a line that is none, before those that were read with it. No Effect runs for each: with one for
+ * each, an import took half as long again.
+ */
 const jobsIn = <E>(input: Stream.Stream<Uint8Array, E>, { skip, tube }: Reading) => {
-  let line = skip
-  return Stream.mapChunksEffect(input, (chunk) =>
-    Effect.map(
-      Effect.forEach(chunk, (text) => {
-        line += 1
-        return Either.mapLeft(
-          jobOf(decoder.decode(text), tube),
-          (wrong) => new SystemFailed({ message: `line ${thousands(line)} is no record of a job: ${wrong}.` })
-        )
-      }),
-      Chunk.unsafeFromArray
-    ))
+  let before = skip
+  return Stream.mapChunksEffect(input, (chunk) => {
+    const [wrong, jobs] = Chunk.separate(
+      Chunk.map(
+        chunk,
+        (text, index) =>
+          Either.mapLeft(jobOf(decoder.decode(text), tube), (reason) => ({ reason, line: before + index + 1 }))
+      )
+    )
+    before += chunk.length
+    return Option.match(Chunk.head(wrong), {
+      onNone: () => Effect.succeed(jobs),
+      onSome: ({ line, reason }) =>
+        new SystemFailed({ message: `line ${thousands(line)} is no record of a job: ${reason}.` })
+    })
+  })
 }
 
 /** Buries those that are to be buried. */
