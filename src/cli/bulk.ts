@@ -5,145 +5,163 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Tally } from "../BeanstalkClient.ts"
-import type { ReachExceeded } from "../BeanstalkError.ts"
-import { type Failure, NothingThere, type PipeClosed, Stopped } from "./failures.ts"
+import { type Failure, NothingThere, Stopped } from "./failures.ts"
 import { notAllFound } from "./selection/notAllFound.ts"
+import type { Selected, Selecting } from "./selection/select.ts"
 import { nothing, sum, tallyText, total } from "./tally.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
 import { confirm } from "./terminal/prompt.ts"
 import type { Terminal } from "./terminal/terminal.ts"
-import { counted, elapsed, thousands } from "./terminal/text.ts"
+import { countedWere, elapsed, thousands } from "./terminal/text.ts"
 
 /** Any act on more jobs than this asks first. */
 export const askAbove = 1000
 
+/** What a command that acts on selected jobs ends with, where that is not what the codes mean for all commands. */
+export const exits = { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" }
+
 /** Runs after every batch, with what is done by then. */
 export type OnProgress = (done: Tally) => Effect.Effect<void>
 
-/** What is to be done to the jobs of one tube. */
-export interface Part<out E, out R> {
-  readonly tube: string
-  /** How many jobs there are, as far as that is known. */
-  readonly count: Tally
-  readonly act: (onProgress: OnProgress) => Effect.Effect<Tally, E, R>
-}
-
-export interface Bulk<out E, out R> {
-  readonly parts: ReadonlyArray<Part<E, R>>
+export interface Act<in A, out E, out R> {
+  /** Acts on the jobs of one tube. */
+  readonly run: (jobs: Selected<A>, onProgress: OnProgress) => Effect.Effect<Tally, E, R>
   /** `Delete`: begins the question. */
   readonly verb: string
   /** `deleted`: what has happened to the jobs. */
   readonly past: string
   /** ` to emails on 10.0.0.6:11300`: where the jobs go. */
   readonly to?: string
-  readonly address: string
   /** Whether it asks whatever the number of jobs. */
-  readonly alwaysAsks: boolean
-  readonly yes: boolean
-  readonly dryRun: boolean
-  /** That there are no such jobs. */
-  readonly none: string
+  readonly alwaysAsks?: boolean
   /** What may have happened to the last jobs if the connection was lost. */
   readonly doubt?: string
-  /** Not all jobs were found: the command fails at the end. */
-  readonly exceeded?: ReachExceeded | undefined
+}
+
+export interface BulkOptions<out A> {
+  /** Where the jobs are. */
+  readonly address: string
+  readonly selected: Selecting<A>
+  readonly yes: boolean
+  readonly dryRun: boolean
 }
 
 /**
  * Acts on the jobs of one tube after the other, and writes a summary for each, however it ends. When it is interrupted, it says on
- * standard error how far it came.
+ * standard error how far it came. Fails at the end if not all jobs were found.
  */
-export const bulk = <E extends Failure, R>(
-  options: Bulk<E, R>
+export const bulk = <A, E extends Failure, R>(
+  { address, dryRun, selected: { exceeded, none, parts }, yes }: BulkOptions<A>,
+  act: Act<A, E, R>
 ): Effect.Effect<void, Failure, R | Output | Terminal> =>
   Effect.gen(function*() {
-    const { address, alwaysAsks, dryRun, exceeded, none, past, to = "", verb, yes } = options
-    const { json, lines, note, printable, records } = yield* Output
-    const parts = options.parts.filter(({ count }) => total(count) > 0)
-    const all = sum(parts.map(({ count }) => count))
-    if (exceeded !== undefined && (dryRun || parts.length > 0)) yield* note(`beanstalk: ${notAllFound(exceeded)}`)
-    if (parts.length === 0) {
-      return yield* exceeded === undefined
-        ? new NothingThere({ message: none })
-        : stoppedAt(exceeded)
+    const notAll = exceeded === undefined ? undefined : notAllFound(exceeded)
+    if (parts.length === 0) return yield* notAll ?? new NothingThere({ message: none })
+    const { note } = yield* Output
+    // Before the question, since the answer may depend on it.
+    if (notAll !== undefined) yield* note(`beanstalk: ${notAll.message}`)
+    if (dryRun) yield* tellCounts(parts, act)
+    else {
+      yield* ask(parts, act, { address, yes })
+      yield* actOnAll(parts, act)
     }
-    if (dryRun) {
-      yield* json
-        ? records(parts.map(({ count, tube }) => ({ tube, ...count })))
-        : lines(...parts.map(({ count, tube }) => `${printable(tube)}: ${tallyText(count)} would be ${past}.`))
-    } else {
-      const tubes = parts.length === 1 ? `tube ${parts[0]?.tube}` : `${parts.length} tubes`
-      if (alwaysAsks || total(all) > askAbove) {
-        yield* confirm(`${verb} ${tallyText(all)} of ${tubes} on ${address}${to}?`, { yes })
-      }
-      yield* Effect.reduce(parts, nothing, (before, part) =>
-        Effect.map(actOn(part, { ...options, before, all }), (done) =>
-          sum([before, done])))
-    }
-    if (exceeded !== undefined) {
-      return yield* stoppedAt(exceeded)
-    }
+    if (notAll !== undefined) return yield* notAll
   })
 
-const stoppedAt = (exceeded: ReachExceeded) => new Stopped({ message: notAllFound(exceeded), cause: exceeded })
+type Parts<A> = ReadonlyArray<Selected<A>>
 
-interface Acting extends Omit<Bulk<never, never>, "parts"> {
-  /** What was done to the tubes before. */
-  readonly before: Tally
-  readonly all: Tally
+const countOf = (parts: Parts<unknown>): Tally => sum(parts.map(({ count }) => count))
+
+const tellCounts = (parts: Parts<unknown>, { past }: Pick<Act<never, unknown, unknown>, "past">) =>
+  Effect.flatMap(Output, ({ json, lines, printable, records }) =>
+    json
+      ? records(parts.map(({ count, tube }) => ({ tube, ...count })))
+      : lines(...parts.map(({ count, tube }) => `${printable(tube)}: ${tallyText(count)} would be ${past}.`)))
+
+const ask = (
+  parts: Parts<unknown>,
+  { alwaysAsks = false, to = "", verb }: Pick<Act<never, unknown, unknown>, "alwaysAsks" | "to" | "verb">,
+  { address, yes }: { readonly address: string; readonly yes: boolean }
+) => {
+  const count = countOf(parts)
+  const tubes = parts.length === 1 ? `tube ${parts[0]?.tube}` : `${parts.length} tubes`
+  return alwaysAsks || total(count) > askAbove
+    ? confirm(`${verb} ${tallyText(count)} of ${tubes} on ${address}${to}?`, { yes })
+    : Effect.void
 }
 
-const actOn = <E extends Failure, R>(
-  { act, count, tube }: Part<E, R>,
-  { all, before, doubt, past, to = "" }: Acting
+const actOnAll = <A, E extends Failure, R>(parts: Parts<A>, act: Act<A, E, R>) => {
+  const all = total(countOf(parts))
+  return Effect.reduce(
+    parts,
+    0,
+    (before, part) => Effect.map(actOn(part, act, { all, before }), (done) => before + total(done))
+  )
+}
+
+/** How many jobs there are in all tubes, and in how many of them it was done before. */
+interface Extent {
+  readonly all: number
+  readonly before: number
+}
+
+const actOn = <A, E extends Failure, R>(
+  part: Selected<A>,
+  act: Act<A, E, R>,
+  { all, before }: Extent
 ): Effect.Effect<Tally, Failure, R | Output | Terminal> =>
   Effect.gen(function*() {
-    const { json, lines, note, printable, records } = yield* Output
-    const start = yield* Clock.currentTimeMillis
+    const { note, printable } = yield* Output
+    const summarize = yield* summary(part.tube, act)
     let done = nothing
-
-    const record = (stopped: "interrupted" | "error" | null): Effect.Effect<void, PipeClosed> =>
-      Effect.flatMap(
-        Clock.currentTimeMillis,
-        (now) => json ? records([{ tube, ...done, seconds: (now - start) / 1000, stopped }]) : Effect.void
-      )
-    const soFar = () => total(before) + total(done)
-    const howFar = () => `after ${counted(soFar(), "job")} ${soFar() === 1 ? "was" : "were"} ${past}`
-    const whatIsLeft = () => {
-      const left = Math.max(0, total(all) - soFar())
+    const soFar = () => before + total(done)
+    const howFar = () => `after ${countedWere(soFar(), "job")} ${act.past}`
+    const goOn = () => {
+      const left = Math.max(0, all - soFar())
       return `${thousands(left)} ${left === 1 ? "is" : "are"} left. Run it again to go on.`
     }
-    const inWords = (error: E): Failure => {
+    const stopped = (error: E): Failure => {
       const cause = error._tag === "BulkStopped" ? error.cause : error
       if (soFar() === 0) return cause
-      const maybe = doubt !== undefined && cause._tag === "ConnectionLost" ? ` ${doubt}` : ""
-      return new Stopped({ message: `stopped ${howFar()}: ${cause.message}${maybe} ${whatIsLeft()}`, cause })
+      const doubt = act.doubt !== undefined && cause._tag === "ConnectionLost" ? ` ${act.doubt}` : ""
+      return new Stopped({ message: `stopped ${howFar()}: ${cause.message}${doubt} ${goOn()}`, cause })
     }
 
-    done = yield* withProgress(`${printable(tube)}${to}`, ({ done: show, of }) => {
-      of(total(count))
-      return act((tally) =>
+    done = yield* withProgress(`${printable(part.tube)}${act.to ?? ""}`, ({ done: show, of }) => {
+      of(total(part.count))
+      return act.run(part, (tally) =>
         Effect.sync(() => {
           done = tally
           show(total(tally))
-        })
-      )
+        }))
     }).pipe(
-      Effect.tapError(() => Effect.ignore(record("error"))),
-      Effect.mapError(inWords),
+      Effect.tapError(() => Effect.ignore(summarize(done, "error"))),
+      Effect.mapError(stopped),
       Effect.onInterrupt(() =>
         Effect.zipRight(
-          Effect.ignore(record("interrupted")),
-          Effect.suspend(() => note(`Interrupted ${howFar()}. None is lost and none is reserved; ${whatIsLeft()}`))
+          Effect.ignore(summarize(done, "interrupted")),
+          note(`Interrupted ${howFar()}. None is lost and none is reserved; ${goOn()}`)
         )
       )
     )
-    const now = yield* Clock.currentTimeMillis
-    yield* json
-      ? record(null)
-      : lines(`${printable(tube)}: ${tallyText(done)} ${past}${to} in ${elapsed(Duration.millis(now - start))}.`)
+    yield* summarize(done, null)
     return done
+  })
+
+/** What says at the end what was done to the jobs of a tube. Only records tell of an act that was stopped: an error does for people. */
+const summary = (tube: string, { past, to = "" }: Pick<Act<never, unknown, unknown>, "past" | "to">) =>
+  Effect.gen(function*() {
+    const { json, lines, printable, records } = yield* Output
+    const start = yield* Clock.currentTimeMillis
+    return (done: Tally, stopped: "interrupted" | "error" | null) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const time = Duration.millis(now - start)
+        if (json) return records([{ tube, ...done, seconds: Duration.toSeconds(time), stopped }])
+        return stopped === null
+          ? lines(`${printable(tube)}: ${tallyText(done)} ${past}${to} in ${elapsed(time)}.`)
+          : Effect.void
+      })
   })
 
 /** What became of a batch. */

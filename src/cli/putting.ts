@@ -8,7 +8,7 @@ import type { JobId } from "../Job.ts"
 import { type Failure, Stopped } from "./failures.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
-import { counted, thousands } from "./terminal/text.ts"
+import { countedWere, thousands } from "./terminal/text.ts"
 
 export interface Putting<out R> {
   /** `put`: what the progress line begins with. */
@@ -51,7 +51,9 @@ export const putLines = <R>({ isShown, onPut, put, skip, title }: Putting<R>) =>
       Effect.onInterrupt(() =>
         Deferred.succeed(stop, undefined).pipe(
           Effect.zipRight(Fiber.await(fiber)),
-          Effect.zipRight(Effect.suspend(() => note(`Interrupted after ${jobs(done)} put. ${goOn(skip + done)}`)))
+          Effect.zipRight(
+            Effect.suspend(() => note(`Interrupted after ${countedWere(done, "job")} put. ${goOn(skip + done)}`))
+          )
         )
       ),
       Effect.catchAll((error) => {
@@ -59,14 +61,12 @@ export const putLines = <R>({ isShown, onPut, put, skip, title }: Putting<R>) =>
           const [{ error: cause, index }] = error.failures
           if (error.acknowledged === 0) return Effect.fail<Failure>(cause)
           const message = `line ${thousands(skip + index + 1)} was not put: ${cause.message} ` +
-            `${jobs(error.acknowledged)} put. ${goOn(skip + index)}`
+            `${countedWere(error.acknowledged, "job")} put. ${goOn(skip + index)}`
           return Effect.fail<Failure>(new Stopped({ message, cause }))
         }
         if (done === 0 || error._tag === "PipeClosed") return Effect.fail(error)
-        const message = `${error.message} ${jobs(done)} put. ${goOn(skip + done)}`
+        const message = `${error.message} ${countedWere(done, "job")} put. ${goOn(skip + done)}`
         return Effect.fail<Failure>(new Stopped({ message, cause: error }))
       })
     )
   })
-
-const jobs = (count: number) => `${counted(count, "job")} ${count === 1 ? "was" : "were"}`

@@ -2,11 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Client, JobToBury } from "../../BeanstalkClient.ts"
-import { bulk, inBatches, type OnProgress } from "../bulk.ts"
+import { bulk, exits, inBatches, type OnProgress } from "../bulk.ts"
 import { details, flags } from "../selection/flags.ts"
-import * as Select from "../selection/select.ts"
+import { select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
-import { matching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import { tallyOf } from "../tally.ts"
@@ -32,31 +31,18 @@ export const command = Command.make({
     { run: "bury emails --match '@example\\.org'", does: "hold back the jobs of one customer" },
     { run: "bury emails --ids-from ids.txt", does: "the jobs whose ids are in a file" }
   ],
-  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
+  exits,
   run: Effect.gen(function*() {
     const { dryRun, tubes, yes, ...selection } = yield* Effect.all(parameters)
     const client = yield* theClient
-    const names = yield* matching(client, tubes)
-    const { exceeded, selected } = yield* Select.lookUp(
-      client,
-      names,
-      selection,
-      ({ id, pri, state, timeLeft }): JobToBury => ({ id, pri, state, timeLeft })
-    )
-    yield* bulk({
-      parts: selected.map(({ count, jobs = [], tube }) => ({
-        tube,
-        count,
-        act: (onProgress) => buryAll(client, jobs, onProgress)
-      })),
+    const selected = yield* select(client, tubes, selection, {
+      looksUp: true,
+      keep: ({ id, pri, state, timeLeft }): JobToBury => ({ id, pri, state, timeLeft })
+    })
+    yield* bulk({ address: client.address, selected, yes, dryRun }, {
+      run: ({ jobs = [] }, onProgress) => buryAll(client, jobs, onProgress),
       verb: "Bury",
       past: "buried",
-      address: client.address,
-      alwaysAsks: false,
-      yes,
-      dryRun,
-      exceeded,
-      none: Select.none(names, client.address, selection),
       doubt: "Up to 256 more may be buried."
     })
   })

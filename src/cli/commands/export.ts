@@ -4,13 +4,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Client, ListedJobWithBody } from "../../BeanstalkClient.ts"
+import type { ListedJobWithBody } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
-import { NothingThere, type PipeClosed, Stopped, type SystemFailed } from "../failures.ts"
+import { NothingThere, type PipeClosed, type SystemFailed } from "../failures.ts"
 import { writerTo } from "../files.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { find } from "../selection/find.ts"
-import { allStates, details, flags, type Selection } from "../selection/flags.ts"
+import { findAll, oldestFirst } from "../selection/findAll.ts"
+import { allStates, details, flags } from "../selection/flags.ts"
 import { notAllFound } from "../selection/notAllFound.ts"
 import { theClient } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
@@ -18,8 +18,8 @@ import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { jsonLines, Output } from "../terminal/output.ts"
-import { type Progress, withProgress } from "../terminal/progress.ts"
-import { counted, elapsed } from "../terminal/text.ts"
+import { withProgress } from "../terminal/progress.ts"
+import { countedWere, elapsed } from "../terminal/text.ts"
 import { file } from "../values/text.ts"
 import { tubePattern } from "../values/tubePattern.ts"
 
@@ -54,15 +54,14 @@ export const command = Command.make({
       ? bytes
       : yield* writerTo(output)
     let written = 0
-    const { exceeded, ids } = yield* withProgress(
-      "look at ids",
-      (progress) => idsOf(client, names, selection, progress)
-    )
+    const found: Array<JobId> = []
+    const exceeded = yield* findAll(client, { tubes: names, selection }, ({ id }) => void found.push(id))
+    const ids = Stream.fromIterable(oldestFirst(selection, found))
     yield* withProgress(
       "export",
       ({ done, of }) => {
-        of(ids.length)
-        return client.jobsById(Stream.fromIterable(ids), { tube: names, states: selection.states, bodies: true }).pipe(
+        of(found.length)
+        return client.jobsById(ids, { tube: names, states: selection.states, bodies: true }).pipe(
           Stream.runForEachChunk((jobs) =>
             Effect.zipRight(
               jobs.length === 0
@@ -77,38 +76,14 @@ export const command = Command.make({
         )
       },
       { isShown: !isTerminal || output !== undefined }
-    ).pipe(Effect.onInterrupt(() => note(`Interrupted after ${jobs(written)} exported.`)))
-    if (exceeded !== undefined) return yield* new Stopped({ message: notAllFound(exceeded), cause: exceeded })
+    ).pipe(Effect.onInterrupt(() => note(`Interrupted after ${countedWere(written, "job")} exported.`)))
+    if (exceeded !== undefined) return yield* notAllFound(exceeded)
     if (written === 0) return yield* new NothingThere({ message: `there are no such jobs on ${client.address}.` })
     const now = yield* Clock.currentTimeMillis
-    yield* note(`${jobs(written)} exported in ${elapsed(Duration.millis(now - start))}.`)
+    yield* note(`${countedWere(written, "job")} exported in ${elapsed(Duration.millis(now - start))}.`)
   })
 })
-
-const jobs = (count: number) => `${counted(count, "job")} ${count === 1 ? "was" : "were"}`
 
 const encoder = new TextEncoder()
 
 const recordOf = ({ body, stats }: ListedJobWithBody) => ({ ...statsRecord(stats), ...bodyRecord(body) })
-
-/** The ids of the jobs, those of the oldest first, or in the order in which they were given. */
-const idsOf = (
-  client: Client,
-  tubes: ReadonlyArray<string> | undefined,
-  selection: Selection,
-  { done }: Progress
-) =>
-  Effect.gen(function*() {
-    const ids: Array<JobId> = []
-    const exceeded = yield* find(client, {
-      tubes,
-      selection,
-      bodies: false,
-      onProgress: ({ asked }) => Effect.sync(() => done(asked))
-    }).pipe(
-      Stream.runForEach(({ stats }) => Effect.sync(() => void ids.push(stats.id))),
-      Effect.as(undefined),
-      Effect.catchTag("ReachExceeded", (exceeded) => Effect.succeed(exceeded))
-    )
-    return { exceeded, ids: selection.idsFrom === undefined ? ids.toReversed() : ids }
-  })

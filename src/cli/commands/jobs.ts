@@ -9,7 +9,7 @@ import { NothingThere, type PipeClosed, Stopped } from "../failures.ts"
 import { writer } from "../listing.ts"
 import { find } from "../selection/find.ts"
 import { allStates, details, flags, type Selection } from "../selection/flags.ts"
-import { notAllFound } from "../selection/notAllFound.ts"
+import { notAllFoundText } from "../selection/notAllFound.ts"
 import { isById, statesText } from "../selection/select.ts"
 import { lookAtAll, Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
@@ -95,7 +95,7 @@ const list = (client: Client, { bodies, isOne, names, selection, write }: Listin
         })
       ), { isShown: !isTerminal }).pipe(
         Effect.catchTag("ReachExceeded", (cause) =>
-          new Stopped({ message: `${matched(written, selection)}${notAllFound(cause)}`, cause }))
+          new Stopped({ message: `${matched(written, selection)}${notAllFoundText(cause)}`, cause }))
       )
     const time = elapsed(Duration.millis((yield* Clock.currentTimeMillis) - start))
     yield* note(

@@ -6,11 +6,10 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Client, JobExit } from "../../BeanstalkClient.ts"
 import type { JobStats } from "../../Stats.ts"
-import { bulk, inBatches, type OnProgress } from "../bulk.ts"
+import { bulk, exits, inBatches, type OnProgress } from "../bulk.ts"
 import { details, flags } from "../selection/flags.ts"
-import * as Select from "../selection/select.ts"
+import { isById, select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
-import { matching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import { nothing, tallyOf, total } from "../tally.ts"
@@ -37,33 +36,22 @@ export const command = Command.make({
     { run: "kick emails --limit 10", does: "give ten jobs to the workers again, to see whether they succeed" },
     { run: "kick emails --match '\"user\":42'", does: "those of one customer" }
   ],
-  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
+  exits,
   run: Effect.gen(function*() {
     const { dryRun, tubes, yes, ...selection } = yield* Effect.all(parameters)
     const client = yield* theClient
-    const names = yield* matching(client, tubes)
-    // The server kicks delayed jobs only if none is buried.
-    const isById = Select.isById(selection) || selection.states.includes("delayed")
-    const { exceeded, selected } = yield* isById
-      ? Select.lookUp(client, names, selection, ({ id, state }): Kicked => ({ id, state }))
-      : Select.count(client, names, selection)
-    yield* bulk({
-      parts: selected.map(({ count, jobs, tube }) => ({
-        tube,
-        count,
-        act: (onProgress) =>
-          jobs === undefined
-            ? kickBuried(client, tube, total(count), onProgress)
-            : inBatches(jobs, batch, onProgress, (some) => kickThese(client, some))
-      })),
+    const selected = yield* select(client, tubes, selection, {
+      // The server kicks delayed jobs only if none is buried.
+      looksUp: isById(selection) || selection.states.includes("delayed"),
+      keep: ({ id, state }): Kicked => ({ id, state })
+    })
+    yield* bulk({ address: client.address, selected, yes, dryRun }, {
+      run: ({ count, jobs, tube }, onProgress) =>
+        jobs === undefined
+          ? kickBuried(client, tube, total(count), onProgress)
+          : inBatches(jobs, batch, onProgress, (some) => kickThese(client, some)),
       verb: "Kick",
       past: "kicked",
-      address: client.address,
-      alwaysAsks: false,
-      yes,
-      dryRun,
-      exceeded,
-      none: Select.none(names, client.address, selection),
       doubt: "Up to 1,000 more may be kicked."
     })
   })

@@ -1,10 +1,9 @@
 /** `beanstalk move` */
 import * as Effect from "effect/Effect"
-import { bulk } from "../bulk.ts"
+import { bulk, exits } from "../bulk.ts"
 import { details, flags, unreservedStates } from "../selection/flags.ts"
-import * as Select from "../selection/select.ts"
+import { isById, select } from "../selection/select.ts"
 import * as Servers from "../server/servers.ts"
-import { matching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -36,34 +35,24 @@ export const command = Command.make({
     { run: "move emails emails.aside --state buried", does: "put failed jobs aside" },
     { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server" }
   ],
-  exits: { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" },
+  exits,
   run: Effect.gen(function*() {
     const { dryRun, from, into, toUrl, yes, ...selection } = yield* Effect.all(parameters)
     const client = yield* Servers.theClient
     const target = toUrl === undefined
       ? undefined
       : yield* Effect.flatMap(Servers.make(toUrl, yield* Globals.connecting.timeout), ({ connect }) => connect)
-    const names = yield* matching(client, [named(from)])
-    const { exceeded, selected } = yield* Select.isById(selection)
-      ? Select.lookUp(client, names, selection, ({ id }) => id)
-      : Select.count(client, names, selection)
-    const { limit, states } = selection
-    yield* bulk({
-      parts: selected.map(({ count, jobs, tube }) => ({
-        tube,
-        count,
-        act: (onProgress) =>
-          client.move(tube, into, { into: target, states, ids: jobs, bound: Select.bound(count, limit), onProgress })
-      })),
+    const selected = yield* select(client, [named(from)], selection, {
+      looksUp: isById(selection),
+      keep: ({ id }) => id
+    })
+    const { states } = selection
+    yield* bulk({ address: client.address, selected, yes, dryRun }, {
+      run: ({ bound, jobs, tube }, onProgress) =>
+        client.move(tube, into, { into: target, states, ids: jobs, bound, onProgress }),
       verb: "Move",
       past: "moved",
       to: ` to ${into}${target === undefined ? "" : ` on ${target.address}`}`,
-      address: client.address,
-      alwaysAsks: false,
-      yes,
-      dryRun,
-      exceeded,
-      none: Select.none(names, client.address, selection),
       doubt: "Up to 256 jobs may be in both tubes now."
     })
   })

@@ -1,4 +1,6 @@
+/** That the server counts more jobs than were found within reach. */
 import type { ReachExceeded } from "../../BeanstalkError.ts"
+import { Stopped } from "../failures.ts"
 import { thousands } from "../terminal/text.ts"
 
 const inShort = (count: number): string => {
@@ -7,6 +9,9 @@ const inShort = (count: number): string => {
 }
 
 /** `found 35 of 37 jobs among the newest 10,000,000 ids; look further with --reach 100M.` */
-export const notAllFound = ({ asked, counted, found }: ReachExceeded): string =>
+export const notAllFoundText = ({ asked, counted, found }: ReachExceeded): string =>
   `found ${thousands(found)} of ${thousands(counted)} jobs among the newest ${thousands(asked)} ids; ` +
   `look further with --reach ${inShort(asked * 10)}.`
+
+export const notAllFound = (exceeded: ReachExceeded): Stopped =>
+  new Stopped({ message: notAllFoundText(exceeded), cause: exceeded })

@@ -1,44 +1,86 @@
 /** The jobs that a command is to act on, tube by tube: counted, or looked up one by one where that is needed. */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import type { Client, ClientError, JobState, ListedState, Tally } from "../../BeanstalkClient.ts"
+import type { Client, JobState, ListedState, Tally } from "../../BeanstalkClient.ts"
 import type { ReachExceeded } from "../../BeanstalkError.ts"
 import type { JobStats, TubeStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
+import { matching } from "../server/tubes.ts"
 import { nothing, total } from "../tally.ts"
-import { withProgress } from "../terminal/progress.ts"
 import type { Terminal } from "../terminal/terminal.ts"
-import { find } from "./find.ts"
+import type { TubePattern } from "../values/tubePattern.ts"
+import { findAll, oldestFirst } from "./findAll.ts"
 import type { Selection } from "./flags.ts"
 
-/** Jobs of a tube. */
+/** The jobs of a tube that are selected; there is at least one. */
 export interface Selected<out A> {
   readonly tube: string
   readonly count: Tally
+  /** How many of them to act on at most; `undefined` for all, and those that come meanwhile. */
+  readonly bound: number | undefined
   /** What is kept of each job, the oldest first; `undefined` if they were only counted. */
   readonly jobs: ReadonlyArray<A> | undefined
 }
 
+/** The jobs of all tubes that are selected. */
 export interface Selecting<out A> {
-  readonly tubes: ReadonlyArray<string>
-  readonly selected: ReadonlyArray<Selected<A>>
+  readonly parts: ReadonlyArray<Selected<A>>
+  /** What to say if there are none. */
+  readonly none: string
   /** Not all jobs were found. */
   readonly exceeded: ReachExceeded | undefined
 }
 
-/** Whether jobs must be looked at, one by one. */
+export interface SelectOptions<out A> {
+  /** Whether jobs are looked up one by one, and not only counted. */
+  readonly looksUp: boolean
+  /** What an act needs of a job that is looked up. */
+  readonly keep: (stats: JobStats) => A
+}
+
+/** Selects jobs of the tubes that the patterns match. */
+export const select = <A>(
+  client: Client,
+  patterns: ReadonlyArray<TubePattern>,
+  selection: Selection<JobState>,
+  { keep, looksUp }: SelectOptions<A>
+): Effect.Effect<Selecting<A>, Failure, Terminal> =>
+  Effect.gen(function*() {
+    const tubes = yield* matching(client, patterns)
+    const { exceeded, found } = looksUp
+      ? yield* lookUp(client, tubes, selection, keep)
+      : { exceeded: undefined, found: yield* count(client, tubes, selection) }
+    const of = tubes.length === 1 ? `tube ${tubes[0]}` : `these ${tubes.length} tubes`
+    return {
+      parts: found
+        .filter(({ count }) => total(count) > 0)
+        .map(({ count, jobs, tube }) => ({
+          tube,
+          count,
+          bound: selection.limit === undefined ? undefined : total(count),
+          jobs
+        })),
+      none: `no ${statesText(selection.states)} job of ${of} on ${client.address}${
+        isById(selection) ? " matches" : ""
+      }.`,
+      exceeded
+    }
+  })
+
+/** Whether the selection says which jobs of a state, so that they must be looked up. */
 export const isById = ({ idsFrom, match, olderThan }: Selection): boolean =>
   match !== undefined || olderThan !== undefined || idsFrom !== undefined
+
+interface Found<out A> extends Omit<Selected<A>, "bound"> {}
 
 const gauges = { ready: "currentJobsReady", delayed: "currentJobsDelayed", buried: "currentJobsBuried" } as const
 
 /** How many jobs of each tube are in the states, up to the limit in all. */
-export const count = (
+const count = (
   client: Client,
   tubes: ReadonlyArray<string>,
   { limit = Number.POSITIVE_INFINITY, states }: Selection<JobState>
-): Effect.Effect<Selecting<never>, ClientError> =>
-  Effect.map(Effect.orDie(client.statsTubes(tubes)), (all) => {
+): Effect.Effect<ReadonlyArray<Found<never>>, Failure> =>
+  Effect.map(client.statsTubes(tubes), (all) => {
     let left = limit
     const countOf = (stats: TubeStats): Tally => ({
       ...nothing,
@@ -48,65 +90,32 @@ export const count = (
         return [state, jobs]
       }))
     })
-    return {
-      tubes,
-      selected: all.map((stats) => ({ tube: stats.name, count: countOf(stats), jobs: undefined })),
-      exceeded: undefined
-    }
+    return all.map((stats) => ({ tube: stats.name, count: countOf(stats), jobs: undefined }))
   })
 
 /** Looks jobs up, and keeps of each what an act on it needs. */
-export const lookUp = <A>(
+const lookUp = <A>(
   client: Client,
   tubes: ReadonlyArray<string>,
   selection: Selection<JobState>,
   keep: (stats: JobStats) => A
-): Effect.Effect<Selecting<A>, Failure, Terminal> =>
-  withProgress("look at ids", ({ done }) =>
-    Effect.gen(function*() {
-      const found = new Map(tubes.map((tube) => [tube, { ready: 0, delayed: 0, buried: 0, jobs: new Array<A>() }]))
-      const jobs = find(client, {
-        tubes,
-        selection,
-        bodies: false,
-        onProgress: ({ asked }) =>
-          Effect.sync(() => {
-            done(asked)
-          })
-      })
-      const exceeded = yield* jobs.pipe(
-        Stream.runForEach(({ stats }) =>
-          Effect.sync(() => {
-            const ofTube = found.get(stats.tube)
-            const state = selection.states.find((state) => state === stats.state)
-            if (ofTube === undefined || state === undefined) return
-            ofTube[state] += 1
-            ofTube.jobs.push(keep(stats))
-          })
-        ),
-        Effect.as(undefined),
-        Effect.catchTag("ReachExceeded", (exceeded) => Effect.succeed(exceeded))
-      )
-      const isFromOldest = selection.idsFrom !== undefined
-      return {
-        tubes,
-        selected: Array.from(found, ([tube, { jobs, ...count }]) => ({
-          tube,
-          count,
-          jobs: isFromOldest ? jobs : jobs.toReversed()
-        })),
-        exceeded
-      }
+) => {
+  const found = new Map(tubes.map((tube) => [tube, { count: { ...nothing }, jobs: new Array<A>() }]))
+  const keepJob = (stats: JobStats) => {
+    const ofTube = found.get(stats.tube)
+    const state = selection.states.find((state) => state === stats.state)
+    if (ofTube === undefined || state === undefined) return
+    ofTube.count[state] += 1
+    ofTube.jobs.push(keep(stats))
+  }
+  return Effect.map(findAll(client, { tubes, selection }, keepJob), (exceeded) => ({
+    exceeded,
+    found: Array.from(found, ([tube, { count, jobs }]): Found<A> => ({
+      tube,
+      count,
+      jobs: oldestFirst(selection, jobs)
     }))
-
-/** How many jobs of a tube to act on at most, if there is a limit. */
-export const bound = (count: Tally, limit: number | undefined): number | undefined =>
-  limit === undefined ? undefined : total(count)
-
-/** That there is no such job. */
-export const none = (tubes: ReadonlyArray<string>, address: string, selection: Selection): string => {
-  const of = tubes.length === 1 ? `tube ${tubes[0]}` : `these ${tubes.length} tubes`
-  return `no ${statesText(selection.states)} job of ${of} on ${address}${isById(selection) ? " matches" : ""}.`
+  }))
 }
 
 /** `buried`, `ready, delayed or buried`. */

@@ -77,6 +77,10 @@ export const thousands = (number: number): string => String(number).replace(/\B(
 export const counted = (number: number, noun: string, plural = `${noun}s`): string =>
   `${thousands(number)} ${number === 1 ? noun : plural}`
 
+/** `1 job was`, `1,200 jobs were`. */
+export const countedWere = (number: number, noun: string): string =>
+  `${counted(number, noun)} ${number === 1 ? "was" : "were"}`
+
 /** `10 MiB`. */
 export const binarySize = (bytes: number): string => {
   const power = bytes < 1024 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10))

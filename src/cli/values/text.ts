@@ -1,7 +1,7 @@
 /** Values that are text, or stand for one. */
 import * as Either from "effect/Either"
 import { isJobId, isTubeName, type JobId, type TubeName } from "../../Job.ts"
-import { nearest } from "./nearest.ts"
+import { didYouMean } from "./nearest.ts"
 import type { Value } from "./value.ts"
 
 export const text = (metavar: string): Value<string> => ({ metavar, read: Either.right })
@@ -14,8 +14,7 @@ export const choice = <const A extends string>(metavar: string, choices: Readonl
   read: (text) => {
     const chosen = choices.find((choice) => choice === text)
     if (chosen !== undefined) return Either.right(chosen)
-    const meant = nearest(text, choices)
-    return Either.left(`is none of ${choices.join(", ")}${meant === undefined ? "" : `. Did you mean ${meant}?`}`)
+    return Either.left(`is none of ${choices.join(", ")}.${didYouMean(text, choices)}`)
   }
 })
 

@@ -1,0 +1,31 @@
+/** Finds the jobs that are selected, all of them before anything is done with one, and shows how far the search is. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Client } from "../../BeanstalkClient.ts"
+import type { ReachExceeded } from "../../BeanstalkError.ts"
+import type { JobStats } from "../../Stats.ts"
+import type { Failure } from "../failures.ts"
+import { withProgress } from "../terminal/progress.ts"
+import type { Terminal } from "../terminal/terminal.ts"
+import { find, type Finding } from "./find.ts"
+import type { Selection } from "./flags.ts"
+
+/** Calls `onJob` for each job. Succeeds with the error if not all were found within reach. */
+export const findAll = (
+  client: Client,
+  finding: Pick<Finding, "tubes" | "selection">,
+  onJob: (stats: JobStats) => void
+): Effect.Effect<ReachExceeded | undefined, Failure, Terminal> =>
+  withProgress(
+    "look at ids",
+    ({ done }) =>
+      find(client, { ...finding, bodies: false, onProgress: ({ asked }) => Effect.sync(() => done(asked)) }).pipe(
+        Stream.runForEach(({ stats }) => Effect.sync(() => onJob(stats))),
+        Effect.as(undefined),
+        Effect.catchTag("ReachExceeded", (exceeded) => Effect.succeed(exceeded))
+      )
+  )
+
+/** In place of the order in which they were found: those of the oldest first, unless their ids were given. */
+export const oldestFirst = <A>({ idsFrom }: Selection, found: ReadonlyArray<A>): ReadonlyArray<A> =>
+  idsFrom === undefined ? found.toReversed() : found
