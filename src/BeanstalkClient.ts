@@ -195,8 +195,8 @@ export interface PutAllOptions extends PutAll.PutAllOptions {}
 export type JobState = Scan.JobState
 
 /**
- * Options of `purge` and `move`: the jobs in which `states`, how many at most (`bound`), and what to do after every batch
- * (`onProgress`).
+ * Options of `purge` and `move`: jobs in which `states`, or with which `ids`, how many at most (`bound`), and what runs after every
+ * batch (`onProgress`).
  *
  * **Example** (put a thousand buried jobs back, with new attempts, and tell how it goes)
  *
@@ -254,8 +254,8 @@ export interface MoveOptions extends Move.MoveOptions {
 }
 
 /**
- * Options of `jobs`: those of `jobsById`, from which id downwards (`newest`), through how many ids (`reach`), and how much of the
- * server's time it may take (`serverShare`).
+ * Options of `jobs`: those of `jobsById`, and where the search begins (`newest`), how many ids it asks for at most (`reach`), how much
+ * of the server's time it takes (`serverShare`), and what runs after every round (`onProgress`).
  *
  * @category models
  * @since 0.1.0
@@ -263,7 +263,7 @@ export interface MoveOptions extends Move.MoveOptions {
 export interface JobsOptions extends Jobs.JobsOptions {}
 
 /**
- * Options of `jobsById`: in which tubes (`tube`) and `states`, which of these (`where`), and whether with `bodies`.
+ * Options of `jobsById`: jobs of which tubes (`tube`), in which `states`, which of these (`where`), and whether with their `bodies`.
  *
  * @category models
  * @since 0.1.0
@@ -463,8 +463,9 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
   /** The statistics of the server. */
   readonly stats: Effect.Effect<ServerStats, ClientError>
   /**
-   * The statistics of many tubes, without those that do not exist (any more). Default: of all tubes. No fiber is started for each, and
-   * at most 1,024 commands are sent at a time. beanstalkd looks a tube up among all tubes: 1,000 take it 15 ms, 10,000 take it 900.
+   * The statistics of many tubes, by default of all; tubes that do not exist are left out. No fiber is started for each, and at most
+   * 1,024 commands are sent at a time. To find a tube, beanstalkd looks through all of them: the statistics of 1,000 tubes take it 15 ms,
+   * those of 10,000 take it 900 ms.
    */
   readonly statsTubes: (
     tubes?: Iterable<string>
@@ -476,15 +477,15 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    *
    * **Details**
    *
-   * beanstalkd has no command that lists jobs, and tells no newest id. So a job with the longest delay is put into the tube
-   * `effect-beanstalk/newest` and deleted, and from its id downwards the statistics of 1,024 ids at a time are asked for, until as many
-   * jobs are found as the server counts. An id takes the server 10 µs, whether there is a job or not; after each round the server is
-   * left alone for as long as the round took, which `serverShare` changes. With `newest` nothing is put, which a server in drain mode
-   * refuses (`Draining`).
+   * beanstalkd has no command that lists jobs, and none that tells the newest id. So a job with the longest delay is put into the tube
+   * `effect-beanstalk/newest`, and deleted, to learn the newest id. From there downwards the statistics of 1,024 ids at a time are asked
+   * for, until as many jobs are found as the server counts. A server in drain mode refuses the put (`Draining`); with `newest` nothing
+   * is put. An id takes the server 10 µs, whether it has such a job or not. After each round nothing is asked for as long as the round
+   * took; `serverShare` changes that.
    *
-   * A job that is in one of the states all the while is found, and one that comes or goes meanwhile may be. If the server counts more
-   * jobs when `reach` ids were asked for, the stream fails with `ReachExceeded` after all that it found. While jobs come and go so fast
-   * that the counts cannot be compared, it ends once it has looked twice as deep as the oldest job that it found.
+   * A job that is in one of the states all the while is found; one that comes or goes meanwhile may be. If the server counts more jobs
+   * than were found once `reach` ids were asked for, the stream emits these, and then fails with `ReachExceeded`. While jobs come and go
+   * too fast to compare the counts, the stream ends once it has asked for twice as many ids as were issued since the oldest job found.
    *
    * **Example** (the buried jobs of a tube that are older than a day)
    *
@@ -501,8 +502,8 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    */
   readonly jobs: Jobs.ListJobs
   /**
-   * Looks jobs up by their ids, many at a time, on a connection of its own, and emits those that exist in the order of the ids. Nothing
-   * is reserved. The ids of a chunk of the stream are looked up as soon as it comes. Fails with `InvalidArgument` at an invalid id.
+   * Looks jobs up by their ids, on a connection of its own, and emits those that exist, in the order of the ids. Nothing is reserved.
+   * The ids of a chunk of the stream are looked up together, 1,024 at a time. Fails with `InvalidArgument` at an invalid id.
    */
   readonly jobsById: Jobs.ListJobsById
 
@@ -525,13 +526,13 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
     ids: Iterable<string>
   ) => Effect.Effect<ReadonlyArray<JobExit>, BeanstalkError.InvalidArgument>
   /**
-   * Buries jobs that are ready or delayed, and succeeds with whether each was: one that is reserved, or does not exist, is not. Needs
-   * beanstalkd 1.12 or later.
+   * Buries jobs that are ready or delayed, and succeeds with whether each was buried, in their order: a job that is reserved, or does
+   * not exist, was not. Needs beanstalkd 1.12 or later.
    *
    * **Details**
    *
-   * beanstalkd buries only what is reserved, so that each job is reserved first, on a connection that is opened for 256 of them. No
-   * delayed job becomes ready if that connection is lost meanwhile: see {@link Client.move}.
+   * beanstalkd buries only a job that is reserved. So each is reserved first, on a connection that is opened for every 256 of them. If
+   * that connection is lost meanwhile, no delayed job becomes ready: see {@link Client.move}.
    */
   readonly buryAll: (
     jobs: Iterable<JobToBury>
@@ -561,17 +562,19 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    *
    * beanstalkd has no command that lists jobs. Ready jobs are reserved and deleted, up to 256 in a round trip. Delayed and
    * buried jobs are found by peeking, and by reading the statistics of the ids that follow. None of them becomes ready
-   * meanwhile. With `ids`, those jobs are looked up, and nothing is reserved. When it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready
-   * again; an interruption logs how many jobs were deleted.
+   * meanwhile. With `ids` no job is reserved: those jobs are looked up and deleted by their ids.
+   *
+   * When it fails with `BulkStopped`, or is interrupted, the jobs that it had reserved and not deleted are ready again. An interruption
+   * logs how many jobs were deleted.
    */
   readonly purge: (
     tube: string,
     options?: BulkOptions
   ) => Effect.Effect<Tally, BulkError>
   /**
-   * Moves the jobs of a tube to another, on the same server or on that of the client `into`, and succeeds with their numbers. Reserved jobs stay. A job keeps its priority and its
-   * time to run, and is ready, buried, or delayed for as long as before, or up to a second longer. It gets a new id, and its
-   * statistics begin anew.
+   * Moves the jobs of a tube to another, on the same server or on that of the client `into`, and succeeds with their numbers. Reserved
+   * jobs stay. A job keeps its priority and its time to run, and is ready, buried, or delayed for as long as before, or up to a second
+   * longer. It gets a new id, and its statistics begin anew.
    *
    * **Details**
    *
