@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import type { ConnectFailed, PutError } from "../../BeanstalkError.ts"
 import type { JobStats, ServerInfo } from "../../Stats.ts"
 import { maxBatch } from "./batchSize.ts"
-import { buryUnreserved, longestDelaySeconds } from "./buryUnreserved.ts"
+import { buryUnreserved } from "./buryUnreserved.ts"
 import type { Dedicated } from "./dedicated.ts"
+import { delaySecondsFor } from "./delays.ts"
 
 /** What must be known of a job to bury it. */
 export type JobToBury = Pick<JobStats, "id" | "pri" | "state" | "timeLeft">
@@ -26,7 +27,7 @@ export const buryAll = (
             batch.map(({ id, pri, state, timeLeft }) => ({
               id,
               priority: pri,
-              delaySeconds: state === "delayed" ? Math.min(Math.max(timeLeft, 0) + 1, longestDelaySeconds) : 0
+              delaySeconds: state === "delayed" ? delaySecondsFor(timeLeft) : 0
             }))
           )
       ),

@@ -25,9 +25,6 @@ export interface UnreservedJob {
   readonly delaySeconds: number
 }
 
-/** The longest delay, 136 years. */
-export const longestDelaySeconds = 2 ** 32 - 1
-
 /** The reserve waits for a job of this tube, into which no client puts any. */
 const emptyTube = Validate.tubeName("watch", "effect-beanstalk/empty")
 

@@ -13,8 +13,9 @@ import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { quoted } from "../values/printable.ts"
 import { bulk, type BulkOptions } from "./bulk.ts"
-import { buryUnreserved, longestDelaySeconds } from "./buryUnreserved.ts"
+import { buryUnreserved } from "./buryUnreserved.ts"
 import type { Dedicated, HasDedicated } from "./dedicated.ts"
+import { delaySecondsFor, longestDelaySeconds } from "./delays.ts"
 import { type Action, addTo, type JobState, type Tally } from "./scan.ts"
 
 export interface MoveOptions extends BulkOptions {
@@ -132,13 +133,13 @@ const originalsIn = (
 const putCopy = ({ body, stats }: Original, state: JobState, tube: TubeName) =>
   Commands.put(body, { pri: stats.pri, ttrSeconds: stats.ttr, delaySeconds: delaySecondsOf(stats, state) }, tube)
 
-/** The server rounds the time left down, and the copy must not become ready before the original would have. */
+/** The copy must not become ready before the original would have. */
 const delaySecondsOf = ({ timeLeft }: JobStats, state: JobState) => {
   switch (state) {
     case "ready":
       return 0
     case "delayed":
-      return Math.min(Math.max(timeLeft, 0) + 1, longestDelaySeconds)
+      return delaySecondsFor(timeLeft)
     // Until it is buried no worker can reserve it.
     case "buried":
       return longestDelaySeconds

@@ -10,7 +10,7 @@ import { deleteJobs, inOneWrite } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
-import { longestDelaySeconds } from "./buryUnreserved.ts"
+import { longestDelaySeconds } from "./delays.ts"
 
 /** The tube of the job, which the server removes with it. */
 export const newestIdTube = Validate.tubeName("put", "effect-beanstalk/newest")
