@@ -19,7 +19,7 @@ import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
 import { confirm } from "./terminal/prompt.ts"
 import { Terminal } from "./terminal/terminal.ts"
-import { thousands } from "./terminal/text.ts"
+import { counted, countedWere, thousands } from "./terminal/text.ts"
 import { jobId } from "./values/text.ts"
 import type { Value } from "./values/value.ts"
 
@@ -98,9 +98,7 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
     const exitsOf: (ids: Iterable<JobId>) => ReturnType<typeof act> = dryRun ? look : (ids) => act(client, ids)
     let done = 0
     let missing = 0
-    const stopped = Effect.suspend(() =>
-      output.note(`Stopped after ${jobs(done)} ${done === 1 ? "was" : "were"} ${past}.`)
-    )
+    const stopped = Effect.suspend(() => output.note(`Stopped after ${countedWere(done, "job")} ${past}.`))
     yield* withProgress(verb, ({ done: show }) =>
       Stream.concat(Stream.fromChunk(first), rest).pipe(
         Stream.rechunk(window),
@@ -120,14 +118,12 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
     if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
     const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`
     yield* output.lines(
-      dryRun ? `${jobs(done)} would be ${past}.${absent}` : `${jobs(done)} ${past}.${absent}`
+      dryRun ? `${counted(done, "job")} would be ${past}.${absent}` : `${counted(done, "job")} ${past}.${absent}`
     )
   }).pipe(Effect.scoped)
 
 const isMissing = (cause: Cause.Cause<Failure>): boolean =>
   Option.exists(Cause.failureOption(cause), ({ _tag }) => _tag === "JobNotFound")
-
-const jobs = (count: number) => `${thousands(count)} ${count === 1 ? "job" : "jobs"}`
 
 const noneOf = (count: number, address: string): string => {
   if (count === 0) return "no ids were given."

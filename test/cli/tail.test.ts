@@ -40,6 +40,9 @@ describeListening("beanstalk tail", ({ start }) => {
       })
       yield* connection.put("stays")
       yield* eventually(Effect.sync(() => running.stdout.text), (text) => text.includes("stays"))
-      assert.include(running.stderr.text, "1 job was gone before a look at them")
+      yield* eventually(
+        Effect.sync(() => running.stderr.text),
+        (text) => text === "1 job was gone before a look at them.\n"
+      )
     }))
 })

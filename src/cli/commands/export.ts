@@ -14,17 +14,16 @@ import { allStates, details, flags } from "../selection/flags.ts"
 import { notAllFound } from "../selection/notAllFound.ts"
 import { theClient } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { jsonLines, Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
 import { countedWere, elapsed } from "../terminal/text.ts"
+import { tubesOrAll } from "../tubeArguments.ts"
 import { file } from "../values/text.ts"
-import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 0, summary: "the tubes, or patterns like 'images.*' [all]" }),
+  tubes: tubesOrAll,
   ...flags(allStates),
   output: Flag.optional("output", file, { short: "o", summary: "write to this file [standard output]" })
 }

@@ -13,16 +13,15 @@ import { notAllFoundText } from "../selection/notAllFound.ts"
 import { isById, statesText } from "../selection/select.ts"
 import { lookAtAll, Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
 import { elapsed, thousands } from "../terminal/text.ts"
-import { tubePattern } from "../values/tubePattern.ts"
+import { tubesOrAll } from "../tubeArguments.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 0, summary: "the tubes, or patterns like 'images.*' [all]" }),
+  tubes: tubesOrAll,
   ...flags(allStates),
   idsOnly: Flag.on("ids", { summary: "write the ids alone, one a line, as for beanstalk delete -" }),
   noBody: Flag.on("no-body", { summary: "do not read the bodies" })

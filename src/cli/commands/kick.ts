@@ -10,14 +10,13 @@ import { bulk, exits, inBatches, type OnProgress } from "../bulk.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import { nothing, tallyOf, total } from "../tally.ts"
 import * as Prompt from "../terminal/prompt.ts"
-import { tubePattern } from "../values/tubePattern.ts"
+import { tubes } from "../tubeArguments.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  tubes,
   ...flags(["buried", "delayed"], ["buried"]),
   ...Prompt.flags
 }

@@ -5,11 +5,11 @@ import { pauseAll } from "../pausing.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import { timeSpan } from "../terminal/text.ts"
+import { tubes } from "../tubeArguments.ts"
 import { duration } from "../values/duration.ts"
-import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  tubes,
   duration: Argument.one(duration, { summary: "for how long: 90 (seconds), 5m, 2h30m" })
 }
 

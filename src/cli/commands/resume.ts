@@ -2,12 +2,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { pauseAll } from "../pausing.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
-import { tubePattern } from "../values/tubePattern.ts"
+import { tubes } from "../tubeArguments.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" })
+  tubes
 }
 
 export const command = Command.make({

@@ -1,8 +1,10 @@
 /** `beanstalk tail` */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
 import type { Client, ClientError, ListedJob } from "../../BeanstalkClient.ts"
+import type { InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import { writer } from "../listing.ts"
 import { theServer } from "../server/servers.ts"
@@ -10,7 +12,7 @@ import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
-import { counted } from "../terminal/text.ts"
+import { countedWere } from "../terminal/text.ts"
 import { jobId } from "../values/text.ts"
 import { type TubePattern, tubePattern } from "../values/tubePattern.ts"
 
@@ -19,10 +21,7 @@ const parameters = {
     atLeast: 1,
     summary: "the tubes, which need not exist yet, or patterns like 'images.*'"
   }),
-  to: Flag.optional("to", jobId, {
-    metavar: "ID",
-    summary: "the newest id by now; nothing is put then to learn it"
-  }),
+  to: Flag.optional("to", jobId, { summary: "the newest id by now; nothing is put then to learn it" }),
   noBody: Flag.on("no-body", { summary: "do not read the bodies" })
 }
 
@@ -47,22 +46,17 @@ export const command = Command.make({
     const client = yield* server.connect
     const isOneTube = tubes.length === 1 && tubes[0]?.isGlob === false
     const write = (yield* writer({ idsOnly: false, noBody, isOne: true, isOneTube }))(server)
-    const say = (missed: number) =>
-      missed === 0
-        ? Effect.void
-        : note(`${counted(missed, "job")} ${missed === 1 ? "was" : "were"} gone before a look at them.`)
     const begin: Position = {
       last: BigInt(to ?? (yield* newestId(client))),
-      ...yield* countsOf(client, tubes),
-      missed: 0
+      ...yield* countsOf(client, tubes)
     }
     yield* Effect.iterate(begin, {
-      while: () => true,
+      while: constTrue,
       body: (at) =>
         Effect.gen(function*() {
-          const { found, next } = yield* look(client, at, tubes)
+          const { found, missed, next } = yield* look(client, at, tubes)
           if (found.length > 0) yield* write(noBody ? found : yield* withBodies(client, found))
-          if (next.missed > at.missed) yield* say(next.missed - at.missed)
+          if (missed > 0) yield* note(`${countedWere(missed, "job")} gone before a look at them.`)
           return next
         }).pipe(Effect.delay("100 millis"))
     })
@@ -80,7 +74,6 @@ interface Counts {
 interface Position extends Counts {
   /** The newest id that was looked at. */
   readonly last: bigint
-  readonly missed: number
 }
 
 /** Ids beyond those that were counted: a put that was refused has taken one as well. */
@@ -94,7 +87,7 @@ const look = (client: Client, at: Position, tubes: ReadonlyArray<TubePattern>) =
   Effect.gen(function*() {
     const counts = yield* countsOf(client, tubes)
     const issued = BigInt(Math.max(0, counts.puts - at.puts))
-    if (issued === 0n) return { found: [], next: { ...at, ...counts } }
+    if (issued === 0n) return { found: [], missed: 0, next: { ...at, ...counts } }
     const end = at.last + issued
     const first = issued > most ? end - most : at.last
     const stats = yield* statsFrom(client, first + 1n, end + beyond)
@@ -104,7 +97,7 @@ const look = (client: Client, at: Position, tubes: ReadonlyArray<TubePattern>) =
     }))
     const last = stats.reduce((last, { id }) => BigInt(id) > last ? BigInt(id) : last, end)
     const missed = Math.max(0, putSince(at, counts) - found.length)
-    return { found, next: { ...counts, last, missed: at.missed + missed } }
+    return { found, missed, next: { ...counts, last } }
   })
 
 /** How many jobs were put into the tubes. The count of a tube begins anew when the tube was gone. */
@@ -114,12 +107,15 @@ const putSince = (before: Counts, now: Counts): number =>
     return sum + (count < counted ? count : count - counted)
   }, 0)
 
-const countsOf = (client: Client, tubes: ReadonlyArray<TubePattern>): Effect.Effect<Counts, ClientError> =>
+const countsOf = (
+  client: Client,
+  tubes: ReadonlyArray<TubePattern>
+): Effect.Effect<Counts, ClientError | InvalidArgument> =>
   Effect.gen(function*() {
     const names = tubes.some(({ isGlob }) => isGlob)
       ? (yield* client.listTubes).filter((name) => tubes.some(({ matches }) => matches(name)))
       : tubes.map(({ text }) => text)
-    const [{ totalJobs }, all] = yield* Effect.all([client.stats, Effect.orDie(client.statsTubes(names))], {
+    const [{ totalJobs }, all] = yield* Effect.all([client.stats, client.statsTubes(names)], {
       concurrency: "unbounded"
     })
     return { puts: totalJobs, ofTubes: new Map(all.map(({ name, totalJobs }) => [name, totalJobs])) }

@@ -8,16 +8,15 @@ import { NothingThere, WrongUsage } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { theConnection } from "../server/servers.ts"
 import { namedOrMatching } from "../server/tubes.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
-import { counted } from "../terminal/text.ts"
+import { countedWere } from "../terminal/text.ts"
+import { tubes } from "../tubeArguments.ts"
 import { positiveCount } from "../values/number.ts"
-import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  tubes,
   count: Flag.optional("count", positiveCount, { summary: "take so many jobs at most [1]" }),
   all: Flag.on("all", { summary: "take jobs until none is ready" }),
   follow: Flag.on("follow", { summary: "take jobs, and wait for more, until Ctrl-C" }),
@@ -60,9 +59,7 @@ export const command = Command.make({
           })
         )
     }).pipe(
-      Effect.onInterrupt(() =>
-        note(`Interrupted after ${counted(taken, "job")} ${taken === 1 ? "was" : "were"} taken.`)
-      )
+      Effect.onInterrupt(() => note(`Interrupted after ${countedWere(taken, "job")} taken.`))
     )
     if (taken === 0) {
       return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${connection.address} is ready.` })

@@ -8,14 +8,13 @@ import type { TubeStats } from "../../Stats.ts"
 import { statsRecord } from "../record.ts"
 import { lookAtAll } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
-import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import type { Column } from "../terminal/table.ts"
 import { thousands, timeSpan } from "../terminal/text.ts"
+import { tubesOrAll } from "../tubeArguments.ts"
 import { choice } from "../values/text.ts"
-import { tubePattern } from "../values/tubePattern.ts"
 
 interface Row {
   readonly url: string
@@ -55,7 +54,7 @@ const sortKey = choice("KEY", [
 ])
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 0, summary: "the tubes, or patterns like 'images.*' [all]" }),
+  tubes: tubesOrAll,
   sort: Flag.withDefault("sort", sortKey, {
     default: "name",
     summary: "what to sort by: numbers with the largest first"

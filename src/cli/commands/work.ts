@@ -16,13 +16,13 @@ import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { counted } from "../terminal/text.ts"
+import { tubes } from "../tubeArguments.ts"
 import { duration } from "../values/duration.ts"
 import { count, positiveCount } from "../values/number.ts"
 import { text } from "../values/text.ts"
-import { tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
-  tubes: Argument.many(tubePattern, { atLeast: 1, summary: "the tubes, or patterns like 'images.*'" }),
+  tubes,
   command: Argument.rest(text("CMD"), { summary: "the program that runs for each job, and its arguments" }),
   concurrency: Flag.withDefault("concurrency", positiveCount, {
     short: "c",
