@@ -11,12 +11,9 @@ import type { Selected, Selecting } from "./selection/select.ts"
 import { nothing, sum, tallyText, total } from "./tally.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
-import { confirm } from "./terminal/prompt.ts"
+import { askAbove, confirm } from "./terminal/prompt.ts"
 import type { Terminal } from "./terminal/terminal.ts"
 import { countedWere, elapsed, thousands } from "./terminal/text.ts"
-
-/** Any act on more jobs than this asks first. */
-export const askAbove = 1000
 
 /** What a command that acts on selected jobs ends with, where that is not what the codes mean for all commands. */
 export const exits = { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" }

@@ -11,6 +11,9 @@ export const flags = {
   dryRun: Flag.on("dry-run", { short: "n", summary: "count, and change nothing" })
 }
 
+/** Any act on more jobs than this asks first. */
+export const askAbove = 1000
+
 /** Asks, unless `yes` is given. Without a terminal there is nobody to ask. */
 export const confirm = (
   question: string,
