@@ -8,6 +8,7 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Tests that measure their own process: its heap, its handles, its CPU time, or the registry of metrics. */
 const measuring = [
+  "test/Dashboards.test.ts",
   "test/embedded/BeanstalkClient.metrics.test.ts",
   "test/embedded/QueueMetrics.test.ts",
   "test/embedded/BeanstalkClient.putAll.test.ts",

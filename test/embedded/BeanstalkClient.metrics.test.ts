@@ -119,6 +119,10 @@ describe("the metrics of a client", () => {
         assert.strictEqual(yield* reading("messaging.client.consumed.messages", { ...reserve, ...onMails }), 1)
         assert.strictEqual(yield* reading(operation, reserve), 0)
         assert.strictEqual(yield* reading(operation, { ...own, ...onMails, "messaging.operation.name": "delete" }), 1)
+        assert.deepStrictEqual(
+          yield* readings(operation, { ...own, ...onMails, "messaging.operation.name": "watch" }),
+          []
+        )
         yield* worker.shutdown
       }).pipe(Effect.scoped)
     ))
@@ -174,7 +178,10 @@ describe("the metrics of a client", () => {
         yield* server.inject(EmbeddedServer.Fault.Cut())
         yield* handedOver
         const lost = yield* readings("beanstalk.client.reconnects", own)
-        assert.deepStrictEqual(lost.map(({ tags, value }) => [tags["error.type"], value]), [["SocketError", 2]])
+        assert.deepStrictEqual(lost.map(({ tags, value }) => [tags["error.type"], value]), [
+          ["ConnectionLost", 2],
+          ["ConnectFailed", 0]
+        ])
       }).pipe(Effect.scoped)
     ))
 

@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:http"
 import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import { bundle, root } from "../support/bundled.ts"
-import { openTo } from "../support/connections.ts"
+import { eventually, openTo } from "../support/connections.ts"
 import type { Listening } from "../support/server.ts"
 import { describeOnOne } from "../support/servers.ts"
 
@@ -73,18 +73,20 @@ const silence = Effect.gen(function*() {
   return { url: `http://127.0.0.1:${port}/`, asked: Deferred.await(asked) }
 })
 
+/** The address of an example that is a web server, once it has printed it. */
+const addressOf = (child: ChildProcessWithoutNullStreams) =>
+  Effect.async<{ readonly address: string }>((resume) => {
+    let output = ""
+    child.stdout.on("data", (chunk) => {
+      output += String(chunk)
+      const [address] = /http:\/\/[\d.:]+/.exec(output) ?? []
+      if (address !== undefined) resume(Effect.succeed({ address }))
+    })
+    child.once("close", () => resume(Effect.dieMessage(`it ended: ${output}`)))
+  })
+
 /** Starts an example that is a web server, and succeeds with its address. */
-const serve = (example: string, env: NodeJS.ProcessEnv) =>
-  Effect.flatMap(start(example, env), (child) =>
-    Effect.async<{ readonly address: string }>((resume) => {
-      let output = ""
-      child.stdout.on("data", (chunk) => {
-        output += String(chunk)
-        const [address] = /http:\/\/[\d.:]+/.exec(output) ?? []
-        if (address !== undefined) resume(Effect.succeed({ address }))
-      })
-      child.once("close", () => resume(Effect.dieMessage(`it ended: ${output}`)))
-    }))
+const serve = (example: string, env: NodeJS.ProcessEnv) => Effect.flatMap(start(example, env), addressOf)
 
 /** The tests mostly wait for their own processes. */
 const sideBySide = { concurrent: true }
@@ -150,6 +152,31 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.strictEqual((yield* post({ url: "http://example.org/" })).status, 503)
       yield* server.kill
       assert.strictEqual((yield* post({ url: "http://example.org/" })).status, 503)
+    }))
+
+  it.scopedLive("probes are told that a worker is ready, and at once that it is being shut down", () =>
+    Effect.gen(function*() {
+      const server = yield* kind.start()
+      const child = yield* start("health-probes.ts", { BEANSTALKD_URL: url(server), HOST: "127.0.0.1", PORT: "0" })
+      const { ended, says } = yield* follow(child)
+      const { address } = yield* addressOf(child)
+      yield* says("takes jobs")
+      const probe = (path: string) => Effect.promise(() => fetch(`${address}${path}`))
+      yield* eventually(probe("/readyz"), ({ status }) => status === 200)
+      assert.strictEqual((yield* probe("/livez")).status, 200)
+
+      const beanstalk = yield* openTo(server)
+      yield* beanstalk.put("a mail", { tube: "mails" })
+      yield* says("sends a mail")
+      child.kill("SIGTERM")
+      yield* says("is shut down")
+      const response = yield* probe("/readyz")
+      assert.strictEqual(response.status, 503)
+      assert.include(yield* Effect.promise(() => response.text()), "is being shut down")
+      assert.strictEqual((yield* probe("/livez")).status, 200)
+      const { code, output } = yield* ended
+      assert.strictEqual(code, 0, output)
+      assert.strictEqual((yield* beanstalk.stats).cmdDelete, 1)
     }))
 
   it.scopedLive("every line of a file becomes a job", () =>

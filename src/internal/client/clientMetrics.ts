@@ -31,13 +31,16 @@ import type { Command, Decoded } from "../protocol/command.ts"
 /** The connection that all commands share, or one of its own for whoever reserves. */
 export type Role = "shared" | "lease"
 
+/** What comes before an attempt to connect again. */
+export type Loss = "ConnectionLost" | "ConnectFailed"
+
 export interface ClientMetrics {
   /** Observes connections of this role. `tube` is the one that they all reserve from, if there is one. */
   readonly observe: (role: Role, tube?: TubeName) => typeof ConnectionObserver.Service
   /** A command has waited for a connection in vain, for so many milliseconds. */
   readonly onNotSent: (command: Command<unknown, unknown>, error: string, waited: number) => void
   /** A connection was lost, or an attempt has failed, and the next attempt follows. */
-  readonly onReconnect: (error: string) => void
+  readonly onReconnect: (lost: Loss) => void
 }
 
 /** Starts the metrics of a client, which are handed over until the Scope closes. */
@@ -51,7 +54,7 @@ export const make = (address: string): Effect.Effect<ClientMetrics, never, Scope
     return {
       observe: (role, tube) => ({ onConnecting: () => new ObservedSession(registry, role, tube, now) }),
       onNotSent: (command, error, waited) => registry.operation(command, undefined).record(command, error, waited),
-      onReconnect: (error) => registry.reconnects(error).add(1)
+      onReconnect: (lost) => registry.reconnects(lost).add(1)
     }
   })
 
@@ -72,6 +75,10 @@ class Sum {
     this.pending += amount
   }
 
+  handOverZero(): void {
+    this.update(0)
+  }
+
   handOver(): void {
     if (this.pending !== 0) this.update(this.pending)
     this.pending = 0
@@ -82,7 +89,7 @@ class Registry {
   private readonly labels: Labels
   private readonly sums: Array<Sum> = []
   private readonly operations: (tube: TubeName | undefined) => (name: string) => Operation
-  readonly reconnects: (error: string) => Sum
+  readonly reconnects: (lost: Loss) => Sum
   readonly connections: (role: Role) => (state: "connecting" | "connected") => Sum
   readonly inFlight: Sum
   readonly transmitted: Sum
@@ -95,7 +102,9 @@ class Registry {
     this.inFlight = this.gauge(gauge(inFlight, this.labels))
     this.transmitted = this.counter(counter(io, labelsWith({ "network.io.direction": "transmit" })))
     this.received = this.counter(counter(io, labelsWith({ "network.io.direction": "receive" })))
-    this.reconnects = memoized((error) => this.counter(counter(reconnects, labelsWith({ "error.type": error }))))
+    this.reconnects = memoized((lost) => this.counter(counter(reconnects, labelsWith({ "error.type": lost }))))
+    // A counter that appears with the first loss has not risen, as far as an alert can tell.
+    for (const lost of ["ConnectionLost", "ConnectFailed"] as const) this.reconnects(lost).handOverZero()
     this.connections = memoized((role) =>
       memoized((state) =>
         this.gauge(
@@ -105,13 +114,14 @@ class Registry {
     )
     this.operations = memoized((tube) => {
       const destination = tube === undefined ? {} : { "messaging.destination.name": tube }
-      return memoized((name) =>
-        new Operation(
+      return memoized((name) => {
+        const own = ofConnection.has(name) ? {} : destination
+        return new Operation(
           name,
-          (attributes) => labelsWith({ ...attributes, ...destination }),
+          (attributes) => labelsWith({ ...attributes, ...own }),
           (metric) => this.counter(metric)
         )
-      )
+      })
     })
   }
 
@@ -130,8 +140,9 @@ class Registry {
 
   /** The gauges of several clients of a server add up. */
   private gauge(metric: Metric.Metric.Gauge<number>): Sum {
-    metric.unsafeModify(0, noTags)
-    return this.sum((amount) => metric.unsafeModify(amount, noTags))
+    const sum = this.sum((amount) => metric.unsafeModify(amount, noTags))
+    sum.handOverZero()
+    return sum
   }
 
   private sum(update: (amount: number) => void): Sum {
@@ -180,6 +191,9 @@ class Operation {
     messages?.add(1)
   }
 }
+
+/** The commands about a connection, which have no destination, whatever tube the connection reserves from. */
+const ofConnection: ReadonlySet<string> = new Set(["stats", "use", "watch", "ignore"])
 
 /** What an operation is to OpenTelemetry, of those that it has a word for. */
 const operationTypes: Readonly<Record<string, "send" | "receive" | "settle" | undefined>> = {

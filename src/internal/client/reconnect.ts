@@ -9,8 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import type { ConnectFailed } from "../../BeanstalkError.ts"
-import { tagOf } from "../base/errorType.ts"
+import { ConnectFailed } from "../../BeanstalkError.ts"
 import { monotonicMillis } from "../base/monotonicClock.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
@@ -55,7 +54,7 @@ export const attempts = <A, R>(
       attempt = 0
       log.outageEnded()
     }
-    metrics?.onReconnect(lost.cause === undefined ? "ConnectionLost" : tagOf(lost.cause))
+    metrics?.onReconnect(lost.cause instanceof ConnectFailed ? "ConnectFailed" : "ConnectionLost")
     return log.lost(lost, wasIdle)
   }
 
