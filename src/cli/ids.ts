@@ -5,11 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Client } from "../BeanstalkClient.ts"
 import type { JobId } from "../Job.ts"
-import { type Failure, NothingThere, type SystemFailed, WrongUsage } from "./failures.ts"
+import { type Failure, NothingThere, Stopped, type SystemFailed, WrongUsage } from "./failures.ts"
 import { lines } from "./lines.ts"
 import { theClient } from "./server/servers.ts"
 import * as Argument from "./table/argument.ts"
@@ -33,8 +32,8 @@ export const argument = Argument.many(idOrInput, {
   summary: "the ids of the jobs, or - to read them from standard input, one a line"
 })
 
-/** How many commands are written at a time. */
-const window = 1024
+/** How many commands are written at a time: the first window tells whether to ask. */
+const window = askAbove + 1
 
 const decoder = new TextDecoder()
 
@@ -87,22 +86,20 @@ export interface ByIdOptions {
 export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Effect.Effect<void, Failure, Services> =>
   Effect.gen(function*() {
     const output = yield* Output
-    const [first, rest] = yield* Stream.peel(idsOf(ids), Sink.collectAllN<JobId>(askAbove + 1))
     const client = yield* theClient
-    if (first.length > askAbove && !dryRun) {
-      yield* confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
-    }
+    const ask = confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
     const look = (ids: Iterable<JobId>) =>
       Effect.forEach(ids, (id) => Effect.exit(client.statsJob(id)), { concurrency: "unbounded" })
     const exitsOf: (ids: Iterable<JobId>) => ReturnType<typeof act> = dryRun ? look : (ids) => act(client, ids)
     let done = 0
     let missing = 0
-    const stopped = Effect.suspend(() => output.note(`Stopped after ${countedWere(done, "job")} ${past}.`))
+    const asks = (count: number) => !dryRun && done + missing === 0 && count > askAbove
+    const howMany = () => `${countedWere(done, "job")} ${past}.`
     yield* withProgress(verb, ({ done: show }) =>
-      Stream.concat(Stream.fromChunk(first), rest).pipe(
+      idsOf(ids).pipe(
         Stream.rechunk(window),
         Stream.runForEachChunk((chunk) =>
-          Effect.flatMap(exitsOf(chunk), (exits) => {
+          Effect.flatMap(Effect.zipRight(asks(chunk.length) ? ask : Effect.void, exitsOf(chunk)), (exits) => {
             const [failures, successes] = Arr.partition(exits, Exit.isSuccess)
             const causes = failures.map(({ cause }) => cause)
             const others = causes.filter((cause) => !isMissing(cause))
@@ -112,7 +109,12 @@ export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Eff
             return Effect.forEach(others.slice(0, 1), Effect.failCause, { discard: true })
           })
         )
-      )).pipe(Effect.tapErrorCause(() => done > 0 && !dryRun ? stopped : Effect.void))
+      )).pipe(
+        Effect.onInterrupt(() => done > 0 && !dryRun ? output.note(`Interrupted. ${howMany()}`) : Effect.void),
+        Effect.mapError((error) =>
+          done > 0 && !dryRun ? new Stopped({ message: `${error.message} ${howMany()}`, cause: error }) : error
+        )
+      )
     if (done === 0) return yield* new NothingThere({ message: noneOf(missing, client.address) })
     if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
     const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`

@@ -32,6 +32,17 @@ describeListening("beanstalk", ({ start }) => {
       assert.strictEqual((yield* run("peek emails")).stdout, "--urgent")
     }))
 
+  it.scopedLive("delete - that comes to a line that is no id says how many jobs were deleted before", () =>
+    Effect.gen(function*() {
+      const { run } = yield* started
+      yield* run("put emails --lines -q", "a\nb\n")
+      const others = Array.from({ length: 1500 }, (_, index) => `${index + 1}\n`).join("")
+      const { code, stderr } = yield* run("delete - --yes", `${others}x\n`)
+      assert.strictEqual(code, 4)
+      assert.match(stderr, /"x" is no id of a job.* 2 jobs were deleted\.\n$/)
+      assert.strictEqual((yield* run("delete -", "x\n")).code, 2)
+    }))
+
   it.scopedLive("put takes the body from the argument or from all of standard input, with the options given", () =>
     Effect.gen(function*() {
       const { connection, run } = yield* started

@@ -45,3 +45,24 @@ it.scopedLive("ends, and asks for no more ids than within the reach, when the ne
     assert.strictEqual((yield* Fiber.join(fiber))._tag, "ReachExceeded")
     assert.isAtMost(asked.length, 20_000)
   }))
+
+it.scopedLive("ends when the server has issued the id 0", () =>
+  Effect.gen(function*() {
+    const server = yield* Scripted.inMemory()
+    const client = yield* clientTo(server)
+    const fiber = yield* Effect.fork(Stream.runCollect(client.jobs({ serverShare: 1 })))
+    const peer = yield* acceptHandshake(server)
+    yield* answering(peer, (command, id) => {
+      switch (command) {
+        case "put":
+          return "INSERTED 0\r\n"
+        case "use":
+          return `USING ${id}\r\n`
+        case "stats":
+          return Scripted.stats.replace(/current-jobs-ready: \d+/, "current-jobs-ready: 1")
+        default:
+          return "NOT_FOUND\r\n"
+      }
+    })
+    assert.lengthOf(yield* Fiber.join(fiber), 0)
+  }))

@@ -136,10 +136,12 @@ type Step = readonly [Chunk.Chunk<JobStats>, Option.Option<Position>]
 export const search = (options: Search): Stream.Stream<JobStats, PutError | ReachExceeded> => {
   const jobs = new Jobs(options)
   return Stream.unwrap(Effect.map(readNewest(options), ([newest, count]) => {
+    const floor = floorOf(newest)
     const begin: Position = {
       newest,
-      floor: floorOf(newest),
-      next: options.newest === undefined ? newest - 1n : newest,
+      floor,
+      // A server that does not tell the truth may have issued the floor.
+      next: options.newest === undefined && newest > floor ? newest - 1n : newest,
       asked: 0,
       depth: 0,
       count,
