@@ -19,9 +19,11 @@ type Fields = Readonly<Record<string, unknown>>
 
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null
 
-const fieldsOf = (line: string): Fields | undefined => {
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+const fieldsOf = (line: Uint8Array): Fields | undefined => {
   try {
-    const value: unknown = JSON.parse(line)
+    const value: unknown = JSON.parse(decoder.decode(line))
     return isFields(value) ? value : undefined
   } catch {
     return undefined
@@ -46,9 +48,12 @@ const stateIn = ({ state = "ready" }: Fields): JobState | undefined => {
   }
 }
 
+/** What is not base64 `Buffer.from` leaves out. */
+const isBase64 = (text: string) => /^[A-Za-z0-9+/]*={0,2}$/.test(text)
+
 const bodyIn = ({ body, body_base64: base64 }: Fields): string | Uint8Array | undefined => {
   if (typeof body === "string") return body
-  return typeof base64 === "string" ? Buffer.from(base64, "base64") : undefined
+  return typeof base64 === "string" && isBase64(base64) ? Buffer.from(base64, "base64") : undefined
 }
 
 /** The delay of a job, in seconds. The server has rounded down what was left, and the job must not become ready before. */
@@ -59,11 +64,11 @@ const delayOf = (state: JobState, timeLeft: number): number => {
 }
 
 /** A job, into this tube if one is given, or what is wrong with the line. */
-export const jobOf = (line: string, into: string | undefined): Either.Either<JobToImport, string> => {
+export const jobOf = (line: Uint8Array, into: string | undefined): Either.Either<JobToImport, string> => {
   const fields = fieldsOf(line)
-  if (fields === undefined) return Either.left("it is no JSON object")
+  if (fields === undefined) return Either.left("it is no JSON object, in UTF-8")
   const body = bodyIn(fields)
-  if (body === undefined) return Either.left("it has no body")
+  if (body === undefined) return Either.left("it has no body, or one that is not base64")
   const tube = into ?? fields["tube"]
   if (typeof tube !== "string" || !isTubeName(tube)) return Either.left("tube is no name of a tube")
   const state = stateIn(fields)

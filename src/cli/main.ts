@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import { run } from "./program.ts"
 import { nodeTerminal } from "./terminal/nodeTerminal.ts"
 
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
+const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 const fiber = Effect.runFork(Effect.provide(run(process.argv.slice(2)), nodeTerminal))
 
@@ -23,6 +23,8 @@ const onSignal = (signal: keyof typeof exitCodes): void => {
   Effect.runFork(Fiber.interrupt(fiber))
 }
 
+// Of a terminal that is closed: programs of `work` are in groups of their own, and would run on.
+process.on("SIGHUP", onSignal)
 process.on("SIGINT", onSignal)
 process.on("SIGTERM", onSignal)
 

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Commands from "./commands.ts"
 import { type Ending, endingOf } from "./ending.ts"
-import { type Failure, type PipeClosed, WrongUsage } from "./failures.ts"
+import { type Failure, type PipeClosed, type Stopped, WrongUsage } from "./failures.ts"
 import * as Logging from "./logging.ts"
 import * as Servers from "./server/servers.ts"
 import type { Command, ExitCode } from "./table/command.ts"
@@ -83,7 +83,7 @@ const runRow = (command: Command) =>
 
 const write = (text: string) => Effect.flatMap(Terminal, ({ stdout }) => stdout.write(`${text}\n`))
 
-const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | PipeClosed, Terminal> =>
+const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | PipeClosed | Stopped, Terminal> =>
   Effect.gen(function*() {
     const { commandHelp, programHelp } = yield* Effect.promise(() => import("./table/help.ts"))
     const { env, stdout } = yield* Terminal

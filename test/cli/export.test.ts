@@ -141,6 +141,17 @@ describeListening("beanstalk export and import", ({ start }) => {
       assert.deepInclude(yield* connection.statsJob("1"), { state: "buried", pri: 3 })
     }))
 
+  it.scopedLive("import counts a tube of any name, and puts no body that it cannot read", () =>
+    Effect.gen(function*() {
+      const { connection, run, server } = yield* started
+      assert.match((yield* run("import", `{"tube":"__proto__","body":"x"}\n`)).stdout, /^__proto__: 1 ready job put/)
+      const { totalJobs } = yield* connection.stats
+      assert.strictEqual((yield* run("import", `{"tube":"emails","body_base64":"!!!"}\n`)).code, 2)
+      const notUtf8 = Buffer.from(`{"tube":"emails","body":"\xff"}\n`, "latin1")
+      assert.strictEqual((yield* at(server, "import", { stdin: Stream.make(notUtf8) })).code, 2)
+      assert.strictEqual((yield* connection.stats).totalJobs, totalJobs)
+    }))
+
   it.scopedLive("import goes on where a lost connection stopped it, and loses no job", () =>
     Effect.gen(function*() {
       const { connection, run, server } = yield* started

@@ -114,6 +114,7 @@ describeListening("beanstalk jobs", ({ start }) => {
       const { totalJobs } = yield* connection.stats
       assert.deepStrictEqual(yield* ids("--to 100 --full-speed"), [0, "5", "4", "3", "2", "1"])
       assert.deepStrictEqual(yield* ids("emails --to 4"), [0, "4", "3", "2", "1"])
+      assert.match((yield* run("jobs --to 4 --ids")).stderr, /^4 of \d+ jobs were found, among 4 ids/)
       assert.strictEqual((yield* connection.stats).totalJobs, totalJobs)
     }))
 

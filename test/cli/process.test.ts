@@ -4,8 +4,8 @@ import { BeanstalkConnection } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import { bundle, root } from "../support/bundled.ts"
@@ -122,6 +122,30 @@ describe("beanstalk, as a process", () => {
       assert.deepStrictEqual(yield* program.ended, { code: 143, signal: null })
       yield* eventually(beanstalk.stats, ({ currentJobsReady }) => currentJobsReady === 1)
     }))
+
+  it.scopedLive("a hang-up of the terminal interrupts it", () =>
+    Effect.gen(function*() {
+      const server = yield* serve("-p", "0")
+      const beanstalk = yield* server.connect
+      const program = yield* start("take", "t", "--follow", "-u", server.url)
+      yield* eventually(beanstalk.stats, ({ currentWaiting }) => currentWaiting === 1)
+      program.child.kill("SIGHUP")
+      assert.deepStrictEqual(yield* program.ended, { code: 129, signal: null })
+      assert.include(program.said.err, "Interrupted after 0 jobs")
+    }))
+
+  it.scopedLive.skipIf(!existsSync("/dev/full"))(
+    "a full disk is told, and is no success",
+    () =>
+      Effect.gen(function*() {
+        const program = yield* bundle("src/cli/main.ts")
+        const full = openSync("/dev/full", "w")
+        const { status, stderr } = spawnSync(process.execPath, [program, "help"], { stdio: ["ignore", full, "pipe"] })
+        closeSync(full)
+        assert.strictEqual(status, 4)
+        assert.include(stderr.toString(), "no space is left")
+      })
+  )
 
   it.scopedLive("a closed pipe ends it quietly", () =>
     Effect.gen(function*() {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ListedJobWithBody } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
-import { NothingThere, type PipeClosed, type SystemFailed } from "../failures.ts"
+import { NothingThere, type PipeClosed, type Stopped, type SystemFailed } from "../failures.ts"
 import { writerTo } from "../files.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { findAll, oldestFirst } from "../selection/findAll.ts"
@@ -49,7 +49,7 @@ export const command = Command.make({
     const client = yield* theClient
     const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
     const start = yield* Clock.currentTimeMillis
-    const write: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | SystemFailed> = output === undefined
+    const write: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | Stopped | SystemFailed> = output === undefined
       ? bytes
       : yield* writerTo(output)
     let written = 0

@@ -81,7 +81,9 @@ export const command = Command.make({
         const jobs = sent.splice(0, ids.length)
         return Effect.tap(buryThose(client, ids, jobs), () =>
           Effect.sync(() => {
-            for (const [tube, some] of Object.entries(Arr.groupBy(jobs, ({ tube }) => tube))) {
+            // `Arr.groupBy` loses the tube `__proto__`.
+            for (const tube of new Set(jobs.map((job) => job.tube))) {
+              const some = jobs.filter((job) => job.tube === tube)
               tallies.set(tube, sum([tallies.get(tube) ?? nothing, tallyOf(some)]))
             }
           }))
@@ -99,8 +101,6 @@ interface Reading {
   readonly tube: string | undefined
 }
 
-const decoder = new TextDecoder()
-
 /**
  * The jobs of the lines. Fails at a line that is none, before those that were read with it. No Effect runs for each: with one for
  * each, an import took half as long again.
@@ -111,8 +111,7 @@ const jobsIn = <E>(input: Stream.Stream<Uint8Array, E>, { skip, tube }: Reading)
     const [wrong, jobs] = Chunk.separate(
       Chunk.map(
         chunk,
-        (text, index) =>
-          Either.mapLeft(jobOf(decoder.decode(text), tube), (reason) => ({ reason, line: before + index + 1 }))
+        (text, index) => Either.mapLeft(jobOf(text, tube), (reason) => ({ reason, line: before + index + 1 }))
       )
     )
     before += chunk.length

@@ -67,7 +67,7 @@ interface Listing {
   readonly selection: Selection
   readonly bodies: boolean
   readonly isOne: boolean
-  readonly write: (jobs: ReadonlyArray<ListedJob>) => Effect.Effect<void, PipeClosed>
+  readonly write: (jobs: ReadonlyArray<ListedJob>) => Effect.Effect<void, PipeClosed | Stopped>
 }
 
 /** Writes the jobs of a server as they are found, says on standard error how many there are, and succeeds with how many were written. */
@@ -127,7 +127,9 @@ const summary = ({ search: { asked, counted, found }, selection, time, where, wr
   if (idsFrom !== undefined) return `${thousands(written)} of these jobs${where} were found ${end}`
   if (written === limit) return `The newest ${thousands(written)} were listed, among ${thousands(asked)} ids, ${end}`
   const many = Math.max(counted, found)
-  const all = many === 1
+  const all = found < many
+    ? `${thousands(found)} of ${thousands(many)} ${kind}jobs${where} were found`
+    : many === 1
     ? `The only ${kind}job${where} was found`
     : `All ${thousands(many)} ${kind}jobs${where} were found`
   return `${isById(selection) ? `${thousands(written)} of ${thousands(many)} match. ` : ""}` +

@@ -124,26 +124,24 @@ const hand = (connection: Connection, jobs: ReadonlyArray<ReservedJob>, { bury, 
         ? records(jobs.map(({ body, id }) => ({ ...known(id), ...bodyRecord(body) })))
         : bytes(Buffer.concat(jobs.map(text)))
     }
-    const settle = ({ id }: ReservedJob) => {
+    const lost = ({ id }: ReservedJob) =>
+      note(`beanstalk: the time to run of job ${id} was over before it was written. It may be taken again.`)
+    const settle = (job: ReservedJob) => {
+      const { id } = job
+      if (!bury) return Effect.catchTag(connection.delete(id), "JobNotFound", () => lost(job))
       const pri = stats.get(id)?.pri
-      return bury && pri !== undefined ? connection.bury(id, pri) : connection.delete(id)
+      return pri === undefined ? lost(job) : Effect.catchTag(connection.bury(id, pri), "JobNotFound", () => lost(job))
     }
-    yield* Effect.forEach(
-      jobs,
-      (job) =>
-        Effect.catchTag(
-          settle(job),
-          "JobNotFound",
-          () =>
-            note(`beanstalk: the time to run of job ${job.id} was over before it was written. It may be taken again.`)
-        ),
-      { concurrency: "unbounded", discard: true }
-    ).pipe(Effect.uninterruptible)
+    yield* Effect.forEach(jobs, settle, { concurrency: "unbounded", discard: true }).pipe(Effect.uninterruptible)
   })
 
 /** Of jobs that are still reserved. */
 const statsOf = (connection: Connection, jobs: ReadonlyArray<ReservedJob>) =>
   Effect.map(
-    Effect.forEach(jobs, ({ id }) => Effect.option(connection.statsJob(id)), { concurrency: "unbounded" }),
+    Effect.forEach(
+      jobs,
+      ({ id }) => Effect.catchTag(Effect.asSome(connection.statsJob(id)), "JobNotFound", () => Effect.succeedNone),
+      { concurrency: "unbounded" }
+    ),
     (found) => new Map(found.flatMap(Option.toArray).map((stats) => [stats.id, stats]))
   )

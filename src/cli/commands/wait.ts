@@ -36,7 +36,7 @@ export const command = Command.make({
       return yield* new WrongUsage({ message: "give either TUBE or --job." })
     }
     const connection = yield* theConnection
-    let left = ""
+    let left = "there was no answer"
     const look = Effect.tap(
       job === undefined ? tubeLeft(connection, tube ?? "") : jobLeft(connection, job),
       (what) =>

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import { isatty } from "node:tty"
-import { PipeClosed } from "../failures.ts"
+import { PipeClosed, Stopped } from "../failures.ts"
 import { type Outlet, Terminal } from "./terminal.ts"
 
 /** Of a terminal that does not tell its width. */
@@ -24,11 +24,16 @@ const outlet = (descriptor: 1 | 2, open: () => NodeJS.WriteStream): Outlet => {
       Effect.async((resume) => {
         stream().write(
           chunk,
-          (error) => resume(error === null || error === undefined ? Effect.void : new PipeClosed())
+          (error) => resume(error === null || error === undefined ? Effect.void : notWritten(error))
         )
       })
   }
 }
+
+const notWritten = (error: Error): PipeClosed | Stopped =>
+  "code" in error && error.code === "ENOSPC"
+    ? new Stopped({ message: "the output cannot be written: no space is left on the device.", cause: error })
+    : new PipeClosed()
 
 /** Streams are loaded by those who read: they take a tenth of the time of a short command. */
 const bytes = Effect.map(

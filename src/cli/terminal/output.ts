@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { PipeClosed } from "../failures.ts"
+import type { PipeClosed, Stopped } from "../failures.ts"
 import { coloured, plain, type Style } from "./style.ts"
 import { type Column, tableLines, tableParts } from "./table.ts"
 import { Terminal } from "./terminal.ts"
@@ -26,18 +26,18 @@ export class Output extends Context.Tag("effect-beanstalk/cli/Output")<Output, {
   readonly printable: (text: string) => string
   /** The same for text of several lines. */
   readonly printableLines: (text: string) => string
-  readonly lines: (...lines: ReadonlyArray<string>) => Effect.Effect<void, PipeClosed>
-  readonly bytes: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed>
+  readonly lines: (...lines: ReadonlyArray<string>) => Effect.Effect<void, PipeClosed | Stopped>
+  readonly bytes: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | Stopped>
   /** Objects as JSON, one a line. */
-  readonly records: (records: ReadonlyArray<object>) => Effect.Effect<void, PipeClosed>
+  readonly records: (records: ReadonlyArray<object>) => Effect.Effect<void, PipeClosed | Stopped>
   readonly table: <Row>(
     columns: ReadonlyArray<Column<Row>>,
     rows: ReadonlyArray<Row>
-  ) => Effect.Effect<void, PipeClosed>
+  ) => Effect.Effect<void, PipeClosed | Stopped>
   /** A table whose rows come in parts, as they are found. The titles are written with the first. */
   readonly tableParts: <Row>(
     columns: ReadonlyArray<Column<Row>>
-  ) => (rows: ReadonlyArray<Row>) => Effect.Effect<void, PipeClosed>
+  ) => (rows: ReadonlyArray<Row>) => Effect.Effect<void, PipeClosed | Stopped>
   /** A line on standard error, for people. */
   readonly note: (line: string) => Effect.Effect<void>
 }>() {}

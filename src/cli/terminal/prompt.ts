@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { Declined, WrongUsage } from "../failures.ts"
 import * as Flag from "../table/flag.ts"
-import { Output } from "./output.ts"
 import { Terminal } from "./terminal.ts"
+import { escapeControls } from "./text.ts"
 
 /** The flags of a command that asks. */
 export const flags = {
@@ -18,15 +18,14 @@ export const askAbove = 1000
 export const confirm = (
   question: string,
   { yes }: { readonly yes: boolean }
-): Effect.Effect<void, WrongUsage | Declined, Terminal | Output> =>
+): Effect.Effect<void, WrongUsage | Declined, Terminal> =>
   Effect.gen(function*() {
     if (yes) return
     const { stderr, stdin } = yield* Terminal
-    const { printable } = yield* Output
     if (!stdin.isTerminal || !stderr.isTerminal) {
       return yield* new WrongUsage({ message: `${question} There is no terminal to ask at: add --yes.` })
     }
-    yield* Effect.ignore(stderr.write(`${printable(question)} [y/N] `))
+    yield* Effect.ignore(stderr.write(`${escapeControls(question)} [y/N] `))
     const answer = yield* stdin.line
     if (!/^y(es)?$/i.test(answer?.trim() ?? "")) return yield* new Declined({ message: "nothing was changed." })
   })

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { PipeClosed, SystemFailed } from "../failures.ts"
+import type { PipeClosed, Stopped, SystemFailed } from "../failures.ts"
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -21,7 +21,7 @@ export interface Outlet {
   /** The width of the terminal, now. */
   readonly columns: () => number
   /** Succeeds once it is written. */
-  readonly write: (chunk: string | Uint8Array) => Effect.Effect<void, PipeClosed>
+  readonly write: (chunk: string | Uint8Array) => Effect.Effect<void, PipeClosed | Stopped>
 }
 
 export class Terminal extends Context.Tag("effect-beanstalk/cli/Terminal")<Terminal, {
