@@ -67,6 +67,7 @@ describeListening("beanstalk", ({ start }) => {
         "case $word in bury*) exit 65;; fail*) exit 3;; esac"
       const running = yield* startAt(server, `work t --retries 1 -c 2 -- sh -c '${script}'`)
       yield* eventually(connection.stats, (stats) => stats.cmdDelete === 1 && stats.currentJobsBuried === 2)
+      yield* eventually(Effect.sync(() => running.stderr.text), (text) => text.includes("job 3 of t is buried"))
       yield* running.interrupt
       const lines = readFileSync(file, "utf8").trim().split("\n").toSorted()
       assert.deepStrictEqual(lines, ["1 t 1 good", "2 t 1 bury", "3 t 1 fail", "3 t 2 fail"])
