@@ -1,7 +1,8 @@
 /** The commands that take jobs, run programs for them, and wait for them. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
+import * as Fiber from "effect/Fiber"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import { at, startAt } from "../support/cli.ts"
@@ -74,6 +75,20 @@ describeListening("beanstalk", ({ start }) => {
       assert.include(running.stderr.text, "job 2 of t is buried after 1 attempt: the program ended with 65.\n")
       assert.include(running.stderr.text, "job 3 of t is buried after 2 attempts: the program ended with 3.\n")
       assert.include(running.stderr.text, "1 job done, 3 failures, 2 buried, 0 lost.\n")
+    }))
+
+  it.scopedLive("work tells what became of a job whose program ends after the interruption", () =>
+    Effect.gen(function*() {
+      const { connection, server } = yield* started
+      const file = join(yield* temporaryFolder, "go")
+      yield* connection.put("x")
+      const running = yield* startAt(server, `work t -- sh -c 'until test -e ${file}; do sleep 0.01; done'`)
+      yield* eventually(connection.stats, ({ currentJobsReserved }) => currentJobsReserved === 1)
+      const interrupting = yield* Effect.fork(running.interrupt)
+      yield* eventually(Effect.sync(() => running.stderr.text), (text) => text.includes("Takes no more jobs"))
+      writeFileSync(file, "")
+      yield* Fiber.join(interrupting)
+      assert.include(running.stderr.text, "1 job done, 0 failures, 0 buried, 0 lost.\n")
     }))
 
   it.scopedLive("work lets a program end when it is interrupted, and ends it with SIGTERM when it takes too long", () =>

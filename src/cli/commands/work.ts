@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
@@ -85,13 +86,16 @@ export const command = Command.make({
 
     const report = yield* reporter
     yield* Effect.addFinalizer(() => Effect.flatMap(report.summary, note))
+    const reporting = yield* FiberSet.make()
+    // The workers close first, and emit events until then.
+    yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(reporting))
     for (const tube of yield* namedOrMatching(client, tubes)) {
       const worker = yield* Worker.make(Tube.bytes(tube), handle, {
         concurrency,
         retry: retrySchedule(retries),
         shutdownTimeout: drain
       }).pipe(Effect.provideService(BeanstalkClient, client))
-      yield* Effect.forkScoped(Stream.runForEach(worker.events, report.event))
+      yield* FiberSet.run(reporting, Stream.runForEach(worker.events, report.event))
     }
     yield* Effect.onInterrupt(
       Effect.never,
