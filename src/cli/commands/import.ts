@@ -75,7 +75,7 @@ export const command = Command.make({
           sent.push(job)
           return job
         })
-        return client.putAll("default", noted)
+        return client.putAll("default", noted, { window })
       },
       onPut: (ids) => {
         const jobs = sent.splice(0, ids.length)
@@ -95,6 +95,9 @@ export const command = Command.make({
     yield* summary(null)
   })
 })
+
+/** As many again are sent while those are buried: if the connection is lost meanwhile, both are put twice by who goes on. */
+const window = 512
 
 interface Reading {
   readonly skip: number

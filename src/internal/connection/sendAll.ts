@@ -91,7 +91,13 @@ export const sendAllPresent = <A>(
 export const statsOfJobs = (
   session: Session,
   ids: ReadonlyArray<JobId>
-): Effect.Effect<ReadonlyArray<JobStats>, PutError> => sendAllPresent(session, ids.map((id) => Commands.statsJob(id)))
+): Effect.Effect<ReadonlyArray<JobStats>, PutError> =>
+  Effect.flatMap(sendAll(session, ids.map(Commands.statsJobIfAny)), (exits) => {
+    const failed = exits.find(Exit.isFailure)
+    return failed === undefined
+      ? Effect.succeed(exits.flatMap((exit) => Exit.isSuccess(exit) && exit.value !== undefined ? [exit.value] : []))
+      : Effect.failCause(failed.cause)
+  })
 
 /**
  * Deletes jobs, and succeeds with whether each was deleted: the server refuses to delete one that does not exist, or that another

@@ -257,6 +257,17 @@ const expectStatsOf = (id: JobId): Interpret<JobStats, never> => (reply, origin)
 
 export const statsJob = (id: JobId) => onJob("stats-job", id, expectStatsOf(id), readOnly)
 
+/** The statistics, or `undefined` if there is no such job: an error for each id that is asked for in vain takes time. */
+export const statsJobIfAny = (id: JobId): Command<JobStats | undefined, never> => {
+  const expectStats = expectStatsOf(id)
+  return makeCommand<JobStats | undefined>(
+    "stats-job",
+    id,
+    (reply, origin) => reply._tag === "NotFound" ? success(undefined) : expectStats(reply, origin),
+    { readOnly: true, job: id }
+  )
+}
+
 const expectTubeStats = expectDocument<TubeStats>(StatsReader.readTubeStats)
 
 export const statsTube = (tube: TubeName) => onExistingTube("stats-tube", tube, expectTubeStats, readOnly)
