@@ -20,6 +20,9 @@ export const encodings = ["base64", "gzip", "json"] as const
 
 export type Encoding = (typeof encodings)[number]
 
+/** The largest body that beanstalkd can hold: what is larger than that was made to fill the memory. */
+const largestBody = 1024 ** 3
+
 /** A body out of a body, or what is wrong with it. */
 const decoders: { readonly [E in Encoding]: (body: Uint8Array) => Either.Either<Uint8Array, string> } = {
   base64: (body) => {
@@ -28,7 +31,11 @@ const decoders: { readonly [E in Encoding]: (body: Uint8Array) => Either.Either<
       ? Either.right(Buffer.from(text, "base64"))
       : Either.left("it is not base64")
   },
-  gzip: (body) => Either.try({ try: () => gunzipSync(body), catch: () => "it is not gzip" }),
+  gzip: (body) =>
+    Either.try({
+      try: () => gunzipSync(body, { maxOutputLength: largestBody }),
+      catch: () => "it is not gzip, or is larger than 1 GiB"
+    }),
   json: (body) => {
     const json = indented(textOf(body) ?? "")
     return json === undefined ? Either.left("it is not JSON") : Either.right(encoder.encode(json))
@@ -47,10 +54,14 @@ export const decodeBody = (
 
 const latin1 = (body: Uint8Array): string => Buffer.from(body).toString("latin1")
 
+/** A body as text. */
+export const bodyText = (body: Uint8Array, { printableLines }: Output["Type"]): string =>
+  printableLines(textOf(body) ?? latin1(body))
+
 /** A body for people: JSON is indented in a terminal. */
-export const bodyLines = (body: Uint8Array, { isTerminal, printableLines }: Output["Type"]): string => {
-  const text = textOf(body) ?? latin1(body)
-  return printableLines(isTerminal ? indented(text) ?? text : text)
+export const bodyLines = (body: Uint8Array, output: Output["Type"]): string => {
+  const json = output.isTerminal ? indented(textOf(body) ?? "") : undefined
+  return json === undefined ? bodyText(body, output) : output.printableLines(json)
 }
 
 /** A body on one line; in a terminal no more of it than fits. */

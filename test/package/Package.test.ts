@@ -66,11 +66,31 @@ describe("the package", () => {
     const checked = paths().filter(isPublic).flatMap((path) =>
       [".js", ".cjs"].map((extension) => path.replace("dist/", "dist/checked/").replace(".d.ts", extension))
     )
-    assert.sameMembers(paths(), [...compiled, ...checked, "CHANGELOG.md", "LICENSE", "README.md", "package.json"])
+    const bundled = readdirSync(join(root, "dist/cli")).map((file) => `dist/cli/${file}`)
+    assert.includeMembers(bundled, ["dist/cli/beanstalk.js", "dist/cli/look.js", "dist/cli/main.js"])
+    assert.sameMembers(
+      paths(),
+      [...compiled, ...checked, ...bundled, "CHANGELOG.md", "LICENSE", "README.md", "package.json"]
+    )
   })
 
-  it("is smaller than 600 kB", () => {
-    assert.isBelow(packed.size, 600_000)
+  it("is smaller than 1 MB, a third of which is the command line", () => {
+    assert.isBelow(packed.size, 1_000_000)
+  })
+
+  it("has a command line that runs from an empty folder, without any other package", () => {
+    const folder = mkdtempSync(join(tmpdir(), "effect-beanstalk-cli-"))
+    cpSync(join(root, "dist/cli"), folder, { recursive: true })
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }))
+    const run = (...args: ReadonlyArray<string>) =>
+      spawnSync(process.execPath, [join(folder, "beanstalk.js"), ...args], { cwd: folder, encoding: "utf8" })
+    assert.match(run("--version").stdout, /^beanstalk \d/)
+    assert.include(run("--help").stdout, "  stats  ")
+    for (const command of ["stats", "tubes", "jobs", "export"]) {
+      const { status, stderr } = run(command, "-u", "127.0.0.1:1")
+      assert.deepStrictEqual([status, stderr.split(":")[1]], [3, " cannot reach beanstalkd at 127.0.0.1"])
+    }
+    rmSync(folder, { recursive: true })
   })
 
   it("shows the documentation of each module in its types", () => {

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import type { Connection } from "../../BeanstalkConnection.ts"
 import type { JobId, PeekedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { bodyLines, decodeBody, type Encoding, encodings } from "../body.ts"
+import { bodyLines, bodyText, decodeBody, type Encoding, encodings } from "../body.ts"
 import { NothingThere, Stopped } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { lookAtEach, Servers } from "../server/servers.ts"
@@ -18,7 +18,9 @@ import { choice, jobId } from "../values/text.ts"
 
 const parameters = {
   ids: Argument.many(jobId, { atLeast: 1, summary: "the ids of the jobs" }),
-  raw: Flag.on("raw", { summary: "write the bodies alone, byte for byte" }),
+  raw: Flag.on("raw", {
+    summary: "write the bodies alone, byte for byte, but with control characters escaped in a terminal"
+  }),
   decode: Flag.repeated("decode", choice("ENCODING", encodings), {
     summary: "decode the bodies, in this order, as in base64,gzip,json"
   })
@@ -49,7 +51,7 @@ export const command = Command.make({
             for (const job of jobs) {
               const body = yield* decoded(job, decode)
               const { stats } = job
-              if (raw) yield* output.bytes(body)
+              if (raw) yield* output.isTerminal ? output.lines(bodyText(body, output)) : output.bytes(body)
               else if (output.json) {
                 yield* output.records([{ ...isOne ? {} : { url }, ...statsRecord(stats), ...bodyRecord(body) }])
               } else {

@@ -36,15 +36,15 @@ export const command = Command.make({
       return yield* new WrongUsage({ message: "give either TUBE or --job." })
     }
     const connection = yield* theConnection
-    let left = "there was no answer"
-    const look = Effect.tap(
-      job === undefined ? tubeLeft(connection, tube ?? "") : jobLeft(connection, job),
-      (what) =>
+    const look = job === undefined ? tubeLeft(connection, tube ?? "") : jobLeft(connection, job)
+    let left = yield* look
+    if (left === "") return
+    yield* look.pipe(
+      Effect.tap((what) =>
         Effect.sync(() => {
           left = what
         })
-    )
-    yield* look.pipe(
+      ),
       Effect.repeat({ until: (what) => what === "", schedule: Schedule.spaced("200 millis") }),
       Effect.timeoutFail({
         duration: limit,
