@@ -37,9 +37,12 @@
  *   finish. `move` leaves a job on its server, unless `into` is given.
  * - `lease`, `leaseWith`, `ready`: a server that takes jobs.
  *
+ * A `Worker` takes jobs from all servers: its `concurrency` is that of all together. While as many jobs run as may, those that came from
+ * other servers are held, one from each at most, with heartbeats.
+ *
  * **Gotchas**
  *
- * A `Worker` does not take a cluster yet, and fails to start. Start one worker for each server, with the client that `at` returns.
+ * `Worker.jobs` takes jobs from one server, and fails to start on a cluster: use the client that `at` returns.
  *
  * **Example** (a cluster of three servers)
  *

@@ -217,6 +217,21 @@ describeOnOne("the examples", sideBySide, (kind) => {
       assert.match(output, /ConnectFailed: turning to .*\nput job 2 at .*\n$/)
     }))
 
+  it.scopedLive("jobs are put and run on while one of three servers is killed", () =>
+    Effect.gen(function*() {
+      const servers = [yield* kind.start(), yield* kind.start(), yield* kind.start()]
+      const child = yield* begin("many-servers.ts", {}, servers.map(url))
+      const first = yield* openTo(servers[0]!, { tube: "numbers" })
+      yield* eventually(first.stats, ({ totalJobs }) => totalJobs > 3)
+      yield* servers[0]!.kill
+      const { code, output } = yield* child.ended
+      assert.strictEqual(code, 0, output)
+      assert.include(output, "is gone")
+      // At most the one that was in flight is not acknowledged.
+      assert.match(output, /^put (299|300) jobs$/m)
+      assert.include(output, "all of them have run")
+    }))
+
   it.scopedLive("the main job buries what it cannot fetch", () =>
     Effect.gen(function*() {
       const server = yield* kind.start()

@@ -1,5 +1,6 @@
 /** What the rest of the library has of a client: connections of its own, for what reserves; its shared connection; and its workers. */
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
@@ -27,6 +28,10 @@ export interface Dedicated {
   readonly metrics: ClientMetrics | undefined
   /** `undefined` for a cluster. */
   readonly shared: SharedConnection | undefined
+  /**
+   * The servers that a worker takes jobs from. Calls back at once, and whenever they change until the returned function is called.
+   */
+  readonly servers: (onChange: (servers: ReadonlyArray<Dedicated>) => void) => () => void
   /** The same for one server: of a cluster, one that takes jobs. */
   readonly onOne: Effect.Effect<Dedicated, ConnectFailed>
   /**
@@ -84,6 +89,10 @@ export const make = (
     metrics,
     workers,
     shared,
+    servers: (onChange) => {
+      onChange([dedicated])
+      return constVoid
+    },
     onOne: Effect.sync(() => dedicated),
     open: (watch, timers, onEnd) => open(watch, { timers }, onEnd),
     openUnbounded: (watch) =>

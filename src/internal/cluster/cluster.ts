@@ -125,6 +125,7 @@ const makeDedicated = (
     ...own,
     metrics: undefined,
     shared: undefined,
+    servers: (onChange) => members.listen((list) => onChange(list.map(({ client }) => client.dedicated))),
     onOne,
     open: (...to) => Effect.flatMap(onOne, ({ open }) => open(...to)),
     openUnbounded: (tube) => Effect.flatMap(onOne, ({ openUnbounded }) => openUnbounded(tube))

@@ -38,6 +38,7 @@ export interface Seeker extends Timer, Linked<Seeker> {
 export class Members {
   readonly options: MembersOptions
   private list: ReadonlyArray<ClusterMember> = []
+  private readonly listeners = new Set<(list: ReadonlyArray<ClusterMember>) => void>()
   private readonly seekers = new LinkedList<Seeker>()
   private status: "open" | "closed" = "open"
 
@@ -52,7 +53,15 @@ export class Members {
 
   set all(list: ReadonlyArray<ClusterMember>) {
     this.list = list
+    for (const listener of this.listeners) listener(list)
     this.wake()
+  }
+
+  /** Calls back with the list, and with every later one until the returned function is called. */
+  listen(listener: (list: ReadonlyArray<ClusterMember>) => void): () => void {
+    listener(this.list)
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
   }
 
   get isClosed(): boolean {

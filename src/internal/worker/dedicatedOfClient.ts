@@ -6,20 +6,22 @@ import type { Dedicated } from "../client/dedicated.ts"
 
 /** What a worker has of its client. A copy of a client need not have it, whatever its type says. */
 export const dedicatedOfClient = (tube: TubeName): Effect.Effect<Dedicated, WorkerStartError, BeanstalkClient> =>
-  Effect.flatMap(BeanstalkClient, ({ dedicated }: Partial<Client>) => {
-    if (dedicated === undefined) {
-      return cannotServe(
+  Effect.flatMap(BeanstalkClient, ({ dedicated }: Partial<Client>) =>
+    dedicated === undefined
+      ? cannotServe(
         tube,
         "is a copy that does not say whose server workers serve: add `dedicated: client.dedicated` to it"
       )
-    }
-    if (dedicated.shared === undefined) {
-      return cannotServe(
+      : Effect.succeed(dedicated))
+
+/** The same for what takes jobs from one server. */
+export const oneServerOfClient = (tube: TubeName): Effect.Effect<Dedicated, WorkerStartError, BeanstalkClient> =>
+  Effect.flatMap(dedicatedOfClient(tube), (dedicated) =>
+    dedicated.shared === undefined
+      ? cannotServe(
         tube,
-        "is a cluster, and a worker takes jobs from one server: start one for each, with the client that `cluster.at` returns"
+        "is a cluster, and a Stream of jobs has one server: make one for each, with the client that `cluster.at` returns"
       )
-    }
-    return Effect.succeed(dedicated)
-  })
+      : Effect.succeed(dedicated))
 
 const cannotServe = (tube: TubeName, reason: string) => new WorkerStartError({ tube, subject: "its client", reason })

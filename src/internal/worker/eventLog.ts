@@ -25,7 +25,6 @@ const settled: ReadonlySet<Event["_tag"]> = new Set(["Buried", "Completed", "Dis
 
 export interface LogOptions {
   readonly tube: TubeName
-  readonly address: string
   readonly concurrency: number
   /** How many runs a job has, if that is known: a Schedule of the user does not tell. */
   readonly runs: number | undefined
@@ -38,7 +37,7 @@ export interface EventLog {
   /** An event about which the program is told by other means has no line. */
   readonly onEvent: (event: Event, isTold?: boolean) => void
   /** The worker is connected for the first time. */
-  readonly onStart: () => void
+  readonly onStart: (address: string) => void
   /** The shutdown begins. Handlers have this many milliseconds to end. */
   readonly onShutdown: (running: number, timeout: number) => void
   /** Logs what the shutdown did. An Effect, so that no fiber of the worker is left when the shutdown has ended. */
@@ -48,7 +47,7 @@ export interface EventLog {
 
 /** Logs with the Loggers and annotations of the runtime. */
 export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): EventLog => {
-  const { address, concurrency, now, tube } = options
+  const { concurrency, now, tube } = options
   const runFork = Runtime.runFork(runtime)
   const worker = `The worker of tube ${tube}`
   let refusedAt = Number.NEGATIVE_INFINITY
@@ -83,7 +82,7 @@ export const make = (runtime: Runtime.Runtime<never>, options: LogOptions): Even
       const line = isTold ? undefined : lineOf(event)
       if (line !== undefined) log(Effect.annotateLogs(line, annotationsOf(event)))
     },
-    onStart: () =>
+    onStart: (address) =>
       log(Effect.logInfo(`${worker} takes jobs from beanstalkd at ${address}, up to ${concurrency} at a time.`)),
     onShutdown: (running, timeout) =>
       log(Effect.logInfo(

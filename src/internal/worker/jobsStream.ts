@@ -22,7 +22,7 @@ import type { Dedicated } from "../client/dedicated.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import type { Ending } from "../connection/pipeline.ts"
 import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
-import { dedicatedOfClient } from "./dedicatedOfClient.ts"
+import { oneServerOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
 import { Event, Events, isJobEvent, type JobEvent, type Refusal } from "./events.ts"
 import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
@@ -46,7 +46,7 @@ export const jobs = <A, R>(
 ): Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const settings = yield* checkOptions<A, R, never>(tube, options)
-    const dedicated = yield* dedicatedOfClient(tube.name)
+    const dedicated = yield* oneServerOfClient(tube.name)
     const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       Effect.annotateLogs(EventLog.annotated(effect), { tube: tube.name })
     const source = new JobSource<A, R>({
@@ -96,7 +96,6 @@ class JobSource<A, R> implements Consumer<never>, Settler {
 
   constructor(options: SourceOptions<A, R>) {
     const { dedicated, runtime, settings, timers, tube } = options
-    const { address } = dedicated
     const events = new Events<never>()
     this.options = options
     this.room = new ServerRoom(dedicated, tube)
@@ -105,7 +104,7 @@ class JobSource<A, R> implements Consumer<never>, Settler {
       events,
       unconfirmed: new UnconfirmedDeletes(events)
     }
-    const log = EventLog.make(runtime, { tube, address, concurrency: 1, runs: undefined, now: timers.now })
+    const log = EventLog.make(runtime, { tube, concurrency: 1, runs: undefined, now: timers.now })
     events.listen((event) => log.onEvent(event, isJobEvent(event) && this.answer(event)))
   }
 

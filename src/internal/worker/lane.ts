@@ -62,6 +62,8 @@ export interface LanePool<A, E, R> {
   onConnectFailed(error: ConnectFailed): Effect.Effect<unknown>
   /** Uses a connection. */
   whileConnected<Result, Failure>(use: Effect.Effect<Result, Failure>): Effect.Effect<Result, Failure>
+  /** Waits until another job may run, with a lane that holds one. `undefined` if it may run at once. */
+  admit(lane: Lane<A, E, R>): Effect.Effect<void> | undefined
   /** The lane waits for a connection or a job. */
   onWaiting(lane: Lane<A, E, R>): void
   /** The lane has a job. */
@@ -95,11 +97,12 @@ export class Lane<A, E, R> implements Consumer<E> {
   /**
    * What it does with its job.
    *
+   * - `queued`: as many jobs run as may, and this one does not yet.
    * - `running`: the handler runs.
    * - `deciding`: the user's Schedule or Effect decides what becomes of a job that failed.
    * - `settling`: the server has refused to settle the job, and is asked again.
    */
-  private phase: "running" | "deciding" | "settling" = "running"
+  private phase: "queued" | "running" | "deciding" | "settling" = "running"
 
   constructor(pool: LanePool<A, E, R>, context: LaneContext<A, E, R>) {
     const { gate } = context.settings
@@ -197,6 +200,25 @@ export class Lane<A, E, R> implements Consumer<E> {
 
   private take(reservations: Reservations<E>, lease: Lease): Effect.Effect<void> {
     this.pool.onReserved(this, lease)
+    const admission = this.pool.admit(this)
+    return admission === undefined ? this.begin(reservations, lease) : this.beginAfter(admission, reservations, lease)
+  }
+
+  /** Holds the job, with heartbeats, until it may run. */
+  private beginAfter(
+    admission: Effect.Effect<void>,
+    reservations: Reservations<E>,
+    lease: Lease
+  ): Effect.Effect<void> {
+    this.phase = "queued"
+    lease.startWait()
+    return Effect.flatMap(this.fiber.run(admission), (exit) => {
+      const mayRun = exit !== undefined && Exit.isSuccess(exit) && this.status === "wanted" && lease.lost === undefined
+      return mayRun ? this.begin(reservations, lease) : this.giveBack(reservations, lease)
+    })
+  }
+
+  private begin(reservations: Reservations<E>, lease: Lease): Effect.Effect<void> {
     const { maxDisconnects } = this.context.settings
     return maxDisconnects === undefined
       ? this.perform(reservations, lease)
@@ -311,7 +333,7 @@ export class Lane<A, E, R> implements Consumer<E> {
 
   private giveBack(reservations: Reservations<E>, lease: Lease, reason?: string): Effect.Effect<void> {
     return Effect.sync(() => {
-      if (this.status === "stopped") {
+      if (this.status !== "wanted") {
         this.context.events.record(lease, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: false }))
       }
       reservations.giveBack(lease, reason)
@@ -330,7 +352,8 @@ export class Lane<A, E, R> implements Consumer<E> {
   }
 
   onLost(): void {
-    if (this.context.settings.interruptsLost || this.phase === "settling") this.fiber.interrupt()
+    const isRunning = this.phase === "running" || this.phase === "deciding"
+    if (this.context.settings.interruptsLost || !isRunning) this.fiber.interrupt()
   }
 
   onTimeout(lease: Lease): void {
@@ -375,12 +398,15 @@ export class Lane<A, E, R> implements Consumer<E> {
     return !this.isHolding && this.reservations?.hasJustAsked(now) !== true
   }
 
-  /** Takes no more jobs. A lane that holds one, or must confirm a delete, ends by itself when that is done. */
+  /**
+   * Takes no more jobs. A lane that runs one, or must confirm a delete, ends by itself when that is done. A job that does not run yet is
+   * given back.
+   */
   retire(): void {
-    if (this.isHolding || this.mustConfirm) return
+    if ((this.isHolding && this.phase !== "queued") || this.mustConfirm) return
     this.status = "retired"
     this.fiber.interrupt()
-    this.reservations?.retire()
+    if (!this.isHolding) this.reservations?.retire()
   }
 
   /** Interrupts the handler and gives back its job. */

@@ -99,6 +99,8 @@ export class Lease implements Timer, HeldJob {
   private asksAt: number
   private askPause = asksAgainAfter
   private touchPause = asksAgainAfter
+  /** Whether the handler is to begin once others have ended. */
+  private isWaiting = false
   /** When the handler began, while it runs. */
   private runsSince: number | undefined = undefined
   /** When the handler is interrupted: after its timeout, or, without heartbeat, shortly before the time to run is over. */
@@ -123,6 +125,10 @@ export class Lease implements Timer, HeldJob {
 
   get id(): JobId {
     return this.job.id
+  }
+
+  get address(): string {
+    return this.connection.session.address
   }
 
   /** Why the job is not reserved by this connection any more. Its time may be over before the timer has fired. */
@@ -169,13 +175,27 @@ export class Lease implements Timer, HeldJob {
 
   // its end -----------------------------------------------------------------------------------------------------------
 
+  /** The handler does not begin yet. Until then the job is touched in any case. */
+  startWait(): void {
+    this.isWaiting = true
+    this.updateTimes()
+    this.setTimer()
+  }
+
   /** The handler begins. */
   startRun(): void {
     const { heartbeat, timeout, timers } = this.rules
+    const hasWaited = this.isWaiting
+    this.isWaiting = false
     this.runsSince = timers.now()
     this.timesOutAt = this.runsSince + timeout
-    if (!heartbeat) this.updateTimes()
+    if (!heartbeat) {
+      this.touchesAt = never
+      this.updateTimes()
+    }
     this.setTimer()
+    // The handler has the whole time to run.
+    if (hasWaited && !heartbeat) this.sendTouch()
   }
 
   /** It begins to be decided what becomes of the job. */
@@ -240,7 +260,7 @@ export class Lease implements Timer, HeldJob {
 
   lossBecause(reason: string, cause?: unknown): LeaseLost {
     const { id, tube } = this
-    return new LeaseLost({ id, tube, address: this.connection.session.address, reason, cause })
+    return new LeaseLost({ id, tube, address: this.address, reason, cause })
   }
 
   // its time ----------------------------------------------------------------------------------------------------------
@@ -287,7 +307,7 @@ export class Lease implements Timer, HeldJob {
     const ttr = known === undefined ? this.rules.ttr : known.ttr * 1000
     const begun = known === undefined ? Math.max(countedFrom, reservedAt) : countedFrom
     this.endsAt = begun + ttr - clockLateness
-    if (this.rules.heartbeat) {
+    if (this.rules.heartbeat || this.isWaiting) {
       const due = begun + touchAfter(ttr, this.connection.roundTrip)
       this.touchesAt = due - due % touchInterval
     } else if (this.runsSince !== undefined) {
@@ -335,7 +355,7 @@ export class Lease implements Timer, HeldJob {
     this.touchesAt = never
     this.send(Commands.touch(this.id), (exit, sentAt) => {
       if (Exit.isSuccess(exit)) this.renew(sentAt)
-      else if (this.rules.heartbeat) this.touchLater()
+      else if (this.rules.heartbeat || this.isWaiting) this.touchLater()
       this.setTimer()
       callback?.(this.answerOf(exit))
     })

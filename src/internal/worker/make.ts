@@ -35,10 +35,10 @@ export const make = <A, RT, R, E, RO>(
       const dedicated = yield* dedicatedOfClient(tube.name)
       const runtime = yield* Effect.annotateLogs(handlerRuntime<RT | R | RO>(), { tube: tube.name })
       const timers = new TimerQueue(yield* monotonicMillis)
-      const eventLog = yield* makeEventLog(tube.name, dedicated.address, settings, timers)
+      const eventLog = yield* makeEventLog(tube.name, settings, timers)
       const { expire, scheduler } = ExpiryScheduler.make(schedulerOf(runtime), timers)
       const metrics = yield* observeMetrics(tube.name, dedicated.address, settings, timers, runtime)
-      const spans = yield* observeSpans(tube, dedicated.address, settings)
+      const spans = yield* observeSpans(tube, settings)
       const observer = Observer.guarded(Observer.both(metrics, spans))
       // The fibers of the pool are no children of this one, and no part of its span.
       const starting = Runtime.runFork(runtime)(
@@ -67,13 +67,12 @@ export const make = <A, RT, R, E, RO>(
 
 const makeEventLog = (
   tube: TubeName,
-  address: string,
   { concurrency, runs }: { readonly concurrency: number; readonly runs: number | undefined },
   { now }: TimerQueue
 ): Effect.Effect<EventLog.EventLog> =>
   Effect.map(
     Effect.annotateLogs(EventLog.annotated(handlerRuntime<never>()), { tube }),
-    (runtime) => EventLog.make(runtime, { tube, address, concurrency, runs, now })
+    (runtime) => EventLog.make(runtime, { tube, concurrency, runs, now })
   )
 
 const observeMetrics = (
@@ -92,10 +91,9 @@ const observeMetrics = (
 
 const observeSpans = <A, RT>(
   { name, senderOf }: Tube<A, RT>,
-  address: string,
   { spans, traceParent }: { readonly spans: boolean; readonly traceParent: Spans.TraceParent }
 ): Effect.Effect<Observer.Observer> =>
-  spans ? Spans.observer({ tube: name, address, traceParent, senderOf }) : Effect.succeed(Observer.none)
+  spans ? Spans.observer({ tube: name, traceParent, senderOf }) : Effect.succeed(Observer.none)
 
 const unreachable = (tube: TubeName, cause: ConnectFailed) =>
   new WorkerStartError({ tube, subject: "its server", reason: `cannot be reached: ${cause.message}`, cause })

@@ -1,4 +1,4 @@
-/** The lanes of a worker: how many there are, and how they are shut down. */
+/** A worker: its lanes at all of its servers, how many jobs run at a time, and how it is shut down. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberSet from "effect/FiberSet"
+import { constVoid } from "effect/Function"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
@@ -15,18 +16,16 @@ import type { JobId, TubeName } from "../../Job.ts"
 import { healthOf, type Trouble } from "../base/healthOf.ts"
 import { LoopLateness } from "../base/loopLateness.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
-import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import type { ClientWorker } from "../client/workers.ts"
 import { annotated, type EventLog } from "./eventLog.ts"
 import { Event, Events, type Refusal, type ShutdownReport } from "./events.ts"
-import { type Handler, Lane, type LaneContext, type LanePool } from "./lane.ts"
+import type { Handler, Lane } from "./lane.ts"
 import type { Lease, LeaseRules } from "./lease.ts"
-import type { Reserve, Settings } from "./options.ts"
-import { mayHideJob, ServerRoom } from "./serverRoom.ts"
+import type { Settings } from "./options.ts"
+import { ServerLanes, type SharedContext, type Workforce } from "./serverLanes.ts"
 import { type Beginning, leastGrace, ShutdownTime } from "./shutdownTime.ts"
 import type { Observer } from "./telemetry/observer.ts"
-import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
 
 export interface PoolOptions<A, E, R> {
   readonly tube: TubeName
@@ -55,7 +54,7 @@ export const make = <A, E, R>(options: PoolOptions<A, E, R>): Effect.Effect<Pool
       reserveIndex: yield* Random.nextIntBetween(0, options.settings.reserves.length)
     })
     yield* Effect.forkIn(options.timers.run, scope)
-    pool.openLanesIfNeeded()
+    pool.followServers()
     return pool
   })
 
@@ -76,17 +75,22 @@ interface Resources {
  */
 type Status = "taking" | "quiet" | "closing"
 
-export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
+export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
   readonly tube: TubeName
   readonly events: Events<E>
   private readonly options: PoolOptions<A, E, R>
   private readonly resources: Resources
-  private readonly unconfirmed: UnconfirmedDeletes<E>
-  private readonly room: ServerRoom
-  private readonly context: LaneContext<A, E, R>
-  private readonly lanes = new Map<Lane<A, E, R>, Fiber.RuntimeFiber<void>>()
-  /** The lanes that wait for a job or a connection. */
-  private readonly waiting = new Set<Lane<A, E, R>>()
+  private readonly context: SharedContext<A, E, R>
+  /** Its lanes, by the server, or by the one server of the client. */
+  private readonly servers = new Map<Dedicated, ServerLanes<A, E, R>>()
+  /** Those of servers that the worker has no more, until the jobs that are held there have ended. */
+  private readonly left = new Set<ServerLanes<A, E, R>>()
+  /** The lanes whose jobs do not run yet, since as many run as may. */
+  private readonly queue = new Map<Lane<A, E, R>, () => void>()
+  /** The servers to which no lane could connect yet. */
+  private readonly unreachable = new Set<ServerLanes<A, E, R>>()
+  /** Ends when the worker is closed. */
+  private stopFollowing = constVoid
   private readonly interrupted: Array<JobId> = []
   private readonly orphaned: Array<JobId> = []
   private status: Status = "taking"
@@ -95,38 +99,28 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   /** The shutdowns of other workers that this one is expected to follow, each with the time that it has from then on. */
   private readonly expected = new Set<Beginning>()
   private refusals = 0
-  private wasConnected = false
   /** How many of its lanes are connected. */
   private connections = 0
   /** When the last connection was lost, or else when the worker started. */
   private disconnectedSince: number
   private closingSince: number | undefined = undefined
   private isClosed = false
-  private reserveIndex: number
 
   constructor(options: PoolOptions<A, E, R>, resources: Resources) {
-    const { dedicated, expire, observer, settings, timers, tube } = options
-    const events = new Events<E>(observer.onOutcome)
-    const unconfirmed = new UnconfirmedDeletes(events)
+    const { expire, observer, settings, timers, tube } = options
     this.tube = tube
-    this.events = events
+    this.events = new Events<E>(observer.onOutcome)
     this.options = options
     this.resources = resources
-    this.unconfirmed = unconfirmed
-    this.room = new ServerRoom(dedicated, tube)
-    this.reserveIndex = resources.reserveIndex
     this.disconnectedSince = timers.now()
     this.context = {
       ...options,
-      log: ConnectionLog.make(dedicated.address),
       rules: { ...settings.lease, tube, timers, expire, onTouch: observer.onTouch },
-      events,
-      unconfirmed,
-      whenAvailable: this.room.whenAvailable
+      events: this.events
     }
     this.health = healthOf({ now: timers.now, lateness: new LoopLateness(timers), trouble: () => this.trouble })
-    events.listen((event) => options.eventLog.onEvent(event))
-    events.listen((event) => {
+    this.events.listen((event) => options.eventLog.onEvent(event))
+    this.events.listen((event) => {
       if (event._tag === "Interrupted" && !event.orphaned) this.interrupted.push(event.id)
     })
   }
@@ -156,12 +150,12 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   /** What the worker does at this moment. See `Worker.Stats`. */
   get stats() {
     return Effect.sync(() => ({
-      lanes: this.lanes.size,
-      waiting: this.waiting.size,
-      running: this.running,
+      lanes: this.laneCount,
+      waiting: this.all.reduce((sum, { waiting }) => sum + waiting.size, 0),
+      running: this.held,
       outcomes: { ...this.events.tally },
       refusals: this.refusals,
-      isPaused: this.room.isFull
+      isPaused: this.all.length > 0 && this.all.every(({ room }) => room.isFull)
     }))
   }
 
@@ -174,86 +168,140 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     if (this.isClosed) return { _tag: "Closed", reason: `${worker} is closed` }
     if (since !== undefined) return { _tag: "Stopped", since, reason: `${worker} is being shut down` }
     // A worker that takes no jobs, because it is told so, has no lanes.
-    if (this.connections > 0 || this.lanes.size === 0) return undefined
+    if (this.connections > 0 || this.laneCount === 0) return undefined
     return {
-      _tag: this.wasConnected ? "Disconnected" : "Stopped",
+      _tag: this.all.some(({ wasConnected }) => wasConnected) ? "Disconnected" : "Stopped",
       since: disconnectedSince,
       reason: `${worker} has no connection to beanstalkd at ${dedicated.address}`
     }
   }
 
+  private get all(): ReadonlyArray<ServerLanes<A, E, R>> {
+    return [...this.servers.values(), ...this.left]
+  }
+
+  private get laneCount(): number {
+    return this.all.reduce((sum, { lanes }) => sum + lanes.size, 0)
+  }
+
   /** The number of jobs that it holds. */
-  private get running(): number {
-    return Array.from(this.lanes.keys()).filter(({ isHolding }) => isHolding).length
+  private get held(): number {
+    return this.all.reduce((sum, { held }) => sum + held, 0)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // how many lanes
+  // its servers
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Opens lanes, unless one is idle or there are as many as jobs may run. */
-  openLanesIfNeeded(count = 1, now = this.options.timers.now()): void {
-    if (!this.isTaking || this.hasIdle(now)) return
-    const room = this.options.settings.concurrency - this.lanes.size
-    for (let opened = 0; opened < Math.min(count, room); opened += 1) this.openLane()
+  /** Takes jobs from the servers of the client, as they come and go. */
+  followServers(): void {
+    this.stopFollowing = this.options.dedicated.servers((servers) => this.onServers(servers))
   }
 
-  private openLane(): void {
-    const lane = new Lane(this, this.context)
-    const fiber = this.resources.runLane(lane.run)
-    this.waiting.add(lane)
-    this.lanes.set(lane, fiber)
-    this.options.observer.onLanes(this.lanes.size)
-    fiber.addObserver(() => this.onLaneEnd(lane))
+  private onServers(servers: ReadonlyArray<Dedicated>): void {
+    for (const [dedicated, lanes] of this.servers) {
+      if (servers.includes(dedicated)) continue
+      this.servers.delete(dedicated)
+      this.left.add(lanes)
+      lanes.leave()
+      this.endLanes(lanes, (lane) => lane.retire())
+    }
+    for (const dedicated of servers) {
+      if (this.servers.has(dedicated)) continue
+      this.servers.set(dedicated, new ServerLanes(this, dedicated, this.context, this.resources.reserveIndex))
+    }
+    this.openIfNeeded()
   }
 
-  private onLaneEnd(lane: Lane<A, E, R>): void {
-    this.waiting.delete(lane)
-    this.lanes.delete(lane)
-    this.options.observer.onLanes(this.lanes.size)
-    this.openLanesIfNeeded()
+  openIfNeeded(): void {
+    for (const lanes of this.servers.values()) lanes.openIfNeeded()
   }
 
-  private hasIdle(now: number, besides?: Lane<A, E, R>): boolean {
-    for (const lane of this.waiting) if (lane !== besides && lane.isIdle(now)) return true
-    return false
-  }
+  // -------------------------------------------------------------------------------------------------------------------
+  // how many lanes, and how many jobs run
+  // -------------------------------------------------------------------------------------------------------------------
 
   /**
-   * Whether a lane that lost its connection may end: an idle one opens others when they are needed. For deletes that are not
-   * confirmed one lane must connect at once.
+   * At each server one lane may wait for a job. If jobs come to all of them, while as many run as may, those of all servers but one are
+   * held until others have ended.
    */
-  isSpare(lane: Lane<A, E, R>): boolean {
-    return this.unconfirmed.isEmpty
-      ? this.hasIdle(this.options.timers.now(), lane)
-      : Array.from(this.lanes.keys()).some((other) => other !== lane && other.isConnecting)
+  roomFor(lanes: ServerLanes<A, E, R>): number {
+    const { concurrency } = this.options.settings
+    if (lanes.lanes.size === 0) return 1
+    const room = concurrency + this.servers.size - 1 - this.laneCount
+    if (room <= 0 && lanes.lanes.size < concurrency) this.makeRoomFor(lanes)
+    return Math.min(concurrency - lanes.lanes.size, room)
   }
 
-  /** A lane that waited for this many seconds closes, if another is connected and waiting. */
-  isWanted(idleSeconds: number): boolean {
-    if (!this.isTaking) return false
-    // A reserve times out up to a tenth early.
-    if (idleSeconds * 1000 < this.options.settings.idleLaneTimeout * 0.9) return true
-    return Array.from(this.waiting).filter(({ isConnecting }) => !isConnecting).length < 2
+  /** Another server has lanes without a job. When one of them has closed, one is opened here. */
+  private makeRoomFor(lanes: ServerLanes<A, E, R>): void {
+    for (const other of this.servers.values()) if (other !== lanes && other.giveUpSpare()) return
   }
 
-  nextReserve(): Reserve {
-    const { reserves, spareReserves } = this.options.settings
-    const choice = this.waiting.size > 1 ? spareReserves : reserves
-    this.reserveIndex = (this.reserveIndex + 1) % choice.length
-    return choice[this.reserveIndex]!
+  onLanes(): void {
+    this.options.observer.onLanes(this.laneCount)
+    for (const lanes of this.left) if (lanes.lanes.size === 0) this.left.delete(lanes)
+  }
+
+  onFree(): void {
+    if (this.queue.size > 0) this.admitNext()
+  }
+
+  private get mayRunAnother(): boolean {
+    return this.held - this.queue.size < this.options.settings.concurrency
+  }
+
+  /** There are as many lanes as jobs may run, unless there are several servers. */
+  admit(lane: Lane<A, E, R>): Effect.Effect<void> | undefined {
+    if (this.servers.size + this.left.size < 2 || this.held - 1 - this.queue.size < this.options.settings.concurrency) {
+      return undefined
+    }
+    return Effect.async((resume) => {
+      this.queue.set(lane, () => resume(Effect.void))
+      this.admitNext()
+      return Effect.sync(() => this.queue.delete(lane))
+    })
+  }
+
+  /** Runs the jobs that are held, in the order in which they came. */
+  private admitNext(): void {
+    for (const [lane, run] of this.queue) {
+      if (!this.mayRunAnother) return
+      this.queue.delete(lane)
+      run()
+    }
+  }
+
+  runLane(lane: Lane<A, E, R>): Fiber.RuntimeFiber<void> {
+    return this.resources.runLane(lane.run)
+  }
+
+  forkScoped(effect: Effect.Effect<unknown>, onEnd: () => void): void {
+    this.fork(Effect.zipRight(effect, Effect.sync(onEnd)), { scope: this.resources.scope })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // what lanes report
   // -------------------------------------------------------------------------------------------------------------------
 
-  get onConnected(): Effect.Effect<unknown> {
+  onConnected(lanes: ServerLanes<A, E, R>): Effect.Effect<unknown> {
     return Effect.suspend(() => {
-      if (!this.wasConnected) this.options.eventLog.onStart()
-      this.wasConnected = true
+      if (!lanes.wasConnected) this.options.eventLog.onStart(lanes.dedicated.address)
+      lanes.wasConnected = true
       return Deferred.succeed(this.resources.firstConnect, undefined)
     })
+  }
+
+  /** The first attempt fails if that of each server does. */
+  onConnectFailed(lanes: ServerLanes<A, E, R>, error: ConnectFailed): Effect.Effect<unknown> {
+    return Effect.suspend(() => {
+      this.unreachable.add(lanes)
+      return this.unreachable.size < this.servers.size ? Effect.void : this.failFirstConnect(error)
+    })
+  }
+
+  private failFirstConnect(error: ConnectFailed): Effect.Effect<unknown> {
+    return Deferred.fail(this.resources.firstConnect, error)
   }
 
   whileConnected<Result, Failure>(use: Effect.Effect<Result, Failure>): Effect.Effect<Result, Failure> {
@@ -269,14 +317,7 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     })
   }
 
-  onWaiting(lane: Lane<A, E, R>): void {
-    this.waiting.add(lane)
-  }
-
-  /** While jobs wait in the server, the lanes double: one after the other, 64 would take 64 times as long as it takes to connect. */
-  onReserved(lane: Lane<A, E, R>, lease: Lease): void {
-    this.waiting.delete(lane)
-    this.openLanesIfNeeded(lease.wasReady ? this.lanes.size - this.waiting.size : 1, lease.reservedAt)
+  onReserved(lease: Lease): void {
     this.options.observer.onReserved(lease)
   }
 
@@ -288,16 +329,10 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   onRefused(error: Refusal, lease: Lease | undefined): void {
     this.refusals += 1
     this.events.emit(Event.Refused({ tube: this.tube, id: lease?.id, error }))
-    // Until the server has room, no job that fails could be released or buried.
-    if (mayHideJob(error) && !this.room.isFull) this.pauseUntil(this.room.probe)
   }
 
   onDecisionTimeout({ id }: Lease): void {
     this.options.eventLog.onDecisionTimeout(id)
-  }
-
-  onConnectFailed(error: ConnectFailed): Effect.Effect<unknown> {
-    return Deferred.fail(this.resources.firstConnect, error)
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -307,12 +342,12 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   /** Takes no more jobs. Lanes without a job end. */
   readonly quiet = Effect.sync(() => {
     if (this.status === "taking") this.status = "quiet"
-    this.endLanes((lane) => lane.retire())
+    this.endAll((lane) => lane.retire())
   })
 
   readonly resume = Effect.sync(() => {
     if (this.status === "quiet") this.status = "taking"
-    this.openLanesIfNeeded()
+    this.openIfNeeded()
   })
 
   pause(until: Effect.Effect<void>, shutdownTimeout: number): Effect.Effect<void> {
@@ -328,12 +363,11 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   /** Takes no jobs until an Effect, which runs as long as the worker at most, has succeeded. Lanes without a job end. */
   private pauseUntil(until: Effect.Effect<unknown>): void {
     this.pauseCount += 1
-    this.endLanes((lane) => lane.retire())
-    const resume = Effect.sync(() => {
+    this.endAll((lane) => lane.retire())
+    this.forkScoped(until, () => {
       this.pauseCount -= 1
-      this.openLanesIfNeeded()
+      this.openIfNeeded()
     })
-    this.fork(Effect.zipRight(until, resume), { scope: this.resources.scope })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -361,15 +395,16 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
     return Effect.gen(this, function*() {
       const { dedicated: { address }, eventLog, timers } = this.options
       const time = new ShutdownTime(beginning, timers.now)
-      eventLog.onShutdown(this.running, time.toDrain(this.shutdownTimeout))
-      this.endLanes((lane) => lane.retire())
-      yield* this.onConnectFailed(new ConnectFailed({ address, reason: "Closed", detail: "the worker is shut down" }))
+      eventLog.onShutdown(this.held, time.toDrain(this.shutdownTimeout))
+      this.stopFollowing()
+      this.endAll((lane) => lane.retire())
+      yield* this.failFirstConnect(new ConnectFailed({ address, reason: "Closed", detail: "the worker is shut down" }))
       yield* this.emptyWithin(time.toDrain(this.shutdownTimeout))
-      this.endLanes((lane) => lane.stop())
+      this.endAll((lane) => lane.stop())
       yield* this.emptyWithin(time.toInterrupt)
-      for (const lane of this.lanes.keys()) lane.abandon()
+      this.endAll((lane) => lane.abandon())
       yield* this.emptyWithin(time.toClose)
-      this.unconfirmed.giveUp()
+      for (const { unconfirmed } of this.all) unconfirmed.giveUp()
       yield* this.closeScope
       const report: ShutdownReport = {
         tube: this.tube,
@@ -397,11 +432,15 @@ export class Pool<A, E, R> implements LanePool<A, E, R>, ClientWorker {
   }
 
   /** Retires or stops all lanes. One that is not needed any more may be waiting for a connection, which is interrupted. */
-  private endLanes(end: (lane: Lane<A, E, R>) => void): void {
-    for (const [lane, fiber] of this.lanes) {
+  private endLanes({ lanes }: ServerLanes<A, E, R>, end: (lane: Lane<A, E, R>) => void): void {
+    for (const [lane, fiber] of lanes) {
       end(lane)
       if (lane.isConnecting && !lane.isNeeded) Effect.runFork(fiber.interruptAsFork(FiberId.none))
     }
+  }
+
+  private endAll(end: (lane: Lane<A, E, R>) => void): void {
+    for (const lanes of this.all) this.endLanes(lanes, end)
   }
 
   private emptyWithin(duration: Duration.DurationInput): Effect.Effect<unknown> {

@@ -25,6 +25,8 @@ export type Outcome = keyof typeof zeroOutcomes
 export interface HeldJob {
   readonly id: JobId
   readonly tube: TubeName
+  /** That of the server that has it. */
+  readonly address: string
   readonly job: ReservedJob
   /** When the reply to the reserve was read, in milliseconds of the worker's monotonic clock. */
   readonly reservedAt: number

@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import type { ReservedJob, TubeName } from "../../../Job.ts"
 import { errorTypeOf } from "../../base/errorType.ts"
+import { memoized } from "../../base/metrics.ts"
 import * as SemanticConventions from "../../base/semanticConventions.ts"
 import { none, type Observer, type Outcome, type RunSpan } from "./observer.ts"
 
@@ -20,14 +21,13 @@ export type TraceParent = "link" | "parent"
 
 export interface SpansOptions {
   readonly tube: TubeName
-  readonly address: string
   readonly traceParent: TraceParent
   readonly senderOf: (job: ReservedJob) => Option.Option<Tracer.ExternalSpan>
 }
 
 /** Starts and ends the spans of runs. */
 export const observer = (
-  { address, senderOf, traceParent, tube }: SpansOptions
+  { senderOf, traceParent, tube }: SpansOptions
 ): Effect.Effect<Observer> =>
   Effect.gen(function*() {
     if (!(yield* FiberRef.get(FiberRef.currentTracerEnabled))) return none
@@ -35,10 +35,11 @@ export const observer = (
     const tracer = yield* Effect.tracer
     const now = yield* spanClock
     const links = Array.from(yield* Effect.spanLinks)
-    const attributes = [
-      ...yield* Effect.spanAnnotations,
+    const annotations = Array.from(yield* Effect.spanAnnotations)
+    const attributesAt = memoized((address: string) => [
+      ...annotations,
       ...Object.entries(SemanticConventions.attributes({ name: "process", type: "process" }, tube, address))
-    ]
+    ])
     const name = `process ${tube}`
 
     const start = (parent: Option.Option<Tracer.AnySpan>, extraLinks: ReadonlyArray<Tracer.SpanLink>) =>
@@ -56,9 +57,9 @@ export const observer = (
 
     return {
       ...none,
-      startRun: ({ id, job }) => {
+      startRun: ({ address, id, job }) => {
         const span = startFrom(senderOf(job))
-        for (const [key, value] of attributes) span.attribute(key, value)
+        for (const [key, value] of attributesAt(address)) span.attribute(key, value)
         span.attribute("messaging.message.id", id)
         span.attribute("messaging.message.body.size", job.body.length)
         return new PendingSpan(span, now)
