@@ -90,7 +90,7 @@ const inWords = (detail: string): string => {
   }
 }
 
-/** How a command ended that did not succeed; nothing if whoever read its output has had enough. */
+/** How a command that did not succeed ended. `undefined` if the reader of its output has closed the pipe. */
 export const endingOf = (cause: Cause.Cause<Failure>): Ending | undefined => {
   const failure = Option.getOrUndefined(Cause.failureOption(cause))
   if (failure === undefined) {

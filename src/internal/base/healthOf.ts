@@ -1,5 +1,4 @@
 /** What the healths of clients and workers have in common. */
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,7 +22,7 @@ export interface Subject {
 export const healthOf =
   ({ lateness, now, trouble }: Subject) =>
   ({ grace = "30 seconds", lateness: limit = "30 seconds" }: Health.Limits = {}): Effect.Effect<Health.Health> =>
-    Effect.map(Clock.currentTimeMillis, (time) => {
+    Effect.map(DateTime.now, (time) => {
       const found = trouble()
       if (found?._tag === "Closed") return Health.Failed({ reason: found.reason })
       const blockedFor = lateness.milliseconds
@@ -33,5 +32,8 @@ export const healthOf =
       if (found === undefined) return Health.Healthy()
       const lastsFor = now() - found.since
       if (found._tag === "Disconnected" && lastsFor <= Duration.toMillis(grace)) return Health.Healthy()
-      return Health.Degraded({ since: DateTime.unsafeMake(Math.round(time - lastsFor)), reason: found.reason })
+      return Health.Degraded({
+        since: DateTime.subtract(time, { millis: Math.round(lastsFor) }),
+        reason: found.reason
+      })
     })

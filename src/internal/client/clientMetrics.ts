@@ -28,7 +28,7 @@ import { ofServer } from "../base/semanticConventions.ts"
 import type { ConnectionObserver, SessionObserver } from "../connection/observer.ts"
 import type { Command, Decoded } from "../protocol/command.ts"
 
-/** The connection that all commands share, or one of its own for whoever reserves. */
+/** The connection that all commands share, or a connection of its own, on which jobs are reserved. */
 export type Role = "shared" | "lease"
 
 /** What comes before an attempt to connect again. */
