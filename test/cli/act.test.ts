@@ -54,7 +54,7 @@ describeListening("beanstalk", ({ start }) => {
         tube: "emails"
       })
       assert.strictEqual((yield* run("job 2 --raw")).stdout, "a\r\nb\n")
-      assert.strictEqual((yield* run("put emails x -q")).stdout, "")
+      assert.deepStrictEqual(yield* run("put emails x -q", undefined, true), { code: 0, stdout: "", stderr: "" })
     }))
 
   it.scopedLive("put --lines puts each line, and says where to go on when it stops", () =>

@@ -98,5 +98,6 @@ describe("text", () => {
       "a-tube-with-a-long-name      7"
     ])
     assert.deepStrictEqual(tableLines(columns, rows, { columns: 20 }), ["TUBE           READY", "a-tube-with-…      7"])
+    assert.deepStrictEqual(tableLines(columns, rows, { columns: 18 }), ["TUBE         READY", "a-tube-with…     7"])
   })
 })

@@ -59,8 +59,8 @@ export const command = Command.make({
     const client = yield* theClient
     const print = yield* printer({ tube, quiet })
     const options = { priority, delay, ttr }
-    const input = yield* inputOf(file)
     if (lines) {
+      const input = yield* inputOf(file)
       return yield* putLines({
         title: "put",
         skip,
@@ -69,7 +69,7 @@ export const command = Command.make({
         isShown: quiet || !isTerminal
       })
     }
-    const id = yield* client.put(tube, body ?? (yield* wholeOf(input)), options)
+    const id = yield* client.put(tube, body ?? (yield* wholeOf(yield* inputOf(file))), options)
     yield* print([id])
   })
 })

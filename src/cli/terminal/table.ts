@@ -21,7 +21,10 @@ export interface TableOptions {
   readonly styleTitle?: (text: string) => string
 }
 
-const gap = "  "
+const usualGap = 2
+
+/** Between the columns of a table that would be too wide otherwise. */
+const narrowGap = 1
 
 /** What a flexible column keeps, so that one can still tell what is in it. */
 const narrowest = 12
@@ -54,7 +57,7 @@ export const tableParts = <Row>(
         ? before
         : cells.reduce((widest, row) => Math.max(widest, width(row[index] ?? "")), before)
     )
-    const widths = limit === undefined ? natural : narrowed(columns, natural, limit)
+    const { gap, widths } = limit === undefined ? { gap: usualGap, widths: natural } : fitted(columns, natural, limit)
     const line = (texts: ReadonlyArray<string>, style: (text: string, index: number) => string): string => {
       let room = limit ?? Number.POSITIVE_INFINITY
       const parts: Array<string> = []
@@ -65,9 +68,9 @@ export const tableParts = <Row>(
         const fitting = limit === undefined ? text : cut(text, columnWidth)
         const { align } = columns[index] ?? {}
         parts.push(style(isLast && align !== "right" ? fitting : pad(fitting, columnWidth, align), index))
-        room -= columnWidth + gap.length
+        room -= columnWidth + gap
       }
-      return parts.join(gap)
+      return parts.join(" ".repeat(gap))
     }
     const titles = isFirst ? [line(columns.map(({ title }) => title), (text) => styleTitle(text))] : []
     isFirst = false
@@ -80,17 +83,29 @@ export const tableParts = <Row>(
   }
 }
 
-/** Takes what is too much from the flexible columns. */
-const narrowed = (
+interface Fitted {
+  readonly gap: number
+  readonly widths: ReadonlyArray<number>
+}
+
+const totalOf = ({ gap, widths }: Fitted): number => widths.reduce((sum, each) => sum + each + gap, -gap)
+
+/** Takes what is too much from the flexible columns, and then from the gaps. */
+const fitted = (
   columns: ReadonlyArray<Pick<Column<never>, "isFlexible">>,
   natural: ReadonlyArray<number>,
   limit: number
-): ReadonlyArray<number> => {
-  let excess = natural.reduce((sum, each) => sum + each + gap.length, -gap.length) - limit
-  return natural.map((each, index) => {
-    if (excess <= 0 || columns[index]?.isFlexible !== true) return each
-    const kept = Math.min(each, Math.max(narrowest, each - excess))
-    excess -= each - kept
-    return kept
-  })
+): Fitted => {
+  const narrowed = (gap: number): Fitted => {
+    let excess = totalOf({ gap, widths: natural }) - limit
+    const widths = natural.map((each, index) => {
+      if (excess <= 0 || columns[index]?.isFlexible !== true) return each
+      const kept = Math.min(each, Math.max(narrowest, each - excess))
+      excess -= each - kept
+      return kept
+    })
+    return { gap, widths }
+  }
+  const usual = narrowed(usualGap)
+  return totalOf(usual) <= limit ? usual : narrowed(narrowGap)
 }
