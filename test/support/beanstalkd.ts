@@ -74,10 +74,15 @@ const ended = (child: ChildProcess) =>
     return Effect.sync(() => child.off("exit", onExit))
   })
 
-const accepts = (connect: () => Net.Socket) =>
+/**
+ * Waits for a reply. A connection that is accepted is not enough: beanstalkd listens before it handles signals, and until then
+ * `SIGUSR1` ends it.
+ */
+const answers = (connect: () => Net.Socket) =>
   Effect.async<void, Error>((resume) => {
     const socket = connect()
-    socket.once("connect", () => {
+    socket.write("no command\r\n")
+    socket.once("data", () => {
       socket.destroy()
       resume(Effect.void)
     })
@@ -103,7 +108,7 @@ export const startBeanstalkd = (options: ProgramOptions = {}): Effect.Effect<Pro
       (child) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), ended(child))
     )
     const connect = () => Net.connect(target)
-    yield* accepts(connect).pipe(
+    yield* answers(connect).pipe(
       Effect.retry(Schedule.spaced("10 millis").pipe(Schedule.upTo("10 seconds"))),
       Effect.raceFirst(Effect.andThen(ended(child), Effect.dieMessage(`${program} ended as soon as it was started.`))),
       Effect.orDie
