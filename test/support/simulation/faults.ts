@@ -10,7 +10,7 @@ import type { JobTracker } from "./jobTracker.ts"
 import type { Process } from "./process.ts"
 import type { SimulatedServer } from "./simulatedServer.ts"
 
-type FaultName = Fault["_tag"] | "FullDisk" | "RefuseCommands" | "Replace" | "Stall"
+type FaultName = Fault["_tag"] | "Drain" | "FullDisk" | "RefuseCommands" | "Replace" | "Restart" | "Stall"
 
 /** How long a fault lasts at most, in milliseconds: mostly half a second, rarely longer than every timeout of a client. */
 const durations = [[20, 100], [20, 500], [10, 3000], [5, 12_000], [1, 60_000]] as const
@@ -30,6 +30,8 @@ const chances: ReadonlyArray<readonly [weight: number, name: FaultName]> = [
   [1, "FullDisk"],
   [1, "NoMemory"],
   [1, "NoMemoryForQueues"],
+  [1, "Drain"],
+  [1, "Restart"],
   [0.05, "Replace"]
 ]
 
@@ -55,7 +57,7 @@ export class Faults {
   private readonly fork: (effect: Effect.Effect<void>) => unknown
   private hasEnded = false
   /** A short run may never draw a rare fault. */
-  private readonly firstFaults: Array<FaultName> = ["FullDisk", "RefuseCommands", "Stall"]
+  private readonly firstFaults: Array<FaultName> = ["FullDisk", "RefuseCommands", "Stall", "Drain", "Restart"]
   private writesLeft = 0
   /** How many writes are still to get an error reply in place of the server's. */
   private errorReplies = 0
@@ -140,16 +142,23 @@ export class Faults {
         server.inject({ _tag: "Refuse" })
         if (random.chance(0.5)) server.inject({ _tag: "Cut" })
         return this.healLater()
+      case "Drain":
+        server.drain()
+        return this.healLater()
+      case "Restart":
+        server.inject({ _tag: "Refuse" })
+        server.restart()
+        return this.healLater()
       case "NoMemory":
-        tracker.isMemoryShort = true
+        tracker.shortOfMemory.add(server.number)
         server.inject({ _tag: "NoMemory" })
         return this.healLater()
       case "NoMemoryForQueues":
-        tracker.isMemoryShort = true
+        tracker.shortOfMemory.add(server.number)
         server.inject({ _tag: "NoMemoryForQueues" })
         return this.healLater()
       case "Replace":
-        tracker.isMemoryShort = false
+        tracker.shortOfMemory.delete(server.number)
         this.fullDisk = undefined
         return server.replace()
     }
@@ -170,7 +179,12 @@ export class Faults {
     const { server, tracker } = this.options
     const { now } = server
     this.errorReplies = 0
-    this.fullDisk = new FullDisk({ tracker, now, processOf: (connection) => server.processOf(connection) })
+    this.fullDisk = new FullDisk({
+      tracker,
+      server: server.number,
+      now,
+      processOf: (connection) => server.processOf(connection)
+    })
     server.refuse(this.fullDisk.refuse)
   }
 
@@ -186,8 +200,11 @@ export class Faults {
   }
 
   private heal(): void {
-    this.options.server.heal()
-    this.options.tracker.isMemoryShort = false
+    const { server, tracker } = this.options
+    // Drain mode ends with the process of the server.
+    if (server.isDraining) server.restart()
+    server.heal()
+    tracker.shortOfMemory.delete(server.number)
     this.fullDisk = undefined
   }
 

@@ -1,10 +1,12 @@
 /** A server without disk space for its binlog. */
 import type { Broker } from "../../../src/internal/broker/broker.ts"
-import { type JobTracker, roundingError } from "./jobTracker.ts"
+import { idOf, type JobTracker, roundingError } from "./jobTracker.ts"
 import type { Process } from "./process.ts"
 
 export interface FullDiskOptions {
   readonly tracker: JobTracker
+  /** The number of the server. */
+  readonly server: number
   readonly now: () => number
   /** The process of a connection. */
   readonly processOf: (connection: number) => Process | undefined
@@ -45,15 +47,15 @@ export class FullDisk {
   }
 
   private hide(id: number, client: Parameters<Broker["refuse"]>[1]): boolean {
-    const { processOf, tracker } = this.options
+    const { processOf, server, tracker } = this.options
     const job = Array.from(client.held).find((held) => held.id === id)
     if (job === undefined) return false
     client.held.remove(job)
     job.holder = undefined
-    tracker.onHidden(job)
+    tracker.onHidden(server, job)
     const process = processOf(client.number)
     const readAt = process && this.readAt.get(process)
-    const reservedAt = tracker.reservationOf(String(id), client.number)?.at ?? 0
+    const reservedAt = tracker.reservationOf(idOf(server, id), client.number)?.at ?? 0
     if (readAt !== undefined && reservedAt > readAt + roundingError) {
       tracker.violation(
         `job id ${id} was reserved ${reservedAt - readAt} ms after its worker knew that the disk was full`

@@ -1,9 +1,13 @@
 /**
  * Follows every job of a simulation, by the events of its server and by how its handlers end, and records every violation of a
  * promise of the worker.
+ *
+ * The ids of jobs are those that the worker has: of the server 0 its own, of others the qualified ones.
  */
 import type { JobEvent } from "../../../src/internal/broker/jobStore.ts"
 import type { Job } from "../../../src/internal/broker/model.ts"
+import { qualify } from "../../../src/internal/values/qualifiedId.ts"
+import { isJobId } from "../../../src/Job.ts"
 
 /** What the worker may do with a job whose handler has ended. */
 export interface AllowedSettlements {
@@ -16,6 +20,8 @@ export interface AllowedSettlements {
 /** A job that the server has. */
 export interface Entry {
   readonly key: number
+  /** The number of the server. */
+  readonly server: number
   readonly job: Job
   readonly isReadable: boolean
   /** By the number of the connection. */
@@ -38,6 +44,8 @@ export interface Reservation {
   /** The number of the reservation of its job, counted from 1. */
   readonly number: number
   readonly at: number
+  /** When the worker has received it. */
+  receivedAt: number
   /** When the job's time to run is over by the clock of the server: from the reserve, or from the latest touch. */
   endsAt: number
   /** Whether the worker has received the statistics of the job. Until then it takes the time to run of its tube for the job's. */
@@ -56,7 +64,7 @@ interface Contest {
 export interface Run {
   readonly entry: Entry
   readonly reservation: Reservation
-  /** The time, in milliseconds, from the reservation at the server to the start of the run. */
+  /** The time, in milliseconds, for which the reservation was on its way to the worker. */
   readonly latency: number
   /** The time, in milliseconds, in which the process of the worker was not blocked. */
   readonly runningTime: () => number
@@ -104,8 +112,8 @@ export class JobTracker {
     "given-back": 0
   }
   readonly violations: Array<string> = []
-  /** Whether the server has no memory for its queues, and buries jobs that should become ready or delayed. */
-  isMemoryShort = false
+  /** The servers that have no memory for their queues, and bury jobs that should become ready or delayed. */
+  readonly shortOfMemory = new Set<number>()
   /** How many jobs were lost with servers that were replaced. */
   lostWithServer = 0
   runs = 0
@@ -122,7 +130,7 @@ export class JobTracker {
   private facts = new Uint8Array(2 ** 16)
   private readonly options: JobTrackerOptions
   private readonly live = new Map<number, Entry>()
-  private byId = new Map<number, Entry>()
+  private readonly byId = new Map<string, Entry>()
   /** The jobs that are hidden, and those that cannot be decoded, which are released again and again, for up to a day. */
   private readonly setAside = new Set<Entry>()
 
@@ -161,24 +169,27 @@ export class JobTracker {
 
   // the server --------------------------------------------------------------------------------------------------------
 
-  onServer(): void {
-    for (const entry of this.live.values()) {
+  /** A server has lost its jobs. */
+  onServer(server: number): void {
+    for (const [id, entry] of this.byId) {
+      if (entry.server !== server) continue
       entry.isLost = true
       this.mark(entry.key, lostWithServer)
+      this.lostWithServer += 1
+      this.live.delete(entry.key)
+      this.setAside.delete(entry)
+      this.byId.delete(id)
     }
-    this.lostWithServer += this.live.size
-    this.live.clear()
-    this.setAside.clear()
-    this.byId = new Map()
   }
 
-  onJobEvent(event: JobEvent, job: Job, connection = 0): void {
+  onJobEvent(server: number, event: JobEvent, job: Job, connection = 0): void {
     this.counts[event] += 1
-    if (event === "put") return this.onPut(job)
+    const id = idOf(server, job.id)
+    const entry = this.byId.get(id)
     // A server without memory for its queues buries a job that is put.
-    if (event === "buried" && job.reserves === 0 && !this.byId.has(job.id)) return this.onPut(job)
-    const entry = this.byId.get(job.id)
-    if (entry === undefined) return this.violation(`${event}: job id ${job.id} is unknown`)
+    const isPut = event === "put" || (event === "buried" && job.reserves === 0 && entry === undefined)
+    if (isPut) return this.onPut(server, job)
+    if (entry === undefined) return this.violation(`${event}: job id ${id} is unknown`)
     switch (event) {
       case "reserved":
         return this.onReserved(entry, connection)
@@ -198,7 +209,7 @@ export class JobTracker {
     }
   }
 
-  private onPut(job: Job): void {
+  private onPut(server: number, job: Job): void {
     const body = Buffer.from(job.body).toString("latin1").trimEnd()
     const isReadable = !body.startsWith("?")
     const key = Number(isReadable ? body : body.slice(1))
@@ -206,6 +217,7 @@ export class JobTracker {
     this.mark(key, put)
     const entry: Entry = {
       key,
+      server,
       job,
       isReadable,
       reservations: new Map(),
@@ -219,7 +231,7 @@ export class JobTracker {
     }
     this.live.set(key, entry)
     if (!isReadable) this.setAside.add(entry)
-    this.byId.set(job.id, entry)
+    this.byId.set(idOf(server, job.id), entry)
   }
 
   private onReserved(entry: Entry, connection: number): void {
@@ -228,10 +240,20 @@ export class JobTracker {
       this.violation(`job ${entry.key} is reserved again ${entry.notBefore - now} ms too early`)
     }
     const endsAt = now + entry.job.ttr * 1000
-    entry.reservations.set(connection, { number: entry.job.reserves, at: now, endsAt, isTtrKnown: false })
+    entry.reservations.set(connection, {
+      number: entry.job.reserves,
+      at: now,
+      receivedAt: now,
+      endsAt,
+      isTtrKnown: false
+    })
     entry.mayBury = false
     entry.mayRelease = undefined
-    for (const run of entry.holders) run.contest ??= { at: run.runningTime(), unknown: this.unknownOf(run) }
+    for (const run of entry.holders) this.beginContest(run)
+  }
+
+  private beginContest(run: Run): void {
+    run.contest ??= { at: run.runningTime(), unknown: this.unknownOf(run) }
   }
 
   private onTouched({ job, reservations }: Entry, connection: number): void {
@@ -240,9 +262,10 @@ export class JobTracker {
   }
 
   /** The server keeps a job where no command finds it. */
-  onHidden(job: Job): void {
-    const entry = this.byId.get(job.id)
-    if (entry === undefined) return this.violation(`hidden: job id ${job.id} is unknown`)
+  onHidden(server: number, job: Job): void {
+    const id = idOf(server, job.id)
+    const entry = this.byId.get(id)
+    if (entry === undefined) return this.violation(`hidden: job id ${id} is unknown`)
     entry.isHidden = true
     this.setAside.add(entry)
     this.hidden += 1
@@ -255,29 +278,36 @@ export class JobTracker {
     entry.notBefore = this.options.now() + (entry.mayRelease ?? 0)
   }
 
-  private onBuried({ isReadable, job, key, mayBury }: Entry): void {
+  private onBuried({ isReadable, job, key, mayBury, server }: Entry): void {
     const { buries, releases, reserves, timeouts } = job
     // The event comes after the server has counted the bury.
     const disconnects = reserves - 1 - releases - timeouts - (buries - 1)
     const isReason = !isReadable || mayBury || disconnects >= this.options.maxDisconnects
     // A server without memory buries jobs that should become ready or delayed.
-    if (!isReason && !this.isMemoryShort) this.violation(`job ${key} was buried without reason`)
+    if (!isReason && !this.shortOfMemory.has(server)) this.violation(`job ${key} was buried without reason`)
   }
 
   private onDeleted(entry: Entry): void {
-    const { isReadable, job, key, mayDelete } = entry
+    const { isReadable, job, key, mayDelete, server } = entry
     if (isReadable && !mayDelete) this.violation(`job ${key} was deleted, but no handler had succeeded`)
     this.mark(key, deleted)
     this.live.delete(key)
     this.setAside.delete(entry)
-    this.byId.delete(job.id)
+    this.byId.delete(idOf(server, job.id))
   }
 
   // handlers ----------------------------------------------------------------------------------------------------------
 
   /** The reservation of a job by a connection. */
   reservationOf(id: string, connection: number): Reservation | undefined {
-    return this.byId.get(Number(id))?.reservations.get(connection)
+    return this.byId.get(id)?.reservations.get(connection)
+  }
+
+  /** The worker has received a job on a connection. */
+  onReceived(id: string, connection: number): Reservation | undefined {
+    const reservation = this.reservationOf(id, connection)
+    if (reservation !== undefined) reservation.receivedAt = this.options.now()
+    return reservation
   }
 
   onRun(key: number, reservation: Reservation | undefined, options: RunOptions): Run | undefined {
@@ -285,16 +315,15 @@ export class JobTracker {
     const entry = this.live.get(key)
     // If the reply was delayed, another worker may have run and deleted the job meanwhile.
     if (entry === undefined || reservation === undefined) return undefined
-    const now = this.options.now()
-    const latency = now - reservation.at
     const run: Run = {
       ...options,
       entry,
       reservation,
-      latency,
+      latency: reservation.receivedAt - reservation.at,
       isLossKnown: false,
-      contest: entry.job.reserves === reservation.number ? undefined : { at: options.runningTime(), unknown: latency }
+      contest: undefined
     }
+    if (entry.job.reserves !== reservation.number) this.beginContest(run)
     entry.holders.add(run)
     return run
   }
@@ -395,4 +424,10 @@ export class JobTracker {
   private mark(key: number, facts: number): void {
     this.facts[key]! |= facts
   }
+}
+
+/** The id of a job for a worker, of the server's own. */
+export const idOf = (server: number, own: number): string => {
+  const id = `${own}`
+  return isJobId(id) ? qualify(server, id) : id
 }

@@ -1,9 +1,10 @@
 /**
- * A simulation of producers, workers that start and shut down, a server, and faults, in virtual time: one seed decides
- * everything that happens.
+ * A simulation of producers, workers that start and shut down, one server or a cluster of several, and faults, in virtual time:
+ * one seed decides everything that happens.
  */
 import {
   BeanstalkClient,
+  BeanstalkCluster,
   type BeanstalkError,
   type BeanstalkProtocol,
   Connector,
@@ -26,7 +27,7 @@ import * as Stream from "effect/Stream"
 import { Random } from "../random.ts"
 import { Faults } from "./faults.ts"
 import * as Handlers from "./handlers.ts"
-import { JobTracker, type Reservation } from "./jobTracker.ts"
+import { idOf, JobTracker, type Reservation } from "./jobTracker.ts"
 import * as Process from "./process.ts"
 import * as SimulatedServer from "./simulatedServer.ts"
 
@@ -34,7 +35,9 @@ export interface Options {
   readonly seed: number
   /** How many jobs are put. */
   readonly jobs: number
-  /** The average number of writes between two faults. */
+  /** How many servers there are. Default: one, without a cluster. */
+  readonly servers?: number | undefined
+  /** The average number of writes to a server between two faults. */
   readonly writesPerFault: number
   /** Called with each violation when it is found. The report has them too. */
   readonly onViolation?: ((violation: string) => void) | undefined
@@ -43,8 +46,8 @@ export interface Options {
 export interface Report {
   readonly seed: number
   readonly tracker: JobTracker
-  readonly faults: number
-  readonly faultsByName: Record<string, number>
+  /** Those of each server. */
+  readonly faultsByName: ReadonlyArray<Record<string, number>>
   readonly workers: number
   readonly outcomes: Record<string, number>
   /** In milliseconds. */
@@ -70,7 +73,9 @@ const tube = Tube.text("work", { payload: Schema.NumberFromString, ttr: `${ttr} 
 
 const { sleep } = Handlers
 
-export const simulate = ({ jobs, onViolation = constVoid, seed, writesPerFault }: Options): Effect.Effect<Report> =>
+export const simulate = (
+  { jobs, onViolation = constVoid, seed, servers = 1, writesPerFault }: Options
+): Effect.Effect<Report> =>
   Effect.gen(function*() {
     const began = performance.now()
     const random = new Random(seed)
@@ -78,20 +83,23 @@ export const simulate = ({ jobs, onViolation = constVoid, seed, writesPerFault }
     const now = () => clock.unsafeCurrentTimeMillis()
     const tracker = new JobTracker({ now, maxDisconnects: leastMaxDisconnects, ttr, onViolation })
     const processes = new Set<Process.Process>()
-    const server = yield* SimulatedServer.make(random, {
-      onServer: () => tracker.onServer(),
-      onJobEvent: (event, job, client) => {
-        // Workers put jobs into another tube, to find out whether the server has disk space.
-        if (job.tube.name === tube.name) tracker.onJobEvent(event, job, client?.number)
-      }
-    })
-    const faults = new Faults({ random, server, processes, tracker, writesPerFault }, yield* Effect.runtime<never>())
+    const runtime = yield* Effect.runtime<never>()
+    const startServer = (number: number) =>
+      Effect.map(
+        SimulatedServer.make(number, random, {
+          onServer: () => tracker.onServer(number),
+          onJobEvent: (event, job, client) => {
+            // Workers put jobs into another tube, to find out whether the server has disk space.
+            if (job.tube.name === tube.name) tracker.onJobEvent(number, event, job, client?.number)
+          }
+        }),
+        (server) => ({ server, faults: new Faults({ random, server, processes, tracker, writesPerFault }, runtime) })
+      )
     const simulation: Simulation = {
       random,
       tracker,
-      server,
       processes,
-      faults,
+      servers: yield* Effect.forEach(Array.from({ length: servers }, (_, number) => number), startServer),
       jobs,
       allSettled: yield* Deferred.make<void>(),
       outcomes: {},
@@ -103,18 +111,19 @@ export const simulate = ({ jobs, onViolation = constVoid, seed, writesPerFault }
     const kicking = yield* Effect.fork(kicker(simulation))
     yield* Effect.all(Array.from({ length: producers }, () => producer(simulation)), { concurrency: "unbounded" })
     yield* Fiber.interrupt(kicking)
-    faults.end()
+    for (const { faults } of simulation.servers) faults.end()
     yield* untilSettled(simulation)
     yield* Deferred.succeed(simulation.allSettled, undefined)
     yield* Fiber.join(working)
-    for (const { client: { held, isWaiting } } of server.connections()) {
+    for (
+      const { client: { held, isWaiting } } of simulation.servers.flatMap(({ server }) => [...server.connections()])
+    ) {
       if (isWaiting || held.size > 0) tracker.violation("a worker is closed, but not its connection")
     }
     return {
       seed,
       tracker,
-      faults: faults.total,
-      faultsByName: Object.fromEntries(faults.counts),
+      faultsByName: simulation.servers.map(({ faults }) => Object.fromEntries(faults.counts)),
       workers: simulation.workers,
       outcomes: simulation.outcomes,
       simulated: yield* Clock.currentTimeMillis,
@@ -133,10 +142,9 @@ export const simulate = ({ jobs, onViolation = constVoid, seed, writesPerFault }
 interface Simulation {
   readonly random: Random
   readonly tracker: JobTracker
-  readonly server: SimulatedServer.SimulatedServer
+  readonly servers: ReadonlyArray<ServerWithFaults>
   /** Those of the workers that run. */
   readonly processes: Set<Process.Process>
-  readonly faults: Faults
   readonly jobs: number
   /** Done when every job is deleted or buried. */
   readonly allSettled: Deferred.Deferred<void>
@@ -144,19 +152,35 @@ interface Simulation {
   workers: number
 }
 
-/** A client of the server, whose connections have faults. */
-const clientOf = (
-  { faults, server }: Simulation,
-  { onReply, process }: Pick<SimulatedServer.ClientObserver, "onReply" | "process"> = {
-    onReply: constVoid,
-    process: undefined
-  }
-) =>
-  Effect.provideService(
-    BeanstalkClient.make({ connectTimeout: "2 seconds", replyTimeout: "3 seconds" }),
-    Connector.Connector,
-    server.connectorOf({ onWrite: (chunk) => faults.onWrite(chunk), onReply, process })
-  )
+interface ServerWithFaults {
+  readonly server: SimulatedServer.SimulatedServer
+  readonly faults: Faults
+}
+
+interface ClientObserver extends Pick<SimulatedServer.ClientObserver, "process"> {
+  /** The client has received a reply from a server, on this connection. */
+  readonly onReply: (reply: BeanstalkProtocol.Reply, from: ServerWithFaults, connection: number) => void
+}
+
+/** A client of the server, or of the cluster, whose connections have faults. */
+const clientOf = ({ servers }: Simulation, { onReply, process }: ClientObserver = unobserved) => {
+  const options = { connectTimeout: "2 seconds", replyTimeout: "3 seconds" } as const
+  const connectorTo = (one: ServerWithFaults) =>
+    Layer.succeed(
+      Connector.Connector,
+      one.server.connectorOf({
+        onWrite: (chunk) => one.faults.onWrite(chunk),
+        onReply: (reply, connection) => onReply(reply, one, connection),
+        process
+      })
+    )
+  const [first, ...others] = servers.map((one) => ({ id: one.server.number, connector: connectorTo(one) }))
+  return first !== undefined && others.length === 0
+    ? Effect.provide(BeanstalkClient.make(options), first.connector)
+    : BeanstalkCluster.make(first === undefined ? [] : [first, ...others], options)
+}
+
+const unobserved: ClientObserver = { onReply: constVoid, process: undefined }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // producers
@@ -239,8 +263,8 @@ interface Received {
 class OpenReservations {
   private readonly tracker: JobTracker
   private readonly byId = new Map<string, ReadonlyArray<Received>>()
-  /** The latest of each connection. */
-  private readonly latest = new Map<number, Reservation | undefined>()
+  /** The latest of each connection, by the server and its number there. */
+  private readonly latest = new Map<string, Reservation | undefined>()
 
   constructor(tracker: JobTracker) {
     this.tracker = tracker
@@ -250,9 +274,10 @@ class OpenReservations {
     return Array.from(this.byId).flatMap(([id, received]) => received.some(({ hasBegun }) => hasBegun) ? [id] : [])
   }
 
-  begin(id: string, connection: number): void {
-    const reservation = this.tracker.reservationOf(id, connection)
-    this.latest.set(connection, reservation)
+  begin(server: number, own: number, connection: number): void {
+    const id = idOf(server, own)
+    const reservation = this.tracker.onReceived(id, connection)
+    this.latest.set(`${server} ${connection}`, reservation)
     this.byId.set(id, [{ reservation, hasBegun: false }, ...this.byId.get(id) ?? []])
   }
 
@@ -265,8 +290,8 @@ class OpenReservations {
   }
 
   /** The worker has received the statistics of its job on a connection. */
-  onStats(connection: number): void {
-    const reservation = this.latest.get(connection)
+  onStats(server: number, connection: number): void {
+    const reservation = this.latest.get(`${server} ${connection}`)
     if (reservation !== undefined) reservation.isTtrKnown = true
   }
 
@@ -283,7 +308,7 @@ class OpenReservations {
 
 const worker = (simulation: Simulation, process: Process.Process) =>
   Effect.gen(function*() {
-    const { faults, random, tracker } = simulation
+    const { random, tracker } = simulation
     simulation.workers += 1
     const heartbeat = random.chance(0.8)
     // Without a heartbeat a handler is interrupted after two seconds anyway.
@@ -298,9 +323,9 @@ const worker = (simulation: Simulation, process: Process.Process) =>
     }
     const shutdownTimeout = random.between(0, 50) * 100
     const open = new OpenReservations(tracker)
-    const onReply = (reply: BeanstalkProtocol.Reply, connection: number) => {
-      if (reply._tag === "Reserved") open.begin(reply.id, connection)
-      else if (reply._tag === "Ok") open.onStats(connection)
+    const onReply: ClientObserver["onReply"] = (reply, { faults, server: { number } }, connection) => {
+      if (reply._tag === "Reserved") open.begin(number, Number(reply.id), connection)
+      else if (reply._tag === "Ok") open.onStats(number, connection)
       else if (reply._tag === "OutOfMemory" || reply._tag === "InternalError") faults.onErrorRead(process, connection)
     }
     const client = yield* clientOf(simulation, { onReply, process })

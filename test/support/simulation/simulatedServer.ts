@@ -83,13 +83,17 @@ class ObservedHost extends ServerHost {
 }
 
 export class SimulatedServer {
+  readonly number: number
   readonly now: () => number
   private host: ObservedHost
+  /** Of its process. */
+  private instance = ""
   private readonly random: Random
   private readonly observer: ServerObserver
   private readonly setTimer: (at: number) => void
 
-  constructor(timer: ClockTimer.ClockTimer, random: Random, observer: ServerObserver) {
+  constructor(number: number, timer: ClockTimer.ClockTimer, random: Random, observer: ServerObserver) {
+    this.number = number
     this.now = timer.now
     this.setTimer = timer.set
     this.random = random
@@ -99,11 +103,15 @@ export class SimulatedServer {
 
   private start(): ObservedHost {
     this.observer.onServer()
+    this.instance = this.newInstance()
+    const instance = () => this.instance
     const host: ObservedHost = new ObservedHost({
       identity: {
         version: this.random.pick(["1.12", "1.13"]),
         maxJobSize: 65_535,
-        id: Array.from({ length: 16 }, () => this.random.between(0, 15).toString(16)).join(""),
+        get id() {
+          return instance()
+        },
         startedAt: this.now(),
         pid: 0,
         hostname: "localhost",
@@ -117,6 +125,25 @@ export class SimulatedServer {
       }
     })
     return host
+  }
+
+  private newInstance(): string {
+    return Array.from({ length: 16 }, () => this.random.between(0, 15).toString(16)).join("")
+  }
+
+  get isDraining(): boolean {
+    return this.host.broker.isDraining
+  }
+
+  drain(): void {
+    this.host.broker.drain()
+  }
+
+  /** The server is killed and started again, with the jobs in its binlog. */
+  restart(): void {
+    this.instance = this.newInstance()
+    this.host.broker.isDraining = false
+    this.inject({ _tag: "Cut" })
   }
 
   /** The server is killed, and another one starts in its place, without jobs. */
@@ -166,7 +193,7 @@ export class SimulatedServer {
   /** A connector to the server that runs when the socket is opened. */
   connectorOf(client: ClientObserver): Context.Tag.Service<Connector.Connector> {
     return {
-      address: "simulation",
+      address: `simulation-${this.number}`,
       socket: Effect.suspend(() => {
         const { host } = this
         const { process } = client
@@ -205,9 +232,13 @@ export class SimulatedServer {
 }
 
 /** A server that runs until the scope closes. */
-export const make = (random: Random, observer: ServerObserver): Effect.Effect<SimulatedServer, never, Scope.Scope> =>
+export const make = (
+  number: number,
+  random: Random,
+  observer: ServerObserver
+): Effect.Effect<SimulatedServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const timer: ClockTimer.ClockTimer = yield* ClockTimer.make(() => server.fire())
-    const server: SimulatedServer = new SimulatedServer(timer, random, observer)
+    const server: SimulatedServer = new SimulatedServer(number, timer, random, observer)
     return server
   })
