@@ -1,13 +1,11 @@
 /** `beanstalk tubes` */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Order from "effect/Order"
-import type { Client } from "../../BeanstalkClient.ts"
-import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { statsRecord } from "../record.ts"
 import { lookAtAll } from "../server/servers.ts"
-import { matching } from "../server/tubes.ts"
+import { matchingOrAll } from "../server/tubes.ts"
+import { statsOf, type TubeSample, withNextAges, withoutAges } from "../server/tubeSamples.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
@@ -16,12 +14,9 @@ import { thousands, timeSpan } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
 import { choice } from "../values/text.ts"
 
-interface Row {
+interface Row extends TubeSample {
   readonly url: string
   readonly address: string
-  readonly stats: TubeStats
-  /** For how many seconds the next ready job has waited; `undefined` if none is ready, or nobody asked. */
-  readonly nextAge: number | undefined
 }
 
 /** What can be sorted by: names from A to Z, numbers with the largest first. */
@@ -79,9 +74,9 @@ export const command = Command.make({
     yield* lookAtAll(
       (client) =>
         Effect.gen(function*() {
-          const all = yield* client.statsTubes(tubes.length === 0 ? undefined : yield* matching(client, tubes))
+          const all = yield* statsOf(client, yield* matchingOrAll(client, tubes))
           const shown = nonempty ? all.filter((stats) => jobsIn(stats) > 0) : all
-          return withAge ? yield* withNextAges(client, shown) : shown.map((stats) => ({ stats, nextAge: undefined }))
+          return withAge ? yield* withNextAges(client, shown) : withoutAges(shown)
         }),
       (seen, isOne) => {
         const rows = seen
@@ -97,29 +92,6 @@ export const command = Command.make({
 
 const jobsIn = (stats: TubeStats) =>
   stats.currentJobsReady + stats.currentJobsReserved + stats.currentJobsDelayed + stats.currentJobsBuried
-
-/** How many jobs are looked at at a time. */
-const window = 64
-
-const withNextAges = (client: Client, tubes: ReadonlyArray<TubeStats>) =>
-  Effect.forEach(
-    tubes,
-    (stats) =>
-      Effect.map(
-        stats.currentJobsReady === 0 ? Effect.succeed(undefined) : nextAge(client, stats.name),
-        (nextAge) => ({ stats, nextAge })
-      ),
-    { concurrency: window }
-  )
-
-/** The server counts the age of a job from its put: it was not ready before its delay was over. */
-const nextAge = (client: Client, tube: TubeName) =>
-  Effect.gen(function*() {
-    const next = yield* client.peekReady(tube)
-    if (Option.isNone(next)) return undefined
-    const { age, delay } = yield* client.statsJob(next.value.id)
-    return Math.max(0, age - delay)
-  }).pipe(Effect.catchTag("JobNotFound", () => Effect.succeed(undefined)))
 
 interface Shown {
   readonly isOne: boolean

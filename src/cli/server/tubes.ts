@@ -22,6 +22,13 @@ export const matching = <E>(
     return Effect.succeed([...new Set(patterns.flatMap(({ matches }) => tubes.filter(matches)))])
   })
 
+/** The same; all tubes of the server if there is no pattern. */
+export const matchingOrAll = <E>(
+  client: Lister<E>,
+  patterns: ReadonlyArray<TubePattern>
+): Effect.Effect<ReadonlyArray<TubeName>, NothingThere | E> =>
+  patterns.length === 0 ? client.listTubes : matching(client, patterns)
+
 /** The tubes with these names, which need not exist, and those that the patterns match now. Fails if a pattern matches none. */
 export const namedOrMatching = <E>(
   client: Lister<E>,
