@@ -14,6 +14,9 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     tail: () => import("./commands/tail.ts"),
     wait: () => import("./commands/wait.ts")
   }],
+  ["Monitor", {
+    metrics: () => import("./commands/metrics.ts")
+  }],
   ["Act", {
     put: () => import("./commands/put.ts"),
     delete: () => import("./commands/delete.ts"),

@@ -8,10 +8,14 @@ import { open } from "node:fs/promises"
 import type { Readable } from "node:stream"
 import { SystemFailed } from "./failures.ts"
 
-/** Why something of the system failed. Node says `ENOENT: no such file or directory, open 'x'`. */
+/**
+ * Why something of the system failed. Node says `ENOENT: no such file or directory, open 'x'`, and
+ * `listen EADDRINUSE: address already in use 127.0.0.1:80`.
+ */
 export const reasonOf = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error)
-  return /^E[A-Z]+: ([^,]+), /.exec(message)?.[1] ?? message
+  const [, ofFile, ofAddress] = /^E[A-Z]+: ([^,]+), |^listen E[A-Z]+: (.+?)(?: \S*[:/]\S*)?$/.exec(message) ?? []
+  return ofFile ?? ofAddress ?? message
 }
 
 /**

@@ -93,6 +93,23 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "wait --job 3", code: 1, err: /job 3 is buried\.\n$/ },
     { run: "wait", code: 2, err: /give either TUBE or --job/ }
   ],
+  metrics: [
+    {
+      run: "metrics",
+      code: 0,
+      out: /^# HELP beanstalkd_up (.*\n)+beanstalkd_tube_jobs\{tube="emails",state="buried"\} 1\n/
+    },
+    { run: "metrics --no-tubes", code: 0, out: /^(?![^]*tube=)[^]*beanstalkd_jobs\{state="ready"\} 2\n/ },
+    {
+      run: "metrics --tubes 'em*,im*' --max-tubes 5 --relabel s/.*/all/",
+      code: 0,
+      out: /^beanstalkd_tube_jobs\{tube="all",state="ready"\} 2$/m
+    },
+    { run: "metrics --listen 0", code: 0, interruptAt: /\/metrics\.\n|"url":"http/ },
+    { run: "metrics --listen 127.0.0.1:x", code: 2, err: /is no address to listen on/ },
+    { run: "metrics --relabel s/(/x/", code: 2, err: /--relabel: "s\/\(\/x\/" is no rule: Invalid regular/ },
+    { run: "metrics -u 127.0.0.1:1", code: 3, out: /^beanstalkd_up 0$/m, err: /connection refused/ }
+  ],
   put: [
     { run: "put emails hello", code: 0, out: ids(5), left: "3 1 1" },
     { run: "put emails hello --delay 1h --ttr 5m -p 7", code: 0, out: ids(5), left: "2 2 1" },

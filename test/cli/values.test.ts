@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import { tableLines } from "../../src/cli/terminal/table.ts"
 import { cut, escapeControls, thousands, timeSpan, width } from "../../src/cli/terminal/text.ts"
 import { duration } from "../../src/cli/values/duration.ts"
+import { listenAddress } from "../../src/cli/values/listenAddress.ts"
 import { nearest } from "../../src/cli/values/nearest.ts"
 import { count, priority } from "../../src/cli/values/number.ts"
 import { serverUrl } from "../../src/cli/values/serverUrl.ts"
@@ -37,6 +38,23 @@ describe("values", () => {
       4_294_967_295,
       undefined
     ])
+  })
+
+  it("of addresses to listen on are on this machine if they are a port", () => {
+    assert.deepStrictEqual(
+      ["11380", ":11380", "0.0.0.0:80", "[::1]:0", "queue.internal:1"].map((text) => read(listenAddress, text)),
+      [
+        { host: "127.0.0.1", port: 11380 },
+        { host: "127.0.0.1", port: 11380 },
+        { host: "0.0.0.0", port: 80 },
+        { host: "::1", port: 0 },
+        { host: "queue.internal", port: 1 }
+      ]
+    )
+    assert.deepStrictEqual(
+      ["", "x", "x:", "1:2:3", "::1", "127.0.0.1:65536", "http://x:1"].map((text) => read(listenAddress, text)),
+      Array(7).fill(undefined)
+    )
   })
 
   it("of tubes may be patterns", () => {

@@ -113,3 +113,10 @@ export const repeated = <A>(
     { ...doc, name, value, isRepeatable: true },
     (texts) => Either.all(texts.flatMap((text) => text.split(",")).map((text) => readValue(value, text)))
   )
+
+/** All values that were given, each for itself: a comma is a part of one. */
+export const each = <A>(name: string, value: Value<A>, doc: Doc): Flag<ReadonlyArray<A>> =>
+  new Flag(
+    { ...doc, name, value, isRepeatable: true },
+    (texts) => Either.all(texts.map((text) => readValue(value, text)))
+  )

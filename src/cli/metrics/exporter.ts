@@ -1,0 +1,77 @@
+/** Serves metrics to Prometheus. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { SystemFailed } from "../failures.ts"
+import { make as makeServer, type Server } from "../server/servers.ts"
+import { serverUrl } from "../values/serverUrl.ts"
+import { contentType, textOf } from "./family.ts"
+import { type Address, plain, type Request, type Response, serve } from "./httpServer.ts"
+import { look, type Selection } from "./round.ts"
+import { up } from "./serverFamilies.ts"
+import * as Targets from "./targets.ts"
+
+export interface Options extends Selection {
+  /** The server of `/metrics`. */
+  readonly server: Server
+  readonly listen: Address
+  /** How long connecting may take. */
+  readonly timeout: Duration.Duration
+}
+
+/** How long a round may take. Prometheus gives a scrape up after this time, unless it is told otherwise. */
+const longestRound = "10 seconds"
+
+const encoder = new TextEncoder()
+
+/** Serves until the Scope closes, and succeeds with the URL. */
+export const exporter = (
+  { listen, server, timeout, ...selection }: Options
+): Effect.Effect<string, SystemFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    const ask = yield* Targets.make(({ connect }, memory) =>
+      Effect.flatMap(connect, (client) => look(client, selection, memory)).pipe(
+        Effect.scoped,
+        Effect.timeout(longestRound),
+        Effect.catchAll(() => Effect.succeed([up(false)])),
+        // Encoded once for all who ask.
+        Effect.map((families) => encoder.encode(textOf(families)))
+      )
+    )
+
+    const metricsOf = (server: Server): Effect.Effect<Response> =>
+      Effect.map(
+        ask(server),
+        Option.match({
+          onNone: () => plain(503, "Too many servers are being asked. Try again."),
+          onSome: (body): Response => ({ status: 200, type: contentType, body })
+        })
+      )
+
+    const probe = (target: string | null): Effect.Effect<Response> =>
+      Effect.flatMap(targetUrl(target ?? ""), (url) => makeServer(url, timeout)).pipe(
+        Effect.flatMap(metricsOf),
+        Effect.catchAll(() => Effect.succeed(plain(400, "Say which server: /probe?target=HOST:PORT")))
+      )
+
+    const answer = ({ path, query }: Request): Effect.Effect<Response> => {
+      switch (path) {
+        case "/metrics":
+          return metricsOf(server)
+        case "/probe":
+          return probe(query.get("target"))
+        case "/healthz":
+          return Effect.succeed(plain(200, "ok"))
+        default:
+          return Effect.succeed(plain(404, "There are /metrics, /probe?target=HOST:PORT and /healthz."))
+      }
+    }
+
+    return yield* serve(listen, answer)
+  })
+
+/** Whoever asks from another machine has no business with the sockets of this one. */
+const targetUrl = (target: string): Either.Either<string, string> =>
+  Either.filterOrLeft(serverUrl.read(target), (url) => !url.startsWith("unix:"), () => "is a path")
