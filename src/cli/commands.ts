@@ -15,6 +15,7 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     wait: () => import("./commands/wait.ts")
   }],
   ["Monitor", {
+    check: () => import("./commands/check.ts"),
     metrics: () => import("./commands/metrics.ts")
   }],
   ["Act", {

@@ -9,48 +9,51 @@ export interface Ending {
   readonly code: ExitCode
   readonly tag: string
   readonly message: string
+  /** What is said on standard output instead. */
+  readonly line?: string | undefined
   /** Whether the server may have carried out what was sent. */
   readonly outcome?: "NotSent" | "Unknown" | undefined
   /** The command whose help explains it. */
   readonly command?: string | undefined
 }
 
-const codes: { readonly [Tag in Exclude<Failure["_tag"], "PutAllStopped" | "BulkStopped" | "PipeClosed">]: ExitCode } =
-  {
-    // nothing there
-    NothingThere: 1,
-    Declined: 1,
-    JobNotFound: 1,
-    TubeNotFound: 1,
-    TimedOut: 1,
-    DeadlineSoon: 1,
-    // wrong usage
-    WrongUsage: 2,
-    InvalidArgument: 2,
-    SystemFailed: 2,
-    // no connection, or lost
-    ConnectFailed: 3,
-    ConnectionLost: 3,
-    ProtocolViolation: 3,
-    // stopped midway
-    Stopped: 4,
-    LeaseLost: 4,
-    ReachExceeded: 4,
-    WorkerStartError: 4,
-    PayloadError: 4,
-    InvalidText: 4,
-    // refused by the server
-    Refused: 5,
-    Draining: 5,
-    JobTooBig: 5,
-    OutOfMemory: 5,
-    Buried: 5,
-    InternalError: 5,
-    BadFormat: 5,
-    UnknownCommand: 5,
-    ExpectedCRLF: 5,
-    NotIgnored: 5
-  }
+const codes: {
+  readonly [Tag in Exclude<Failure["_tag"], "PutAllStopped" | "BulkStopped" | "FoundBad" | "PipeClosed">]: ExitCode
+} = {
+  // nothing there
+  NothingThere: 1,
+  Declined: 1,
+  JobNotFound: 1,
+  TubeNotFound: 1,
+  TimedOut: 1,
+  DeadlineSoon: 1,
+  // wrong usage
+  WrongUsage: 2,
+  InvalidArgument: 2,
+  SystemFailed: 2,
+  // no connection, or lost
+  ConnectFailed: 3,
+  ConnectionLost: 3,
+  ProtocolViolation: 3,
+  // stopped midway
+  Stopped: 4,
+  LeaseLost: 4,
+  ReachExceeded: 4,
+  WorkerStartError: 4,
+  PayloadError: 4,
+  InvalidText: 4,
+  // refused by the server
+  Refused: 5,
+  Draining: 5,
+  JobTooBig: 5,
+  OutOfMemory: 5,
+  Buried: 5,
+  InternalError: 5,
+  BadFormat: 5,
+  UnknownCommand: 5,
+  ExpectedCRLF: 5,
+  NotIgnored: 5
+}
 
 const doneBefore = (error: PutAllStopped | BulkStopped): number =>
   error._tag === "PutAllStopped" ? error.acknowledged : error.done.ready + error.done.delayed + error.done.buried
@@ -59,12 +62,14 @@ const reasonOf = (error: PutAllStopped | BulkStopped): Failure =>
   error._tag === "PutAllStopped" ? error.failures[0].error : error.cause
 
 const codeOf = (error: Exclude<Failure, { readonly _tag: "PipeClosed" }>): ExitCode => {
+  if (error._tag === "FoundBad") return error.code
   if (error._tag !== "PutAllStopped" && error._tag !== "BulkStopped") return codes[error._tag]
   const reason = reasonOf(error)
   return doneBefore(error) > 0 || reason._tag === "PipeClosed" ? 4 : codeOf(reason)
 }
 
-const messageOf = (error: Failure): string => {
+/** A failure in words. */
+export const messageOf = (error: Failure): string => {
   if (error._tag !== "ConnectFailed" || error.reason !== "Unreachable") return error.message
   return `cannot reach beanstalkd at ${error.address}: ${
     inWords(error.detail)
@@ -101,6 +106,7 @@ export const endingOf = (cause: Cause.Cause<Failure>): Ending | undefined => {
     code: codeOf(failure),
     tag: failure._tag,
     message: messageOf(failure),
+    line: failure._tag === "FoundBad" ? failure.line ?? "" : undefined,
     outcome: failure._tag === "ConnectionLost" ? failure.outcome : undefined,
     command: failure._tag === "WrongUsage" ? failure.command : undefined
   }

@@ -24,6 +24,14 @@ export class Refused extends Data.TaggedError("Refused")<{ readonly message: str
 /** A file, a program or a port that the command line names cannot be used. Nothing was sent. */
 export class SystemFailed extends Data.TaggedError("SystemFailed")<{ readonly message: string }> {}
 
+/** What was found is bad, and the exit code tells how bad. */
+export class FoundBad extends Data.TaggedError("FoundBad")<{
+  readonly message: string
+  readonly code: 1 | 2 | 3
+  /** What is written on standard output, where the message would be written on standard error; nothing, if it is there already. */
+  readonly line?: string
+}> {}
+
 /** Whoever read the output has closed it, as `head` does. */
 export class PipeClosed extends Data.TaggedError("PipeClosed") {}
 
@@ -36,4 +44,5 @@ export type Failure =
   | Stopped
   | Refused
   | SystemFailed
+  | FoundBad
   | PipeClosed

@@ -36,9 +36,14 @@ const runCommand = (argv: ReadonlyArray<string>): Effect.Effect<void, Failure, T
       return yield* new WrongUsage({ message: "a command is missing." })
     }
     const command = yield* find(name)
+    yield* Effect.mapError(runFound(command, rest), (failure) => command.failsAs?.(failure) ?? failure)
+  })
+
+const runFound = (command: Command, argv: ReadonlyArray<string>): Effect.Effect<void, Failure, Terminal> =>
+  Effect.gen(function*() {
     const { env } = yield* Terminal
-    const given = yield* parse(command, rest, env)
-    if (given.flags.has("help")) return yield* showHelp(name)
+    const given = yield* parse(command, argv, env)
+    if (given.flags.has("help")) return yield* showHelp(command.name)
     yield* runRow(command).pipe(
       Effect.provideService(CommandLine, given),
       Effect.catchTag("WrongUsage", ({ message }) => new WrongUsage({ message, command: command.name }))
@@ -102,9 +107,13 @@ const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | Pi
 const report = (argv: ReadonlyArray<string>, ending: Ending | undefined): Effect.Effect<ExitCode, never, Terminal> =>
   Effect.gen(function*() {
     if (ending === undefined) return 0
-    const { stderr } = yield* Terminal
-    const { code, message, outcome, tag } = ending
+    const { stderr, stdout } = yield* Terminal
+    const { code, line: onOutput, message, outcome, tag } = ending
     const isJson = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length).includes("--json")
+    if (onOutput !== undefined && !isJson) {
+      if (onOutput !== "") yield* Effect.ignore(stdout.write(`${onOutput}\n`))
+      return code
+    }
     const line = isJson
       ? JSON.stringify({ error: { tag, message, ...outcome === undefined ? {} : { outcome } } })
       : `beanstalk: ${stderr.isTerminal ? escapeControlsInLines(message) : message}${hint(ending)}`

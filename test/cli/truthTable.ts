@@ -93,6 +93,41 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "wait --job 3", code: 1, err: /job 3 is buried\.\n$/ },
     { run: "wait", code: 2, err: /give either TUBE or --job/ }
   ],
+  check: [
+    { run: "check", code: 0, out: /^BEANSTALKD OK - beanstalkd 1\.\d+ at .*|^\{"status":"OK"/ },
+    {
+      run: "check emails --ready 0:1 --delayed 1:1 --buried :0 --age 1h:2h",
+      code: 2,
+      out:
+        /^BEANSTALKD CRITICAL - emails: 1 buried \(> 0\); 1 ready \(> 0\) \| .*emails_delayed=1;1;1 emails_buried=1;;0 rtt=[\d.]+ms\n$/
+    },
+    {
+      run: "check 'im*' --min-workers 1:",
+      code: 1,
+      out: /^BEANSTALKD WARNING - images\.resize: 0 workers \(< 1\) \| /
+    },
+    {
+      run: "check --ready 1:5 --rtt 1h:2h --draining --timeout 2s",
+      code: 0,
+      out: /OK - .*; 3 tubes checked \| default_ready=0;1;5 /
+    },
+    { run: "check nothing --ready 1:5", code: 0, out: /1 tube checked, of which nothing does not exist/ },
+    { run: "check --format json", code: 0, out: /^\{"status":"OK",/ },
+    { run: "check emails --buried 0:5 --format prometheus", code: 1, out: /^beanstalkd_check_status 1$/m },
+    {
+      run: "check -u 127.0.0.1:1",
+      code: 2,
+      out: /^BEANSTALKD CRITICAL - cannot reach beanstalkd at 127\.0\.0\.1:1: connection refused\..*\n$/
+    },
+    { run: "check emails", code: 3, out: /^BEANSTALKD UNKNOWN - say what is to be checked of the tubes.*\n$/ },
+    {
+      run: "check --redy 1:2",
+      code: 3,
+      out: /^BEANSTALKD UNKNOWN - unknown option '--redy'\. Did you mean --ready\?\n$/
+    },
+    { run: "check --ready 5:1", code: 3, out: /UNKNOWN - --ready: "5:1" is in the wrong order/ },
+    { run: "check --ready 5", code: 3, out: /UNKNOWN - --ready: "5" is no pair of thresholds/ }
+  ],
   metrics: [
     {
       run: "metrics",

@@ -1,6 +1,7 @@
 /** The tubes that were asked for, by name or by pattern. */
 import * as Effect from "effect/Effect"
-import type { TubeName } from "../../Job.ts"
+import { defaultTube, type TubeName } from "../../Job.ts"
+import type { TubeStats } from "../../Stats.ts"
 import { NothingThere } from "../failures.ts"
 import { didYouMean } from "../values/nearest.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
@@ -51,3 +52,7 @@ const noTube = (
       ? `no tube on ${address} matches ${text}.`
       : `there is no tube ${text} on ${address}.${didYouMean(text, tubes)}`
   })
+
+/** How many others watch a tube: every new connection watches the tube `default`, that of this program too. */
+export const watchers = ({ currentWatching, name }: TubeStats): number =>
+  name === defaultTube ? Math.max(0, currentWatching - 1) : currentWatching

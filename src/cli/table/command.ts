@@ -34,6 +34,8 @@ interface Row {
   readonly examples: ReadonlyArray<Example>
   /** When it ends with a code, where that is not what the code means for all commands. */
   readonly exits?: Readonly<Partial<Record<ExitCode, string>>>
+  /** The failure that it ends with in place of another one, wrong usage included. */
+  readonly failsAs?: (failure: Failure) => Failure
   /** Reads the arguments and flags, and runs the command. */
   readonly run: Effect.Effect<void, Failure, CommandLine | Services>
 }
