@@ -12,6 +12,7 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
     job: () => import("./commands/job.ts"),
     peek: () => import("./commands/peek.ts"),
     tail: () => import("./commands/tail.ts"),
+    top: () => import("./commands/top.ts"),
     wait: () => import("./commands/wait.ts")
   }],
   ["Monitor", {

@@ -77,11 +77,13 @@ export const messageOf = (error: Failure): string => {
 }
 
 /** Node says `connect ECONNREFUSED 10.0.0.5:11300`. */
-const inWords = (detail: string): string => {
+export const inWords = (detail: string): string => {
   const [, code] = /\b(E[A-Z]+)\b/.exec(detail) ?? []
   switch (code) {
     case "ECONNREFUSED":
       return "connection refused"
+    case "ECONNRESET":
+      return "connection reset"
     case "ENOTFOUND":
       return "there is no host of that name"
     case "EHOSTUNREACH":

@@ -69,6 +69,21 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "tubes 'x*'", code: 1, err: /no tube on .* matches x\*\.\n$/ },
     { run: "tubes --sort size", code: 2, err: /is none of name, ready/ }
   ],
+  top: [
+    {
+      run: "top --once --every 100ms",
+      code: 0,
+      out:
+        /^TUBE +READY +RESERVED +DELAYED +BURIED +IN\/s +OUT\/s +WAITING +WORKERS\nemails +1 +0 +1 +1 +0\.0 +0\.0 +0 +0\nimages.*\ndefault /
+    },
+    { run: "top 'im*' -d 100ms", code: 0, out: /^TUBE .*\nimages\.resize .*\n$/ },
+    { run: "top emails --once -d 200ms --color never", code: 0, out: /\nemails .*\n$/ },
+    { run: "top emials", code: 1, err: /there is no tube emials on .*\. Did you mean emails\?\n$/ },
+    { run: "top -d 99ms", code: 2, err: /--every: give at least 100ms\. See: beanstalk top --help\n$/ },
+    { run: "top -d often", code: 2, err: /--every: "often" is no duration/ },
+    { run: "top -u 127.0.0.1:1", code: 3, err: /connection refused/ },
+    { run: "top -u 127.0.0.1:1,127.0.0.1:2", code: 2, err: /acts on one server, but 2 are given/ }
+  ],
   job: [
     { run: "job 1", code: 0, out: /^job 1 of emails: ready\npriority {2}10 .*\n.*\n\n\{"to":"a"\}\n$/ },
     { run: "job 1 --raw", code: 0, out: /^\{"to":"a"\}$/ },

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { PipeClosed } from "../../src/cli/failures.ts"
 import { run } from "../../src/cli/program.ts"
-import { type Outlet, Terminal } from "../../src/cli/terminal/terminal.ts"
+import { type FullScreen, type Outlet, Terminal } from "../../src/cli/terminal/terminal.ts"
 import type { Listening, Target } from "./server.ts"
 
 export interface Surroundings {
@@ -17,6 +17,8 @@ export interface Surroundings {
   /** What arrives on standard input. Default: nothing. */
   readonly stdin?: string | Stream.Stream<Uint8Array>
   readonly env?: Readonly<Record<string, string>>
+  /** The whole terminal, of a command that takes it. Default: there is none. */
+  readonly fullScreen?: FullScreen
   /** After how many writes the reader of standard output closes it. */
   readonly closesAfter?: number
 }
@@ -58,7 +60,7 @@ export interface Running {
 /** Starts a command line. */
 export const start = (argv: ReadonlyArray<string>, surroundings: Surroundings = {}) =>
   Effect.gen(function*() {
-    const { closesAfter = Number.POSITIVE_INFINITY, columns = 80, env = {}, stdin = "", terminal = false } =
+    const { closesAfter = Number.POSITIVE_INFINITY, columns = 80, env = {}, fullScreen, stdin = "", terminal = false } =
       surroundings
     const stdout = new Collected()
     const stderr = new Collected()
@@ -81,7 +83,8 @@ export const start = (argv: ReadonlyArray<string>, surroundings: Surroundings = 
         line: Effect.sync(() => lines.shift())
       },
       stdout: outlet(stdout, closesAfter),
-      stderr: outlet(stderr, Number.POSITIVE_INFINITY)
+      stderr: outlet(stderr, Number.POSITIVE_INFINITY),
+      fullScreen: fullScreen === undefined ? Effect.dieMessage("it has no screen") : Effect.succeed(fullScreen)
     })
     const code = yield* Deferred.make<number>()
     const fiber = yield* Effect.forkScoped(Effect.intoDeferred(Effect.provide(run(argv), layer), code))

@@ -58,9 +58,13 @@ const line = Effect.async<string | undefined>((resume) => {
   return Effect.sync(stop)
 })
 
+/** Few commands take the whole terminal. */
+const fullScreen = Effect.flatMap(Effect.promise(() => import("./nodeFullScreen.ts")), ({ open }) => open)
+
 export const nodeTerminal: Layer.Layer<Terminal> = Layer.sync(Terminal, () => ({
   env: process.env,
   stdin: { isTerminal: isatty(0), bytes, line },
   stdout: outlet(1, () => process.stdout),
-  stderr: outlet(2, () => process.stderr)
+  stderr: outlet(2, () => process.stderr),
+  fullScreen
 }))

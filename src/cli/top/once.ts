@@ -1,0 +1,86 @@
+/** Reads all tubes twice, and writes them with their rates. */
+import * as Arr from "effect/Array"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Client } from "../../BeanstalkClient.ts"
+import type { TubeName } from "../../Job.ts"
+import type { TubeStats } from "../../Stats.ts"
+import { statsRecord } from "../record.ts"
+import { matching } from "../server/tubes.ts"
+import { Output } from "../terminal/output.ts"
+import type { Column } from "../terminal/table.ts"
+import { thousands } from "../terminal/text.ts"
+import type { TubePattern } from "../values/tubePattern.ts"
+import { measure, type Measured } from "./measure.ts"
+import { now } from "./sampling.ts"
+
+export interface OnceOptions {
+  readonly tubes: ReadonlyArray<TubePattern>
+  /** The time for which the rates are counted. */
+  readonly every: Duration.Duration
+}
+
+/** How many tubes are asked for at a time. */
+const batchSize = 256
+
+type Tube = Measured<TubeStats>
+
+export const once = (client: Client, { every, tubes }: OnceOptions) =>
+  Effect.gen(function*() {
+    const output = yield* Output
+    const names = tubes.length === 0 ? yield* client.listTubes : yield* matching(client, tubes)
+    const before = new Map((yield* readAll(client, names)).map((tube) => [tube.stats.name, tube]))
+    yield* Effect.sleep(every)
+    const after = (yield* readAll(client, names)).map(({ at, stats }) =>
+      measure(before.get(stats.name), stats, { at, shortest: 0 })
+    )
+    const rows = after.toSorted((one, other) => other.stats.currentJobsReady - one.stats.currentJobsReady)
+    yield* output.json ? output.records(rows.map(recordOf)) : output.table(columns(output), rows)
+  })
+
+/** After each batch the server is left alone for as long as the batch took. */
+const readAll = (client: Client, names: ReadonlyArray<TubeName>) =>
+  Effect.map(
+    Effect.forEach(Arr.chunksOf(names, batchSize), (batch) =>
+      Effect.gen(function*() {
+        const [took, all] = yield* Effect.timed(client.statsTubes(batch))
+        const at = yield* now
+        yield* Effect.sleep(took)
+        return all.map((stats) => measure(undefined, stats, { at, shortest: 0 }))
+      })),
+    Arr.flatten
+  )
+
+/** A tube that was not there the first time has no rates. */
+const recordOf = ({ rates, stats }: Tube) => ({
+  ...statsRecord(stats),
+  puts_per_second: rates?.in ?? null,
+  deletes_per_second: rates?.out ?? null
+})
+
+const columns = ({ printable, style }: Output["Type"]): ReadonlyArray<Column<Tube>> => [
+  { title: "TUBE", cell: ({ stats }) => printable(stats.name), isFlexible: true },
+  number("READY", ({ currentJobsReady }) => currentJobsReady),
+  number("RESERVED", ({ currentJobsReserved }) => currentJobsReserved),
+  number("DELAYED", ({ currentJobsDelayed }) => currentJobsDelayed),
+  {
+    ...number("BURIED", ({ currentJobsBuried }) => currentJobsBuried),
+    style: (text, { stats }) => stats.currentJobsBuried > 0 ? style.red(text) : text
+  },
+  rate("IN/s", "in"),
+  rate("OUT/s", "out"),
+  number("WAITING", ({ currentWaiting }) => currentWaiting),
+  number("WORKERS", ({ currentWatching }) => currentWatching)
+]
+
+const number = (title: string, of: (stats: TubeStats) => number): Column<Tube> => ({
+  title,
+  align: "right",
+  cell: ({ stats }) => thousands(of(stats))
+})
+
+const rate = (title: string, of: "in" | "out"): Column<Tube> => ({
+  title,
+  align: "right",
+  cell: ({ rates }) => rates === undefined ? "-" : rates[of].toFixed(1)
+})

@@ -1,0 +1,147 @@
+/** `beanstalk top` as a whole, at an embedded server and a terminal of the test, in virtual time. */
+import { assert, describe, it } from "@effect/vitest"
+import { BeanstalkClient, EmbeddedServer, VirtualClock } from "effect-beanstalk"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Schedule from "effect/Schedule"
+import { plain } from "../../../src/cli/terminal/style.ts"
+import { top } from "../../../src/cli/top/top.ts"
+import { ScreenOfTest } from "../../support/top.ts"
+
+const environment = BeanstalkClient.layer({ offlineTimeout: "5 seconds" }).pipe(
+  Layer.provideMerge(EmbeddedServer.layer()),
+  Layer.provideMerge(VirtualClock.layer()),
+  Layer.provideMerge(Logger.minimumLogLevel(LogLevel.None))
+)
+
+/** Starts it, in a terminal of this size. */
+const open = (columns: number, rows: number) =>
+  Effect.gen(function*() {
+    const client = yield* BeanstalkClient.BeanstalkClient
+    const server = yield* EmbeddedServer.EmbeddedServer
+    const screen = new ScreenOfTest({ columns, rows })
+    const options = { client, screen: screen.fullScreen, matches: () => true, pace: 1000, style: plain }
+    const fiber = yield* Effect.forkScoped(top(options))
+    /** What is on the screen a moment later. */
+    const press = (text: string) =>
+      Effect.as(Effect.zipRight(screen.type(text), Effect.sleep("100 millis")), screen).pipe(
+        Effect.map(({ text }) => text)
+      )
+    return { client, server, screen, fiber, press }
+  })
+
+const rowOf = (screen: { readonly text: string }, name: string) =>
+  screen.text.split("\n").find((line) => line.includes(` ${name} `))?.replace(/ +/g, " ") ?? ""
+
+describe("beanstalk top", () => {
+  it.scoped("shows the jobs of each tube and what is put and deleted per second, and writes nothing while nothing changes", () =>
+    Effect.gen(function*() {
+      const { client, fiber, press, screen } = yield* open(80, 10)
+      yield* client.put("quiet", "x", { delay: "1 day" })
+      const busy = yield* client.put("busy", "x").pipe(
+        Effect.flatMap((id) => client.delete(id)),
+        Effect.zipRight(client.put("busy", "x")),
+        Effect.repeat(Schedule.spaced("100 millis")),
+        Effect.fork
+      )
+      yield* Effect.sleep("5500 millis")
+      assert.match(rowOf(screen, "busy"), /^> busy \d\d 0 0 0 (19|20)\.\d (9|10)\.\d 0$/)
+      assert.match(rowOf(screen, "quiet"), /^ quiet 0 0 1 0 0\.0 0\.0 0$/)
+      yield* Fiber.interrupt(busy)
+      yield* Effect.sleep("12 seconds")
+      const { written } = screen
+      yield* Effect.sleep("5 seconds")
+      assert.isAtMost(screen.written - written, 5 * 200, "only the uptime of the server changes")
+      yield* press("q")
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("reads nothing while it is frozen", () =>
+    Effect.gen(function*() {
+      const { client, press, screen } = yield* open(80, 10)
+      yield* Effect.sleep("2 seconds")
+      assert.include(yield* press("f"), "FROZEN")
+      const before = (yield* client.stats).cmdStatsTube
+      yield* client.put("new", "x")
+      yield* Effect.sleep("1 minute")
+      assert.strictEqual((yield* client.stats).cmdStatsTube, before)
+      assert.strictEqual(rowOf(screen, "new"), "")
+      yield* press("f")
+      yield* Effect.sleep("2 seconds")
+      assert.match(rowOf(screen, "new"), /new 1 /)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("asks for the tubes on screen at the pace, and shows those that were made since", () =>
+    Effect.gen(function*() {
+      const { client, press, screen } = yield* open(80, 6)
+      yield* Effect.forEach(Array.from({ length: 20 }, (_, index) => `t${index}`), (tube) => client.put(tube, "x"))
+      yield* press("----")
+      assert.include(screen.text, "every 30s")
+      yield* Effect.sleep("60 seconds")
+      const before = (yield* client.stats).cmdStatsTube
+      yield* Effect.sleep("90 seconds")
+      assert.strictEqual((yield* client.stats).cmdStatsTube - before, 3 * 21)
+      assert.include(screen.text, "> t0 ")
+      assert.include(yield* press("/t1\r"), "> t1 ")
+      assert.include(yield* press("\u001b[B"), "> t10 ")
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("tells that the server is lost, keeps its numbers, and comes back by itself", () =>
+    Effect.gen(function*() {
+      const { client, screen, server } = yield* open(80, 10)
+      yield* client.put("emails", "x")
+      yield* Effect.sleep("3 seconds")
+      yield* server.inject(EmbeddedServer.Fault.Refuse())
+      yield* server.inject(EmbeddedServer.Fault.Cut())
+      yield* Effect.sleep("30 seconds")
+      assert.match(screen.text, /^beanstalkd 1\.1\d {2}memory {2}LOST {2}for (29|30)s: .*; trying again/)
+      assert.match(rowOf(screen, "emails"), /emails 1 /)
+      yield* server.heal
+      yield* Effect.sleep("7 seconds")
+      assert.notInclude(screen.text, "LOST")
+      yield* client.put("emails", "x")
+      yield* Effect.sleep("2 seconds")
+      assert.match(rowOf(screen, "emails"), /emails 2 /)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("tells that the server does not answer, and until when it has answered", () =>
+    Effect.gen(function*() {
+      const { screen, server } = yield* open(80, 10)
+      yield* Effect.sleep("3 seconds")
+      yield* server.inject(EmbeddedServer.Fault.Silence())
+      yield* Effect.sleep("7 seconds")
+      assert.match(screen.text, /NO ANSWER for \ds/)
+      yield* server.heal
+      yield* Effect.sleep("30 seconds")
+      assert.notMatch(screen.text, /NO ANSWER|LOST/)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("fits into a terminal whose size changes, and draws all of it again after others have written", () =>
+    Effect.gen(function*() {
+      const { client, screen } = yield* open(200, 50)
+      yield* client.put("emails", "x")
+      yield* Effect.sleep("2 seconds")
+      for (const [columns, rows] of [[100, 20], [60, 30], [40, 8]] as const) yield* screen.resize({ columns, rows })
+      yield* Effect.sleep("100 millis")
+      assert.strictEqual(screen.text.split("\n").length, 8)
+      assert.isAtMost(Math.max(...screen.text.split("\n").map((line) => line.length)), 40)
+      const { text } = screen
+      yield* screen.fullScreen.write("\u001b[2J")
+      assert.notStrictEqual(screen.text, text)
+      yield* screen.type("\f")
+      yield* Effect.sleep("100 millis")
+      assert.strictEqual(screen.text.split("\n").at(-1), text.split("\n").at(-1))
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("leaves Ctrl-C and Ctrl-Z to signals, and ends with its terminal", () =>
+    Effect.gen(function*() {
+      const { fiber, press, screen } = yield* open(80, 10)
+      yield* press("\u001a\u0003")
+      assert.deepStrictEqual(screen.raised, ["SIGTSTP", "SIGINT"])
+      yield* screen.close
+      yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(environment)))
+})
