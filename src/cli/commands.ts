@@ -17,6 +17,7 @@ const groups: ReadonlyArray<readonly [title: string, commands: Readonly<Record<s
   }],
   ["Monitor", {
     check: () => import("./commands/check.ts"),
+    doctor: () => import("./commands/doctor.ts"),
     metrics: () => import("./commands/metrics.ts")
   }],
   ["Act", {

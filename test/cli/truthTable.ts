@@ -143,6 +143,16 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "check --ready 5:1", code: 3, out: /UNKNOWN - --ready: "5:1" is in the wrong order/ },
     { run: "check --ready 5", code: 3, out: /UNKNOWN - --ready: "5" is no pair of thresholds/ }
   ],
+  doctor: [
+    {
+      run: "doctor",
+      code: 1,
+      out: /^critical {2}2 ready jobs in tubes that no worker watches: 1 in .*\n.*\nwarning {3}1 buried job, .*\n/
+    },
+    { run: "doctor --deep -v", code: 1, out: /^ok {8}No reservation is past its time\.$/m },
+    { run: "doctor -u 127.0.0.1:1", code: 3, err: /connection refused/ },
+    { run: "doctor emails", code: 2, err: /"emails" is one argument too many/ }
+  ],
   metrics: [
     {
       run: "metrics",

@@ -7,6 +7,7 @@ import { codes, type Measure, ofTube, roundTrip, type TubeKind } from "../check/
 import { json, message, nagios, overall, pluginLine, prometheus, type Report } from "../check/report.ts"
 import { messageOf } from "../ending.ts"
 import { FoundBad, Stopped, WrongUsage } from "../failures.ts"
+import { leastRoundTrip } from "../server/roundTrip.ts"
 import { theServer } from "../server/servers.ts"
 import { statsOf, withNextAges, withoutAges } from "../server/tubeSamples.ts"
 import * as Command from "../table/command.ts"
@@ -135,11 +136,10 @@ interface Wanted {
 
 const look = (client: Client, { draining, rtt, tubes, wanted }: Wanted) =>
   Effect.gen(function*() {
-    const roundTrips = yield* Effect.replicateEffect(Effect.timed(client.stats), 5)
     const ofServer: Measure = {
       kind: roundTrip,
       tube: undefined,
-      value: Math.min(...roundTrips.map(([took]) => Duration.toSeconds(took))),
+      value: yield* leastRoundTrip(client),
       thresholds: rtt
     }
     const stats = yield* client.stats

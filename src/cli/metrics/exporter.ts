@@ -21,8 +21,11 @@ export interface Options extends Selection {
   readonly timeout: Duration.Duration
 }
 
-/** How long a round may take. Prometheus gives a scrape up after this time, unless it is told otherwise. */
-const longestRound = "10 seconds"
+/**
+ * How long a round may take. Prometheus gives a scrape up after 10 seconds, unless it is told otherwise; the next one then gets what a
+ * longer round has told meanwhile.
+ */
+const longestRound = "30 seconds"
 
 const encoder = new TextEncoder()
 

@@ -30,8 +30,9 @@ const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\"": "\\\"", 
 const escaped = (text: string) => text.replace(/[\\"\n]/g, (character) => escapes[character] ?? character)
 
 const labelsText = (labels: Sample["labels"]): string => {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`
+  let pairs = ""
+  for (const name in labels) pairs += `${pairs === "" ? "" : ","}${name}="${escaped(labels[name] ?? "")}"`
+  return pairs === "" ? "" : `{${pairs}}`
 }
 
 const familyText = ({ help, name, samples, type }: Family): string =>

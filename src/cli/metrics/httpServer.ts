@@ -30,7 +30,7 @@ export interface Response {
 export const plain = (status: number, text: string): Response => ({ status, body: `${text}\n` })
 
 /** What a client may take: milliseconds to send a request and to read the answer, and connections of all clients. */
-const limits = { request: 10_000, connectionsChecked: 5000, answer: "30 seconds", connections: 64 } as const
+const limits = { request: 10_000, connectionsChecked: 5000, answer: "30 seconds", connections: 256 } as const
 
 /** Answers requests until the Scope closes, and succeeds with the URL. */
 export const serve = <R>(

@@ -65,7 +65,7 @@ export const serverFamilies = (stats: ServerStats): ReadonlyArray<Family> => [
   single(
     "counter",
     "beanstalkd_job_timeouts_total",
-    "Reservations that ended with the time to run.",
+    "Reservations that timed out.",
     stats.jobTimeouts
   ),
   by(
