@@ -6,7 +6,7 @@ import { codes, type Level, levelOf, type Measure, problemText } from "./measure
 
 export interface Report {
   /** What is wrong with the server itself. */
-  readonly problems: ReadonlyArray<{ readonly level: Level; readonly text: string }>
+  readonly problems: ReadonlyArray<Problem>
   readonly measures: ReadonlyArray<Measure>
   /** What is said if nothing is wrong. */
   readonly fine: string
@@ -18,35 +18,41 @@ const worst = (all: ReadonlyArray<Level>): Level =>
 export const overall = ({ measures, problems }: Report): Level =>
   worst([...problems.map(({ level }) => level), ...measures.map(levelOf)])
 
+interface Problem {
+  readonly level: Level
+  readonly text: string
+}
+
+const problemOf = (measure: Measure): Problem => ({ level: levelOf(measure), text: problemText(measure) })
+
+/** What is wrong with each tube. The measures of one stand together. */
+const problemsOfTubes = (bad: ReadonlyArray<Measure>): ReadonlyArray<Problem> => {
+  if (!Arr.isNonEmptyReadonlyArray(bad)) return []
+  return Arr.groupWith(bad, (one, other) => one.tube === other.tube).map((measures) => {
+    const problems = measures.map(problemOf)
+    const text = `${measures[0].tube}: ${texts(problems).join("; ")}`
+    return { level: worst(problems.map(({ level }) => level)), text }
+  })
+}
+
 /** How many tubes are told of that have a problem. */
 const mostTubes = 5
 
 /** What is wrong, the worst first. */
 export const message = (report: Report): string => {
-  const level = overall(report)
-  if (level === "OK") return report.fine
-  const [server, tubes] = Arr.partition(
-    report.measures.filter((measure) => levelOf(measure) !== "OK"),
-    ({ tube }) => tube !== undefined
-  )
-  const byTube = Object.entries(Arr.groupBy(tubes, ({ tube = "" }) => tube)).map(([tube, measures]) => ({
-    level: worst(measures.map(levelOf)),
-    text: `${tube}: ${
-      byLevel(measures.map((measure) => ({ level: levelOf(measure), text: problemText(measure) }))).join("; ")
-    }`
-  }))
-  const ofServer = [
-    ...report.problems,
-    ...server.map((measure) => ({ level: levelOf(measure), text: problemText(measure) }))
-  ]
-  const more = byTube.length - mostTubes
+  const bad = report.measures.filter((measure) => levelOf(measure) !== "OK")
+  if (bad.length === 0 && report.problems.length === 0) return report.fine
+  const ofServer = [...report.problems, ...bad.filter(({ tube }) => tube === undefined).map(problemOf)]
+  const ofTubes = problemsOfTubes(bad.filter(({ tube }) => tube !== undefined))
+  const more = ofTubes.length - mostTubes
   return [
-    ...byLevel([...ofServer, ...byTube]).slice(0, ofServer.length + mostTubes),
+    ...texts([...ofServer, ...ofTubes]).slice(0, ofServer.length + mostTubes),
     ...more > 0 ? [`and ${more} more tubes`] : []
   ].join("; ")
 }
 
-const byLevel = (problems: Report["problems"]): ReadonlyArray<string> =>
+/** The worst first. */
+const texts = (problems: ReadonlyArray<Problem>): ReadonlyArray<string> =>
   problems.toSorted((one, other) => codes[other.level] - codes[one.level]).map(({ text }) => text)
 
 /** How many tubes have performance data. Plugins may write some kilobytes. */
@@ -64,7 +70,7 @@ export const nagios = (report: Report): string => {
   return pluginLine(
     overall(report),
     message(report),
-    report.measures.filter(({ tube }) => tubes.has(tube)).map(performanceData)
+    report.measures.filter(({ tube }) => tube === undefined || tubes.has(tube)).map(performanceData)
   )
 }
 

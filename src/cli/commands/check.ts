@@ -2,30 +2,24 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Client } from "../../BeanstalkClient.ts"
-import { codes, type Measure, ofTube, roundTrip, type TubeKind } from "../check/measures.ts"
+import { expected, look } from "../check/look.ts"
+import { codes, ofTube } from "../check/measures.ts"
 import { json, message, nagios, overall, pluginLine, prometheus, type Report } from "../check/report.ts"
 import { messageOf } from "../ending.ts"
 import { FoundBad, Stopped, WrongUsage } from "../failures.ts"
-import { leastRoundTrip } from "../server/roundTrip.ts"
 import { theServer } from "../server/servers.ts"
-import { statsOf, withNextAges, withoutAges } from "../server/tubeSamples.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
-import { counted } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
 import { duration } from "../values/duration.ts"
 import { count } from "../values/number.ts"
 import { choice } from "../values/text.ts"
-import { type Thresholds, thresholds } from "../values/thresholds.ts"
-import type { TubePattern } from "../values/tubePattern.ts"
+import { thresholds } from "../values/thresholds.ts"
 import type { Value } from "../values/value.ts"
 
-const seconds: Value<number> = {
-  ...duration,
-  read: (text) => Either.map(duration.read(text), Duration.toSeconds)
-}
+/** In seconds. */
+const time: Value<number> = { ...duration, read: (text) => Either.map(duration.read(text), Duration.toSeconds) }
 
 const parameters = {
   tubes: tubesOrAll,
@@ -33,14 +27,14 @@ const parameters = {
     summary: "ready jobs of a tube: warning above W, critical above C"
   }),
   buried: Flag.optional("buried", thresholds(count, "above"), { summary: "buried jobs of a tube" }),
-  age: Flag.optional("age", thresholds(seconds, "above"), {
+  age: Flag.optional("age", thresholds(time, "above"), {
     summary: "how long the next ready job of a tube has waited, as 1m:5m"
   }),
   delayed: Flag.optional("delayed", thresholds(count, "above"), { summary: "delayed jobs of a tube" }),
   workers: Flag.optional("min-workers", thresholds(count, "below"), {
     summary: "connections that watch a tube: warning below W, critical below C"
   }),
-  rtt: Flag.optional("rtt", thresholds(seconds, "above"), { summary: "the least of five round trips, as 5ms:50ms" }),
+  rtt: Flag.optional("rtt", thresholds(time, "above"), { summary: "the least of five round trips, as 5ms:50ms" }),
   draining: Flag.on("draining", { summary: "warn of drain mode" }),
   format: Flag.withDefault("format", choice("FORMAT", ["nagios", "json", "prometheus"]), {
     default: "nagios",
@@ -77,20 +71,20 @@ export const command = Command.make({
     failure._tag === "FoundBad" || failure._tag === "PipeClosed" ? failure : unknown(messageOf(failure)),
   run: Effect.gen(function*() {
     const { age, buried, delayed, draining, format, ready, rtt, tubes, workers } = yield* Effect.all(parameters)
-    const wanted = [
-      ...wantedOf(ofTube.age, age),
-      ...wantedOf(ofTube.ready, ready),
-      ...wantedOf(ofTube.delayed, delayed),
-      ...wantedOf(ofTube.buried, buried),
-      ...wantedOf(ofTube.workers, workers)
+    const ofTubes = [
+      ...expected(ofTube.age, age),
+      ...expected(ofTube.ready, ready),
+      ...expected(ofTube.delayed, delayed),
+      ...expected(ofTube.buried, buried),
+      ...expected(ofTube.workers, workers)
     ]
-    if (tubes.length > 0 && wanted.length === 0) {
+    if (tubes.length > 0 && ofTubes.length === 0) {
       return yield* new WrongUsage({ message: "say what is to be checked of the tubes, as with --ready 100:1000." })
     }
     const server = yield* theServer
     const report = yield* Effect.flatMap(
       server.connect,
-      (client) => look(client, { tubes, wanted, rtt: rtt ?? none, draining })
+      (client) => look(client, { tubes, ofTubes, rtt, draining })
     ).pipe(
       Effect.scoped,
       Effect.timeoutFail({
@@ -116,72 +110,3 @@ const write = (report: Report, format: "nagios" | "json" | "prometheus") =>
     if (output.json || format === "json") return output.records([json(report)])
     return output.lines(format === "nagios" ? nagios(report) : prometheus(report))
   })
-
-const none: Thresholds = { warning: undefined, critical: undefined }
-
-interface WantedOfTubes {
-  readonly kind: TubeKind
-  readonly thresholds: Thresholds
-}
-
-const wantedOf = (kind: TubeKind, thresholds: Thresholds | undefined): ReadonlyArray<WantedOfTubes> =>
-  thresholds === undefined ? [] : [{ kind, thresholds }]
-
-interface Wanted {
-  readonly tubes: ReadonlyArray<TubePattern>
-  readonly wanted: ReadonlyArray<WantedOfTubes>
-  readonly rtt: Thresholds
-  readonly draining: boolean
-}
-
-const look = (client: Client, { draining, rtt, tubes, wanted }: Wanted) =>
-  Effect.gen(function*() {
-    const ofServer: Measure = {
-      kind: roundTrip,
-      tube: undefined,
-      value: yield* leastRoundTrip(client),
-      thresholds: rtt
-    }
-    const stats = yield* client.stats
-    const names = wanted.length === 0 ? [] : namesOf(tubes, yield* client.listTubes)
-    const all = yield* statsOf(client, names)
-    const withAge = wanted.some(({ kind }) => kind === ofTube.age)
-    const samples = new Map(
-      (withAge ? yield* withNextAges(client, all) : withoutAges(all)).map((
-        sample
-      ) => [sample.stats.name as string, sample])
-    )
-    const ofTubes = names.flatMap((tube) => {
-      const sample = samples.get(tube)
-      return wanted.map(({ kind, thresholds }): Measure => ({
-        kind,
-        tube,
-        value: sample === undefined ? 0 : kind.of(sample),
-        thresholds
-      }))
-    })
-    const drains = stats.draining === true ? "it is in drain mode, and refuses new jobs" : undefined
-    return {
-      problems: draining && drains !== undefined ? [{ level: "WARNING", text: drains }] : [],
-      measures: [...ofTubes, ofServer],
-      fine: [
-        `beanstalkd ${stats.version} at ${client.address}: ${roundTrip.told(ofServer.value)}`,
-        ...drains === undefined ? [] : [drains],
-        ...wanted.length === 0 ? [] : [tubesText(names, samples)]
-      ].join("; ")
-    } satisfies Report
-  })
-
-/** Those that are named, and those that match. */
-const namesOf = (patterns: ReadonlyArray<TubePattern>, existing: ReadonlyArray<string>): ReadonlyArray<string> =>
-  patterns.length === 0
-    ? existing
-    : [...new Set(patterns.flatMap(({ isGlob, matches, text }) => isGlob ? existing.filter(matches) : [text]))]
-
-const tubesText = (names: ReadonlyArray<string>, found: { readonly has: (name: string) => boolean }): string => {
-  const missing = names.filter((name) => !found.has(name))
-  const checked = `${counted(names.length, "tube")} checked`
-  return missing.length === 0
-    ? checked
-    : `${checked}, of which ${missing.join(", ")} ${missing.length === 1 ? "does" : "do"} not exist`
-}

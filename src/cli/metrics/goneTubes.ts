@@ -23,8 +23,8 @@ const plus = (one: Counts, other: Counts): Counts => ({
 
 /** Remembers these tubes, and what those had counted that are gone or were made anew since. A label without tubes is forgotten. */
 export const remember = ({ gone, tubes }: Memory, now: ReadonlyArray<Labelled>): Memory => {
-  const seen = new Map(
-    now.map(({ label, stats }) => [stats.name as string, { label, puts: stats.totalJobs, deletes: stats.cmdDelete }])
+  const seen = new Map<string, Counts & { readonly label: string }>(
+    now.map(({ label, stats }) => [stats.name, { label, puts: stats.totalJobs, deletes: stats.cmdDelete }])
   )
   const labels = new Set(now.map(({ label }) => label))
   const all = new Map([...gone].filter(([label]) => labels.has(label)))
