@@ -4,12 +4,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/TestClock"
 import { readFileSync } from "node:fs"
 import { textOf } from "../../src/cli/metrics/family.ts"
 import { labelsOf, rule } from "../../src/cli/metrics/relabel.ts"
 import * as SharedRound from "../../src/cli/metrics/sharedRound.ts"
+import * as Targets from "../../src/cli/metrics/targets.ts"
+import { make as makeServer } from "../../src/cli/server/servers.ts"
 import { at, startAt } from "../support/cli.ts"
 import { eventually, listen, openTo } from "../support/connections.ts"
 import { describeListening, describeOnOne } from "../support/servers.ts"
@@ -62,6 +65,22 @@ describe("metrics", () => {
       const next = yield* Effect.fork(ask)
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(yield* Fiber.join(next), 2)
+    }).pipe(Effect.scoped))
+
+  it.effect("are asked of so many servers at a time, and then of no more until one has answered", () =>
+    Effect.gen(function*() {
+      const answer = yield* Deferred.make<string>()
+      const ask = yield* Targets.make(({ url }) => url.endsWith(":1") ? Deferred.await(answer) : Effect.never)
+      const askOf = (port: number) => Effect.flatMap(makeServer(`beanstalk://queue:${port}`, "1 second"), ask)
+      yield* Effect.forEach(Array.from({ length: 64 }, (_, index) => index + 1), (port) => Effect.fork(askOf(port)))
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(Option.isNone(yield* askOf(65)))
+      yield* Deferred.succeed(answer, "the metrics")
+      assert.deepStrictEqual(yield* askOf(1), Option.some("the metrics"))
+      yield* TestClock.adjust("1 second")
+      yield* Effect.fork(askOf(65))
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(Option.isNone(yield* askOf(1)))
     }).pipe(Effect.scoped))
 })
 

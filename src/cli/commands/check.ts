@@ -49,10 +49,10 @@ export const command = Command.make({
   name: "check",
   summary: "Check the server and its tubes, as a plugin of Nagios and its kind",
   details: [
-    "Thresholds are W:C, for a warning and for what is critical; one may be missing. They hold for each of the tubes. One that is named " +
-    "and does not exist has no jobs and no workers: beanstalkd removes empty tubes. Performance data is of the first 50 tubes.",
-    "Its exit codes are those of monitoring plugins: a server that cannot be reached, or does not answer, is critical, and wrong usage " +
-    "is 3. It is no probe for a program that uses the server: it would fail in all of them when the server is away."
+    "Thresholds are WARNING:CRITICAL, of which one may be left out. Each tube is checked by itself. A tube that is named and does not " +
+    "exist is one without jobs and workers: beanstalkd removes empty tubes. Performance data is written for the first 50 tubes.",
+    "The exit codes are those of monitoring plugins: 2 (CRITICAL) if the server cannot be reached or does not answer, 3 (UNKNOWN) for " +
+    "wrong usage. Do not probe programs that use the server with it: when the server is away, it fails for all of them."
   ],
   servers: "one",
   parameters,

@@ -31,7 +31,7 @@ const parameters = {
       "how many tubes, or labels of tubes, have metrics: the first by name; beanstalkd_tubes_left_out counts the others"
   }),
   relabel: Flag.each("relabel", rule, {
-    summary: "rename tubes, so that many are one series, of their sums: 's/-\\d+$/-x/'; $1 is the first group"
+    summary: "rename tubes, so that many have one label: 's/-\\d+$/-x/'; $1 is the first group"
   })
 }
 
@@ -39,11 +39,11 @@ export const command = Command.make({
   name: "metrics",
   summary: "Write the metrics of the server and its tubes for Prometheus, or serve them",
   details: [
-    "With --listen, /metrics is the server of --url, /probe?target=HOST:PORT any other, and /healthz says that the program runs. Scrapes " +
-    "that come while a server is being asked, or for as long after, share one answer. /probe connects wherever it is asked to, and there " +
-    "is no login: listen where only Prometheus can connect.",
-    "If the server does not answer, beanstalkd_up is 0. A tube that is gone has no metrics any more. Of several tubes with one label the " +
-    "longest pause and the greatest age are told."
+    "With --listen it serves /metrics, about the server of --url; /probe?target=HOST:PORT, about any other server; and /healthz, which " +
+    "says that the program runs. Scrapes that arrive while a server is being asked, or within as long again afterwards, get the same " +
+    "answer. /probe connects to whatever address it is asked for, and there is no login: listen where only Prometheus can connect.",
+    "If the server does not answer, beanstalkd_up is 0. A tube that is gone has no metrics any more. The numbers of tubes with one label " +
+    "are added up; of their pauses and ages the longest is told."
   ],
   servers: "one",
   parameters,
