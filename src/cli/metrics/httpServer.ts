@@ -1,7 +1,7 @@
 /**
  * A small HTTP server for what is asked by GET.
  *
- * The one of `@effect/platform-node` is not used: it would more than double what is read when the command starts.
+ * That of `@effect/platform-node` is not used: with it, 428 KB are read when the command starts, and not 138, in twice the time.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -9,7 +9,7 @@ import { statsOf, withNextAges } from "../server/tubeSamples.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
 import { type Family, single } from "./family.ts"
 import * as GoneTubes from "./goneTubes.ts"
-import { labelsOf, type Rule } from "./relabel.ts"
+import { labelOf, type Rule } from "./relabel.ts"
 import { serverFamilies } from "./serverFamilies.ts"
 import { type Labelled, tubeFamilies } from "./tubeFamilies.ts"
 
@@ -37,7 +37,7 @@ const lookAtTubes = (client: Client, { maxTubes, relabel, tubes }: Selection, me
   Effect.gen(function*() {
     const all = yield* client.listTubes
     const wanted = tubes.length === 0 ? all : all.filter((name) => tubes.some(({ matches }) => matches(name)))
-    const labels = firstOf(labelsOf(relabel, wanted.toSorted()), maxTubes)
+    const labels = firstOf(new Map(wanted.toSorted().map((name) => [name, labelOf(relabel, name)])), maxTubes)
     const samples = yield* Effect.flatMap(statsOf(client, [...labels.keys()]), (stats) => withNextAges(client, stats))
     const labelled = Arr.filterMap(
       samples,
