@@ -94,6 +94,11 @@ const actOnAll = <A, E extends Failure, R>(parts: Parts<A>, act: Act<A, E, R>) =
     parts,
     0,
     (before, part) => Effect.map(actOn(part, act, { all, before }), (done) => before + total(done))
+  ).pipe(
+    Effect.filterOrFail(
+      (done) => done > 0,
+      () => new NothingThere({ message: `no job was ${act.past}: by then they were gone, or in another state.` })
+    )
   )
 }
 

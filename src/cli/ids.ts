@@ -1,23 +1,15 @@
-/** Commands that act on jobs by their ids, which are arguments or lines of standard input. */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
+/** Ids of jobs: arguments, or the lines of a file or of standard input. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { Client } from "../BeanstalkClient.ts"
 import type { JobId } from "../Job.ts"
-import { type Failure, NothingThere, Stopped, type SystemFailed, WrongUsage } from "./failures.ts"
+import { withLinesUpTo } from "./bounds.ts"
+import { type SystemFailed, WrongUsage } from "./failures.ts"
 import { lines } from "./lines.ts"
-import { theClient } from "./server/servers.ts"
 import * as Argument from "./table/argument.ts"
-import type { Services } from "./table/command.ts"
-import { Output } from "./terminal/output.ts"
-import { withProgress } from "./terminal/progress.ts"
-import { askAbove, confirm } from "./terminal/prompt.ts"
 import { Terminal } from "./terminal/terminal.ts"
-import { counted, countedWere, thousands } from "./terminal/text.ts"
+import { thousands } from "./terminal/text.ts"
+import { cut } from "./terminal/width.ts"
 import { jobId } from "./values/text.ts"
 import type { Value } from "./values/value.ts"
 
@@ -32,23 +24,30 @@ export const argument = Argument.many(idOrInput, {
   summary: "the ids of the jobs, or - to read them from standard input, one a line"
 })
 
-/** How many commands are written at a time: the first window tells whether to ask. */
-const window = askAbove + 1
-
 const decoder = new TextDecoder()
+
+/** In bytes: far above that of any id, with the spaces around it. */
+const longestLine = 1024
 
 /** The ids that are the lines of a stream of bytes. */
 export const idLines = <E, R>(
   bytes: Stream.Stream<Uint8Array, E, R>,
   name: string
 ): Stream.Stream<JobId, E | WrongUsage, R> =>
-  lines(bytes).pipe(
+  bytes.pipe(
+    withLinesUpTo({
+      most: longestLine,
+      exceeded: new WrongUsage({
+        message: `${name}: a line of more than ${thousands(longestLine)} bytes is no id of a job.`
+      })
+    }),
+    lines,
     Stream.map((line) => decoder.decode(line).trim()),
     Stream.filter((line) => line !== ""),
     Stream.mapEffect((line) =>
       Either.mapLeft(
         jobId.read(line),
-        (wrong) => new WrongUsage({ message: `${name}: ${JSON.stringify(line)} ${wrong}.` })
+        (wrong) => new WrongUsage({ message: `${name}: ${JSON.stringify(cut(line, 60))} ${wrong}.` })
       )
     )
   )
@@ -58,77 +57,24 @@ export const inputIds = Stream.unwrap(
   Effect.map(Effect.flatMap(Terminal, ({ stdin }) => stdin.bytes), (bytes) => idLines(bytes, "standard input"))
 )
 
-/** The ids that were given, as they are read. */
-const idsOf = (
+/**
+ * Leaves out an id that came before: a job would be counted twice. They are remembered as numbers, which take a third of the memory of
+ * texts; ids beyond those that a number can tell apart stay texts.
+ */
+export const eachOnce = <E, R>(ids: Stream.Stream<JobId, E, R>): Stream.Stream<JobId, E, R> =>
+  Stream.suspend(() => {
+    const seen = new Set<JobId | number>()
+    return Stream.filter(ids, (id) => {
+      const before = seen.size
+      return seen.add(Number.isSafeInteger(Number(id)) ? Number(id) : id).size > before
+    })
+  })
+
+/** The ids that were given, as they are read, each once. */
+export const idsOf = (
   given: ReadonlyArray<JobId | "-">
 ): Stream.Stream<JobId, WrongUsage | SystemFailed, Terminal> =>
-  Stream.flatMap(
+  eachOnce(Stream.flatMap(
     Stream.fromIterable(given),
     (id) => id === "-" ? inputIds : Stream.succeed(id)
-  )
-
-export interface ByIdOptions {
-  readonly ids: ReadonlyArray<JobId | "-">
-  readonly yes: boolean
-  readonly dryRun: boolean
-  /** `Delete` */
-  readonly verb: string
-  /** `deleted` */
-  readonly past: string
-  /** Acts on jobs. One that is not there, or not in a state for it, is `JobNotFound`. */
-  readonly act: (
-    client: Client,
-    ids: Iterable<JobId>
-  ) => Effect.Effect<ReadonlyArray<Exit.Exit<unknown, Failure>>, Failure>
-}
-
-/** Acts on the jobs, many at a time, and says how many there were. Fails if there was none of them. */
-export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Effect.Effect<void, Failure, Services> =>
-  Effect.gen(function*() {
-    const output = yield* Output
-    const client = yield* theClient
-    const ask = confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
-    const look = (ids: Iterable<JobId>) =>
-      Effect.forEach(ids, (id) => Effect.exit(client.statsJob(id)), { concurrency: "unbounded" })
-    const exitsOf: (ids: Iterable<JobId>) => ReturnType<typeof act> = dryRun ? look : (ids) => act(client, ids)
-    let done = 0
-    let missing = 0
-    const asks = (count: number) => !dryRun && done + missing === 0 && count > askAbove
-    const howMany = () => `${countedWere(done, "job")} ${past}.`
-    yield* withProgress(verb, ({ done: show }) =>
-      idsOf(ids).pipe(
-        Stream.rechunk(window),
-        Stream.runForEachChunk((chunk) =>
-          Effect.flatMap(Effect.zipRight(asks(chunk.length) ? ask : Effect.void, exitsOf(chunk)), (exits) => {
-            const [failures, successes] = Arr.partition(exits, Exit.isSuccess)
-            const causes = failures.map(({ cause }) => cause)
-            const others = causes.filter((cause) => !isMissing(cause))
-            done += successes.length
-            missing += failures.length - others.length
-            show(done)
-            return Effect.forEach(others.slice(0, 1), Effect.failCause, { discard: true })
-          })
-        )
-      )).pipe(
-        Effect.onInterrupt(() => done > 0 && !dryRun ? output.note(`Interrupted. ${howMany()}`) : Effect.void),
-        Effect.mapError((error) =>
-          done > 0 && !dryRun ? new Stopped({ message: `${error.message} ${howMany()}`, cause: error }) : error
-        )
-      )
-    if (done === 0) return yield* new NothingThere({ message: noneOf(missing, client.address) })
-    if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
-    const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`
-    yield* output.lines(
-      dryRun ? `${counted(done, "job")} would be ${past}.${absent}` : `${counted(done, "job")} ${past}.${absent}`
-    )
-  }).pipe(Effect.scoped)
-
-const isMissing = (cause: Cause.Cause<Failure>): boolean =>
-  Option.exists(Cause.failureOption(cause), ({ _tag }) => _tag === "JobNotFound")
-
-const noneOf = (count: number, address: string): string => {
-  if (count === 0) return "no ids were given."
-  return count === 1
-    ? `there is no such job on ${address}.`
-    : `none of these ${thousands(count)} jobs is on ${address}.`
-}
+  ))

@@ -3,7 +3,7 @@ import * as Chunk from "effect/Chunk"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-const lineFeed = 10
+export const lineFeed = 10
 
 /** The lines that end in a piece, and what is left over of it. */
 const split = (piece: Uint8Array, separator: number) => {

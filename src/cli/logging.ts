@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import { escapeControlsInLines } from "./terminal/escape.ts"
 import { Terminal } from "./terminal/terminal.ts"
-import { escapeControlsInLines } from "./terminal/text.ts"
 
 const logger = Effect.map(Terminal, ({ stderr }) =>
   Logger.make<unknown, void>(({ date, message }) => {

@@ -13,9 +13,10 @@ import { CommandLine } from "./table/commandLine.ts"
 import * as Globals from "./table/globals.ts"
 import type { Layout } from "./table/help.ts"
 import { findCommand, parse } from "./table/parse.ts"
+import { escapeControlsInLines } from "./terminal/escape.ts"
 import * as Output from "./terminal/output.ts"
+import { styleOf } from "./terminal/style.ts"
 import { Terminal } from "./terminal/terminal.ts"
-import { escapeControlsInLines } from "./terminal/text.ts"
 import { didYouMean } from "./values/nearest.ts"
 import { version } from "./version.ts"
 
@@ -29,10 +30,10 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
 const runCommand = (argv: ReadonlyArray<string>): Effect.Effect<void, Failure, Terminal> =>
   Effect.gen(function*() {
     const { command: name, flags, rest } = yield* findCommand(argv)
-    if (name === "help") return yield* showHelp(rest[0])
+    if (name === "help") return yield* showHelp(rest[0], flags)
     if (flags.has("version") && name === undefined) return yield* write(`beanstalk ${version}`)
     if (name === undefined) {
-      if (flags.has("help")) return yield* showHelp(undefined)
+      if (flags.has("help")) return yield* showHelp(undefined, flags)
       return yield* new WrongUsage({ message: "a command is missing." })
     }
     const command = yield* find(name)
@@ -43,7 +44,7 @@ const runFound = (command: Command, argv: ReadonlyArray<string>): Effect.Effect<
   Effect.gen(function*() {
     const { env } = yield* Terminal
     const given = yield* parse(command, argv, env)
-    if (given.flags.has("help")) return yield* showHelp(command.name)
+    if (given.flags.has("help")) return yield* showHelp(command.name, given.flags)
     yield* runRow(command).pipe(
       Effect.provideService(CommandLine, given),
       Effect.catchTag("WrongUsage", ({ message }) => new WrongUsage({ message, command: command.name }))
@@ -88,14 +89,17 @@ const runRow = (command: Command) =>
 
 const write = (text: string) => Effect.flatMap(Terminal, ({ stdout }) => stdout.write(`${text}\n`))
 
-const showHelp = (name: string | undefined): Effect.Effect<void, WrongUsage | PipeClosed | Stopped, Terminal> =>
+const showHelp = (
+  name: string | undefined,
+  flags: CommandLine["Type"]["flags"]
+): Effect.Effect<void, WrongUsage | PipeClosed | Stopped, Terminal> =>
   Effect.gen(function*() {
     const { commandHelp, programHelp } = yield* Effect.promise(() => import("./table/help.ts"))
     const { env, stdout } = yield* Terminal
-    const isColoured = stdout.isTerminal && (env["NO_COLOR"] ?? "") === ""
+    const color = yield* Effect.provideService(Globals.general.color, CommandLine, { flags, arguments: new Map(), env })
     const layout: Layout = {
       columns: stdout.isTerminal ? Math.min(100, stdout.columns()) : 100,
-      bold: (title) => isColoured ? `\u001b[1m${title}\u001b[22m` : title
+      bold: styleOf(stdout, env, color).bold
     }
     yield* write(
       name === undefined

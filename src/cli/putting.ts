@@ -45,26 +45,30 @@ export const putLines = <R>({ isShown, onPut, put, skip, title }: Putting<R>) =>
       { isShown }
     )
     const goOn = (line: number) => `Go on with --skip ${line}.`
-    // A child of this fiber would be interrupted with it.
-    const fiber = yield* Effect.forkScoped(putting)
-    yield* Fiber.join(fiber).pipe(
-      Effect.onInterrupt(() =>
-        Deferred.succeed(stop, undefined).pipe(
-          Effect.zipRight(Fiber.await(fiber)),
-          Effect.zipRight(
-            Effect.suspend(() => note(`Interrupted after ${countedWere(done, "job")} put. ${goOn(skip + done)}`))
-          )
-        )
-      ),
+    yield* Effect.uninterruptibleMask((restore) =>
+      // A child of this fiber would be interrupted with it.
+      Effect.flatMap(Effect.forkScoped(Effect.interruptible(putting)), (fiber) =>
+        Effect.onInterrupt(restore(Fiber.join(fiber)), () =>
+          Deferred.succeed(stop, undefined).pipe(
+            Effect.zipRight(Fiber.await(fiber)),
+            Effect.zipRight(
+              Effect.suspend(() => note(`Interrupted after ${countedWere(done, "job")} put. ${goOn(skip + done)}`))
+            )
+          )))
+    ).pipe(
       Effect.catchAll((error) => {
         if (error._tag === "PutAllStopped") {
           const [{ error: cause, index }] = error.failures
-          if (error.acknowledged === 0) return Effect.fail<Failure>(cause)
+          if (error.acknowledged === 0) {
+            return Effect.fail<Failure>(cause)
+          }
           const message = `line ${thousands(skip + index + 1)} was not put: ${cause.message} ` +
             `${countedWere(error.acknowledged, "job")} put. ${goOn(skip + index)}`
           return Effect.fail<Failure>(new Stopped({ message, cause }))
         }
-        if (done === 0 || error._tag === "PipeClosed") return Effect.fail(error)
+        if (done === 0 || error._tag === "PipeClosed") {
+          return Effect.fail(error)
+        }
         const message = `${error.message} ${countedWere(done, "job")} put. ${goOn(skip + done)}`
         return Effect.fail<Failure>(new Stopped({ message, cause: error }))
       })

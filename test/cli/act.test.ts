@@ -82,6 +82,27 @@ describeListening("beanstalk", ({ start }) => {
       assert.strictEqual((yield* connection.stats).totalJobs, 2)
     }))
 
+  it.scopedLive("an input without end is not read to its end", () =>
+    Effect.gen(function*() {
+      const { server } = yield* started
+      const stdin = Stream.forever(Stream.make(encoder.encode("0".repeat(1024))))
+      const ends = (line: string) =>
+        Effect.map(at(server, line, { stdin }), ({ code, stderr }) => [code, stderr] as const)
+      for (const line of ["put q", "put q --lines"]) {
+        const [code, stderr] = yield* ends(line)
+        assert.strictEqual(code, 5)
+        assert.match(
+          stderr,
+          /^beanstalk: JOB_TOO_BIG: (the body|a line) has more than the 65,535 bytes that beanstalkd at /
+        )
+      }
+      for (const line of ["delete -", "jobs --ids-from -", "import"]) {
+        const [code, stderr] = yield* ends(line)
+        assert.strictEqual(code, 2)
+        assert.match(stderr, /a line of more than [\d,]+ bytes is no /)
+      }
+    }))
+
   it.scopedLive("delete and kick-job act on the ids given, or read", () =>
     Effect.gen(function*() {
       const { connection, run } = yield* started

@@ -131,7 +131,7 @@ describeListening("beanstalk export and import", ({ start }) => {
     Effect.gen(function*() {
       const { connection, server } = yield* started
       const input = yield* Queue.unbounded<Uint8Array>()
-      const running = yield* startAt(server, "import --json", { stdin: Stream.fromQueue(input) })
+      const running = yield* startAt(server, "import --json --yes", { stdin: Stream.fromQueue(input) })
       const line = `{"tube":"emails","body":"x","state":"buried","pri":3}\n`
       yield* Queue.offer(input, encoder.encode(line.repeat(3).slice(0, -5)))
       yield* eventually(connection.stats, ({ currentJobsBuried }) => currentJobsBuried === 2)
@@ -157,10 +157,10 @@ describeListening("beanstalk export and import", ({ start }) => {
       const { connection, run, server } = yield* started
       const lines = Array.from({ length: 3000 }, (_, index) => `{"tube":"emails","body":"${index}"}\n`).join("")
       const proxy = yield* ChaosProxy.make(server, { cutAfter: { bytes: 60_000, ending: "RST" } })
-      const stopped = yield* at(proxy, "import", { stdin: lines })
+      const stopped = yield* at(proxy, "import --yes", { stdin: lines })
       assert.strictEqual(stopped.code, 4)
       const [, skip] = /Go on with --skip (\d+)\./.exec(stopped.stderr) ?? []
-      assert.strictEqual((yield* run(`import --skip ${skip}`, lines)).code, 0)
+      assert.strictEqual((yield* run(`import --skip ${skip} --yes`, lines)).code, 0)
       const put = (yield* everyJob(connection)).map(({ body }) => Number(body))
       assert.deepStrictEqual(
         [...new Set(put)].toSorted((a, b) => a - b),

@@ -42,6 +42,14 @@ const serve = (...args: ReadonlyArray<string>) =>
     return { ...program, url, connect: Effect.provide(BeanstalkConnection.make(), NodeConnector.layerUrl(url)) }
   })
 
+const isRunning = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 describe("beanstalk, as a process", () => {
   it.live("is what npm run serve runs", () =>
     Effect.sync(() => {
@@ -114,13 +122,16 @@ describe("beanstalk, as a process", () => {
       const server = yield* serve("-p", "0")
       const beanstalk = yield* server.connect
       yield* beanstalk.put("x", { tube: "t" })
-      const program = yield* start("work", "t", "-u", server.url, "--drain", "1h", "--", "sleep", "3600")
-      yield* eventually(beanstalk.stats, ({ currentJobsReserved }) => currentJobsReserved === 1)
+      // What the program has started is ended as well.
+      const script = "sleep 3600 & echo $!; wait"
+      const program = yield* start("work", "t", "-u", server.url, "--drain", "1h", "--", "sh", "-c", script)
+      const sleeper = Number(yield* eventually(Effect.sync(() => program.said.out), (out) => out.includes("\n")))
       program.child.kill("SIGTERM")
       yield* eventually(Effect.sync(() => program.said.err), (err) => err.includes("A second signal kills them."))
       program.child.kill("SIGTERM")
       assert.deepStrictEqual(yield* program.ended, { code: 143, signal: null })
       yield* eventually(beanstalk.stats, ({ currentJobsReady }) => currentJobsReady === 1)
+      yield* eventually(Effect.sync(() => isRunning(sleeper)), (running) => !running)
     }))
 
   it.scopedLive("a hang-up of the terminal interrupts it", () =>

@@ -40,6 +40,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
       out: /^beanstalkd 1\.1\d at .*\njobs +2 ready \(1 urgent\) · 0 reserved · 1 delayed · 1 buried\n/
     },
     { run: "stats --timeout 2s --color never", code: 0, out: /^beanstalkd/ },
+    { run: "stats -u unix:", code: 2, err: /--url: "unix:" is no address of a server/ },
     { run: "stats -u unix:/no/such/socket", code: 3, err: /there is no such socket/ },
     {
       run: "stats extra",
@@ -65,6 +66,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     },
     { run: "tubes --nonempty --sort ready", code: 0, out: /^.*\nemails.*\nimages\.resize.*\n$/ },
     { run: "tubes 'images.*' --age", code: 0, out: /NEXT AGE.*\nimages\.resize .* \ds +-\n$/ },
+    { run: "tubes default --nonempty", code: 1, err: /^beanstalk: none of these tubes on .* holds a job\.\n$/ },
     { run: "tubes emials", code: 1, err: /^beanstalk: there is no tube emials on .*\. Did you mean emails\?\n$/ },
     { run: "tubes 'x*'", code: 1, err: /no tube on .* matches x\*\.\n$/ },
     { run: "tubes --sort size", code: 2, err: /is none of name, ready/ }
@@ -182,6 +184,15 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "put emails --u", code: 2, err: /unknown option '--u'/ },
     { run: "put emails --urgent=", code: 2, err: /unknown option/ },
     { run: "put emails -- --urgent", code: 0, out: ids(5), left: "3 1 1" },
+    { run: "put emails -5", code: 2, err: /unknown option '-5'/ },
+    { run: "put emails -9", code: 2, err: /unknown option '-9'/ },
+    { run: "put emails -- -5", code: 0, out: ids(5), left: "3 1 1" },
+    {
+      run: "put emails",
+      stdin: "x".repeat(65_536),
+      code: 5,
+      err: /JOB_TOO_BIG: the body has more than the 65,535 bytes/
+    },
     { run: "put emails hello -p 4294967296", code: 2, err: /is no priority/ },
     { run: "put emails hello --delay soon", code: 2, err: /--delay: "soon" is no duration/ },
     { run: "put 'bad name' hello", code: 2, err: /TUBE: "bad name" is no name of a tube/ },
@@ -193,6 +204,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
   delete: [
     { run: "delete 1 3", code: 0, out: /^2 jobs deleted\.\n$/, left: "1 1 0" },
     { run: "delete - --yes", stdin: "1\n\n99\n", code: 0, out: /^1 job deleted\. 1 was not there\.\n$/, left: "1 1 1" },
+    { run: "delete 1 - 1", stdin: "3\n1\n3\n", code: 0, out: /^2 jobs deleted\.\n$/, left: "1 1 0" },
+    { run: "delete 1 1 --dry-run", code: 0, out: /^1 job would be deleted\.\n$/ },
     { run: "delete 1 --dry-run", code: 0, out: /^1 job would be deleted\.\n$/ },
     { run: "delete 99", code: 1, err: /there is no such job on / },
     { run: "delete", code: 2, err: /ID is missing/ }
@@ -249,7 +262,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "jobs emails --state buried,delayed --ids", code: 0, out: ids(3, 2) },
     { run: `jobs --match '"to":"[ab]"' --limit 1 --ids`, code: 0, out: ids(2) },
     { run: "jobs --older-than 1h", code: 1 },
-    { run: "jobs --ids-from - --ids", stdin: "1\n99\n", code: 0, out: ids(1) },
+    { run: "jobs --ids-from - --ids", stdin: "1\n99\n01\n1\n", code: 0, out: ids(1) },
     { run: "jobs --to 4 --reach 100 --full-speed --no-body", code: 0, out: /^ID(?!.*BODY).*\n4 / },
     { run: "jobs --match (", code: 2, err: /is no regular expression/ }
   ],
@@ -295,7 +308,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
       out: /deleted/,
       left: "2 0 1"
     },
-    { run: "purge emails -y --ids-from -", stdin: "1\n", code: 0, out: /deleted/, left: "1 1 1" },
+    { run: "purge emails -y --ids-from -", stdin: "1\n1\n", code: 0, out: /: 1 ready job deleted/, left: "1 1 1" },
     { run: "purge nothing -y", code: 1, err: /there is no tube nothing/ }
   ],
   move: [
@@ -327,6 +340,22 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
       left: "3 1 1",
       out: /.*/
     },
+    { run: "import -n", stdin: `{"tube":"new","body":"x"}\n`, code: 0, out: /^new: 1 ready job would be put\.\n$/ },
+    { run: "import --dry-run", stdin: "{}\n", code: 2, err: /line 1/ },
+    {
+      run: "import",
+      stdin: `{"tube":"new","body":"x"}\n`.repeat(1001),
+      code: 2,
+      err: /Put more than 1,000 jobs on .* add --yes/
+    },
+    {
+      run: "import --tube many --yes",
+      stdin: `{"tube":"new","body":"x"}\n`.repeat(1001),
+      code: 0,
+      left: "1003 1 1",
+      out: /^many: 1,001 ready jobs put in /
+    },
+    { run: "import", code: 1, err: /there are no jobs to put\.\n$/ },
     { run: "import", stdin: "nonsense\n", code: 2, err: /line 1/ }
   ],
   tail: [

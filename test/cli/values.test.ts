@@ -2,8 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import { escapeControls } from "../../src/cli/terminal/escape.ts"
 import { tableLines } from "../../src/cli/terminal/table.ts"
-import { cut, escapeControls, thousands, timeSpan, width } from "../../src/cli/terminal/text.ts"
+import { thousands, timeSpan } from "../../src/cli/terminal/text.ts"
+import { cut, width } from "../../src/cli/terminal/width.ts"
 import { duration } from "../../src/cli/values/duration.ts"
 import { listenAddress } from "../../src/cli/values/listenAddress.ts"
 import { nearest } from "../../src/cli/values/nearest.ts"
@@ -66,7 +68,17 @@ describe("values", () => {
     assert.isFalse(matches("[!a-c]x", "bx"))
     assert.isTrue(matches("a.b", "a.b"))
     assert.isFalse(matches("a.b", "axb"))
+    assert.isTrue(matches("*.re*ze*", "images.resize.large"))
+    assert.isFalse(matches("a*ab", "ab"))
+    assert.isTrue(matches("[*]*", "**"))
     assert.isUndefined(read(tubePattern, "bad name"))
+  })
+
+  // Every split of the name among the stars would take years.
+  it("of tubes may be patterns with many stars", () => {
+    const matches = (name: string) => read(tubePattern, `${"*a".repeat(60)}b`)?.matches(name)
+    assert.isFalse(matches("a".repeat(200)))
+    assert.isTrue(matches(`${"a".repeat(199)}b`))
   })
 
   it("of servers are URLs, or host and port", () => {

@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
 import { at, startAt } from "../support/cli.ts"
@@ -75,6 +75,18 @@ describeListening("beanstalk", ({ start }) => {
       assert.include(running.stderr.text, "job 2 of t is buried after 1 attempt: the program ended with 65.\n")
       assert.include(running.stderr.text, "job 3 of t is buried after 2 attempts: the program ended with 3.\n")
       assert.include(running.stderr.text, "1 job done, 3 failures, 2 buried, 0 lost.\n")
+    }))
+
+  it.scopedLive("work runs as many programs at a time as -c says, of all tubes together", () =>
+    Effect.gen(function*() {
+      const { connection, server } = yield* started
+      const at = yield* temporaryFolder
+      for (const tube of ["t", "u", "v"]) for (const body of ["a", "b", "c"]) yield* connection.put(body, { tube })
+      const script = `mkdir ${at}/lock || echo $BEANSTALK_JOB_ID >> ${at}/overlap; sleep 0.05; rmdir ${at}/lock`
+      yield* startAt(server, `work t u v --retries 0 -- sh -c '${script}'`)
+      yield* eventually(connection.stats, ({ cmdDelete, currentJobsBuried }) => cmdDelete + currentJobsBuried === 9)
+      assert.isFalse(existsSync(join(at, "overlap")))
+      assert.strictEqual((yield* connection.stats).cmdDelete, 9)
     }))
 
   it.scopedLive("work tells what became of a job whose program ends after the interruption", () =>

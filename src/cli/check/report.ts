@@ -1,7 +1,7 @@
 /** What a check has found, and how that is written. */
 import * as Arr from "effect/Array"
 import { type Family, single, textOf } from "../metrics/family.ts"
-import { escapeControls } from "../terminal/text.ts"
+import { escapeControls } from "../terminal/escape.ts"
 import { codes, type Level, levelOf, type Measure, problemText } from "./measures.ts"
 
 export interface Report {

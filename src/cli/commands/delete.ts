@@ -1,5 +1,6 @@
 /** `beanstalk delete` */
 import * as Effect from "effect/Effect"
+import { actById } from "../actById.ts"
 import * as Ids from "../ids.ts"
 import * as Command from "../table/command.ts"
 import * as Prompt from "../terminal/prompt.ts"
@@ -19,6 +20,6 @@ export const command = Command.make({
   exits: { 1: "none of the jobs is there" },
   run: Effect.flatMap(
     Effect.all(parameters),
-    (given) => Ids.actById({ ...given, verb: "Delete", past: "deleted", act: (client, ids) => client.deleteAll(ids) })
+    (given) => actById({ ...given, verb: "Delete", past: "deleted", act: (client, ids) => client.deleteAll(ids) })
   )
 })

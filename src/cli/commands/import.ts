@@ -9,7 +9,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client, Tally } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
-import { SystemFailed } from "../failures.ts"
+import { askIfMany } from "../asking.ts"
+import { withLinesUpTo } from "../bounds.ts"
+import { NothingThere, SystemFailed } from "../failures.ts"
 import { inputOf } from "../input.ts"
 import { jobOf, type JobToImport } from "../jobRecord.ts"
 import { lines } from "../lines.ts"
@@ -20,6 +22,8 @@ import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { nothing, sum, tallyOf, tallyText } from "../tally.ts"
 import { Output } from "../terminal/output.ts"
+import * as Prompt from "../terminal/prompt.ts"
+import { askAbove, confirm } from "../terminal/prompt.ts"
 import { elapsed, thousands } from "../terminal/text.ts"
 import { count } from "../values/number.ts"
 import { file, tube } from "../values/text.ts"
@@ -27,7 +31,8 @@ import { file, tube } from "../values/text.ts"
 const parameters = {
   file: Argument.optional(file, { summary: "the file, or - [standard input]" }),
   tube: Flag.optional("tube", tube, { summary: "put the jobs into this tube [each into the tube it was in]" }),
-  skip: Flag.withDefault("skip", count, { default: "0", summary: "leave out so many lines at the start" })
+  skip: Flag.withDefault("skip", count, { default: "0", summary: "leave out so many lines at the start" }),
+  ...Prompt.flags
 }
 
 export const command = Command.make({
@@ -36,22 +41,38 @@ export const command = Command.make({
   details: [
     "Jobs keep tube, priority, time to run and what was left of their delay. Those that were buried are buried again; until then they are " +
     "delayed for 136 years, so that no worker gets them. If it stops, it says with which --skip to go on.",
-    "A line needs body or body_base64 and tube; pri, ttr, state and time_left have the usual defaults."
+    "It asks before it puts more than 1,000 jobs, as soon as so many are read. A line needs body or body_base64 and tube; pri, ttr, state and time_left have the usual defaults."
   ],
   servers: "one",
   parameters,
   examples: [
     { run: "import jobs.jsonl", does: "every job of a file" },
+    { run: "import --dry-run jobs.jsonl", does: "count the jobs of a file by their tubes, and put none" },
     { run: "import --tube emails.test < jobs.jsonl", does: "into a tube for a test" }
   ],
-  exits: { 4: "stopped midway; the message says with which --skip to go on" },
+  exits: { 1: "there are no jobs to put", 4: "stopped midway; the message says with which --skip to go on" },
   run: Effect.gen(function*() {
-    const { file, skip, tube } = yield* Effect.all(parameters)
+    const { dryRun, file, skip, tube, yes } = yield* Effect.all(parameters)
     const { isTerminal, json, lines: write, printable, records } = yield* Output
     const client = yield* theClient
-    const input = yield* inputOf(file)
     const start = yield* Clock.currentTimeMillis
+    const read = jobsIn(Stream.drop(lines(yield* inputUpTo(client, file)), skip), { skip, tube })
     const tallies = new Map<string, Tally>()
+    const count = (jobs: ReadonlyArray<JobToImport>) => {
+      // `Arr.groupBy` loses the tube `__proto__`.
+      for (const tube of new Set(jobs.map((job) => job.tube))) {
+        const some = jobs.filter((job) => job.tube === tube)
+        tallies.set(tube, sum([tallies.get(tube) ?? nothing, tallyOf(some)]))
+      }
+    }
+    if (dryRun) {
+      yield* Stream.runForEachChunk(read, (jobs) => Effect.sync(() => count(Chunk.toReadonlyArray(jobs))))
+      if (tallies.size === 0) return yield* noJobs
+      const all = Array.from(tallies)
+      return yield* json
+        ? records(all.map(([tube, tally]) => ({ tube, ...tally })))
+        : write(...all.map(([tube, tally]) => `${printable(tube)}: ${tallyText(tally)} would be put.`))
+    }
     const summary = (stopped: "interrupted" | "error" | null) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const seconds = (now - start) / 1000
@@ -63,6 +84,10 @@ export const command = Command.make({
           ))
       })
 
+    const question = `Put more than ${thousands(askAbove)} jobs${
+      tube === undefined ? "" : ` into tube ${tube}`
+    } on ${client.address}?`
+    const jobs = yes ? read : yield* askIfMany(read, confirm(question, { yes }))
     // Those that are on their way, in the order in which their ids come.
     const sent: Array<JobToImport> = []
     yield* putLines({
@@ -70,8 +95,7 @@ export const command = Command.make({
       skip,
       isShown: !isTerminal || json,
       put: (stop) => {
-        const jobs = jobsIn(Stream.interruptWhen(Stream.drop(lines(input), skip), stop), { skip, tube })
-        const noted = Stream.map(jobs, (job) => {
+        const noted = Stream.map(Stream.interruptWhen(jobs, stop), (job) => {
           sent.push(job)
           return job
         })
@@ -79,22 +103,31 @@ export const command = Command.make({
       },
       onPut: (ids) => {
         const jobs = sent.splice(0, ids.length)
-        return Effect.tap(buryThose(client, ids, jobs), () =>
-          Effect.sync(() => {
-            // `Arr.groupBy` loses the tube `__proto__`.
-            for (const tube of new Set(jobs.map((job) => job.tube))) {
-              const some = jobs.filter((job) => job.tube === tube)
-              tallies.set(tube, sum([tallies.get(tube) ?? nothing, tallyOf(some)]))
-            }
-          }))
+        return Effect.tap(buryThose(client, ids, jobs), () => Effect.sync(() => count(jobs)))
       }
     }).pipe(
       Effect.tapError(() => Effect.ignore(summary("error"))),
       Effect.onInterrupt(() => Effect.ignore(summary("interrupted")))
     )
+    if (tallies.size === 0) return yield* noJobs
     yield* summary(null)
   })
 })
+
+const noJobs = new NothingThere({ message: "there are no jobs to put." })
+
+/** What stands around a body in a line, and what of it JSON may write as six characters. */
+const longestLine = (maxJobSize: number) => 6 * maxJobSize + 64 * 1024
+
+const inputUpTo = (client: Client, file: string | undefined) =>
+  Effect.gen(function*() {
+    const { maxJobSize } = yield* client.stats
+    const most = longestLine(maxJobSize)
+    const exceeded = new SystemFailed({
+      message: `a line of more than ${thousands(most)} bytes is no job that beanstalkd at ${client.address} accepts.`
+    })
+    return withLinesUpTo({ most, exceeded })(yield* inputOf(file))
+  })
 
 /** As many again are sent while those are buried: if the connection is lost meanwhile, both are put twice by who goes on. */
 const window = 512

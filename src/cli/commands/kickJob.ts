@@ -1,5 +1,6 @@
 /** `beanstalk kick-job` */
 import * as Effect from "effect/Effect"
+import { actById } from "../actById.ts"
 import * as Ids from "../ids.ts"
 import * as Command from "../table/command.ts"
 import * as Prompt from "../terminal/prompt.ts"
@@ -16,6 +17,6 @@ export const command = Command.make({
   exits: { 1: "none of the jobs is there, and buried or delayed" },
   run: Effect.flatMap(
     Effect.all(parameters),
-    (given) => Ids.actById({ ...given, verb: "Kick", past: "kicked", act: (client, ids) => client.kickAll(ids) })
+    (given) => actById({ ...given, verb: "Kick", past: "kicked", act: (client, ids) => client.kickAll(ids) })
   )
 })

@@ -1,9 +1,10 @@
 /** `beanstalk put` */
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Client } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
-import { type SystemFailed, WrongUsage } from "../failures.ts"
+import { wholeUpTo, withLinesUpTo } from "../bounds.ts"
+import { Refused, WrongUsage } from "../failures.ts"
 import { inputOf } from "../input.ts"
 import { lines as linesOf } from "../lines.ts"
 import { putLines } from "../putting.ts"
@@ -12,6 +13,7 @@ import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
+import { thousands } from "../terminal/text.ts"
 import { duration } from "../values/duration.ts"
 import { count, priority } from "../values/number.ts"
 import { file, text, tube } from "../values/text.ts"
@@ -60,7 +62,7 @@ export const command = Command.make({
     const print = yield* printer({ tube, quiet })
     const options = { priority, delay, ttr }
     if (lines) {
-      const input = yield* inputOf(file)
+      const input = withLinesUpTo(yield* largestBody(client, "a line"))(yield* inputOf(file))
       return yield* putLines({
         title: "put",
         skip,
@@ -69,8 +71,8 @@ export const command = Command.make({
         isShown: quiet || !isTerminal
       })
     }
-    const id = yield* client.put(tube, body ?? (yield* wholeOf(yield* inputOf(file))), options)
-    yield* print([id])
+    const whole = body ?? (yield* wholeUpTo(yield* largestBody(client, "the body"))(yield* inputOf(file)))
+    yield* print([yield* client.put(tube, whole, options)])
   })
 })
 
@@ -80,5 +82,13 @@ const printer = ({ quiet, tube }: { readonly tube: string; readonly quiet: boole
     return json ? records(ids.map((id) => ({ id, tube }))) : lines(...ids)
   })
 
-const wholeOf = (input: Stream.Stream<Uint8Array, SystemFailed>): Effect.Effect<Uint8Array, SystemFailed> =>
-  Effect.map(Stream.runCollect(input), (chunks) => Buffer.concat(Chunk.toReadonlyArray(chunks)))
+/** As many bytes as the server accepts. It refuses more, but only once all are sent. */
+const largestBody = (client: Client, what: string) =>
+  Effect.map(client.stats, ({ maxJobSize }) => ({
+    most: maxJobSize,
+    exceeded: new Refused({
+      message:
+        `JOB_TOO_BIG: ${what} has more than the ${thousands(maxJobSize)} bytes that beanstalkd at ${client.address} ` +
+        "accepts. Put a reference to the data instead, or start the server with a larger -z."
+    })
+  }))

@@ -6,7 +6,8 @@ import { lookAtEach, type Seen } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
 import { Output } from "../terminal/output.ts"
 import type { Style } from "../terminal/style.ts"
-import { binarySize, counted, thousands, timeSpan, width } from "../terminal/text.ts"
+import { binarySize, counted, thousands, timeSpan } from "../terminal/text.ts"
+import { width } from "../terminal/width.ts"
 
 export const command = Command.make({
   name: "stats",

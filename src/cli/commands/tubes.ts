@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Order from "effect/Order"
 import type { TubeStats } from "../../Stats.ts"
+import { NothingThere } from "../failures.ts"
 import { statsRecord } from "../record.ts"
 import { lookAtAll } from "../server/servers.ts"
 import { matchingOrAll } from "../server/tubes.ts"
@@ -67,6 +68,7 @@ export const command = Command.make({
     { run: "tubes --age --sort age", does: "where jobs have waited longest" },
     { run: "tubes 'images.*' --nonempty", does: "some tubes, of those that hold jobs" }
   ],
+  exits: { 1: "there is no such tube, or with --nonempty none that holds a job" },
   run: Effect.gen(function*() {
     const { age, nonempty, sort, tubes } = yield* Effect.all(parameters)
     const output = yield* Output
@@ -78,14 +80,20 @@ export const command = Command.make({
           const shown = nonempty ? all.filter((stats) => jobsIn(stats) > 0) : all
           return withAge ? yield* withNextAges(client, shown) : withoutAges(shown)
         }),
-      (seen, isOne) => {
-        const rows = seen
-          .flatMap(({ seen, server: { address, url } }) => seen.map((row): Row => ({ ...row, address, url })))
-          .toSorted(orders[sort])
-        return output.json
-          ? output.records(rows.map((row) => recordOf(row, { isOne, withAge })))
-          : output.table(columns(output, { isOne, withAge }), rows)
-      }
+      (seen, isOne) =>
+        Effect.gen(function*() {
+          const rows = seen
+            .flatMap(({ seen, server: { address, url } }) => seen.map((row): Row => ({ ...row, address, url })))
+            .toSorted(orders[sort])
+          if (rows.length === 0) {
+            const addresses = seen.map(({ server: { address } }) => address).join(" or ")
+            const which = tubes.length === 0 ? "no tube" : "none of these tubes"
+            return yield* new NothingThere({ message: `${which} on ${addresses} holds a job.` })
+          }
+          yield* output.json
+            ? output.records(rows.map((row) => recordOf(row, { isOne, withAge })))
+            : output.table(columns(output, { isOne, withAge }), rows)
+        })
     )
   })
 })

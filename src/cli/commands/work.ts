@@ -28,7 +28,7 @@ const parameters = {
   concurrency: Flag.withDefault("concurrency", positiveCount, {
     short: "c",
     default: "1",
-    summary: "how many jobs of each tube run at a time"
+    summary: "how many programs run at a time, for all tubes together"
   }),
   retries: Flag.withDefault("retries", count, {
     default: "20",
@@ -57,7 +57,9 @@ export const command = Command.make({
     "The program has the body on standard input, and BEANSTALK_JOB_ID, BEANSTALK_TUBE and BEANSTALK_ATTEMPT in its environment. " +
     "If it ends with 0 the job is deleted, with 65 it is buried, and with any other code, or by a signal, it runs again later.",
     "While the program runs, its job is touched. If the job is lost all the same, the program is sent SIGTERM. Ctrl-C and SIGTERM " +
-    "let programs end; a second one kills them. A job may run twice: make programs idempotent."
+    "let programs end; a second one kills them. SIGKILL leaves them running, and their jobs go to other workers. A job may run twice: " +
+    "make programs idempotent.",
+    "Of several tubes one job of each may be reserved, and touched, while it waits until a program may run."
   ],
   servers: "one",
   parameters,
@@ -73,6 +75,7 @@ export const command = Command.make({
     const { stayConnected } = yield* theServer
     const client = yield* stayConnected
 
+    const running = yield* Effect.makeSemaphore(concurrency)
     const handle = (body: Uint8Array, job: Worker.Job) =>
       Effect.gen(function*() {
         const { attempt } = yield* job.stats
@@ -82,7 +85,7 @@ export const command = Command.make({
           BEANSTALK_ATTEMPT: `${attempt}`
         }
         yield* decide(yield* runChild({ command, env, input: body, killAfter }))
-      })
+      }).pipe(running.withPermits(1))
 
     const report = yield* reporter
     yield* Effect.addFinalizer(() => Effect.flatMap(report.summary, note))
@@ -92,6 +95,8 @@ export const command = Command.make({
     for (const tube of yield* namedOrMatching(client, tubes)) {
       const worker = yield* Worker.make(Tube.bytes(tube), handle, {
         concurrency,
+        // A job that comes while no more may run is held. So none is asked for then.
+        gate: running.withPermits(1)(Effect.void),
         retry: retrySchedule(retries),
         shutdownTimeout: drain
       }).pipe(Effect.provideService(BeanstalkClient, client))

@@ -6,7 +6,7 @@ import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts
 import type { Draining } from "../../BeanstalkError.ts"
 import { type Failure, Refused } from "../failures.ts"
 import { readFile } from "../files.ts"
-import { idLines, inputIds } from "../ids.ts"
+import { eachOnce, idLines, inputIds } from "../ids.ts"
 import type { Terminal } from "../terminal/terminal.ts"
 import type { Selection } from "./flags.ts"
 
@@ -43,7 +43,7 @@ export const find = (
   )
 }
 
-const idsIn = (path: string) => path === "-" ? inputIds : idLines(readFile(path), path)
+const idsIn = (path: string) => eachOnce(path === "-" ? inputIds : idLines(readFile(path), path))
 
 const drains = (address: string) =>
   new Refused({

@@ -50,7 +50,7 @@ export const theConnection: Effect.Effect<
 
 const loadClient = Effect.promise(() => import("../../BeanstalkClient.ts"))
 
-/** The server at a URL. Fails if it is no URL of a server. */
+/** The server at a URL, and how long it may take to connect, and later to answer. Fails if it is no URL of a server. */
 export const make = (url: string, timeout: Duration.DurationInput): Effect.Effect<Server, InvalidArgument> =>
   Effect.map(Effect.scoped(Layer.build(NodeConnector.layerUrl(url))), (context) => {
     const connector = Context.get(context, Connector)
@@ -58,7 +58,7 @@ export const make = (url: string, timeout: Duration.DurationInput): Effect.Effec
       Effect.provideService(
         Effect.flatMap(
           loadClient,
-          ({ make }) => make({ connectTimeout: timeout, offlineTimeout: timeout, ...options })
+          ({ make }) => make({ connectTimeout: timeout, offlineTimeout: timeout, replyTimeout: timeout, ...options })
         ),
         Connector,
         connector
@@ -66,7 +66,11 @@ export const make = (url: string, timeout: Duration.DurationInput): Effect.Effec
     return {
       url,
       address: connector.address,
-      open: Effect.provideService(BeanstalkConnection.make({ connectTimeout: timeout }), Connector, connector),
+      open: Effect.provideService(
+        BeanstalkConnection.make({ connectTimeout: timeout, replyTimeout: timeout }),
+        Connector,
+        connector
+      ),
       connect: Effect.tap(client({ reconnect: Schedule.stop }), ({ ready }) => ready),
       // `ready` would wait for the second attempt, and more.
       stayConnected: Effect.tap(client({}), ({ lease }) => Effect.scoped(lease))

@@ -15,7 +15,7 @@ export const connecting = {
   }),
   timeout: Flag.withDefault("timeout", duration, {
     default: "5s",
-    summary: "how long connecting may take; there is one attempt"
+    summary: "how long connecting may take, in one attempt, and later each answer of the server"
   })
 }
 

@@ -1,5 +1,5 @@
 /** The help of the program and of each command. */
-import { width } from "../terminal/text.ts"
+import { width } from "../terminal/width.ts"
 import type { Argument } from "./argument.ts"
 import type { Command, ExitCode } from "./command.ts"
 import type { Flag } from "./flag.ts"

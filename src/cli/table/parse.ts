@@ -45,6 +45,9 @@ const given = ({ flags, stopsAtWord }: ParserOptions, argv: ReadonlyArray<string
     .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
     .action(() => undefined)
   if (stopsAtWord) parser.passThroughOptions()
+  // Without an option that is a digit, commander takes every negative number for a word: `put emails -5` would put the body `-5`.
+  parser.addOption(new Option("-9"))
+  parser.on("option:9", () => parser.error("error: unknown option '-9'"))
   for (const flag of flags) {
     parser.addOption(optionOf(flag))
     // What commander itself makes of the options differs by their names: `--no-body` would be the opposite of `--body`.

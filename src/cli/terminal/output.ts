@@ -3,10 +3,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { PipeClosed, Stopped } from "../failures.ts"
-import { coloured, plain, type Style } from "./style.ts"
+import { escapeControls, escapeControlsInLines, escapeControlsOfJson } from "./escape.ts"
+import { type Style, styleOf } from "./style.ts"
 import { type Column, tableLines, tableParts } from "./table.ts"
 import { Terminal } from "./terminal.ts"
-import { escapeControls, escapeControlsInLines, escapeControlsOfJson } from "./text.ts"
 
 export interface OutputOptions {
   readonly json: boolean
@@ -50,8 +50,7 @@ export const layer = ({ color, json }: OutputOptions): Layer.Layer<Output, never
     Output,
     Effect.map(Terminal, ({ env, stderr, stdout }) => {
       const { isTerminal } = stdout
-      const hasColours = isTerminal && color === "auto" && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb"
-      const style = hasColours ? coloured : plain
+      const style = styleOf(stdout, env, color)
       const columns = () => isTerminal ? stdout.columns() : undefined
       const lines = (...lines: ReadonlyArray<string>) =>
         lines.length === 0 ? Effect.void : stdout.write(`${lines.join("\n")}\n`)

@@ -2,8 +2,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { escapeControls } from "./escape.ts"
 import { Terminal } from "./terminal.ts"
-import { cut, escapeControls, thousands, timeSpan } from "./text.ts"
+import { thousands, timeSpan } from "./text.ts"
+import { cut } from "./width.ts"
 
 export interface Progress {
   /** How many are done by now. */

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { Declined, WrongUsage } from "../failures.ts"
 import * as Flag from "../table/flag.ts"
+import { escapeControls } from "./escape.ts"
 import { Terminal } from "./terminal.ts"
-import { escapeControls } from "./text.ts"
 
 /** The flags of a command that asks. */
 export const flags = {

@@ -1,5 +1,5 @@
 /** Aligned tables. */
-import { cut, width } from "./text.ts"
+import { cut, width } from "./width.ts"
 
 export interface Column<in Row> {
   readonly title: string

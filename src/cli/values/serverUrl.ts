@@ -6,7 +6,7 @@ export const serverUrl: Value<string> = {
   metavar: "URL",
   read: (text) => {
     if (/^(beanstalks?:\/\/|unix:)./.test(text)) return Either.right(text)
-    return text === "" || /[/\s]/.test(text)
+    return text === "" || /[/\s]|^unix:/.test(text)
       ? Either.left(
         "is no address of a server: write host:port, beanstalk://host:port, beanstalks://host:port or unix:/path"
       )

@@ -1,5 +1,6 @@
 /** A tube, or several by a pattern: `emails`, `'images.*'`. */
 import * as Either from "effect/Either"
+import { regexOfGlob } from "../../internal/values/glob.ts"
 import type { TubeName } from "../../Job.ts"
 import { tube } from "./text.ts"
 import type { Value } from "./value.ts"
@@ -9,16 +10,6 @@ export interface TubePattern {
   /** Whether it may match several tubes. A name of a tube has none of the characters that say so. */
   readonly isGlob: boolean
   readonly matches: (name: string) => boolean
-}
-
-/** `*` is any text, `?` one character, `[a-c]` one of these and `[!a-c]` one of the others. */
-const regexOf = (glob: string): RegExp => {
-  const source = glob.replace(/\[(!?)([^\]]+)\]|[*?]|[^A-Za-z0-9]/g, (token, not: string, set: string | undefined) => {
-    if (set !== undefined) return `[${not === "" ? "" : "^"}${set.replace(/[\\\]^]/g, "\\$&")}]`
-    if (token === "*") return ".*"
-    return token === "?" ? "." : `\\${token}`
-  })
-  return new RegExp(`^${source}$`, "s")
 }
 
 /** The tube of this name. */
@@ -37,7 +28,7 @@ export const tubePattern: Value<TubePattern> = {
     }
     return Either.try({
       try: () => {
-        const regex = regexOf(text)
+        const regex = regexOfGlob(text)
         return { text, isGlob: true, matches: (name: string) => regex.test(name) }
       },
       catch: () => "is no pattern: write * for any text, ? for one character, [a-c] for one of several"

@@ -140,10 +140,10 @@ const reserveReady = (options: ScanOptions, goesOn: () => boolean) =>
     let reserved = yield* reserve(remaining(options))
     while (reserved.length > 0 && goesOn()) {
       batch = nextBatch(reserved, batch)
-      // In one write, so that the scan is as fast as the server and does not wait for a round trip.
-      const [, more] = yield* inOneWrite(
-        action.onReserved(reserved),
-        reserve(remaining(options) - reserved.length)
+      // In one write, so that the scan is as fast as the server and does not wait for a round trip. An interruption of the reserve would
+      // end the session, with which the action deletes what it has copied.
+      const [, more] = yield* Effect.uninterruptible(
+        inOneWrite(action.onReserved(reserved), reserve(remaining(options) - reserved.length))
       )
       yield* onProgress
       reserved = more

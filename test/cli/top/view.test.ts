@@ -1,7 +1,7 @@
 /** What `beanstalk top` shows, as text. `vitest -u` writes the screens anew. */
 import { assert, describe, expect, it } from "@effect/vitest"
 import { plain, type Style } from "../../../src/cli/terminal/style.ts"
-import { width } from "../../../src/cli/terminal/text.ts"
+import { width } from "../../../src/cli/terminal/width.ts"
 import { count, rate, sparkline } from "../../../src/cli/top/format.ts"
 import type { Message, Model } from "../../../src/cli/top/model.ts"
 import { changes } from "../../../src/cli/top/renderer.ts"

@@ -1,6 +1,7 @@
 /** The last line: the keys, or what is typed. */
+import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
-import { escapeControls, width } from "../../terminal/text.ts"
+import { width } from "../../terminal/width.ts"
 import type { Model } from "../model.ts"
 import { line, type Part, spread } from "./line.ts"
 

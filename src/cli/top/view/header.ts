@@ -1,7 +1,8 @@
 /** The lines about the server. */
 import type { ServerStats } from "../../../Stats.ts"
+import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
-import { counted, escapeControls, thousands, timeSpan } from "../../terminal/text.ts"
+import { counted, thousands, timeSpan } from "../../terminal/text.ts"
 import { rate } from "../format.ts"
 import { type Model, silence } from "../model.ts"
 import { type Part, spread } from "./line.ts"

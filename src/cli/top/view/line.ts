@@ -1,5 +1,5 @@
 /** Lines of the screen, made of pieces of which some have a style. Widths are counted before the styles are added. */
-import { cut, width } from "../../terminal/text.ts"
+import { cut, width } from "../../terminal/width.ts"
 
 export interface Piece {
   /** Without control characters. */

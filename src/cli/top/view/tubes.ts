@@ -1,7 +1,9 @@
 /** The table of tubes. */
 import type { TubeStats } from "../../../Stats.ts"
+import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
-import { escapeControls, timeSpan, width } from "../../terminal/text.ts"
+import { timeSpan } from "../../terminal/text.ts"
+import { width } from "../../terminal/width.ts"
 import { count, rate, sparkline } from "../format.ts"
 import { type Measured, samplesKept } from "../measure.ts"
 import type { Model } from "../model.ts"
