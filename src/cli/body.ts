@@ -54,18 +54,21 @@ export const decodeBody = (
 
 const latin1 = (body: Uint8Array): string => Buffer.from(body).toString("latin1")
 
+/** What a body is shown on. */
+type Shown<Keys extends keyof Output["Type"]> = Pick<Output["Type"], Keys>
+
 /** A body as text. */
-export const bodyText = (body: Uint8Array, { printableLines }: Output["Type"]): string =>
+export const bodyText = (body: Uint8Array, { printableLines }: Shown<"printableLines">): string =>
   printableLines(textOf(body) ?? latin1(body))
 
 /** A body for people: JSON is indented in a terminal. */
-export const bodyLines = (body: Uint8Array, output: Output["Type"]): string => {
+export const bodyLines = (body: Uint8Array, output: Shown<"isTerminal" | "printableLines">): string => {
   const json = output.isTerminal ? indented(textOf(body) ?? "") : undefined
   return json === undefined ? bodyText(body, output) : output.printableLines(json)
 }
 
 /** A body on one line; in a terminal no more of it than fits. */
-export const bodyPreview = (body: Uint8Array, { columns, printable }: Output["Type"]): string => {
+export const bodyPreview = (body: Uint8Array, { columns, printable }: Shown<"columns" | "printable">): string => {
   const width = columns()
   // A character has at most four bytes in UTF-8.
   const shown = width === undefined ? body : body.subarray(0, 4 * width)

@@ -8,7 +8,7 @@ import type { FullScreen, Size } from "../../src/cli/terminal/terminal.ts"
 import type { Key, NamedKey } from "../../src/cli/top/keys.ts"
 import { initial, type Message, type Model, type Request } from "../../src/cli/top/model.ts"
 import { update } from "../../src/cli/top/update.ts"
-import { isTubeName, type TubeName } from "../../src/Job.ts"
+import { isJobId, isTubeName, type JobId, type TubeName } from "../../src/Job.ts"
 
 export const tubeName = (text: string): TubeName => {
   if (!isTubeName(text)) throw new Error(`${text} is no name of a tube`)
@@ -118,6 +118,34 @@ export const press = (text: string): ReadonlyArray<Message> =>
     name === undefined
       ? pressed({ _tag: "Typed", character: character ?? "" })
       : pressed({ _tag: "Named", name: name as NamedKey }))
+
+type JobNumbers = Partial<Omit<Stats.JobStats, "id" | "tube" | "unknown">>
+
+export const jobStats = (id: number, tube: string, numbers: JobNumbers = {}): Stats.JobStats =>
+  new Stats.JobStats({
+    id: jobId(id),
+    tube: tubeName(tube),
+    state: "ready",
+    pri: 1024,
+    age: 60,
+    delay: 0,
+    ttr: 60,
+    timeLeft: 0,
+    file: 0,
+    reserves: 0,
+    timeouts: 0,
+    releases: 0,
+    buries: 0,
+    kicks: 0,
+    unknown: {},
+    ...numbers
+  })
+
+export const jobId = (id: number): JobId => {
+  const text = String(id)
+  if (!isJobId(text)) throw new Error(`${id} is no id of a job`)
+  return text
+}
 
 /** What was read of the tubes at a time. */
 export const read = (at: number, ...tubes: ReadonlyArray<Stats.TubeStats>): Message => ({

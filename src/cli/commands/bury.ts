@@ -1,13 +1,12 @@
 /** `beanstalk bury` */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type { Client, JobToBury } from "../../BeanstalkClient.ts"
-import { bulk, exits, inBatches, type OnProgress } from "../bulk.ts"
+import type { JobToBury } from "../../BeanstalkClient.ts"
+import { bulk, exits } from "../bulk.ts"
+import { buryJobs } from "../burying.ts"
 import { details, flags } from "../selection/flags.ts"
 import { select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
-import { tallyOf } from "../tally.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { tubes } from "../tubeArguments.ts"
 
@@ -39,20 +38,10 @@ export const command = Command.make({
       keep: ({ id, pri, state, timeLeft }): JobToBury => ({ id, pri, state, timeLeft })
     })
     yield* bulk({ address: client.address, selected, yes, dryRun }, {
-      run: ({ jobs = [] }, onProgress) => buryAll(client, jobs, onProgress),
+      run: ({ jobs = [] }, onProgress) => buryJobs(client, jobs, onProgress),
       verb: "Bury",
       past: "buried",
       doubt: "Up to 256 more may be buried."
     })
   })
 })
-
-/** How many jobs are buried at a time, on a connection of their own. */
-const batch = 256
-
-const buryAll = (client: Client, jobs: ReadonlyArray<JobToBury>, onProgress: OnProgress) =>
-  inBatches(jobs, batch, onProgress, (some) =>
-    Effect.map(client.buryAll(some), (buried) => ({
-      done: tallyOf(some.filter((_, index) => buried[index])),
-      failure: Option.none<never>()
-    })))

@@ -7,13 +7,13 @@ import type { JobId, PeekedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { bodyLines, bodyText, decodeBody, type Encoding, encodings } from "../body.ts"
 import { NothingThere, Stopped } from "../failures.ts"
+import { headingOf } from "../jobHeading.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { lookAtEach, Servers } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
-import { counted, thousands, timeSpan } from "../terminal/text.ts"
 import { choice, jobId } from "../values/text.ts"
 
 const parameters = {
@@ -90,25 +90,3 @@ const decoded = ({ job }: Seen, encodings: ReadonlyArray<Encoding>) =>
     decodeBody(job.body, encodings),
     (wrong) => new Stopped({ message: `the body of job ${job.id} cannot be decoded: ${wrong}.` })
   )
-
-const headingOf = (
-  stats: JobStats,
-  size: number,
-  where: string,
-  { printable, style }: Output["Type"]
-): ReadonlyArray<string> => {
-  const state = stats.state === "buried" ? style.red("buried") : stats.state
-  const timeLeft = stats.state === "reserved" || stats.state === "delayed" ? ` (${timeSpan(stats.timeLeft)} left)` : ""
-  return [
-    `${style.bold(`job ${stats.id}`)} of ${printable(stats.tube)}${where}: ${state}${timeLeft}`,
-    `priority  ${stats.pri}   age  ${timeSpan(stats.age)}   delay  ${timeSpan(stats.delay)}   ` +
-    `ttr  ${timeSpan(stats.ttr)}   size  ${thousands(size)} bytes`,
-    [
-      counted(stats.reserves, "reserve"),
-      counted(stats.timeouts, "timeout"),
-      counted(stats.releases, "release"),
-      counted(stats.buries, "bury", "buries"),
-      counted(stats.kicks, "kick")
-    ].join(" · ")
-  ]
-}

@@ -1,17 +1,12 @@
 /** `beanstalk kick` */
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
-import type { Client, JobExit } from "../../BeanstalkClient.ts"
-import type { JobStats } from "../../Stats.ts"
-import { bulk, exits, inBatches, type OnProgress } from "../bulk.ts"
+import { bulk, exits } from "../bulk.ts"
+import { kickBuried, type Kicked, kickJobs } from "../kicking.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
-import { nothing, tallyOf, total } from "../tally.ts"
+import { total } from "../tally.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { tubes } from "../tubeArguments.ts"
 
@@ -48,42 +43,10 @@ export const command = Command.make({
       run: ({ count, jobs, tube }, onProgress) =>
         jobs === undefined
           ? kickBuried(client, tube, total(count), onProgress)
-          : inBatches(jobs, batch, onProgress, (some) => kickThese(client, some)),
+          : kickJobs(client, jobs, onProgress),
       verb: "Kick",
       past: "kicked",
       doubt: "Up to 1,000 more may be kicked."
     })
   })
 })
-
-/** How many jobs are kicked at a time. */
-const batch = 1000
-
-type Kicked = Pick<JobStats, "id" | "state">
-
-/** Until so many are kicked, or none is buried. */
-const kickBuried = (client: Client, tube: string, count: number, onProgress: OnProgress) =>
-  Effect.iterate({ tally: nothing, isLast: false }, {
-    while: ({ isLast, tally }) => !isLast && tally.buried < count,
-    body: ({ tally: { buried } }) => {
-      const bound = Math.min(batch, count - buried)
-      return client.kick(tube, bound).pipe(
-        Effect.map((kicked) => ({ tally: { ...nothing, buried: buried + kicked }, isLast: kicked < bound })),
-        Effect.tap(({ tally }) => onProgress(tally)),
-        Effect.uninterruptible
-      )
-    }
-  }).pipe(Effect.map(({ tally }) => tally))
-
-/** Those that are neither buried nor delayed any more are left out. */
-const kickThese = (client: Client, jobs: ReadonlyArray<Kicked>) =>
-  Effect.map(client.kickAll(jobs.map(({ id }) => id)), (exits) => ({
-    done: tallyOf(jobs.filter((_, index) => exits[index]?._tag === "Success")),
-    failure: Arr.head(exits.flatMap((exit) => Option.toArray(failureOf(exit))))
-  }))
-
-const failureOf = (exit: JobExit) =>
-  Option.filter(
-    Exit.match(exit, { onSuccess: Option.none, onFailure: Cause.failureOption }),
-    ({ _tag }) => _tag !== "JobNotFound"
-  )

@@ -27,8 +27,9 @@ export const command = Command.make({
   name: "top",
   summary: "Watch the tubes and their rates, on the whole screen",
   details: [
-    "Tubes that are not on screen are read less often: the server spends less than a tenth of its time on them. The screen tells how often. " +
-    "? shows the keys.",
+    "Enter opens a tube, whose jobs are looked for as beanstalk jobs does, and a job with its body; tubes and jobs can be kicked, paused, " +
+    "buried, moved and deleted from there. ? shows the keys. It asks before it changes jobs.",
+    "Tubes that are not on screen are read less often: the server spends less than a tenth of its time on them. The screen tells how often.",
     "Without a terminal, with --once and with --json it reads all tubes twice, --every apart, and writes them with their rates."
   ],
   servers: "one",
@@ -42,7 +43,7 @@ export const command = Command.make({
     const { every, once, tubes } = yield* Effect.all(parameters)
     const pace = Duration.toMillis(every)
     if (pace < shortest) return yield* new WrongUsage({ message: `--every: give at least ${shortest}ms.` })
-    const { isTerminal, json, style } = yield* Output
+    const { isTerminal, json, note, style } = yield* Output
     const { env, fullScreen, stdin } = yield* Terminal
     const server = yield* theServer
     if (once || json || !isTerminal || !stdin.isTerminal || env["TERM"] === "dumb") {
@@ -52,6 +53,6 @@ export const command = Command.make({
     const { top } = yield* Effect.promise(() => import("../top/top.ts"))
     const { matchesAny } = yield* Effect.promise(() => import("../top/tubeTable.ts"))
     const client = yield* server.stayConnected
-    yield* top({ client, screen: yield* fullScreen, matches: matchesAny(tubes), pace, style })
+    yield* top({ client, fullScreen, matches: matchesAny(tubes), pace, style, note })
   })
 })

@@ -5,12 +5,15 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { PipeClosed } from "../failures.ts"
 import { fromReadable } from "../files.ts"
-import type { FullScreen } from "./terminal.ts"
+import type { FullScreen, Size } from "./terminal.ts"
 
 /** The second screen that terminals have, without a cursor, and without a new line after a line that is too long. */
 const alternateScreen = "\u001b[?1049h\u001b[?25l\u001b[?7l"
 
 const usualScreen = "\u001b[0m\u001b[?7h\u001b[?25h\u001b[?1049l"
+
+/** Of a terminal that does not tell its size. */
+const usualSize: Size = { columns: 80, rows: 24 }
 
 /** Windows has no such signals. */
 const canBeStopped = process.platform !== "win32"
@@ -66,7 +69,7 @@ export const open: Effect.Effect<FullScreen, never, Scope.Scope> = Effect.gen(fu
   )
 
   return {
-    size: () => ({ columns: stdout.columns, rows: stdout.rows }),
+    size: () => ({ columns: stdout.columns || usualSize.columns, rows: stdout.rows || usualSize.rows }),
     // A terminal that is gone cannot be read.
     input: Stream.catchAll(fromReadable(stdin, "the terminal"), () => Stream.empty),
     changes: Stream.fromQueue(changes),

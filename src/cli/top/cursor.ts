@@ -1,4 +1,6 @@
 /** Where one is in a list that is longer than the screen. */
+import type { NamedKey } from "./keys.ts"
+
 export interface Cursor {
   /** The row that is chosen. */
   readonly index: number
@@ -42,4 +44,25 @@ export const moveBy = (cursor: Cursor, rows: number, list: List): Cursor => move
 export const moveTo = (cursor: Cursor, index: number, list: List): Cursor => {
   const moved = fit({ ...cursor, index }, list)
   return { ...moved, key: list.keyAt(moved.index) }
+}
+
+/** After one of the keys that move it; `undefined` after another key. */
+export const press = (cursor: Cursor, key: NamedKey, list: List): Cursor | undefined => {
+  const page = Math.max(1, list.height - 1)
+  switch (key) {
+    case "up":
+      return moveBy(cursor, -1, list)
+    case "down":
+      return moveBy(cursor, 1, list)
+    case "page up":
+      return moveBy(cursor, -page, list)
+    case "page down":
+      return moveBy(cursor, page, list)
+    case "home":
+      return top
+    case "end":
+      return moveTo(cursor, list.count - 1, list)
+    default:
+      return undefined
+  }
 }

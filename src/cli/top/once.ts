@@ -1,12 +1,11 @@
 /** Reads all tubes twice, and writes them with their rates. */
-import * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Client } from "../../BeanstalkClient.ts"
-import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { statsRecord } from "../record.ts"
-import { matching } from "../server/tubes.ts"
+import { matchingOrAll } from "../server/tubes.ts"
+import { statsOf } from "../server/tubeSamples.ts"
 import { Output } from "../terminal/output.ts"
 import type { Column } from "../terminal/table.ts"
 import { thousands } from "../terminal/text.ts"
@@ -20,36 +19,22 @@ export interface OnceOptions {
   readonly every: Duration.Duration
 }
 
-/** How many tubes are asked for at a time. */
-const batchSize = 256
-
 type Tube = Measured<TubeStats>
 
 export const once = (client: Client, { every, tubes }: OnceOptions) =>
   Effect.gen(function*() {
     const output = yield* Output
-    const names = tubes.length === 0 ? yield* client.listTubes : yield* matching(client, tubes)
-    const before = new Map((yield* readAll(client, names)).map((tube) => [tube.stats.name, tube]))
+    const names = yield* matchingOrAll(client, tubes)
+    const read = Effect.zip(statsOf(client, names), now)
+    const [first, start] = yield* read
+    const before = new Map(first.map((stats) => [stats.name, measure(undefined, stats, { at: start, shortest: 0 })]))
     yield* Effect.sleep(every)
-    const after = (yield* readAll(client, names)).map(({ at, stats }) =>
-      measure(before.get(stats.name), stats, { at, shortest: 0 })
-    )
-    const rows = after.toSorted((one, other) => other.stats.currentJobsReady - one.stats.currentJobsReady)
+    const [second, at] = yield* read
+    const rows = second
+      .map((stats) => measure(before.get(stats.name), stats, { at, shortest: 0 }))
+      .toSorted((one, other) => other.stats.currentJobsReady - one.stats.currentJobsReady)
     yield* output.json ? output.records(rows.map(recordOf)) : output.table(columns(output), rows)
   })
-
-/** After each batch the server is left alone for as long as the batch took. */
-const readAll = (client: Client, names: ReadonlyArray<TubeName>) =>
-  Effect.map(
-    Effect.forEach(Arr.chunksOf(names, batchSize), (batch) =>
-      Effect.gen(function*() {
-        const [took, all] = yield* Effect.timed(client.statsTubes(batch))
-        const at = yield* now
-        yield* Effect.sleep(took)
-        return all.map((stats) => measure(undefined, stats, { at, shortest: 0 }))
-      })),
-    Arr.flatten
-  )
 
 /** A tube that was not there the first time has no rates. */
 const recordOf = ({ rates, stats }: Tube) => ({

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Client } from "../../BeanstalkClient.ts"
@@ -10,30 +11,45 @@ import type { PipeClosed, Stopped } from "../failures.ts"
 import type { Style } from "../terminal/style.ts"
 import type { FullScreen } from "../terminal/terminal.ts"
 import { keysOf } from "./keys.ts"
-import { initial, type Message, type Model, type Request } from "./model.ts"
+import { initial, jobsOf, type Message, type Model, type Request } from "./model.ts"
 import { changes } from "./renderer.ts"
+import { requests } from "./requests.ts"
 import { now, samples, type Wanted } from "./sampling.ts"
 import { onScreen } from "./tubeTable.ts"
 import { update } from "./update.ts"
 import { view } from "./view/view.ts"
 
 export interface TopOptions {
-  readonly screen: FullScreen
+  /** Takes the whole terminal. */
+  readonly fullScreen: Effect.Effect<FullScreen, never, Scope.Scope>
   readonly client: Client
   /** Which tubes are shown at all. */
   readonly matches: (tube: string) => boolean
   /** How often the tubes on screen are read, in milliseconds. */
   readonly pace: number
   readonly style: Style
+  /** Says something once the terminal is as it was before. */
+  readonly note: (line: string) => Effect.Effect<void>
 }
 
 /** The screen is written at most once in this time, whatever happens. */
 const frame = "20 millis"
 
-export const top = (
-  { client, matches, pace, screen, style }: TopOptions
-): Effect.Effect<void, PipeClosed | Stopped> =>
+/** An act that is under way at the end is stopped, and it is said how far it came. */
+export const top = ({ note, ...options }: TopOptions): Effect.Effect<void, PipeClosed | Stopped> =>
+  Effect.flatMap(Ref.make<string | undefined>(undefined), (unseen) =>
+    Effect.ensuring(
+      Effect.scoped(show(options, unseen)),
+      Effect.flatMap(Ref.get(unseen), (text) => text === undefined ? Effect.void : note(text))
+    ))
+
+/** Sets `unseen` to what has become of an act, until the screen shows it. */
+const show = (
+  { client, fullScreen, matches, pace, style }: Omit<TopOptions, "note">,
+  unseen: Ref.Ref<string | undefined>
+): Effect.Effect<void, PipeClosed | Stopped, Scope.Scope> =>
   Effect.gen(function*() {
+    const screen = yield* fullScreen
     const start = { address: client.address, size: screen.size(), now: yield* now, pace }
     const model = yield* SubscriptionRef.make(initial(start))
     const happened = yield* Mailbox.make<Message>()
@@ -45,39 +61,42 @@ export const top = (
       wanted: Effect.map(SubscriptionRef.get(model), wantedBy),
       changes: Stream.map(model.changes, wantedBy)
     })
-    yield* messages(screen, client, sampled).pipe(
-      Stream.runForEach((message) => happened.offer(message)),
-      Effect.forkScoped
-    )
+    const tell = (message: Message) =>
+      Effect.zipRight(
+        message._tag === "ActEnded" ? Ref.set(unseen, message.notice) : Effect.void,
+        happened.offer(message)
+      )
+    yield* Effect.forkScoped(Stream.runForEach(messages(screen, client, sampled), tell))
+    const carryOut = yield* requests({ client, tell, model, screen, forget: draw.forget })
 
     const step = Effect.gen(function*() {
       const [arrived] = yield* happened.takeAll
       const at = yield* now
-      const requests = yield* SubscriptionRef.modify(model, (before) => {
+      const asked = yield* SubscriptionRef.modify(model, (before) => {
         let next: Model = { ...before, now: at }
-        const requests: Array<Request> = []
+        const asked: Array<Request> = []
         for (const message of arrived) {
-          const [after, asked] = update(next, message)
+          const [after, more] = update(next, message)
           next = after
-          requests.push(...asked)
+          asked.push(...more)
         }
-        return [requests, next]
+        return [asked, next]
       })
-      yield* Effect.forEach(requests, (request) => carryOut(request, screen, draw))
+      yield* Effect.forEach(asked, carryOut)
       const after = yield* SubscriptionRef.get(model)
       yield* draw.show(after)
+      if (after.acting === undefined) yield* Ref.set(unseen, undefined)
       yield* Effect.sleep(frame)
       return after.hasEnded
     })
     yield* draw.show(yield* SubscriptionRef.get(model))
     yield* Effect.repeat(step, { until: (hasEnded) => hasEnded })
-  }).pipe(Effect.scoped)
+  })
 
-const wantedBy = ({ isFrozen, pace, tubes }: Model): Wanted => ({
-  pace,
-  isFrozen,
-  shown: onScreen(tubes).map(({ name }) => name)
-})
+const wantedBy = ({ isFrozen, page, pace, tubes }: Model): Wanted => {
+  const jobs = jobsOf(page)
+  return { pace, isFrozen, shown: jobs === undefined ? onScreen(tubes).map(({ name }) => name) : [jobs.tube] }
+}
 
 /** Everything that happens. */
 const messages = (screen: FullScreen, client: Client, sampled: Stream.Stream<Message>): Stream.Stream<Message> =>
@@ -111,6 +130,3 @@ const drawer = (screen: FullScreen, style: Style): Effect.Effect<Drawer> =>
         })
       })
   }))
-
-const carryOut = (request: Request, screen: FullScreen, draw: Drawer): Effect.Effect<void> =>
-  request._tag === "Raise" ? screen.raise(request.signal) : draw.forget

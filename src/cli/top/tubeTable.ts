@@ -152,6 +152,13 @@ export const mark = (table: TubeTable): TubeTable => {
   return { ...table, marked, cursor: Cursor.moveBy(table.cursor, 1, listOf(table)) }
 }
 
+/** The tubes that are marked, or else the one that is chosen. */
+export const targets = (table: TubeTable): ReadonlyArray<TubeName> => {
+  if (table.marked.size > 0) return [...table.marked]
+  const row = chosen(table)
+  return row === undefined ? [] : [row.name]
+}
+
 export const unmarkAll = (table: TubeTable): TubeTable => ({ ...table, marked: new Set() })
 
 export const matchesAny = (patterns: ReadonlyArray<TubePattern>) => (name: string): boolean =>

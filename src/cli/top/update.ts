@@ -2,21 +2,20 @@
 import type { State } from "../../BeanstalkClient.ts"
 import { ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
 import { inWords } from "../ending.ts"
-import * as Cursor from "./cursor.ts"
-import type { Key } from "./keys.ts"
+import { counted, noneOf, questionOf } from "./act.ts"
+import * as JobList from "./jobList.ts"
 import { measure } from "./measure.ts"
-import { type Message, type Model, type Request, resize } from "./model.ts"
+import { jobsOf, type Message, type Model, resize, withJobs } from "./model.ts"
+import { press } from "./press/press.ts"
+import { only, type Step } from "./press/step.ts"
+import { lookAgain } from "./press/tube.ts"
 import type { Sample } from "./sampling.ts"
 import * as TubeTable from "./tubeTable.ts"
-
-export type Step = readonly [Model, ReadonlyArray<Request>]
-
-const only = (model: Model): Step => [model, []]
 
 export const update = (model: Model, message: Message): Step => {
   switch (message._tag) {
     case "Pressed":
-      return press(model, message.key)
+      return press({ ...model, notice: undefined }, message.key)
     case "InputEnded":
       return only({ ...model, hasEnded: true })
     case "Resized":
@@ -25,6 +24,26 @@ export const update = (model: Model, message: Message): Step => {
       return only(withConnection(model, message.state))
     case "Second":
       return only(model)
+    case "JobsFound":
+      return only(inSearch(model, message, (jobs) => JobList.add(jobs, message.jobs)))
+    case "Searched":
+      return only(inSearch(model, message, (jobs) => ({ ...jobs, progress: message.progress })))
+    case "SearchEnded": {
+      const { failure } = message
+      const status: JobList.Status = failure === undefined ? { _tag: "Ended" } : { _tag: "Failed", why: failure }
+      return only(inSearch(model, message, (jobs) => ({ ...jobs, status })))
+    }
+    case "JobRead":
+    case "JobGone":
+      return only(withJob(model, message))
+    case "Counted":
+      return only(ask(model, message))
+    case "Acted":
+      return only(model.acting === undefined ? model : { ...model, acting: { ...model.acting, done: message.done } })
+    case "ActEnded":
+      return acted(model, message)
+    case "Told":
+      return only({ ...model, notice: message.notice })
     default:
       return only(withSample(model, message))
   }
@@ -64,100 +83,37 @@ const withSample = (model: Model, sample: Sample): Model => {
   }
 }
 
-// What is pressed
+// Jobs
 
-const press = (model: Model, key: Key): Step => {
-  if (key._tag === "Named") {
-    if (key.name === "ctrl-c") return [model, [{ _tag: "Raise", signal: "SIGINT" }]]
-    if (key.name === "ctrl-z") return [model, [{ _tag: "Raise", signal: "SIGTSTP" }]]
-    if (key.name === "ctrl-l") return [model, [{ _tag: "Redraw" }]]
-  }
-  // Any key takes the help away.
-  if (model.isHelpShown) return only({ ...model, isHelpShown: false })
-  return only(model.prompt === undefined ? pressInTable(model, key) : type(model, model.prompt, key))
+const inSearch = (
+  model: Model,
+  { search }: { readonly search: number },
+  change: (jobs: JobList.JobList) => JobList.JobList
+): Model => jobsOf(model.page)?.search === search ? { ...model, page: withJobs(model.page, change) } : model
+
+const withJob = (model: Model, message: Extract<Message, { _tag: "JobRead" | "JobGone" }>): Model => {
+  const { page } = model
+  if (page._tag !== "JobPage" || page.id !== message.id) return model
+  return { ...model, page: message._tag === "JobGone" ? { ...page, isGone: true } : { ...page, job: message.job } }
 }
 
-const pressInTable = (model: Model, key: Key): Model =>
-  key._tag === "Named" ? moved(model, key.name) : pressCharacter(model, key.character)
-
-const moved = (model: Model, name: Extract<Key, { _tag: "Named" }>["name"]): Model => {
-  const { tubes } = model
-  const list = TubeTable.listOf(tubes)
-  const at = (cursor: Cursor.Cursor): Model => ({ ...model, tubes: { ...tubes, cursor } })
-  const page = Math.max(1, list.height - 1)
-  switch (name) {
-    case "up":
-      return at(Cursor.moveBy(tubes.cursor, -1, list))
-    case "down":
-      return at(Cursor.moveBy(tubes.cursor, 1, list))
-    case "page up":
-      return at(Cursor.moveBy(tubes.cursor, -page, list))
-    case "page down":
-      return at(Cursor.moveBy(tubes.cursor, page, list))
-    case "home":
-      return at(Cursor.top)
-    case "end":
-      return at(Cursor.moveTo(tubes.cursor, list.count - 1, list))
-    case "escape":
-      return { ...model, tubes: TubeTable.filterBy(TubeTable.unmarkAll(tubes), "") }
-    default:
-      return model
-  }
+/** Shows what was done to the jobs that are listed. Unless that is known, they are looked for once more. */
+const acted = (model: Model, { act, done, notice }: Extract<Message, { _tag: "ActEnded" }>): Step => {
+  const next = { ...model, acting: undefined, notice, tubes: TubeTable.unmarkAll(model.tubes) }
+  if (act._tag === "Pause") return only(next)
+  const { target } = act
+  if (target._tag === "OfTubes" || done < target.jobs.length) return lookAgain(next)
+  const ids = new Set(target.jobs.map(({ id }) => id))
+  const state = act._tag === "Kick" ? "ready" : act._tag === "Bury" ? "buried" : "gone"
+  return only({ ...next, page: withJobs(next.page, (jobs) => JobList.change(jobs, ids, state)) })
 }
 
-const pressCharacter = (model: Model, character: string): Model => {
-  const { tubes } = model
-  switch (character) {
-    case "q":
-      return { ...model, hasEnded: true }
-    case "?":
-      return { ...model, isHelpShown: true }
-    case "s":
-      return { ...model, tubes: TubeTable.sortByNext(tubes) }
-    case "r":
-      return { ...model, tubes: TubeTable.reverse(tubes) }
-    case "f":
-      return { ...model, isFrozen: !model.isFrozen }
-    case "+":
-    case "=":
-      return { ...model, pace: faster(model.pace) }
-    case "-":
-      return { ...model, pace: slower(model.pace) }
-    case "/":
-      return { ...model, prompt: { _tag: "Filter", text: tubes.filter, before: tubes.filter } }
-    default:
-      return model
-  }
-}
-
-/** In milliseconds. */
-const paces = [100, 250, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000]
-
-const faster = (pace: number): number => paces.findLast((other) => other < pace) ?? pace
-
-const slower = (pace: number): number => paces.find((other) => other > pace) ?? pace
-
-/** In the line of the filter, which holds for what is typed so far. */
-const type = (model: Model, prompt: NonNullable<Model["prompt"]>, key: Key): Model => {
-  const filtered = (text: string): Model => ({
-    ...model,
-    prompt: { ...prompt, text },
-    tubes: TubeTable.filterBy(model.tubes, text)
-  })
-  if (key._tag === "Typed") return filtered(prompt.text + key.character)
-  switch (key.name) {
-    case "backspace":
-      return filtered([...prompt.text].slice(0, -1).join(""))
-    case "ctrl-u":
-      return filtered("")
-    case "enter":
-      return { ...model, prompt: undefined }
-    case "escape":
-      return { ...filtered(prompt.before), prompt: undefined }
-    case "up":
-    case "down":
-      return moved(model, key.name)
-    default:
-      return model
-  }
+/** Asks whether an act is to be done, now that its jobs are counted. */
+const ask = (model: Model, { act, stats }: Extract<Message, { _tag: "Counted" }>): Model => {
+  // Something else is typed meanwhile.
+  if (model.prompt !== undefined) return model
+  const text = questionOf(act, model.address, stats)
+  return text === undefined
+    ? { ...model, notice: noneOf(act) }
+    : { ...model, prompt: { _tag: "Question", text, act: counted(act, stats) } }
 }

@@ -9,7 +9,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
 import { plain } from "../../../src/cli/terminal/style.ts"
 import { top } from "../../../src/cli/top/top.ts"
-import { ScreenOfTest } from "../../support/top.ts"
+import { jobId, ScreenOfTest } from "../../support/top.ts"
 
 const environment = BeanstalkClient.layer({ offlineTimeout: "5 seconds" }).pipe(
   Layer.provideMerge(EmbeddedServer.layer()),
@@ -23,14 +23,21 @@ const open = (columns: number, rows: number) =>
     const client = yield* BeanstalkClient.BeanstalkClient
     const server = yield* EmbeddedServer.EmbeddedServer
     const screen = new ScreenOfTest({ columns, rows })
-    const options = { client, screen: screen.fullScreen, matches: () => true, pace: 1000, style: plain }
-    const fiber = yield* Effect.forkScoped(top(options))
+    const notes: Array<string> = []
+    const fiber = yield* Effect.forkScoped(top({
+      client,
+      fullScreen: Effect.succeed(screen.fullScreen),
+      matches: () => true,
+      pace: 1000,
+      style: plain,
+      note: (line) => Effect.sync(() => void notes.push(line))
+    }))
     /** What is on the screen a moment later. */
     const press = (text: string) =>
       Effect.as(Effect.zipRight(screen.type(text), Effect.sleep("100 millis")), screen).pipe(
         Effect.map(({ text }) => text)
       )
-    return { client, server, screen, fiber, press }
+    return { client, server, screen, fiber, press, notes }
   })
 
 const rowOf = (screen: { readonly text: string }, name: string) =>
@@ -143,5 +150,98 @@ describe("beanstalk top", () => {
       assert.deepStrictEqual(screen.raised, ["SIGTSTP", "SIGINT"])
       yield* screen.close
       yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("opens a tube and a job, acts on it, and goes back", () =>
+    Effect.gen(function*() {
+      const { client, press, screen, server } = yield* open(100, 12)
+      yield* client.put("emails", `{"to":"\u001b[31ma@example.org"}`)
+      yield* client.put("emails", "second", { delay: "1 hour" })
+      yield* client.put("other", "third")
+      yield* Effect.sleep("2 seconds")
+      yield* press("/em\r\r")
+      yield* Effect.sleep("2 seconds")
+      assert.match(screen.text, /^ emails +in 0\.0\/s +out 0\.0\/s/m)
+      assert.match(screen.text, /\[all 2] +ready 1 +reserved 0 +delayed 1 +buried 0 +2 found, all$/m)
+      assert.match(screen.text, /^> 2 +delayed .* 6 {2}second$/m)
+      yield* press("\u001b[B\r")
+      yield* Effect.sleep("1 second")
+      assert.match(screen.text, /^job 1 of emails: ready$/m)
+      assert.include(screen.text, `{"to":"\\x1b[31ma@example.org"}`)
+      assert.include(yield* press("b"), "Bury job 1 of tube emails on memory? [y/N]")
+      yield* press("y")
+      yield* Effect.sleep("2 seconds")
+      assert.match(screen.text, /^job 1 of emails: buried$/m)
+      yield* press("\u001b")
+      assert.match(yield* press(""), /^> 1 +buried/m)
+      yield* press("x")
+      yield* press("y")
+      yield* Effect.sleep("2 seconds")
+      assert.include(screen.text, "1 delayed and 1 buried jobs deleted.")
+      assert.include(screen.text, "  no jobs")
+      assert.deepStrictEqual((yield* server.jobs).map(({ tube }) => String(tube)), ["other"])
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("looks for more jobs only while one scrolls", () =>
+    Effect.gen(function*() {
+      const { client, press, screen } = yield* open(120, 10)
+      yield* Effect.forEach(Array.from({ length: 3000 }), () => client.put("emails", "x"), { concurrency: 100 })
+      yield* Effect.sleep("1 second")
+      yield* press("/em\r\r")
+      yield* Effect.sleep("1 minute")
+      const found = () => Number(/([\d,]+) found/.exec(screen.text)?.[1]?.replace(",", ""))
+      const few = found()
+      assert.isBelow(few, 1024)
+      assert.isAbove(few, 10)
+      for (let pages = 0; pages < 20; pages += 1) yield* press("\u001b[F")
+      assert.isAbove(found(), few)
+      yield* press("\u001b[F".repeat(200))
+      yield* Effect.sleep("10 seconds")
+      for (let pages = 0; pages < 100 && !screen.text.includes("found, all"); pages += 1) yield* press("\u001b[F")
+      assert.match(screen.text, /3,000 found, all/)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("kicks, pauses and moves the jobs of a tube, and stops when it is told to", () =>
+    Effect.gen(function*() {
+      const { client, press, screen } = yield* open(100, 12)
+      yield* Effect.forEach(Array.from({ length: 5 }), () => client.put("emails", "x"))
+      yield* client.buryAll([{ id: jobId(1), pri: 1024, state: "ready", timeLeft: 0 }])
+      yield* Effect.sleep("2 seconds")
+      yield* press("/em\r")
+      yield* press("k")
+      assert.include(screen.text, "Kick 1 buried job of tube emails on memory? [y/N]")
+      assert.include(yield* press("y"), "1 buried job kicked.")
+      yield* press("p90\r")
+      assert.include(screen.text, "Paused tube emails for 90s.")
+      yield* Effect.sleep("2 seconds")
+      assert.match(screen.text, /emails ⏸\d\ds/)
+      yield* press("maside\r")
+      assert.include(screen.text, "Move 5 ready jobs of tube emails on memory to aside? [y/N]")
+      assert.include(yield* press("n"), "Nothing was changed.")
+      yield* press("maside\r")
+      yield* press("y")
+      yield* Effect.sleep("2 seconds")
+      assert.strictEqual((yield* client.statsTube("aside")).currentJobsReady, 5)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("says how far an act came that was under way when it was quit or interrupted", () =>
+    Effect.gen(function*() {
+      for (const end of ["quit", "interrupt"]) {
+        const { client, fiber, notes, press, server } = yield* open(100, 12)
+        yield* Effect.forEach(Array.from({ length: 2000 }), () => client.put(end, "x"), { concurrency: 100 })
+        yield* Effect.sleep("2 seconds")
+        yield* press(`/${end}\r`)
+        yield* press("x")
+        yield* server.inject(EmbeddedServer.Fault.Delay({ duration: "1 second" }))
+        yield* press("y")
+        yield* Effect.sleep("5 seconds")
+        yield* end === "quit" ? press("q") : Fiber.interrupt(fiber)
+        yield* Fiber.await(fiber)
+        yield* server.heal
+        const [, deleted] = /^Stopped: ([\d,]+) ready jobs deleted\.$/.exec(notes.join()) ?? []
+        assert.isDefined(deleted, notes.join())
+        const { currentJobsReady } = yield* client.statsTube(end)
+        assert.strictEqual(currentJobsReady, 2000 - Number(deleted?.replace(",", "")))
+      }
     }).pipe(Effect.provide(environment)))
 })

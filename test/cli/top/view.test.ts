@@ -6,7 +6,7 @@ import { count, rate, sparkline } from "../../../src/cli/top/format.ts"
 import type { Message, Model } from "../../../src/cli/top/model.ts"
 import { changes } from "../../../src/cli/top/renderer.ts"
 import { view } from "../../../src/cli/top/view/view.ts"
-import { after, listed, press, read, serverStats, started, tubeStats } from "../../support/top.ts"
+import { after, jobStats, listed, press, read, serverStats, started, tubeName, tubeStats } from "../../support/top.ts"
 
 const emails = (currentJobsReady: number, totalJobs: number, cmdDelete: number) =>
   tubeStats("emails", {
@@ -91,16 +91,49 @@ describe("the screen of beanstalk top", () => {
     })
   }
 
+  for (const columns of [40, 80, 200]) {
+    const jobs: Message = {
+      _tag: "JobsFound",
+      search: 1,
+      jobs: [
+        { stats: jobStats(8812444, "emails", { age: 3780 }), preview: `{"to":"b@example.org","user":43}`, size: 32 },
+        {
+          stats: jobStats(8812031, "emails", { state: "buried", age: 11_520, reserves: 4, releases: 3, buries: 1 }),
+          preview: `{"to":"日本語@example.org"}`,
+          size: 31
+        },
+        { stats: jobStats(12, "emails", { state: "reserved", timeLeft: 45 }), preview: "x".repeat(500), size: 65_535 }
+      ]
+    }
+    const opened = [...press("/emails<enter><enter>"), jobs] as const
+    const progress = { asked: 41_200, found: 3, counted: 15_355 }
+
+    it(`has the jobs of a tube on ${columns} columns`, async () => {
+      const model = at(columns, 12, ...opened, { _tag: "Searched", search: 1, progress }, ...press(" "))
+      await expect(textOf(model)).toMatchFileSnapshot(screen(`tube-${columns}`))
+    })
+
+    it(`has a job on ${columns} columns`, async () => {
+      const stats = jobStats(8812031, "emails", { state: "buried", age: 11_520, reserves: 4, releases: 3, buries: 1 })
+      const body = ["{", `  "to": "日本語日本語日本語日本語日本語日本語@example.org",`, `  "user": 42`, "}"]
+      const job = { stats, size: 40, body }
+      const model = at(columns, 12, ...opened, ...press("<down><enter>"), { _tag: "JobRead", id: stats.id, job })
+      await expect(textOf(model)).toMatchFileSnapshot(screen(`job-${columns}`))
+    })
+  }
+
   it("is as large as the terminal, however small or large that is", () => {
     for (const [columns, rows] of [[1, 1], [10, 2], [20, 3], [39, 4], [500, 200]] as const) {
       textOf(at(columns, rows))
       textOf(at(columns, rows, ...press("/some text that is longer than the screen")))
       textOf(at(columns, rows, ...press("?")))
+      textOf(at(columns, rows, ...press("<enter>")))
+      textOf(at(columns, rows, ...press("m")))
     }
   })
 
   it("is red where jobs are buried, yellow where nobody works, dim where a tube is paused", () => {
-    const lines = view(at(117, 12, ...press("<down>")), tags)
+    const lines = view(at(140, 12, ...press("<down>")), tags)
     const of = (name: string) => lines.find((line) => line.includes(` ${name} `)) ?? ""
     assert.match(of("emails"), /<chosen>.*<red> +37<\/red>/)
     assert.match(of("reports"), /^<dim>.*⏸28m.*<yellow> +4<\/yellow>.*<yellow> +no worker<\/yellow><\/dim>$/)
@@ -117,6 +150,15 @@ describe("the screen of beanstalk top", () => {
       textOf(at(117, 10, { _tag: "ServerRead", at: 0, stats: serverStats({ draining: true }) })),
       "DRAINING"
     )
+  })
+
+  it("cuts no question, however long the name of the tube is", () => {
+    const long = others[2]?.name ?? ""
+    const act = { _tag: "Delete", target: { _tag: "OfTubes", tubes: [tubeName(long)], states: ["ready"] } } as const
+    const text = textOf(at(40, 16, { _tag: "Counted", act, stats: [tubeStats(long, { currentJobsReady: 5 })] }))
+    const withoutSpaces = (text: string) => text.replaceAll(/\s/g, "")
+    const question = `Delete 5 ready jobs of tube ${long} on 127.0.0.1:11300? [y/N]`
+    assert.include(withoutSpaces(text), withoutSpaces(question))
   })
 
   it("obeys no control character of the server or of what is typed", () => {

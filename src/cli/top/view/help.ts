@@ -3,23 +3,26 @@ import type { Style } from "../../terminal/style.ts"
 import { line, pad } from "./line.ts"
 
 const keys: ReadonlyArray<readonly [keys: string, does: string]> = [
-  ["↑ ↓", "choose another tube; page up, page down, home and end as well"],
-  ["/", "show only tubes whose name contains a text, or matches a pattern with * and ?"],
-  ["s", "sort by another column"],
-  ["r", "reverse the order"],
-  ["f", "freeze: nothing is read until f is pressed again"],
-  ["+ -", "read more, or less, often"],
-  ["Esc", "show all tubes again"],
-  ["Ctrl-L", "write the whole screen again"],
-  ["Ctrl-Z", "back to the shell; fg returns"],
+  ["↑ ↓", "choose another row; page up, page down, home and end as well"],
+  ["⏎ Esc", "open a tube or a job; back"],
+  ["/", "only tubes whose name has a text in it, or fits a pattern (* and ?)"],
+  ["s r", "sort by another column; reverse the order"],
+  ["f + -", "freeze: read nothing until f is pressed again; read more, less often"],
+  ["space", "mark a tube or a job: acts are on all that are marked"],
+  ["k", "kick: the buried jobs of a tube, or a job"],
+  ["p x", "pause a tube; delete its jobs, in a tube those that are listed"],
+  ["m", "move the jobs of a tube, or a job, to another tube"],
+  ["b d", "bury a job; delete a job"],
+  ["← → u", "in a tube: jobs in another state; look for them once more"],
+  ["Ctrl-L", "write the whole screen again (Ctrl-Z: back to the shell)"],
   ["q", "quit"]
 ]
 
 const notes = [
-  "IN/s and OUT/s are the jobs put and deleted per second. The bars are the last numbers of ready jobs: the lowest stands for the least " +
-  "of them.",
-  "Red: jobs are buried. Yellow: jobs are ready, but nobody watches the tube. Dim: the tube is paused.",
-  "Tubes that are not on screen are read less often, so that the server spends less than a tenth of its time on them."
+  "IN/s and OUT/s are the jobs put and deleted per second. The bars are the last numbers of ready jobs: the lowest is the least of them.",
+  "Red: jobs are buried. Yellow: ready jobs, but no worker. Dim: paused.",
+  "To find jobs, one with the longest delay is put into effect-beanstalk/newest, and deleted: it tells the newest id.",
+  "Tubes that are not on screen are read less often: the server spends less than a tenth of its time on them."
 ]
 
 const keyColumns = 10

@@ -75,6 +75,11 @@ const columns: ReadonlyArray<Column> = [
 /** What the name of a tube keeps at least. */
 const narrowestName = 12
 
+/** What it keeps before the columns are shown that are missed least, which are those from this rank on. */
+const usualName = 18
+
+const missedLeast = 7
+
 /** Names of tubes often begin alike: the end is kept, too. They have no wide characters. */
 const cutInTheMiddle = (name: string, columns: number): string => {
   if (name.length <= columns) return name
@@ -93,16 +98,18 @@ interface Layout {
 
 const layoutOf = (total: number, longestName: number): Layout => {
   const gap = total < 100 ? 1 : 2
+  const wanted = Math.max(longestName, narrowestName)
   let room = total - markerColumns - narrowestName
   const shown = new Set<Column>()
   for (const column of columns.toSorted((one, other) => one.rank - other.rank)) {
-    if (room < column.columns + gap) break
+    const kept = column.rank < missedLeast ? 0 : Math.min(wanted, usualName) - narrowestName
+    if (room - kept < column.columns + gap) break
     room -= column.columns + gap
     shown.add(column)
   }
   return {
     shown: columns.filter((column) => shown.has(column)),
-    nameColumns: Math.min(Math.max(longestName, narrowestName), narrowestName + Math.max(0, room)),
+    nameColumns: Math.min(wanted, narrowestName + Math.max(0, room)),
     gap
   }
 }

@@ -1,0 +1,116 @@
+/** Carries out an act, and says what was done. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Client, JobState, Tally } from "../../BeanstalkClient.ts"
+import type { TubeName } from "../../Job.ts"
+import type { OnProgress } from "../bulk.ts"
+import { buryJobs } from "../burying.ts"
+import type { Failure } from "../failures.ts"
+import { kickBuried, kickJobs } from "../kicking.ts"
+import { nothing, sum, tallyText, total } from "../tally.ts"
+import { timeSpan } from "../terminal/text.ts"
+import { type Act, type ActOnJobs, past, type Target, tubesText } from "./act.ts"
+import type { Reader } from "./reading.ts"
+
+type Pause = Extract<Act, { readonly _tag: "Pause" }>
+
+/** Tells how far it is, and what was done at the end, however that comes. */
+export const carryOut = ({ client, tell }: Reader, act: Act): Effect.Effect<void> => {
+  let done = nothing
+  const onProgress: OnProgress = (tally) => {
+    done = tally
+    return Effect.asVoid(tell({ _tag: "Acted", done: total(tally) }))
+  }
+  const run = act._tag === "Pause"
+    ? Effect.as(pause(client, act), pausedText(act))
+    : Effect.map(Effect.tap(onJobs(client, act, onProgress), onProgress), (tally) => `${doneText(act, tally)}.`)
+  return run.pipe(
+    Effect.onExit((exit) =>
+      tell({
+        _tag: "ActEnded",
+        act,
+        done: total(done),
+        notice: Exit.isSuccess(exit) ? exit.value : stoppedText(act, done, exit.cause)
+      })
+    ),
+    Effect.ignore
+  )
+}
+
+const doneText = (act: Act, tally: Tally): string =>
+  `${tallyText(tally)} ${past(act)}${act._tag === "Move" ? ` to ${act.to}` : ""}`
+
+const stoppedText = (act: Act, done: Tally, cause: Cause.Cause<Failure>): string => {
+  const howFar = act._tag === "Pause" ? "Stopped" : `Stopped: ${doneText(act, done)}`
+  return Option.match(Cause.failureOption(cause), {
+    onNone: () => `${howFar}.`,
+    onSome: (error) => `${howFar}. ${error._tag === "BulkStopped" ? error.cause.message : error.message}`
+  })
+}
+
+const pausedText = ({ seconds, tubes }: Pause): string =>
+  seconds === 0 ? `The pause of ${tubesText(tubes)} is over.` : `Paused ${tubesText(tubes)} for ${timeSpan(seconds)}.`
+
+const pause = (client: Client, { seconds, tubes }: Pause) =>
+  Effect.forEach(tubes, (tube) => client.pauseTube(tube, `${seconds} seconds`), { discard: true })
+
+const onJobs = (client: Client, act: ActOnJobs, onProgress: OnProgress): Effect.Effect<Tally, Failure> => {
+  switch (act._tag) {
+    case "Kick":
+      return act.target._tag === "OfIds"
+        ? kickJobs(client, act.target.jobs, onProgress)
+        : inTurn(
+          act.target,
+          onProgress,
+          ({ bound = 0, onProgress, tube }) => kickBuried(client, tube, bound, onProgress)
+        )
+    case "Bury":
+      return buryJobs(
+        client,
+        act.target.jobs.filter(({ state }) => state === "ready" || state === "delayed"),
+        onProgress
+      )
+    case "Delete":
+      return inTurn(act.target, onProgress, ({ tube, ...options }) => client.purge(tube, options))
+    case "Move":
+      return inTurn(act.target, onProgress, ({ tube, ...options }) => client.move(tube, act.to, options))
+  }
+}
+
+/** The jobs of one tube. */
+interface Part {
+  readonly tube: TubeName
+  readonly states: ReadonlyArray<JobState> | undefined
+  readonly ids: ReadonlyArray<string> | undefined
+  /** How many jobs at most. */
+  readonly bound: number | undefined
+  readonly onProgress: OnProgress
+}
+
+/** Acts on one tube after the other. */
+const inTurn = <E>(
+  target: Target,
+  onProgress: OnProgress,
+  act: (part: Part) => Effect.Effect<Tally, E>
+): Effect.Effect<Tally, E> =>
+  target._tag === "OfIds"
+    ? act({
+      tube: target.tube,
+      states: undefined,
+      ids: target.jobs.map(({ id }) => id),
+      bound: undefined,
+      onProgress
+    })
+    : Effect.reduce(target.tubes, nothing, (before, tube) => {
+      const withBefore = (done: Tally) => sum([before, done])
+      const part = {
+        tube,
+        states: target.states,
+        ids: undefined,
+        bound: target.counts?.get(tube) ?? 0,
+        onProgress: (done: Tally) => onProgress(withBefore(done))
+      }
+      return Effect.map(act(part), withBefore)
+    })
