@@ -31,7 +31,7 @@
  *   `cluster-not-answered`.
  * - `listTubes`: the tubes of all servers that answer.
  * - `peekReady`, `peekDelayed`, `peekBuried`: a job of any server.
- * - `kick`: one server after the other, until as many jobs as asked for are kicked.
+ * - `kick`: one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server.
  * - `pauseTube`: on all servers. It fails if one of them fails, unless that does not know the tube.
  * - `purge`, `move`, `jobs`: on all servers at once; with `bound`, `purge` and `move` take one after the other. If one fails, the others
  *   finish. `move` leaves a job on its server, unless `into` is given.

@@ -12,7 +12,7 @@ import { everyJob, putJobs, start, type State, states, type Wanted } from "../su
 import { openTo } from "../support/connections.ts"
 import { amount } from "../support/edition.ts"
 import { chars } from "../support/replies.ts"
-import { describeContract } from "../support/servers.ts"
+import { describeClients } from "../support/servers.ts"
 
 const counts = {
   ready: amount(300, 800, 100_000),
@@ -77,7 +77,7 @@ const beside = <A, E, R, E2, R2>(bulk: Effect.Effect<A, E, R>, turn: Effect.Effe
 
 const keysOf = (jobs: ReadonlyArray<{ readonly body: string }>) => jobs.map(({ body }) => body)
 
-describeContract("while workers and a producer use the tubes", (kind) => {
+describeClients("while workers and a producer use the tubes", (kind) => {
   const prepared = Effect.gen(function*() {
     const world = yield* start(kind)
     yield* putJobs(world.beanstalk, all)

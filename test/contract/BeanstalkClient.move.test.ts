@@ -17,7 +17,7 @@ import {
 import { failsWith, openTo } from "../support/connections.ts"
 import { amount, sample } from "../support/edition.ts"
 import { untyped } from "../support/replies.ts"
-import { describeContract } from "../support/servers.ts"
+import { describeClients, ofOneServer } from "../support/servers.ts"
 
 const nothing = { ready: 0, delayed: 0, buried: 0 }
 
@@ -30,7 +30,7 @@ const isHere = ({ tube }: Wanted) => tube === "here"
 const untouched = (beanstalk: BeanstalkConnection.Connection) =>
   Effect.map(beanstalk.stats, (stats) => assert.strictEqual(stats.currentJobsReserved, 0))
 
-describeContract("move", (kind) => {
+describeClients("move", (kind) => {
   describe("what it moves", () => {
     it.scopedLive.each(sample(choices, 3).map((states) => ({ states })))(
       "$states, and nothing else",
@@ -177,25 +177,27 @@ describeContract("move", (kind) => {
       ...[0, 5, all - 1].map((bound) => ({ bound, paused: true }))
     ]
 
-    it.scopedLive.each(sample(bounds, 4))(
-      "$bound at most, by the order of states, paused: $paused",
-      ({ bound, paused }) =>
-        Effect.gen(function*() {
-          const { beanstalk, client } = yield* start(kind)
-          yield* putJobs(beanstalk, jobs)
-          if (paused) yield* beanstalk.pauseTube("here", "1 hour")
-          const states = ["delayed", "buried", "ready"] as const
-          const done = yield* client.move("here", "target", { bound, states })
-          let room = bound
-          const expected = { ...nothing }
-          for (const state of states) room -= expected[state] = Math.min(there[state], room)
-          assert.deepStrictEqual(done, expected)
-          const rest = yield* everyJob(beanstalk)
-          assert.deepStrictEqual(tallyOf(rest.filter(({ tube }) => tube === "target")), done)
-          assert.strictEqual(rest.length, jobs.length)
-          yield* untouched(beanstalk)
-        })
-    )
+    ofOneServer(kind, "order", () => {
+      it.scopedLive.each(sample(bounds, 4))(
+        "$bound at most, by the order of states, paused: $paused",
+        ({ bound, paused }) =>
+          Effect.gen(function*() {
+            const { beanstalk, client } = yield* start(kind)
+            yield* putJobs(beanstalk, jobs)
+            if (paused) yield* beanstalk.pauseTube("here", "1 hour")
+            const states = ["delayed", "buried", "ready"] as const
+            const done = yield* client.move("here", "target", { bound, states })
+            let room = bound
+            const expected = { ...nothing }
+            for (const state of states) room -= expected[state] = Math.min(there[state], room)
+            assert.deepStrictEqual(done, expected)
+            const rest = yield* everyJob(beanstalk)
+            assert.deepStrictEqual(tallyOf(rest.filter(({ tube }) => tube === "target")), done)
+            assert.strictEqual(rest.length, jobs.length)
+            yield* untouched(beanstalk)
+          })
+      )
+    })
 
     it.scopedLive("a tube into which another client keeps putting jobs", () =>
       Effect.gen(function*() {

@@ -17,11 +17,11 @@ import {
 import { eventually, failsWith, openTo } from "../support/connections.ts"
 import { amount, sample } from "../support/edition.ts"
 import { untyped } from "../support/replies.ts"
-import { describeContract } from "../support/servers.ts"
+import { describeClients, ofOneServer } from "../support/servers.ts"
 
 const nothing = { ready: 0, delayed: 0, buried: 0 }
 
-describeContract("purge", (kind) => {
+describeClients("purge", (kind) => {
   describe("what it deletes", () => {
     it.scopedLive.each(sample(choices, 3).map((states) => ({ states })))(
       "$states, and nothing else",
@@ -138,32 +138,34 @@ describeContract("purge", (kind) => {
       ...[0, 5, here.length - 1].map((bound) => ({ bound, paused: true }))
     ]
 
-    it.scopedLive.each(sample(bounds, 4))(
-      "$bound at most, by the order of states, paused: $paused",
-      ({ bound, paused }) =>
-        Effect.gen(function*() {
-          const { beanstalk, client } = yield* start(kind)
-          yield* putJobs(beanstalk, jobs)
-          if (paused) yield* beanstalk.pauseTube("here", "1 hour")
-          const states = ["buried", "ready", "delayed"] as const
-          const done = yield* client.purge("here", { bound, states })
-          let room = bound
-          const there = tallyOf(here)
-          const expected = { ...nothing }
-          for (const state of states) room -= expected[state] = Math.min(there[state], room)
-          assert.deepStrictEqual(done, expected)
-          const rest = yield* everyJob(beanstalk)
-          assert.deepStrictEqual(
-            tallyOf(rest.filter(({ tube }) => tube === "here")),
-            {
-              ready: there.ready - done.ready,
-              delayed: there.delayed - done.delayed,
-              buried: there.buried - done.buried
-            }
-          )
-          assert.strictEqual(rest.filter(({ tube }) => tube === "there").length, jobs.length - here.length)
-        })
-    )
+    ofOneServer(kind, "order", () => {
+      it.scopedLive.each(sample(bounds, 4))(
+        "$bound at most, by the order of states, paused: $paused",
+        ({ bound, paused }) =>
+          Effect.gen(function*() {
+            const { beanstalk, client } = yield* start(kind)
+            yield* putJobs(beanstalk, jobs)
+            if (paused) yield* beanstalk.pauseTube("here", "1 hour")
+            const states = ["buried", "ready", "delayed"] as const
+            const done = yield* client.purge("here", { bound, states })
+            let room = bound
+            const there = tallyOf(here)
+            const expected = { ...nothing }
+            for (const state of states) room -= expected[state] = Math.min(there[state], room)
+            assert.deepStrictEqual(done, expected)
+            const rest = yield* everyJob(beanstalk)
+            assert.deepStrictEqual(
+              tallyOf(rest.filter(({ tube }) => tube === "here")),
+              {
+                ready: there.ready - done.ready,
+                delayed: there.delayed - done.delayed,
+                buried: there.buried - done.buried
+              }
+            )
+            assert.strictEqual(rest.filter(({ tube }) => tube === "there").length, jobs.length - here.length)
+          })
+      )
+    })
 
     it.scopedLive.each(sample([256, 300, 512], 1))("%i of many ready jobs", (bound) =>
       Effect.gen(function*() {

@@ -16,7 +16,7 @@ import { eventually, failsWith, newTube } from "../support/connections.ts"
 import { amount, sample } from "../support/edition.ts"
 import { assertAccountsFor, counting, ranOut, readyIn, stops } from "../support/putAll.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
-import { describeContract, describeListening } from "../support/servers.ts"
+import { describeClients, describeListening, ofOneServer } from "../support/servers.ts"
 
 /** A client that is connected to the shared server. */
 const connected = Effect.tap(Effect.flatMap(Beanstalkd, (server) => clientTo(server)), (client) => client.ready)
@@ -25,7 +25,7 @@ const withClient = Effect.all({ client: connected, tube: newTube })
 
 const atOnce = { reconnect: Schedule.spaced("5 millis") }
 
-describeContract("putAll", (kind) => {
+describeClients("putAll", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a source that ends", (it) => {
     const sizes = { "no body": 0, "one body": 1, "many bodies": amount(80, 300) }
     const chunkings: Record<string, (bodies: Stream.Stream<string>) => Stream.Stream<string>> = {
@@ -117,35 +117,39 @@ describeContract("putAll", (kind) => {
         assert.deepStrictEqual(source, { read: 0, isFinalized: false })
       }))
 
-    it.scoped("emits as many ids as are taken, and interrupts the source then", () =>
-      Effect.gen(function*() {
-        const { client, tube } = yield* withClient
-        const { bodies, source } = counting()
-        const ids = yield* Stream.runCollect(Stream.take(client.putAll(tube, bodies, { window: 10 }), 25))
-        assert.strictEqual(ids.length, 25)
-        assert.isTrue(source.isFinalized)
-        assert.isAtMost(source.read, 25 + 2 * 10)
-        const read = source.read
-        yield* client.put(tube, "the connection is as it was")
-        assert.strictEqual(source.read, read)
-      }))
+    ofOneServer(kind, "each", () => {
+      it.scoped("emits as many ids as are taken, and interrupts the source then", () =>
+        Effect.gen(function*() {
+          const { client, tube } = yield* withClient
+          const { bodies, source } = counting()
+          const ids = yield* Stream.runCollect(Stream.take(client.putAll(tube, bodies, { window: 10 }), 25))
+          assert.strictEqual(ids.length, 25)
+          assert.isTrue(source.isFinalized)
+          assert.isAtMost(source.read, 25 + 2 * 10)
+          const read = source.read
+          yield* client.put(tube, "the connection is as it was")
+          assert.strictEqual(source.read, read)
+        }))
+    })
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("the window", (it) => {
-    it.scoped("is how far the source is read ahead of the ids that are taken", () =>
-      Effect.gen(function*() {
-        const { client, tube } = yield* withClient
-        const { bodies, source } = counting()
-        const pull = yield* Stream.toPull(client.putAll(tube, bodies, { window: 10 }))
-        let taken = 0
-        for (let i = 0; i < 20; i += 1) {
-          taken += (yield* pull).length
-          yield* eventually(Effect.sync(() => source.read), (read) => read === taken + 10)
-          yield* Effect.replicateEffect(client.stats, 5)
-          assert.strictEqual(source.read, taken + 10)
-          assert.strictEqual((yield* client.statsTube(tube)).totalJobs, taken + 10)
-        }
-      }))
+    ofOneServer(kind, "each", () => {
+      it.scoped("is how far the source is read ahead of the ids that are taken", () =>
+        Effect.gen(function*() {
+          const { client, tube } = yield* withClient
+          const { bodies, source } = counting()
+          const pull = yield* Stream.toPull(client.putAll(tube, bodies, { window: 10 }))
+          let taken = 0
+          for (let i = 0; i < 20; i += 1) {
+            taken += (yield* pull).length
+            yield* eventually(Effect.sync(() => source.read), (read) => read === taken + 10)
+            yield* Effect.replicateEffect(client.stats, 5)
+            assert.strictEqual(source.read, taken + 10)
+            assert.strictEqual((yield* client.statsTube(tube)).totalJobs, taken + 10)
+          }
+        }))
+    })
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
@@ -158,50 +162,58 @@ describeContract("putAll", (kind) => {
       return { client, tube: yield* newTube, thaw: Scope.close(scope, Exit.void) }
     })
 
-    it.scoped("holds back the source", () =>
-      Effect.gen(function*() {
-        const { client, thaw, tube } = yield* frozen
-        const { bodies, source } = counting()
-        const ids = yield* Effect.fork(Stream.runCollect(Stream.take(client.putAll(tube, bodies, { window: 50 }), 500)))
-        yield* eventually(Effect.sync(() => source.read), (read) => read === 50)
-        yield* Effect.replicateEffect(Effect.yieldNow(), 100)
-        assert.strictEqual(source.read, 50)
-        yield* thaw
-        assert.strictEqual((yield* Fiber.join(ids)).length, 500)
-      }))
+    ofOneServer(kind, "each", () => {
+      it.scoped("holds back the source", () =>
+        Effect.gen(function*() {
+          const { client, thaw, tube } = yield* frozen
+          const { bodies, source } = counting()
+          const ids = yield* Effect.fork(
+            Stream.runCollect(Stream.take(client.putAll(tube, bodies, { window: 50 }), 500))
+          )
+          yield* eventually(Effect.sync(() => source.read), (read) => read === 50)
+          yield* Effect.replicateEffect(Effect.yieldNow(), 100)
+          assert.strictEqual(source.read, 50)
+          yield* thaw
+          assert.strictEqual((yield* Fiber.join(ids)).length, 500)
+        }))
+    })
 
-    it.scoped("does not hold up an interruption", () =>
-      Effect.gen(function*() {
-        const { client, thaw, tube } = yield* frozen
-        const { bodies, source } = counting()
-        const putting = yield* Effect.fork(Stream.runDrain(client.putAll(tube, bodies, { window: 50 })))
-        yield* eventually(Effect.sync(() => source.read), (read) => read === 50)
-        yield* Fiber.interrupt(putting)
-        assert.isTrue(source.isFinalized)
-        yield* thaw
-        yield* client.put(tube, "the connection is as it was")
-        assert.isAtMost((yield* client.statsTube(tube)).totalJobs, 51)
-        assert.strictEqual(source.read, 50)
-      }))
+    ofOneServer(kind, "each", () => {
+      it.scoped("does not hold up an interruption", () =>
+        Effect.gen(function*() {
+          const { client, thaw, tube } = yield* frozen
+          const { bodies, source } = counting()
+          const putting = yield* Effect.fork(Stream.runDrain(client.putAll(tube, bodies, { window: 50 })))
+          yield* eventually(Effect.sync(() => source.read), (read) => read === 50)
+          yield* Fiber.interrupt(putting)
+          assert.isTrue(source.isFinalized)
+          yield* thaw
+          yield* client.put(tube, "the connection is as it was")
+          assert.isAtMost((yield* client.statsTube(tube)).totalJobs, 51)
+          assert.strictEqual(source.read, 50)
+        }))
+    })
   })
 
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a body that fails", (it) => {
-    it.scoped("is followed by no further one, and every body that was sent is accounted for: the server drains", () =>
-      Effect.gen(function*() {
-        const server = yield* kind.start()
-        const client = yield* clientTo(server)
-        const tube = yield* newTube
-        const { bodies, source } = counting()
-        const draining = Stream.tap(bodies, (body) => body === "300" ? server.drain : Effect.void)
-        const { given, stopped } = yield* stops(client.putAll(tube, draining, { window: 100 }))
-        assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
-        assert.isAtLeast(stopped.acknowledged, 200)
-        assert.deepStrictEqual([...new Set(stopped.failures.map(({ error }) => error._tag))], ["Draining"])
-        assert.deepStrictEqual([stopped.tube, stopped.address], [tube, client.address])
-        assert.isTrue(source.isFinalized)
-        // One body had been read when the last one was sent.
-        assert.isAtMost(source.read, stopped.sent + 1)
-      }))
+    ofOneServer(kind, "waits", () => {
+      it.scoped("is followed by no further one, and every body that was sent is accounted for: the server drains", () =>
+        Effect.gen(function*() {
+          const server = yield* kind.start()
+          const client = yield* clientTo(server)
+          const tube = yield* newTube
+          const { bodies, source } = counting()
+          const draining = Stream.tap(bodies, (body) => body === "300" ? server.drain : Effect.void)
+          const { given, stopped } = yield* stops(client.putAll(tube, draining, { window: 100 }))
+          assertAccountsFor(stopped, { given, found: yield* readyIn(client, tube) })
+          assert.isAtLeast(stopped.acknowledged, 200)
+          assert.deepStrictEqual([...new Set(stopped.failures.map(({ error }) => error._tag))], ["Draining"])
+          assert.deepStrictEqual([stopped.tube, stopped.address], [tube, client.address])
+          assert.isTrue(source.isFinalized)
+          // One body had been read when the last one was sent.
+          assert.isAtMost(source.read, stopped.sent + 1)
+        }))
+    })
 
     const large = (bodies: Stream.Stream<string>, which: string) =>
       Stream.map(bodies, (body) => body === which ? "x".repeat(65_536) : body)

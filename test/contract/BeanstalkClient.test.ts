@@ -13,7 +13,7 @@ import { clientTo } from "../support/clients.ts"
 import { eventually, failsWith, newTube, openTo } from "../support/connections.ts"
 import { amount } from "../support/edition.ts"
 import { Beanstalkd } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { describeClients, ofOneServer } from "../support/servers.ts"
 
 type Client = BeanstalkClient.Client
 
@@ -26,7 +26,7 @@ const start = (options?: BeanstalkClient.Options) =>
 
 const isEmpty = (peeked: Option.Option<unknown>) => assert.isTrue(Option.isNone(peeked))
 
-describeContract("a client", (kind) => {
+describeClients("a client", (kind) => {
   layer(Beanstalkd.layer(kind), { excludeTestServices: true })("producing", (it) => {
     it.scoped("puts a job into the named tube, with all its options", () =>
       Effect.gen(function*() {
@@ -54,7 +54,7 @@ describeContract("a client", (kind) => {
 
     it.scoped("puts every job into the named tube, whatever other fibers do on the same connection", () =>
       Effect.gen(function*() {
-        const { client } = yield* start({ maxInFlight: 50 })
+        const { client, server } = yield* start({ maxInFlight: 50 })
         const count = amount(300, 2000)
         const tubes = [yield* newTube, yield* newTube]
         const putting = (tube: string) =>
@@ -66,9 +66,9 @@ describeContract("a client", (kind) => {
         yield* Effect.all(tubes.map(putting), { concurrency: "unbounded" })
         for (const tube of tubes) {
           assert.strictEqual((yield* client.statsTube(tube)).currentJobsReady, count)
-          const lease = yield* client.leaseWith({ watch: [tube] })
+          const worker = yield* openTo(server, { watch: [tube] })
           const bodies = yield* Effect.replicateEffect(
-            Effect.flatMap(lease.reserveWithTimeout(0), (job) => job.text()),
+            Effect.flatMap(worker.reserveWithTimeout(0), (job) => job.text()),
             count,
             { concurrency: "unbounded" }
           )
@@ -121,7 +121,7 @@ describeContract("a client", (kind) => {
           [tube, 1, 1, 1]
         )
         assert.include(yield* client.listTubes, stats.name)
-        assert.strictEqual((yield* client.stats).id, (yield* client.ready).id)
+        assert.include((yield* client.stats).id, (yield* client.ready).id)
       }))
 
     it.scoped("kicks the buried jobs of the named tube, and one job in any tube", () =>
@@ -162,17 +162,17 @@ describeContract("a client", (kind) => {
 
     it.scoped("pauses a tube, and ends the pause", () =>
       Effect.gen(function*() {
-        const { client, tube } = yield* start()
+        const { client, server, tube } = yield* start()
         const error = yield* failsWith(client.pauseTube(tube, "1 hour"), "TubeNotFound")
         assert.strictEqual(error.tube, tube)
         yield* failsWith(client.statsTube(tube), "TubeNotFound")
         yield* client.put(tube, "hello")
         yield* client.pauseTube(tube, "3599001 millis")
         assert.strictEqual((yield* client.statsTube(tube)).pause, 3600)
-        const lease = yield* client.leaseWith({ watch: [tube] })
-        yield* failsWith(lease.reserveWithTimeout(0), "TimedOut")
+        const worker = yield* openTo(server, { watch: [tube] })
+        yield* failsWith(worker.reserveWithTimeout(0), "TimedOut")
         yield* client.pauseTube(tube, 0)
-        yield* lease.reserveWithTimeout(0)
+        yield* worker.reserveWithTimeout(0)
       }))
   })
 
@@ -188,36 +188,40 @@ describeContract("a client", (kind) => {
         assert.strictEqual((yield* other.listTubesWatched).length, 1)
       }))
 
-    it.scoped("opens one that uses and watches the tubes in the options, and no others", () =>
-      Effect.gen(function*() {
-        const { client, tube } = yield* start({ name: "mine" })
-        const others = [yield* newTube, yield* newTube]
-        const lease = yield* client.leaseWith({ name: "lane 1", tube, watch: others })
-        assert.strictEqual(lease.name, "lane 1")
-        assert.strictEqual(yield* lease.listTubeUsed, tube)
-        assert.deepStrictEqual([...yield* lease.listTubesWatched].map(String).toSorted(), others.toSorted())
-        const id = yield* lease.put("hello")
-        assert.strictEqual((yield* client.statsJob(id)).tube, tube)
-        const both = yield* client.leaseWith({ watch: ["default", tube] })
-        assert.strictEqual((yield* both.reserve).id, id)
-      }))
-
-    it.scoped("closes it with its Scope, and its jobs are ready again", () =>
-      Effect.gen(function*() {
-        const { client, tube } = yield* start()
-        const id = yield* client.put(tube, "hello")
-        const connections = (yield* client.stats).currentConnections
-        const lease = yield* Effect.scoped(Effect.gen(function*() {
-          const lease = yield* client.leaseWith({ watch: [tube] })
-          assert.strictEqual((yield* lease.reserve).id, id)
-          assert.strictEqual((yield* client.statsJob(id)).state, "reserved")
-          return lease
+    ofOneServer(kind, "lease", () => {
+      it.scoped("opens one that uses and watches the tubes in the options, and no others", () =>
+        Effect.gen(function*() {
+          const { client, tube } = yield* start({ name: "mine" })
+          const others = [yield* newTube, yield* newTube]
+          const lease = yield* client.leaseWith({ name: "lane 1", tube, watch: others })
+          assert.strictEqual(lease.name, "lane 1")
+          assert.strictEqual(yield* lease.listTubeUsed, tube)
+          assert.deepStrictEqual([...yield* lease.listTubesWatched].map(String).toSorted(), others.toSorted())
+          const id = yield* lease.put("hello")
+          assert.strictEqual((yield* client.statsJob(id)).tube, tube)
+          const both = yield* client.leaseWith({ watch: ["default", tube] })
+          assert.strictEqual((yield* both.reserve).id, id)
         }))
-        assert.strictEqual((yield* failsWith(lease.stats, "ConnectionLost")).outcome, "NotSent")
-        const another = yield* client.leaseWith({ watch: [tube] })
-        assert.strictEqual((yield* another.reserve).id, id)
-        yield* eventually(client.stats, ({ currentConnections }) => currentConnections === connections + 1)
-      }))
+    })
+
+    ofOneServer(kind, "lease", () => {
+      it.scoped("closes it with its Scope, and its jobs are ready again", () =>
+        Effect.gen(function*() {
+          const { client, tube } = yield* start()
+          const id = yield* client.put(tube, "hello")
+          const connections = (yield* client.stats).currentConnections
+          const lease = yield* Effect.scoped(Effect.gen(function*() {
+            const lease = yield* client.leaseWith({ watch: [tube] })
+            assert.strictEqual((yield* lease.reserve).id, id)
+            assert.strictEqual((yield* client.statsJob(id)).state, "reserved")
+            return lease
+          }))
+          assert.strictEqual((yield* failsWith(lease.stats, "ConnectionLost")).outcome, "NotSent")
+          const another = yield* client.leaseWith({ watch: [tube] })
+          assert.strictEqual((yield* another.reserve).id, id)
+          yield* eventually(client.stats, ({ currentConnections }) => currentConnections === connections + 1)
+        }))
+    })
 
     it.scoped("leaves it open when the client is closed", () =>
       Effect.gen(function*() {
@@ -304,7 +308,7 @@ describeContract("a client", (kind) => {
         const error = yield* eventually(Effect.either(client.put("t", "x")), ({ _tag }) => _tag === "Left")
         assert(error._tag === "Left")
         assert.strictEqual(error.left._tag, "Draining")
-        assert.strictEqual((yield* client.stats).id, (yield* client.ready).id)
+        assert.include((yield* client.stats).id, (yield* client.ready).id)
       }))
 
     it.scoped("every command once the server is killed", () =>

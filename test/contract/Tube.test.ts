@@ -11,10 +11,10 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
-import { failsWith, newTube } from "../support/connections.ts"
+import { failsWith, newTube, open } from "../support/connections.ts"
 import { turn } from "../support/scripted.ts"
 import { Beanstalkd, type Kind } from "../support/server.ts"
-import { describeContract } from "../support/servers.ts"
+import { describeClients } from "../support/servers.ts"
 
 /** The shared server, and a client of it. */
 const withClient = (kind: Kind) => {
@@ -25,14 +25,13 @@ const withClient = (kind: Kind) => {
   return Layer.orDie(Layer.provideMerge(client, Beanstalkd.layer(kind)))
 }
 
-const leaseOf = (tube: { readonly name: string }) =>
-  Effect.flatMap(BeanstalkClient.BeanstalkClient, (client) => client.leaseWith({ watch: [tube.name] }))
+const leaseOf = (tube: { readonly name: string }) => open({ watch: [tube.name] })
 
 /** The payloads of the jobs, reserved on a connection of their own. */
 const reserved = <A, R>(tube: Tube.Tube<A, R>) =>
   Effect.gen(function*() {
     const lease = yield* leaseOf(tube)
-    const job = yield* lease.reserveWithTimeout("5 millis")
+    const job = yield* lease.reserveWithTimeout(0)
     return { body: Buffer.from(job.body), id: job.id, payload: yield* tube.decode(job) }
   }).pipe(Effect.scoped)
 
@@ -78,7 +77,7 @@ const Later = Schema.transformOrFail(Schema.Number, Schema.Number, {
 
 const dates = { at: new Date(0), note: Option.some("x"), either: 1 }
 
-describeContract("a typed tube", (kind) => {
+describeClients("a typed tube", (kind) => {
   layer(withClient(kind), { excludeTestServices: true })("its payloads", (it) => {
     const roundTrip = <A, R>(made: (name: string) => Tube.Tube<A, R>, payload: A, body?: string | Uint8Array) =>
       Effect.gen(function*() {
@@ -300,7 +299,7 @@ describeContract("a typed tube", (kind) => {
         const server = yield* kind.start()
         const tube = yield* numbers
         yield* server.drain
-        const client = Layer.provide(BeanstalkClient.layer(), server.connector)
+        const client = Layer.scoped(BeanstalkClient.BeanstalkClient, clientTo(server))
         const sources = {
           "goes on": Stream.repeatEffect(Effect.as(turn, 1)),
           "is silent": Stream.concat(Stream.range(1, 2_000), Stream.never)

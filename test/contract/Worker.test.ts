@@ -8,7 +8,7 @@ import * as Schedule from "effect/Schedule"
 import { clientTo } from "../support/clients.ts"
 import { openTo } from "../support/connections.ts"
 import type { Kind, Listening, Server } from "../support/server.ts"
-import { describeContract, describeListening } from "../support/servers.ts"
+import { describeClients, describeListening } from "../support/servers.ts"
 import { Switchboard } from "../support/switchboard.ts"
 import { start } from "../support/workers.ts"
 
@@ -31,7 +31,7 @@ const setup = <S extends Server>(kind: Kind<S>, name = "work") =>
     return { server, tube, connection, withClient: yield* provideClient(server) }
   })
 
-describeContract("a worker", (kind) => {
+describeClients("a worker", (kind) => {
   it.scopedLive("rule 18: releases a job that failed with its own priority and a delay of a second, and then buries it", () =>
     Effect.gen(function*() {
       const { connection, tube, withClient } = yield* setup(kind)

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -122,10 +123,11 @@ describe("the put of a cluster", () => {
       Effect.gen(function*() {
         yield* cluster.put("t", "first")
         yield* connectAll(cluster)
-        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.CutAfterRequest({ bytes: 1 })))
+        // The server stores the job, and its reply is lost.
+        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.CutAfterReply({ bytes: 1 })))
         const error = yield* failsWith(cluster.put("t", "hello"), "ConnectionLost")
         assert.strictEqual(error.outcome, "Unknown")
-        assert.isAtMost(sum(yield* jobCounts(servers)), 2)
+        assert.strictEqual(sum(yield* jobCounts(servers)), 2)
       })
     ))
 
@@ -212,6 +214,27 @@ describe("the put of a cluster", () => {
       }), { servers: 1 }))
 })
 
+describe("a put that is interrupted", () => {
+  it.live("stores its job once at most, and is owed no answer for ever, after whatever number of steps", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* connectAll(cluster)
+        yield* servers[0]!.drain
+        for (let steps = 0; steps < 40; steps += 1) {
+          const put = yield* Effect.fork(cluster.put("t", `${steps}`))
+          for (let step = 0; step < steps; step += 1) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(put)
+        }
+        yield* Effect.sleep("1 second")
+        const stored = (yield* Effect.forEach(servers, ({ jobs }) => jobs)).flat()
+        const bodies = yield* Effect.forEach(stored, ({ peeked }) => peeked.text())
+        assert.strictEqual(new Set(bodies).size, bodies.length)
+        assert.deepStrictEqual((yield* cluster.servers).map(({ owed }) => owed), [0, 0, 0])
+      })
+    ))
+})
+
 describe("putAll of a cluster", () => {
   it.live("emits the ids in the order of the bodies", () =>
     onCluster(({ cluster }) =>
@@ -275,6 +298,16 @@ describe("the ids of a cluster", () => {
         assert.deepStrictEqual(exits.map(Exit.isSuccess), [false, ...others.map(() => true)])
       })
     ))
+
+  it.live("of a server that answers with one that would be an id of another server end its connection", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* servers[0]!.inject(Fault.Answer({ bytes: new TextEncoder().encode(`INSERTED ${2n ** 48n + 5n}\r\n`) }))
+        const error = yield* failsWith(cluster.put("t", "hello"), "ProtocolViolation")
+        assert.include(error.message, "281474976710661, which is too large for a server of a cluster")
+        yield* cluster.put("t", "goes on")
+      }), { servers: 1 }))
 
   it.live("of a server that is not in the cluster are invalid", () =>
     onCluster(({ cluster }) =>
@@ -419,6 +452,23 @@ describe("what a cluster asks of all servers", () => {
     ))
 })
 
+describe("the kick of a cluster", () => {
+  it.live("makes no delayed job ready while a job is buried on another server, as one server does", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const [one, two] = [Option.getOrThrow(cluster.at(1)), Option.getOrThrow(cluster.at(2))]
+        const id = yield* one.put("t", "delayed", { delay: "1 hour" })
+        yield* two.put("t", "buried")
+        const lease = yield* two.leaseWith({ watch: ["t"] })
+        yield* lease.bury((yield* lease.reserve).id, 0)
+        assert.strictEqual(yield* cluster.kick("t", 10), 1)
+        assert.strictEqual((yield* one.statsJob(id)).state, "delayed")
+        assert.strictEqual(yield* cluster.kick("t", 10), 1)
+        assert.strictEqual((yield* one.statsJob(id)).state, "ready")
+      })
+    ))
+})
+
 describe("the servers of a cluster", () => {
   const makeServers = (count: number) =>
     Effect.map(
@@ -494,6 +544,52 @@ describe("the servers of a cluster", () => {
       }
       yield* failsWith(BeanstalkCluster.make([server], { suspectAfter: 0 }), "InvalidArgument")
     }).pipe(Effect.scoped))
+
+  it.live("may come and go faster than they connect: every job that is acknowledged is there, and those that are listed stay", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const made = yield* makeServers(3)
+        const [one, two, three] = made.map(({ entry }) => entry)
+        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists), { leaveTimeout: "3 millis" })
+        const putting = yield* Effect.fork(
+          Effect.replicateEffect(Effect.zipRight(Effect.sleep("1 millis"), cluster.put("t", "hello")), 300)
+        )
+        for (let turn = 0; turn < 100; turn += 1) {
+          yield* lists.offer(turn % 3 === 0 ? [one!] : turn % 3 === 1 ? [two!, three!] : [])
+          yield* Effect.sleep(turn % 7)
+        }
+        yield* lists.offer([one!, two!, three!])
+        const ids = yield* Fiber.join(putting)
+        assert.strictEqual(sum(yield* jobCounts(made.map(({ server }) => server))), 300)
+        yield* connectAll(cluster)
+        for (const id of ids) assert.strictEqual((yield* cluster.statsJob(id)).id, id)
+        assert.deepStrictEqual((yield* cluster.servers).map(({ id, status }) => [id, status]), [
+          [1, "Taking"],
+          [2, "Taking"],
+          [3, "Taking"]
+        ])
+      })
+    ))
+
+  it.live("are told apart by their instance: one with two names is warned of", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(`${[message].flat().join(" ")}`))
+      yield* onCluster(() =>
+        Effect.gen(function*() {
+          const [one, two] = yield* makeServers(2)
+          const cluster = yield* BeanstalkCluster.make([one!.entry, two!.entry, { ...one!.entry, id: 7 }]).pipe(
+            Effect.provide(Logger.add(logger))
+          )
+          yield* cluster.put("t", "hello")
+          yield* connectAll(cluster)
+        })
+      )
+      const warnings = lines.filter((line) => line.includes("one beanstalkd with two names"))
+      assert.strictEqual(warnings.length, 1)
+      assert.include(warnings[0], "memory-1")
+    }))
 
   it.live("tell their changes", () =>
     onCluster(({ cluster, servers }) =>

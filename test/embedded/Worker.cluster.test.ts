@@ -1,6 +1,14 @@
 /** A worker on a cluster: it takes jobs from all servers, and runs as many as one worker does. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, BeanstalkCluster, Connector, EmbeddedServer, Tube, Worker } from "effect-beanstalk"
+import {
+  BeanstalkClient,
+  BeanstalkCluster,
+  Connector,
+  EmbeddedServer,
+  Tube,
+  Worker,
+  WorkerTest
+} from "effect-beanstalk"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -250,6 +258,20 @@ describe("a worker on a cluster", () => {
         yield* Effect.sleep("3 seconds")
         assert.strictEqual((yield* one!.server.connections).length, 0)
         assert.strictEqual((yield* one!.server.jobs).length, 0)
+      })
+    ))
+
+  it.live("can be one of WorkerTest, which finds an event of any server", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const worker = yield* WorkerTest.make(Numbers, () => Effect.void)
+        const ids = yield* putOnEach(cluster)
+        for (const [index, own] of ids.flat().entries()) {
+          const completed = yield* WorkerTest.awaitEvent(worker, (event) =>
+            event._tag === "Completed" && Option.getOrThrow(cluster.locate(event.id)).server === index + 1)
+          assert(completed._tag === "Completed")
+          assert.strictEqual(Option.getOrThrow(cluster.locate(completed.id)).id, own)
+        }
       })
     ))
 

@@ -1,6 +1,8 @@
 /** Puts jobs of every state into tubes, and reads them back without `purge` or `move`. */
 import type { BeanstalkConnection, Job } from "effect-beanstalk"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import { floorOf, serverOf } from "../../src/internal/values/qualifiedId.ts"
 import { clientTo } from "./clients.ts"
 import { openTo } from "./connections.ts"
 import { seed } from "./edition.ts"
@@ -38,6 +40,9 @@ export interface Wanted {
 
 const hour = 3600
 
+/** A cluster for tests has as many servers, and gets jobs in turn. */
+const mostServers = 3
+
 /** Puts jobs in this order, without waiting in between. Those to be buried are never ready meanwhile. */
 export const putJobs = (beanstalk: BeanstalkConnection.Connection, jobs: ReadonlyArray<Wanted>) =>
   Effect.forEach(jobs, ({ body, delay = hour, priority = 1024, state, tube, ttr = 60 }) => {
@@ -63,11 +68,12 @@ export interface Found {
   readonly body: string
 }
 
-/** Every job of a server, found by all ids that it has given. */
+/** Every job of a server, or of those of a cluster, found by all ids that they have given. */
 export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
   Effect.gen(function*() {
-    const last = yield* beanstalk.put("the last", { tube: "the-last" })
-    yield* beanstalk.delete(last)
+    const last = yield* Effect.replicateEffect(beanstalk.put("the last", { tube: "the-last" }), mostServers)
+    yield* Effect.forEach(last, (id) => beanstalk.delete(id))
+    const ofEachServer = Arr.dedupeWith(last, (one, other) => serverOf(one) === serverOf(other))
     const look = (id: string) =>
       Effect.zipWith(
         beanstalk.statsJob(id),
@@ -83,9 +89,14 @@ export const everyJob = (beanstalk: BeanstalkConnection.Connection) =>
         }],
         { concurrent: true }
       ).pipe(Effect.catchTag("JobNotFound", () => Effect.succeed([])))
-    const ids = Array.from({ length: Number(last) - 1 }, (_, index) => `${index + 1}`)
-    return (yield* Effect.forEach(ids, look, { concurrency: 1000 })).flat()
+    return (yield* Effect.forEach(ofEachServer.flatMap(idsBelow), look, { concurrency: 1000 })).flat()
   })
+
+/** The ids that its server has given before it. */
+const idsBelow = (id: Job.JobId): ReadonlyArray<string> => {
+  const floor = floorOf(BigInt(id))
+  return Array.from({ length: Number(BigInt(id) - floor) - 1 }, (_, index) => `${floor + BigInt(index + 1)}`)
+}
 
 /** A job without the fields that differ between runs and servers. */
 export const essence = ({ body, priority, state, tube, ttr }: Found) => ({ body, priority, state, tube, ttr })

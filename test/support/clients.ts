@@ -1,14 +1,19 @@
 /** Clients for tests, and a scripted server's part of the handshake. */
-import { BeanstalkClient } from "effect-beanstalk"
+import { BeanstalkClient, BeanstalkCluster } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ok } from "./replies.ts"
 import * as Scripted from "./scripted.ts"
 import type { Server } from "./server.ts"
 
-/** A client that closes with the scope. */
-export const clientTo = (server: Pick<Server, "connector">, options?: BeanstalkClient.Options) =>
-  Effect.provide(BeanstalkClient.make(options), server.connector)
+/** A client that closes with the scope, of a server, or of a cluster. */
+export const clientTo = (
+  { connector, members }: Pick<Server, "connector" | "members">,
+  options?: BeanstalkClient.Options
+) =>
+  members === undefined
+    ? Effect.provide(BeanstalkClient.make(options), connector)
+    : BeanstalkCluster.make(members, options)
 
 /** The reply of an instance of beanstalkd to `stats`. */
 export const statsOf = (instance: string): string => ok(Scripted.document.replace(/^id: .*$/m, `id: ${instance}`))

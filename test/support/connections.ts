@@ -1,7 +1,7 @@
 /**
  * For tests against a server: connections, tubes of their own, and sockets for bytes that the client would not send.
  */
-import { BeanstalkConnection, BeanstalkProtocol, type Connector } from "effect-beanstalk"
+import { type BeanstalkCluster, BeanstalkConnection, BeanstalkProtocol, Connector } from "effect-beanstalk"
 import { NodeConnector } from "effect-beanstalk/node"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -13,6 +13,7 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import { ofServers } from "./clusterConnection.ts"
 import { Beanstalkd, type Listening, type Server, type Target } from "./server.ts"
 
 export const connectorTo = (target: Target): Layer.Layer<Connector.Connector> =>
@@ -20,12 +21,25 @@ export const connectorTo = (target: Target): Layer.Layer<Connector.Connector> =>
 
 /** A connection that closes with the scope. */
 export const openTo = (
-  server: Pick<Server, "connector"> | Pick<Listening, "target">,
+  server: Pick<Server, "connector" | "members"> | Pick<Listening, "target">,
   options?: BeanstalkConnection.Options
-) =>
-  Effect.provide(
-    BeanstalkConnection.make(options),
-    "connector" in server ? server.connector : connectorTo(server.target)
+) => {
+  const connector = "connector" in server ? server.connector : connectorTo(server.target)
+  return "members" in server && server.members !== undefined
+    ? openToAll(server.members, options)
+    : Effect.provide(BeanstalkConnection.make(options), connector)
+}
+
+/** A connection to each server of a cluster, as one. */
+const openToAll = (members: ReadonlyArray<BeanstalkCluster.Server>, options?: BeanstalkConnection.Options) =>
+  Effect.map(
+    Effect.forEach(members, ({ connector, id }) =>
+      Effect.gen(function*() {
+        const { address, socket } = yield* Connector.Connector
+        const open = BeanstalkConnection.make(options)
+        return [id, yield* Effect.provideService(open, Connector.Connector, { address, socket, server: id })] as const
+      }).pipe(Effect.provide(connector))),
+    (connections) => ofServers(new Map(connections))
   )
 
 /** A connection to the server that the tests of the file share. */

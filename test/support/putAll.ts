@@ -39,16 +39,17 @@ export const stops = <E, R>(ids: Stream.Stream<Job.JobId, E, R>) =>
       : Effect.die(Exit.isFailure(exit) ? exit.cause : "it should stop")
   })
 
-/** The body and the id of every ready job of a tube. */
+/** The body and the id of every ready job of a tube, in the order of the bodies. It deletes them. */
 export const readyIn = (client: BeanstalkClient.Client, tube: string) =>
   Effect.gen(function*() {
-    const lease = yield* client.leaseWith({ watch: [tube] })
     const found: Array<readonly [body: string, id: Job.JobId]> = []
-    const take = Effect.flatMap(lease.reserveWithTimeout(0), (job) =>
-      Effect.map(job.text(), (body) => void found.push([body, job.id])))
-    yield* failsWith(Effect.forever(take), "TimedOut")
-    return found
-  }).pipe(Effect.scoped)
+    const take = Effect.flatMap(Effect.flatten(client.peekReady(tube)), (job) =>
+      Effect.map(Effect.zipLeft(job.text(), client.delete(job.id)), (body) => void found.push([body, job.id])))
+    yield* failsWith(Effect.forever(take), "NoSuchElementException")
+    return found.toSorted(([one], [other]) =>
+      Number(one) - Number(other)
+    )
+  })
 
 /** Asserts that the server has stored exactly the bodies that the error accounts for. */
 export const assertAccountsFor = (

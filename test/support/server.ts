@@ -1,5 +1,5 @@
 /** What tests need of a server, be it the embedded one or a real beanstalkd. */
-import type { Connector } from "effect-beanstalk"
+import type { BeanstalkCluster, Connector } from "effect-beanstalk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -20,6 +20,8 @@ export const targetOf = (url: string): Target => {
 /** A server that runs. */
 export interface Server {
   readonly connector: Layer.Layer<Connector.Connector>
+  /** The servers of a cluster, of which `connector` opens sockets to the first. `undefined` if it is one server. */
+  readonly members?: ReadonlyArray<BeanstalkCluster.Server> | undefined
   /** The pid in its statistics. */
   readonly pid: number
   /** The hostname in its statistics. */

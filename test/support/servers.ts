@@ -5,6 +5,7 @@
 import { describe } from "@effect/vitest"
 import { Connector, EmbeddedServer } from "effect-beanstalk"
 import { NodeEmbeddedServer } from "effect-beanstalk/node"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -82,6 +83,47 @@ const listen = ({ maxJobSize, port, unix = false }: ServerOptions = {}) =>
 
 const listening = embeddedKind("the embedded server", listen)
 
+// A cluster
+
+const numbers = [1, 2, 3]
+
+/** Three embedded servers, to each of which the same is done. */
+const makeCluster = (options?: ServerOptions) =>
+  Effect.gen(function*() {
+    const made = yield* Effect.forEach(numbers, () => makeInMemory(options))
+    const servers = made.map(({ server }) => server)
+    const onEach = <A, R>(action: (server: Server) => Effect.Effect<A, never, R>) =>
+      Effect.forEach(servers, action, { discard: true })
+    const [first] = servers
+    if (first === undefined) return yield* Effect.dieMessage("a cluster has servers")
+    const server: Server = {
+      ...first,
+      members: servers.map(({ connector }, index) => ({
+        id: index + 1,
+        connector: Layer.map(connector, (context) => {
+          const { socket } = Context.get(context, Connector.Connector)
+          return Context.make(Connector.Connector, { socket, address: `memory-${index + 1}` })
+        })
+      })),
+      drain: onEach(({ drain }) => drain),
+      freeze: onEach(({ freeze }) => freeze),
+      kill: onEach(({ kill }) => kill),
+      fillQueues: onEach(({ fillQueues }) => fillQueues)
+    }
+    return { embedded: made.map(({ embedded }) => embedded), server }
+  })
+
+const cluster: Kind = {
+  name: "a cluster of three servers",
+  start: (options) => Effect.map(makeCluster(options), ({ server }) => server),
+  startFull: Effect.gen(function*() {
+    const { embedded, server } = yield* makeCluster()
+    yield* Effect.forEach(embedded, ({ inject }) => inject(EmbeddedServer.Fault.NoMemory()))
+    return { server, makeRoom: Effect.forEach(embedded, ({ heal }) => heal, { discard: true }) }
+  }),
+  canFillQueues: true
+}
+
 // The real one
 
 /** The number of ready jobs in a tube after which beanstalkd doubles its list of them, for which it needs memory in one piece. */
@@ -135,6 +177,28 @@ const real: Kind<Listening> = {
 export const describeContract = (title: string, tests: (kind: Kind) => void): void => {
   describe(`${title}, on ${inMemory.name}`, () => tests(inMemory))
   describeListening(title, tests)
+}
+
+/** Tests that every kind of server must pass, and a cluster of them too: what a client does, a cluster does. */
+export const describeClients = (title: string, tests: (kind: Kind) => void): void => {
+  describeContract(title, tests)
+  describe(`${title}, on ${cluster.name}`, () => tests(cluster))
+}
+
+/** Why a test of a client is none of a cluster. */
+const reasons = {
+  "order":
+    "there is no order of jobs across servers: purge, move and jobs take those of one server after, or beside, those of another",
+  "each": "a number holds for each server: the window of putAll, and the reach of jobs",
+  "lease": "a lease is a connection to one server, which need not be that of the job",
+  "newest": "the id of one server tells nothing of the newest ids of the others, which drained servers do not tell",
+  "ended": "the listing of one server may have ended before that of another makes progress",
+  "waits": "a body that one server has refused waits for another server, while the source is read on"
+}
+
+/** Tests of a client that do not apply to a cluster, with the reason. */
+export const ofOneServer = (kind: Kind, _reason: keyof typeof reasons, tests: () => void): void => {
+  if (kind !== cluster) tests()
 }
 
 /**

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { BulkError, BulkOptions, Client, Tally } from "../../BeanstalkClient.ts"
 import { BulkStopped, type ConnectFailed, ConnectionLost, InvalidArgument } from "../../BeanstalkError.ts"
+import type { TubeName } from "../../Job.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
 import { divide } from "./gather.ts"
@@ -33,15 +34,21 @@ interface Part {
 export const bulk = (
   members: Members,
   command: "purge" | "move",
-  tube: string,
+  tubeName: string,
   options: BulkOptions = {},
   run: (client: Client, options: BulkOptions) => Effect.Effect<Tally, BulkError>
 ): Effect.Effect<Tally, BulkError> =>
   Effect.suspend((): Effect.Effect<Tally, BulkError> => {
+    const checked = Validate.attempt(() => ({
+      tube: Validate.tubeName(command, tubeName),
+      bound: options.bound === undefined ? undefined : Validate.u32(command, "bound", options.bound)
+    }))
+    if (checked instanceof InvalidArgument) return checked
     const parts = divideParts(members, command, options)
     if (parts instanceof InvalidArgument) return parts
     if (parts.length === 0) return options.ids === undefined ? members.nobody() : Effect.succeed(none)
-    const { bound, onProgress } = options
+    const { bound, tube } = checked
+    const { onProgress } = options
     const tallies = new Map<ClusterMember, Tally>()
     const sum = () => Array.from(tallies.values()).reduce(add, none)
 
@@ -83,20 +90,17 @@ const divideParts = (
 /** With the sum of what all servers have done. */
 const failWith = (
   command: "purge" | "move",
-  tube: string,
+  tube: TubeName,
   cause: Cause.Cause<BulkError>,
   done: Tally
 ): Effect.Effect<never, BulkError> => {
   const error = errorOf(Exit.failCause(cause))
-  const name = Validate.attempt(() => Validate.tubeName(command, tube))
-  if (error === undefined || error._tag === "InvalidArgument" || name instanceof InvalidArgument) {
-    return Effect.failCause(cause)
-  }
+  if (error === undefined || error._tag === "InvalidArgument") return Effect.failCause(cause)
   if (error._tag === "ConnectFailed" && total(done) === 0) return error
   return new BulkStopped({
     command,
     address: error.address,
-    tube: name,
+    tube,
     done,
     cause: error._tag === "BulkStopped" ? error.cause : notSent(command, error)
   })

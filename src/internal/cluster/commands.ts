@@ -1,14 +1,17 @@
 /** The commands of a client, on a cluster. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { BulkOptions, Client } from "../../BeanstalkClient.ts"
+import { InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import * as PutAll from "../client/putAll.ts"
 import { putCommand } from "../client/putCommand.ts"
+import * as Validate from "../protocol/validate.ts"
 import { bulk } from "./bulk.ts"
 import { allDone, answered, askAll, askServerOf, forJobs, withTube } from "./gather.ts"
 import { makeListJobs, makeListJobsById } from "./jobs.ts"
@@ -136,15 +139,23 @@ const addByTube = (
   return Array.from(byTube.values(), (same) => addTubeStats(same, notAnswered))
 }
 
-/** On one server after the other, until as many jobs as asked for are kicked. */
+/** On one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server. */
 const kick = (members: Members, tube: string, bound: number): ReturnType<Client["kick"]> =>
   Effect.gen(function*() {
+    const checked = Validate.attempt(() => Validate.u32("kick", "bound", bound))
+    if (checked instanceof InvalidArgument) return yield* checked
+    const stats = yield* askAll(members, (client) => client.statsTube(tube))
+    const withBuried = stats.filter(({ exit }) => Exit.isSuccess(exit) && exit.value.currentJobsBuried > 0)
+    const kicksDelayed = withBuried.length === 0
+    const isMeant = (client: Client) => kicksDelayed || withBuried.some(({ member }) => member.client === client)
     let kicked = 0
     const answers = yield* askAll(members, (client) =>
       Effect.suspend(() =>
-        kicked > 0 && kicked >= bound ? Effect.succeed(0) : client.kick(tube, bound - kicked)
+        !isMeant(client) || (kicked > 0 && kicked >= checked) ? Effect.succeed(0) : client.kick(tube, checked - kicked)
       ).pipe(
-        Effect.tap((count) => Effect.sync(() => kicked += count))
+        Effect.tap((count) =>
+          Effect.sync(() => kicked += count)
+        )
       ), 1)
     yield* answered(members, answers)
     return kicked

@@ -100,6 +100,11 @@ export class ClusterMember {
     return this.shared.connectedTo() !== undefined
   }
 
+  /** The process of the server to which it is connected, as its state tells. */
+  get instance(): string | undefined {
+    return this.state._tag === "Connected" ? this.state.server.id : undefined
+  }
+
   /** Why no command can be sent now; `undefined` if one can, or if that is not known before the first attempt to connect. */
   get unavailable(): ConnectFailed | undefined {
     return this.isConnected ? undefined : this.failure

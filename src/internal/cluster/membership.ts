@@ -161,10 +161,25 @@ const makeMember = (members: Members, { connector, id, weight = 1 }: Server, opt
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => member.close()))
     yield* Effect.forkScoped(Effect.interruptible(
-      Stream.runForEach(client.changes, (state) => Effect.sync(() => member.onState(state)))
+      Stream.runForEach(client.changes, (state) => {
+        member.onState(state)
+        return warnOfTwin(members, member)
+      })
     ))
     return member
   })
+
+/** Two names of one server would have all its jobs counted twice. */
+const warnOfTwin = ({ all }: Members, member: ClusterMember): Effect.Effect<void> => {
+  const twin = all.find((other) =>
+    other !== member && other.instance !== undefined && other.instance === member.instance
+  )
+  if (twin === undefined) return Effect.void
+  return annotateLogs("BeanstalkCluster")(safeLog(Effect.logWarning(
+    `Servers ${twin.id} at ${twin.address} and ${member.id} at ${member.address} are one beanstalkd with two names, ` +
+      "whose jobs are counted twice. Remove one of them from the list."
+  )))
+}
 
 /** Waits until no job is left that a worker would take, or the time is over. Succeeds with what the server counted last. */
 const untilEmpty = ({ client }: ClusterMember, leaveTimeout: number): Effect.Effect<ServerStats | undefined> =>

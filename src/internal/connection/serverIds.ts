@@ -2,7 +2,6 @@
  * The ids of the jobs of one server of a cluster: what is above a connection has qualified ids only, and what is on the wire the
  * server's own.
  */
-import type { JobId } from "../../Job.ts"
 import type { Command } from "../protocol/command.ts"
 import type { Reply } from "../protocol/reply.ts"
 import type { Request } from "../protocol/requestEncoder.ts"
@@ -34,13 +33,12 @@ export class ServerIds {
       case "BuriedJob":
       case "Reserved":
       case "Found":
-        return { ...reply, id: this.qualify(reply.id) }
+        // It would be qualified as an id of another server, where a command would find a stranger's job.
+        return serverOf(reply.id) === 0
+          ? { ...reply, id: qualify(this.server, reply.id) }
+          : { _tag: "Malformed", description: `the id ${reply.id}, which is too large for a server of a cluster` }
       default:
         return reply
     }
-  }
-
-  private qualify(own: JobId): JobId {
-    return qualify(this.server, own)
   }
 }
