@@ -15,6 +15,8 @@ import * as Targets from "../../src/cli/metrics/targets.ts"
 import { make as makeServer } from "../../src/cli/server/servers.ts"
 import { at, startAt } from "../support/cli.ts"
 import { eventually, listen, openTo } from "../support/connections.ts"
+import { ok } from "../support/replies.ts"
+import * as Scripted from "../support/scripted.ts"
 import { describeListening, describeOnOne } from "../support/servers.ts"
 
 /** The values of a text of metrics, by name and labels. Each line must be one. */
@@ -158,6 +160,18 @@ describeListening("beanstalk metrics", ({ start }) => {
 })
 
 describe("beanstalk metrics", () => {
+  it.scopedLive("writes nothing of a server that a terminal obeys, and all of it into a pipe", () =>
+    Effect.gen(function*() {
+      const stats = ok(Scripted.document.replace(/version: .*/, `version: "1.12\u001b[31m"`))
+      const target = yield* listen((socket) => socket.on("data", () => socket.write(stats)))
+      const told = (terminal: boolean) =>
+        Effect.map(
+          at({ target }, "metrics --no-tubes", { terminal }),
+          ({ stdout }) => /version="([^"]*)"/.exec(stdout)?.[1]
+        )
+      assert.deepStrictEqual([yield* told(true), yield* told(false)], ["1.12\\x1b[31m", "1.12\u001b[31m"])
+    }))
+
   it.scopedLive("tells that the server does not answer", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* at({ target: { host: "127.0.0.1", port: 1 } }, "metrics")

@@ -81,5 +81,6 @@ const once = (server: Server, selection: Selection) =>
 const write = (families: ReadonlyArray<Family>) =>
   Effect.flatMap(
     Output,
-    ({ json, lines, records }) => json ? records(recordsOf(families)) : lines(textOf(families).trimEnd())
+    ({ json, lines, printableLines, records }) =>
+      json ? records(recordsOf(families)) : lines(printableLines(textOf(families).trimEnd()))
   )
