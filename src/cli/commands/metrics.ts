@@ -42,7 +42,7 @@ export const command = Command.make({
     "With --listen it serves /metrics, about the server of --url; /probe?target=HOST:PORT, about any other server; and /healthz, which " +
     "says that the program runs. Scrapes that arrive while a server is being asked, or within as long again afterwards, get the same " +
     "answer. /probe connects to whatever address it is asked for, and there is no login: listen where only Prometheus can connect.",
-    "If the server does not answer, beanstalkd_up is 0. A tube that is gone has no metrics any more. The numbers of tubes with one label " +
+    "If the server does not answer, beanstalkd_up is 0, and --verbose logs why. A tube that is gone has no metrics any more. The numbers of tubes with one label " +
     "are added up; of their pauses and ages the longest is told."
   ],
   servers: "one",
