@@ -28,7 +28,8 @@ export const command = Command.make({
   summary: "Watch the tubes and their rates, on the whole screen",
   details: [
     "Enter opens a tube, whose jobs are looked for as beanstalk jobs does, and a job with its body; tubes and jobs can be kicked, paused, " +
-    "buried, moved and deleted from there. ? shows the keys. It asks before it changes jobs.",
+    "buried, moved and deleted from there. ? shows the keys. It asks before it changes jobs. To find jobs, one with the longest delay is put " +
+    "into the tube effect-beanstalk/newest, and deleted.",
     "Tubes that are not on screen are read less often: the server spends less than a tenth of its time on them. The screen tells how often.",
     "Without a terminal, with --once and with --json it reads all tubes twice, --every apart, and writes them with their rates."
   ],

@@ -27,6 +27,8 @@ export interface Wanted {
   readonly isFrozen: boolean
   /** The tubes on screen. */
   readonly shown: ReadonlyArray<TubeName>
+  /** How many tubes there are. */
+  readonly total: number
 }
 
 export interface SamplingOptions {
@@ -46,6 +48,12 @@ const batchSize = 256
 
 /** The other tubes are read for the eleventh part of the time. */
 const rest = 10
+
+/**
+ * How long a round takes at least, as a multiple of the pace. With a thousand tubes in each second `beanstalk top` itself took 9 % of a
+ * core, where the server took 1.7 %.
+ */
+const shortestRound = ({ total }: Wanted): number => Math.min(3, Math.max(1, total / 300))
 
 /** How long after a failure it is tried again. */
 const afterFailure = "1 second"
@@ -82,7 +90,7 @@ const readShown = (client: Client, wanted: Effect.Effect<Wanted>): Effect.Effect
     return [{ _tag: "ServerRead", at, stats }, { _tag: "TubesRead", at, tubes }]
   })
 
-/** The tubes that there are, and those that are not on screen, a batch at a time, at most one round in the time of the pace. */
+/** The tubes that there are, and those that are not on screen, a batch at a time. */
 const others = ({ changes, client, matches, wanted }: SamplingOptions): Stream.Stream<Sample, SampleError> => {
   const unfrozen = changes.pipe(Stream.filter(({ isFrozen }) => !isFrozen), Stream.take(1), Stream.drain)
   const batchesOf = (names: ReadonlyArray<TubeName>) =>
@@ -102,7 +110,7 @@ const others = ({ changes, client, matches, wanted }: SamplingOptions): Stream.S
       return Stream.concat(Stream.make<[Sample]>({ _tag: "TubesListed", at, names }), Stream.flatMap(batches, read))
     })
   )
-  return Stream.forever(atLeast(round, Effect.map(wanted, ({ pace }) => pace)))
+  return Stream.forever(atLeast(round, Effect.map(wanted, (wanted) => wanted.pace * shortestRound(wanted))))
 }
 
 interface Answer<out A> {

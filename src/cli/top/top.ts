@@ -1,4 +1,5 @@
 /** Shows a server on the whole screen until it is quit. */
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import * as Ref from "effect/Ref"
@@ -84,7 +85,7 @@ const show = (
       })
       yield* Effect.forEach(asked, carryOut)
       const after = yield* SubscriptionRef.get(model)
-      yield* draw.show(after)
+      if (Chunk.some(arrived, isSeen(after))) yield* draw.show(after)
       if (after.acting === undefined) yield* Ref.set(unseen, undefined)
       yield* Effect.sleep(frame)
       return after.hasEnded
@@ -95,7 +96,15 @@ const show = (
 
 const wantedBy = ({ isFrozen, page, pace, tubes }: Model): Wanted => {
   const jobs = jobsOf(page)
-  return { pace, isFrozen, shown: jobs === undefined ? onScreen(tubes).map(({ name }) => name) : [jobs.tube] }
+  const shown = jobs === undefined ? onScreen(tubes).map(({ name }) => name) : [jobs.tube]
+  return { pace, isFrozen, shown, total: tubes.tracked.size }
+}
+
+/** Not the numbers of other tubes: the screen need not be written after each batch of them. */
+const isSeen = (model: Model) => {
+  const shown = new Set(wantedBy(model).shown)
+  return (message: Message): boolean =>
+    message._tag !== "TubesRead" || message.tubes.some(({ name }) => shown.has(name))
 }
 
 /** Everything that happens. */
