@@ -46,6 +46,65 @@ reports             4         0        0       0        0         0    2h 01m  2
 
 `
 
+const tasks = `## Tasks
+
+**Why is the tube \`emails\` stuck?** \`beanstalk tubes emails --age\` tells which of these it is. \`beanstalk doctor\` looks for most of them in all tubes.
+
+| what it shows | what it means | what to do |
+| --- | --- | --- |
+| READY above 0, WATCHING 0 | no worker takes jobs of the tube | start one |
+| PAUSED | somebody paused the tube | \`beanstalk resume emails\` |
+| READY 0, BURIED above 0 | all jobs have failed for good | \`beanstalk jobs emails --state buried\`, then \`beanstalk kick emails\` |
+| RESERVED above 0, and it stays so | a worker holds the jobs | \`beanstalk jobs emails --state reserved\`; \`beanstalk job ID\` says how long they may still be held |
+| DELAYED above 0, READY 0 | jobs wait for their time, or for their next attempt | \`beanstalk peek emails --state delayed --json\` tells when the next one is ready |
+
+**Run the failed jobs of one customer again:**
+
+\`\`\`sh
+beanstalk jobs emails --state buried --match '"user":42' --newer-than 2d
+beanstalk kick emails --match '"user":42' --newer-than 2d
+\`\`\`
+
+**Move everything to a new server, without a stop.** Let the producers put into the new server, and start workers there, while those at
+the old one go on. Then move what is left, tube by tube. Jobs that are reserved stay until their worker is done, and a job that it
+releases is ready there: so run it until no tube holds a job, which \`--nonempty\` tells by ending with 1.
+
+\`\`\`sh
+while beanstalk tubes --nonempty --json > tubes.jsonl; do
+  jq -r .name tubes.jsonl | while read -r tube; do
+    beanstalk move "$tube" "$tube" --to-url 10.0.0.6:11300 --yes < /dev/null
+  done
+  sleep 1
+done
+\`\`\`
+
+## Beside other tools
+
+What they do, by their documentation and source, and the command here that does it:
+
+| tool | it does | here |
+| --- | --- | --- |
+| [aurora](https://github.com/xuri/aurora), [beanstalk_console](https://github.com/ptrofimov/beanstalk_console) | list servers, tubes and their statistics, renewed every few seconds | \`stats -u A,B\`, \`tubes -u A,B\`, \`top\` |
+| | show the next ready, delayed and buried job of a tube | \`peek\`, and all jobs: \`jobs\` |
+| | search the bodies of a tube | \`jobs --match\` |
+| | add, kick and delete jobs | \`put\`, \`kick\`, \`kick-job\`, \`delete\` |
+| | clear tubes that match a pattern | \`purge 'images.*'\` |
+| | move jobs to another tube; pause a tube | \`move\`, \`pause\`, \`resume\` |
+| | keep sample jobs, to put them again | \`export --limit 1 -o sample.jsonl\`, \`import sample.jsonl\` |
+| [beanstool](https://github.com/src-d/beanstool) | \`stats\`, \`peek\`, \`put\`, \`kick\`, \`bury\`, \`delete\` | \`tubes\`, \`peek\`, \`put\`, \`kick\`, \`bury\`, \`purge\` |
+| | \`tail\`: reserve a job, print it, and release, bury or delete it | \`tail\`, which reserves nothing; \`take --follow\`, with \`--bury\` |
+| [beancmd](https://github.com/EasyPost/beancmd) | \`migrate\` between servers, for which no worker may be connected; what was buried is ready then | \`move --to-url\`, while workers go on; buried jobs stay buried |
+| | \`replay\` the log of a migration | \`export\`, \`import\` |
+| | \`flush\`, \`bury\`, \`kick\`, \`pause\`, \`stats\`, \`stats_tubes\` | \`purge\`, \`bury\`, \`kick\`, \`pause\`, \`stats\`, \`tubes\` |
+| | \`generate\` jobs for a test | \`seq 1000 \\| beanstalk put test --lines\` |
+| [cmdstalk](https://github.com/99designs/cmdstalk) | run a program for each job; retry with a delay; bury at the end | \`work\`, which also touches jobs while the program runs, and lets programs end when it is stopped |
+| | \`-all\`: the tubes that come later, too | not done: \`work '*'\` is for the tubes there are when it starts |
+
+Not done: pages in a browser, users and passwords (it goes where a shell goes, and needs no port), graphs (\`metrics\` is read by Prometheus),
+and highlighting of what is in a body (\`job ID --raw | jq\`).
+
+`
+
 const escaped = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;")
 
 const table = (heads: readonly [string, string], rows: ReadonlyArray<readonly [string, string]>): string =>
@@ -88,5 +147,6 @@ export const commandLinePage = (groups: ReadonlyArray<Group>): string =>
       ["flag", "of every command"],
       flagRows([...Object.values(Globals.connecting), ...Object.values(Globals.general)])
     ),
+    tasks,
     ...groups.flatMap(([title, commands]) => [`## ${title}\n\n`, ...commands.map(commandSection)])
   ].join("").trimEnd() + "\n"

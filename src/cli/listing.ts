@@ -44,8 +44,10 @@ const columns = (
   { isOne, isOneTube, noBody }: Omit<Layout, "idsOnly">
 ): ReadonlyArray<Column<Row>> => [
   ...isOne ? [] : [{ title: "SERVER", cell: ({ server }: Row) => server.address }],
-  { title: "ID", cell: ({ job }) => job.stats.id },
-  ...isOneTube ? [] : [{ title: "TUBE", cell: ({ job }: Row) => output.printable(job.stats.tube) }],
+  { title: "ID", atLeast: 4, cell: ({ job }) => job.stats.id },
+  ...isOneTube
+    ? []
+    : [{ title: "TUBE", atLeast: 14, cell: ({ job }: Row) => output.printable(job.stats.tube), isFlexible: true }],
   {
     title: "STATE",
     atLeast: 8,

@@ -262,6 +262,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "jobs emails --state buried,delayed --ids", code: 0, out: ids(3, 2) },
     { run: `jobs --match '"to":"[ab]"' --limit 1 --ids`, code: 0, out: ids(2) },
     { run: "jobs --older-than 1h", code: 1 },
+    { run: "jobs --newer-than 1h --ids", code: 0, out: ids(4, 3, 2, 1) },
     { run: "jobs --ids-from - --ids", stdin: "1\n99\n01\n1\n", code: 0, out: ids(1) },
     { run: "jobs --to 4 --reach 100 --full-speed --no-body", code: 0, out: /^ID(?!.*BODY).*\n4 / },
     { run: "jobs --match (", code: 2, err: /is no regular expression/ }
@@ -271,7 +272,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "kick emails --state delayed --yes", code: 0, out: summary("emails: 1 delayed job kicked"), left: "3 0 1" },
     { run: "kick emails --limit 1 --dry-run", code: 0, out: /1 buried job would be kicked/ },
     {
-      run: `kick emails --match c --older-than 0 --reach 10 --to 4 --full-speed`,
+      run: `kick emails --match c --older-than 0 --newer-than 1d --reach 10 --to 4 --full-speed`,
       code: 0,
       out: /kicked/,
       left: "3 1 0"
@@ -284,7 +285,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "bury emails --state delayed --yes", code: 0, out: summary("emails: 1 delayed job buried"), left: "2 0 2" },
     { run: "bury emails --limit 1 --dry-run", code: 0, out: /1 ready job would be buried/ },
     {
-      run: "bury emails --match a --older-than 0 --reach 10 --to 4 --full-speed",
+      run: "bury emails --match a --older-than 0 --newer-than 1d --reach 10 --to 4 --full-speed",
       code: 0,
       out: /buried/,
       left: "1 1 2"
@@ -303,7 +304,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "purge emails --state buried -y", code: 0, out: summary("emails: 1 buried job deleted"), left: "2 1 0" },
     { run: "purge emails --dry-run --limit 2", code: 0, out: /would be deleted/ },
     {
-      run: `purge emails -y --match '"b"' --older-than 0 --reach 10 --to 4 --full-speed`,
+      run: `purge emails -y --match '"b"' --older-than 0 --newer-than 1d --reach 10 --to 4 --full-speed`,
       code: 0,
       out: /deleted/,
       left: "2 0 1"
@@ -316,7 +317,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "move emails other --state buried --limit 1 --yes", code: 0, out: /moved/ },
     { run: "move emails other --dry-run", code: 0, out: /would be moved/ },
     {
-      run: `move emails other --match '"b"' --older-than 0 --reach 10 --to 4 --full-speed`,
+      run: `move emails other --match '"b"' --older-than 0 --newer-than 1d --reach 10 --to 4 --full-speed`,
       code: 0,
       out: /1 delayed job moved/
     },
@@ -327,7 +328,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
   export: [
     { run: "export emails", code: 0, out: /^\{"id":"1".*"body":.*\n\{"id":"2".*\n\{"id":"3".*\n$/ },
     { run: "export --state buried --limit 1 -o /dev/null", code: 0 },
-    { run: "export --match a --older-than 0 --reach 10 --to 4 --full-speed", code: 0, out: /^\{/ },
+    { run: "export --match a --older-than 0 --newer-than 1d --reach 10 --to 4 --full-speed", code: 0, out: /^\{/ },
     { run: "export --ids-from -", stdin: "2\n", code: 0, out: /^\{"id":"2"/ },
     { run: "export nothing", code: 1, err: /there is no tube nothing/ }
   ],

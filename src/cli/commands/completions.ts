@@ -38,7 +38,12 @@ _beanstalk() {
   done
   compadd -l -d descriptions -a values
 }
-compdef _beanstalk beanstalk
+# In a folder of $fpath this file is the function itself, which zsh reads when it is first called.
+if [[ \${funcstack[1]} == _beanstalk ]]; then
+  _beanstalk "$@"
+else
+  compdef _beanstalk beanstalk
+fi
 `,
   fish: `function __beanstalk_complete
   set -l words (commandline -opc)[2..] (commandline -ct)

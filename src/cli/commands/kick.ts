@@ -18,7 +18,7 @@ const parameters = {
 
 export const command = Command.make({
   name: "kick",
-  summary: "Make buried or delayed jobs of tubes ready",
+  summary: "Make buried or delayed jobs of tubes ready, so that workers try them again",
   details: [
     "Buried jobs are kicked in the order in which they were buried, up to --limit; no job is looked up then. It asks before it kicks more " +
     "than 1,000 jobs.",
@@ -28,7 +28,10 @@ export const command = Command.make({
   parameters,
   examples: [
     { run: "kick emails --limit 10", does: "give ten jobs to the workers again, to see whether they succeed" },
-    { run: "kick emails --match '\"user\":42'", does: "those of one customer" }
+    {
+      run: "kick emails --match '\"user\":42' --newer-than 2d",
+      does: "those of one customer that were put since the day before yesterday"
+    }
   ],
   exits,
   run: Effect.gen(function*() {

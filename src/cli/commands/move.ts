@@ -33,7 +33,7 @@ export const command = Command.make({
   parameters,
   examples: [
     { run: "move emails emails.aside --state buried", does: "put failed jobs aside" },
-    { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server" }
+    { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server, while workers go on" }
   ],
   exits,
   run: Effect.gen(function*() {

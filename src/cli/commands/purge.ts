@@ -18,7 +18,7 @@ export const command = Command.make({
   name: "purge",
   summary: "Delete the jobs of tubes",
   details: [
-    "It always asks. Reserved jobs stay. With --match, --older-than or --ids-from jobs are deleted by their ids, and no other job is touched.",
+    "It always asks. Reserved jobs stay. With --match, --older-than, --newer-than or --ids-from jobs are deleted by their ids, and no other job is touched.",
     details
   ],
   servers: "one",

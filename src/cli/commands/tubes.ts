@@ -62,9 +62,15 @@ const parameters = {
 export const command = Command.make({
   name: "tubes",
   summary: "List the tubes, one a line, with their numbers",
+  details: [
+    "WATCHING is how many connections take jobs of the tube, WAITING how many of them have no job now.",
+    "A tube whose jobs are not done may have no worker: nobody watches it then. It may be PAUSED. Its jobs may be BURIED: they wait " +
+    "until somebody kicks them. Or they are RESERVED, which beanstalk jobs TUBE --state reserved lists."
+  ],
   servers: "several",
   parameters,
   examples: [
+    { run: "tubes emails --age", does: "why one tube is stuck" },
     { run: "tubes --age --sort age", does: "where jobs have waited longest" },
     { run: "tubes 'images.*' --nonempty", does: "some tubes, of those that hold jobs" }
   ],

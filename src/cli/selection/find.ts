@@ -26,13 +26,23 @@ export const find = (
   client: Client,
   { bodies, onProgress, selection, tubes }: Finding
 ): Stream.Stream<ListedJob, Exclude<Failure, Draining>, Terminal> => {
-  const { fullSpeed, idsFrom, limit, match, olderThan, reach, states, to } = selection
-  const age = olderThan === undefined ? 0 : Duration.toSeconds(olderThan)
+  const {
+    fullSpeed,
+    idsFrom,
+    limit,
+    match,
+    newerThan = Duration.infinity,
+    olderThan = Duration.zero,
+    reach,
+    states,
+    to
+  } = selection
+  const [least, most] = [Duration.toSeconds(olderThan), Duration.toSeconds(newerThan)]
   const wanted = {
     tube: tubes,
     states,
     bodies: bodies || match !== undefined,
-    where: (job: { age: number }) => job.age >= age
+    where: ({ age }: { age: number }) => age >= least && age <= most
   }
   const jobs: Stream.Stream<ListedJob, Failure, Terminal> = idsFrom === undefined
     ? client.jobs({ ...wanted, reach, newest: to, serverShare: fullSpeed ? 1 : 0.5, onProgress })

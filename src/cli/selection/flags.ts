@@ -17,6 +17,7 @@ export interface Selection<out State extends ListedState = ListedState> {
   readonly states: ReadonlyArray<State>
   readonly match: RegExp | undefined
   readonly olderThan: Duration.Duration | undefined
+  readonly newerThan: Duration.Duration | undefined
   readonly limit: number | undefined
   /** A file of ids, or `-`. */
   readonly idsFrom: string | undefined
@@ -36,6 +37,7 @@ export const flags = <const State extends ListedState>(
   }),
   match: Flag.optional("match", regex, { summary: "only jobs whose body, as text, has a match of it" }),
   olderThan: Flag.optional("older-than", duration, { summary: "only jobs that were put so long ago" }),
+  newerThan: Flag.optional("newer-than", duration, { summary: "only jobs that were put since then, as in 2d" }),
   limit: Flag.optional("limit", positiveCount, { summary: "at most so many jobs in all" }),
   idsFrom: Flag.optional("ids-from", file, {
     summary: "only jobs with the ids in a file, one a line; - reads standard input"

@@ -67,8 +67,8 @@ export const select = <A>(
   })
 
 /** Whether the selection says which jobs of a state, so that they must be looked up. */
-export const isById = ({ idsFrom, match, olderThan }: Selection): boolean =>
-  match !== undefined || olderThan !== undefined || idsFrom !== undefined
+export const isById = ({ idsFrom, match, newerThan, olderThan }: Selection): boolean =>
+  [idsFrom, match, newerThan, olderThan].some((only) => only !== undefined)
 
 interface Found<out A> extends Omit<Selected<A>, "bound"> {}
 

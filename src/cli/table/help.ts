@@ -1,7 +1,7 @@
 /** The help of the program and of each command. */
 import { width } from "../terminal/width.ts"
 import type { Argument } from "./argument.ts"
-import type { Command, ExitCode } from "./command.ts"
+import type { Command, Example, ExitCode } from "./command.ts"
 import type { Flag } from "./flag.ts"
 import * as Globals from "./globals.ts"
 import { flagUsage, globalFlags } from "./parse.ts"
@@ -107,6 +107,15 @@ export const commandHelp = (command: Command, { bold, columns }: Layout): string
 /** A heading, and the commands under it. */
 export type Group = readonly [title: string, commands: ReadonlyArray<Command>]
 
+/** What people come for most. */
+const tasks: ReadonlyArray<Example> = [
+  { run: "tubes --age", does: "where jobs wait, for how long, and whether a worker is there" },
+  { run: "doctor", does: "what is wrong with the server, and what to do about it" },
+  { run: "jobs emails --state buried", does: "what failed" },
+  { run: "kick emails --match '\"user\":42' --newer-than 2d", does: "run the failed jobs of one customer again" },
+  { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server" }
+]
+
 export const programHelp = (groups: ReadonlyArray<Group>, { bold, columns }: Layout): string => {
   const nameWidth = Math.max(...groups.flatMap(([, commands]) => commands.map(({ name }) => width(name))))
   const rows = (commands: ReadonlyArray<Command>) =>
@@ -115,12 +124,7 @@ export const programHelp = (groups: ReadonlyArray<Group>, { bold, columns }: Lay
     ["", wrap("Looks into a beanstalkd and tidies it up.", columns)],
     ["Usage", ["  beanstalk COMMAND [ARGUMENTS] [FLAGS]", "  beanstalk COMMAND --help"]],
     ...groups.map(([title, commands]): Section => [title, rows(commands)]),
-    [
-      "Flags of every command",
-      definitions(
-        flagDefinitions(globalFlags),
-        columns
-      )
-    ]
+    ["Flags of every command", definitions(flagDefinitions(globalFlags), columns)],
+    ["Examples", tasks.flatMap(({ does, run }) => [`  # ${does}`, `  beanstalk ${run}`])]
   ], bold)
 }
