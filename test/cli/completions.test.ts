@@ -60,6 +60,28 @@ describeOnOne("completions", {}, ({ start }) => {
       assert.deepStrictEqual(yield* at1("pause emails def"), ["default"])
     }))
 
+  /** What bash completes the words with; `files` if it completes names of files. */
+  const inBash = (words: string, url: string, folder: string) =>
+    Effect.map(bundle("src/cli/main.ts"), (program) => {
+      const command = join(folder, "beanstalk")
+      writeFileSync(command, `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`)
+      chmodSync(command, 0o755)
+      const script =
+        `source <(beanstalk completions bash); compopt() { echo files; }; COMP_WORDS=(beanstalk ${words}); ` +
+        `COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _beanstalk; echo "\${COMPREPLY[@]}"`
+      return execFileSync("bash", ["--norc", "-c", script], {
+        env: { PATH: `${folder}:${process.env["PATH"]}`, BEANSTALKD_URL: url },
+        encoding: "utf8"
+      }).trimEnd()
+    })
+
+  it.scopedLive("complete values and files in bash", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryFolder
+      assert.strictEqual(yield* inBash("jobs --state ready,b", "127.0.0.1:1", folder), "ready,buried")
+      assert.strictEqual(yield* inBash("put emails --file x", "127.0.0.1:1", folder), "files")
+    }))
+
   it.scopedLive("evaluate nothing of a tube's name in bash", () =>
     Effect.gen(function*() {
       const server = yield* start()
@@ -67,18 +89,8 @@ describeOnOne("completions", {}, ({ start }) => {
       const folder = yield* temporaryFolder
       const hostile = `evil$(touch$IFS${folder}/touched)`
       yield* connection.put("x", { tube: hostile })
-      const program = yield* bundle("src/cli/main.ts")
-      const command = join(folder, "beanstalk")
-      writeFileSync(command, `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`)
-      chmodSync(command, 0o755)
-      const script =
-        `source <(beanstalk completions bash); COMP_WORDS=(beanstalk peek ev); COMP_CWORD=2; _beanstalk; echo "$COMPREPLY"`
       const url = "port" in server.target ? `127.0.0.1:${server.target.port}` : ""
-      const completed = execFileSync("bash", ["--norc", "-c", script], {
-        env: { PATH: `${folder}:${process.env["PATH"]}`, BEANSTALKD_URL: url },
-        encoding: "utf8"
-      })
-      assert.strictEqual(completed, `${hostile.replace(/[$()]/g, "\\$&")}\n`)
+      assert.strictEqual(yield* inBash("peek ev", url, folder), hostile.replace(/[$()]/g, "\\$&"))
       assert.isFalse(existsSync(join(folder, "touched")))
     }))
 })

@@ -11,13 +11,16 @@ import { choice } from "../values/text.ts"
  */
 const scripts = {
   bash: `_beanstalk() {
-  local candidate description
+  local line candidate
   COMPREPLY=()
-  while IFS=$'\\t' read -r candidate description; do
+  while IFS= read -r line; do
+    candidate=\${line%%$'\\t'*}
     if [[ -z $candidate ]]; then
       compopt -o default
-    else
+    elif [[ $candidate == *[!A-Za-z0-9_.,/=:+-]* ]]; then
       COMPREPLY+=("$(printf '%q' "$candidate")")
+    else
+      COMPREPLY+=("$candidate")
     fi
   done < <(beanstalk __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
