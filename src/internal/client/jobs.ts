@@ -78,19 +78,25 @@ export interface ListJobs {
   (options?: JobsOptions): Stream.Stream<ListedJob, JobsError>
 }
 
-export const makeListJobs = (dedicated: Dedicated): ListJobs => {
+/** The overloaded function of one that lists bodies if they are asked for. */
+export const overloadListJobs = (list: (options: JobsOptions) => Stream.Stream<ListedJob, JobsError>): ListJobs => {
   function listJobs(options: JobsOptions & { readonly bodies: true }): Stream.Stream<ListedJobWithBody, JobsError>
   function listJobs(options?: JobsOptions): Stream.Stream<ListedJob, JobsError>
   function listJobs(options: JobsOptions = {}): Stream.Stream<ListedJob, JobsError> {
+    return list(options)
+  }
+  return listJobs
+}
+
+export const makeListJobs = (dedicated: Dedicated): ListJobs =>
+  overloadListJobs((options) => {
     const checked = checkOptions(options)
     if (checked instanceof InvalidArgument) return Stream.fail(checked)
     return onSession(
       dedicated,
       (session) => Stream.filter(search({ ...checked, session }), checked.where).pipe(listed(session, options))
     )
-  }
-  return listJobs
-}
+  })
 
 /** An overloaded function, as `ListJobs` is. */
 export interface ListJobsById {
@@ -104,7 +110,13 @@ export interface ListJobsById {
   ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R>
 }
 
-export const makeListJobsById = (dedicated: Dedicated): ListJobsById => {
+/** See {@link overloadListJobs}. */
+export const overloadListJobsById = (
+  list: <E, R>(
+    ids: Stream.Stream<string, E, R>,
+    options: JobsByIdOptions
+  ) => Stream.Stream<ListedJob, E | PutError | ConnectFailed, R>
+): ListJobsById => {
   function listJobsById<E, R>(
     ids: Stream.Stream<string, E, R>,
     options: JobsByIdOptions & { readonly bodies: true }
@@ -117,22 +129,29 @@ export const makeListJobsById = (dedicated: Dedicated): ListJobsById => {
     ids: Stream.Stream<string, E, R>,
     options: JobsByIdOptions = {}
   ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R> {
+    return list(ids, options)
+  }
+  return listJobsById
+}
+
+export const makeListJobsById = (dedicated: Dedicated): ListJobsById =>
+  overloadListJobsById((ids, options) => {
     const checked = Validate.attempt(() => checkWanted(options))
     if (checked instanceof InvalidArgument) return Stream.fail(checked)
     const states: ReadonlySet<string> = new Set(checked.states)
     const tubes: ReadonlySet<string> | undefined = checked.tubes && new Set(checked.tubes)
     const isWanted = (job: JobStats) => states.has(job.state) && (tubes?.has(job.tube) ?? true) && checked.where(job)
     return onSession(dedicated, (session) =>
-      ids.pipe(
-        Stream.chunks,
-        Stream.flatMap((chunk) => Stream.fromIterable(Arr.chunksOf(chunk, windowSize))),
+      inWindows(ids).pipe(
         Stream.mapEffect((window) => statsOfIds(session, window)),
         Stream.flatMap((jobs) => Stream.fromChunk(Chunk.unsafeFromArray(jobs.filter(isWanted)))),
         listed(session, options)
       ))
-  }
-  return listJobsById
-}
+  })
+
+/** As many of a chunk at a time as are looked up together. */
+export const inWindows = <A, E, R>(ids: Stream.Stream<A, E, R>): Stream.Stream<ReadonlyArray<A>, E, R> =>
+  Stream.flatMap(Stream.chunks(ids), (chunk) => Stream.fromIterable(Arr.chunksOf(chunk, windowSize)))
 
 const statsOfIds = (session: Session, ids: ReadonlyArray<string>) => {
   const checked = Validate.attempt(() => ids.map((id) => Validate.jobId("jobs", id)))

@@ -1,18 +1,10 @@
 /** `jobs` and `jobsById` on all servers of a cluster. */
-import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type {
-  Client,
-  JobsByIdOptions,
-  JobsError,
-  JobsOptions,
-  ListedJob,
-  ListedJobWithBody
-} from "../../BeanstalkClient.ts"
-import type { ConnectFailed, PutError } from "../../BeanstalkError.ts"
+import type { Client, JobsByIdOptions, JobsOptions } from "../../BeanstalkClient.ts"
 import { isJobId } from "../../Job.ts"
+import { inWindows, overloadListJobs, overloadListJobsById } from "../client/jobs.ts"
 import { serverOf } from "../values/qualifiedId.ts"
 import { forJobs } from "./gather.ts"
 import type { ClusterMember } from "./member.ts"
@@ -32,44 +24,22 @@ const merged = <A, E>(members: Members, list: (member: ClusterMember) => Stream.
     return Stream.concat(Stream.mergeAll(lists, { concurrency: "unbounded" }), end)
   })
 
-export const makeListJobs = (members: Members): Client["jobs"] => {
-  function listJobs(options: JobsOptions & { readonly bodies: true }): Stream.Stream<ListedJobWithBody, JobsError>
-  function listJobs(options?: JobsOptions): Stream.Stream<ListedJob, JobsError>
-  function listJobs(options: JobsOptions = {}): Stream.Stream<ListedJob, JobsError> {
-    return merged(members, ({ client, id }) => client.jobs({ ...options, newest: newestOn(id, options) }))
-  }
-  return listJobs
-}
+export const makeListJobs = (members: Members): Client["jobs"] =>
+  overloadListJobs((options) =>
+    merged(members, ({ client, id }) => client.jobs({ ...options, newest: newestOn(id, options) }))
+  )
 
 /** An id is one of its server. The others are searched from their newest. */
 const newestOn = (server: number, { newest }: JobsOptions): string | undefined =>
   newest !== undefined && isJobId(newest) && serverOf(newest) !== server ? undefined : newest
 
-/** How many ids are looked up at a time. */
-const windowSize = 1024
-
-export const makeListJobsById = (members: Members): Client["jobsById"] => {
-  function listJobsById<E, R>(
-    ids: Stream.Stream<string, E, R>,
-    options: JobsByIdOptions & { readonly bodies: true }
-  ): Stream.Stream<ListedJobWithBody, E | PutError | ConnectFailed, R>
-  function listJobsById<E, R>(
-    ids: Stream.Stream<string, E, R>,
-    options?: JobsByIdOptions
-  ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R>
-  function listJobsById<E, R>(
-    ids: Stream.Stream<string, E, R>,
-    options: JobsByIdOptions = {}
-  ): Stream.Stream<ListedJob, E | PutError | ConnectFailed, R> {
-    return ids.pipe(
-      Stream.chunks,
-      Stream.flatMap((chunk) => Stream.fromIterable(Arr.chunksOf(chunk, windowSize))),
+export const makeListJobsById = (members: Members): Client["jobsById"] =>
+  overloadListJobsById((ids, options) =>
+    inWindows(ids).pipe(
       Stream.mapEffect((window) => lookUp(members, window, options)),
       Stream.flatMap((jobs) => Stream.fromChunk(Chunk.unsafeFromArray(jobs)))
     )
-  }
-  return listJobsById
-}
+  )
 
 /** Looks jobs up on their servers at once. */
 const lookUp = (members: Members, ids: ReadonlyArray<string>, options: JobsByIdOptions) =>
