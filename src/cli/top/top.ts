@@ -12,7 +12,7 @@ import type { PipeClosed, Stopped } from "../failures.ts"
 import type { Style } from "../terminal/style.ts"
 import type { FullScreen } from "../terminal/terminal.ts"
 import { keysOf } from "./keys.ts"
-import { initial, jobsOf, type Message, type Model, type Request } from "./model.ts"
+import { initial, jobsOf, type Message, type Model, type Request, silence } from "./model.ts"
 import { changes } from "./renderer.ts"
 import { requests } from "./requests.ts"
 import { now, samples, type Wanted } from "./sampling.ts"
@@ -100,11 +100,23 @@ const wantedBy = ({ isFrozen, page, pace, tubes }: Model): Wanted => {
   return { pace, isFrozen, shown, total: tubes.tracked.size }
 }
 
-/** Not the numbers of other tubes: the screen need not be written after each batch of them. */
+/**
+ * Not the numbers of other tubes: the screen need not be written after each batch of them. And a second that is over only where it is told
+ * for how long the server has not answered.
+ */
 const isSeen = (model: Model) => {
   const shown = new Set(wantedBy(model).shown)
-  return (message: Message): boolean =>
-    message._tag !== "TubesRead" || message.tubes.some(({ name }) => shown.has(name))
+  const isAway = model.link.lost !== undefined || silence(model) !== undefined
+  return (message: Message): boolean => {
+    switch (message._tag) {
+      case "Second":
+        return isAway
+      case "TubesRead":
+        return message.tubes.some(({ name }) => shown.has(name))
+      default:
+        return true
+    }
+  }
 }
 
 /** Everything that happens. */
