@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
 import type { PendingCommand } from "../../src/internal/connection/pendingCommand.ts"
+import { batchOf } from "../../src/internal/protocol/command.ts"
 import { describeExit, peek, PipelineHarness, put, touch, use } from "../support/pipelineHarness.ts"
 import { chars, valid } from "../support/replies.ts"
 
@@ -82,6 +83,7 @@ type Kind = "put" | "kick" | "peek" | "touch" | "use"
 
 type Step =
   | { readonly step: "send"; readonly kind: Kind; readonly tube: string | undefined }
+  | { readonly step: "batch"; readonly kind: "peek" | "touch"; readonly count: number }
   | { readonly step: "cancel"; readonly which: number }
   | { readonly step: "write" }
   | { readonly step: "receive"; readonly bytes: number }
@@ -93,6 +95,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       step: fc.constant<"send">("send"),
       kind: fc.constantFrom<Kind>("put", "kick", "peek", "touch", "use"),
       tube: fc.constantFrom(undefined, "default", "a", "b")
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      step: fc.constant<"batch">("batch"),
+      kind: fc.constantFrom<"peek" | "touch">("peek", "touch"),
+      count: fc.integer({ min: 1, max: 6 })
     })
   },
   { weight: 1, arbitrary: fc.record({ step: fc.constant<"cancel">("cancel"), which: fc.nat() }) },
@@ -109,6 +119,7 @@ interface Sent {
   /** The tube it names, or selects. */
   readonly tube: string | undefined
   readonly selects: boolean
+  readonly isOfBatch: boolean
   /** The result that it must have when it is answered. */
   readonly answer: string
   readonly results: Array<string>
@@ -134,6 +145,12 @@ class Model {
     switch (step.step) {
       case "send":
         return this.send(step.kind, step.tube)
+      case "batch": {
+        const marks = Array.from({ length: step.count }, (_, index) => this.sent.length + index)
+        return step.kind === "peek"
+          ? this.submitAll(marks.map((mark) => [peek(`${mark}`), `job ${mark}: ${markedBody(mark)}`]))
+          : this.submitAll(marks.map((mark) => [touch(`${mark}`), `JobNotFound ${mark}`]))
+      }
       case "cancel": {
         const sent = this.sent[step.which % Math.max(1, this.sent.length)]
         return sent === undefined ? undefined : this.cancel(sent)
@@ -166,15 +183,48 @@ class Model {
   private submit<A, E>(command: Protocol.Command<A, E>, mark: number, tube: string | undefined, answer: string): void {
     const results: Array<string> = []
     const entry = this.harness.pipeline.submit(command, (exit) => results.push(describeExit(exit)))
-    const sent = { mark, entry, tube, selects: command.name === "use", answer, results, cancelled: false }
+    const selects = command.name === "use"
+    this.add({ mark, entry, tube, selects, isOfBatch: false, answer, results, cancelled: false })
+  }
+
+  private submitAll<A, E>(commands: ReadonlyArray<readonly [command: Protocol.Command<A, E>, answer: string]>): void {
+    const first = this.sent.length
+    const results = commands.map((): Array<string> => [])
+    const batch = batchOf(commands, ([command]) => command)
+    const [entry] = this.harness.pipeline.submitAll(batch, (exit, index) => results[index]?.push(describeExit(exit)))
+    assert(entry !== undefined)
+    commands.forEach(([, answer], index) =>
+      this.add({
+        mark: first + index,
+        entry,
+        tube: undefined,
+        selects: false,
+        isOfBatch: true,
+        answer,
+        results: results[index] ?? [],
+        cancelled: false
+      })
+    )
+  }
+
+  private add(sent: Sent): void {
     this.sent.push(sent)
     this.queue.push(sent)
   }
 
-  private cancel(sent: Sent): void {
-    if (sent.entry.state === "Queued") this.queue = this.queue.filter((queued) => queued !== sent)
-    if (sent.entry.state !== "Settled") sent.cancelled = true
-    this.harness.pipeline.cancel(sent.entry)
+  private cancel({ entry }: Sent): void {
+    for (const sent of this.sent) {
+      if (sent.entry === entry && sent.results.length === 0) sent.cancelled = true
+    }
+    this.queue = this.queue.filter((sent) => sent.entry !== entry || !(sent.isOfBatch || entry.state === "Queued"))
+    this.harness.pipeline.cancel(entry)
+  }
+
+  /** What the pipeline owes a command. */
+  stateOf(sent: Sent): PendingCommand["state"] {
+    if (!sent.isOfBatch) return sent.entry.state
+    if (sent.results.length > 0 || sent.cancelled) return "Settled"
+    return this.queue.includes(sent) ? "Queued" : "InFlight"
   }
 
   private write(): void {
@@ -199,7 +249,7 @@ class Model {
       this.write()
       const rest = this.server.deliver(Number.POSITIVE_INFINITY)
       if (rest !== "") this.harness.receive(rest)
-    } while (this.sent.some(({ entry }) => entry.state === "Queued") || !this.server.isDrained)
+    } while (this.sent.some(({ entry }) => !entry.isWritten && !entry.isSettled) || !this.server.isDrained)
   }
 }
 
@@ -228,7 +278,7 @@ describe("any interleaving of commands, cancellations and chunks", () => {
       fc.property(steps, maxInFlight, maxQueuedBytes, (steps, maxInFlight, maxQueuedBytes) => {
         const model = new Model(maxInFlight, maxQueuedBytes)
         for (const step of steps) model.perform(step)
-        const states = model.sent.map(({ entry }) => entry.state)
+        const states = model.sent.map((sent) => model.stateOf(sent))
         model.harness.pipeline.end({ reason: "enough" })
         model.harness.pipeline.closed()
         assert.strictEqual(model.harness.ending, "enough")

@@ -3,7 +3,8 @@ import * as Cause from "effect/Cause"
 import { ProtocolViolation } from "../../src/BeanstalkError.ts"
 import * as Protocol from "../../src/BeanstalkProtocol.ts"
 import type { PendingCommand } from "../../src/internal/connection/pendingCommand.ts"
-import { peek, PipelineHarness, put, reserveWithin, touch } from "../support/pipelineHarness.ts"
+import { batchOf } from "../../src/internal/protocol/command.ts"
+import { describeExit, peek, PipelineHarness, put, reserveWithin, touch } from "../support/pipelineHarness.ts"
 import { bytes, valid } from "../support/replies.ts"
 
 describe("a pipeline", () => {
@@ -386,6 +387,94 @@ describe("cancel", () => {
     for (const entry of entries) harness.pipeline.cancel(entry)
     assert.strictEqual(harness.settled.length, 3)
     harness.assertOpen()
+  })
+})
+
+describe("a batch", () => {
+  const reserves = { _tag: "Batch", length: 3, at: () => reserveWithin(0) } as const
+
+  it("is settled reply by reply, with the index of each command", () => {
+    const harness = new PipelineHarness()
+    const settled: Array<string> = []
+    harness.pipeline.submitAll(
+      batchOf(["1", "2", "3"], peek),
+      (exit, index) => settled.push(`${index}: ${describeExit(exit)}`)
+    )
+    harness.send(touch("4"))
+    assert.strictEqual(harness.written(), "peek 1\r\npeek 2\r\npeek 3\r\ntouch 4\r\n")
+    harness.receive("FOUND 1 3\r\none\r\nNOT_FOUND\r\nFOUND 3 5\r\nth")
+    assert.deepStrictEqual(settled, ["0: job 1: one", "1: JobNotFound 2"])
+    harness.receive("ree\r\nTOUCHED\r\n")
+    assert.deepStrictEqual(settled.slice(2), ["2: job 3: three"])
+    assert.deepStrictEqual(harness.settled, ["touch 4: done"])
+    harness.assertOpen()
+  })
+
+  it("selects the tubes of its commands, and none is settled with the reply of another", () => {
+    const harness = new PipelineHarness()
+    const settled: Array<string> = []
+    harness.pipeline.submitAll(
+      batchOf([put("a", "one"), put("b", "two")], (command) => command),
+      (exit, index) => settled.push(`${index}: ${describeExit(exit)}`)
+    )
+    assert.strictEqual(
+      harness.written(),
+      "use one\r\nput 1024 0 60 1\r\na\r\nuse two\r\nput 1024 0 60 1\r\nb\r\n"
+    )
+    harness.receive("USING one\r\nINSERTED 1\r\nUSING two\r\nINSERTED 2\r\n")
+    assert.deepStrictEqual(settled, ["0: 1", "1: 2"])
+  })
+
+  it("a body that is larger than the server's limit fails alone", () => {
+    const harness = new PipelineHarness()
+    harness.pipeline.maxJobSize = 2
+    const settled: Array<string> = []
+    harness.pipeline.submitAll(
+      batchOf(["a", "bcd", "e"], (body) => put(body)),
+      (exit, index) => settled.push(`${index}: ${describeExit(exit)}`)
+    )
+    assert.deepStrictEqual(settled, ["1: JobTooBig"])
+    harness.written()
+    harness.receive("INSERTED 1\r\nINSERTED 2\r\n")
+    assert.deepStrictEqual(settled.slice(1), ["0: 1", "2: 2"])
+  })
+
+  it("of which one has a job is given back with it when it is cancelled", () => {
+    for (const answered of ["TIMED_OUT\r\nRESERVED 7 1\r\nx\r\n", "RESERVED 7 1\r\nx\r\nTIMED_OUT\r\nTIMED_OUT\r\n"]) {
+      const harness = new PipelineHarness()
+      const [entry] = harness.pipeline.submitAll(reserves, () => {})
+      assert(entry !== undefined)
+      harness.written()
+      harness.receive(answered)
+      harness.assertOpen()
+      harness.pipeline.cancel(entry)
+      assert.strictEqual(harness.ending, "a reserve-with-timeout that was interrupted has reserved a job")
+    }
+  })
+
+  it("that is cancelled half written is written no further, and its replies are dropped", () => {
+    const harness = new PipelineHarness({ maxInFlight: 2 })
+    const [entry] = harness.pipeline.submitAll(reserves, () => assert.fail("it was cancelled"))
+    assert(entry !== undefined)
+    harness.send(touch("1"))
+    harness.written()
+    harness.pipeline.cancel(entry)
+    harness.receive("TIMED_OUT\r\nTIMED_OUT\r\n")
+    assert.strictEqual(harness.written(), "touch 1\r\n")
+    harness.assertOpen()
+  })
+
+  it("that is cancelled while the first of its commands is lost is lost no further", () => {
+    const harness = new PipelineHarness()
+    const settled: Array<number> = []
+    const [entry] = harness.pipeline.submitAll(reserves, (_, index) => {
+      settled.push(index)
+      if (entry !== undefined) harness.pipeline.cancel(entry)
+    })
+    harness.send(touch("1"))
+    harness.pipeline.end({ reason: "enough" })
+    assert.deepStrictEqual(settled, [0])
+    assert.deepStrictEqual(harness.settled, ["touch 1: ConnectionLost NotSent: enough"])
   })
 })
 

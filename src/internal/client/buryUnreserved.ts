@@ -9,10 +9,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { ConnectionLost, type PutError } from "../../BeanstalkError.ts"
+import {
+  type Buried,
+  ConnectionLost,
+  type DeadlineSoon,
+  type JobNotFound,
+  type PutError,
+  type TimedOut
+} from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { inOneWrite, sendAllOptional } from "../connection/sendAll.ts"
+import { batchOf, type Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import type { Dedicated } from "./dedicated.ts"
@@ -37,6 +45,10 @@ const waitForAll = Commands.reserveWithTimeout(1)
  */
 const detectClosed = Commands.listTubesWatched
 
+type AnyCommand = Command<unknown, Buried | JobNotFound | DeadlineSoon | TimedOut>
+
+const asAny = (command: AnyCommand) => command
+
 /** If the server refuses to bury a job, it is released. Once it is buried, it cannot be. */
 const buryOne = ({ delaySeconds, id, priority }: UnreservedJob) => [
   Commands.reserveJob(id),
@@ -60,7 +72,7 @@ export const buryUnreserved = (
     const session = yield* Effect.mapError(openUnbounded(emptyTube), (error) => notSent(error.detail, error))
     if (session.server.id !== server.id) return yield* notSent("another instance of beanstalkd answers there now")
     const [[, , ...answers]] = yield* inOneWrite(
-      sendAllOptional<unknown>(session, [waitForAll, detectClosed, ...jobs.flatMap(buryOne)]),
+      sendAllOptional(session, batchOf([waitForAll, detectClosed, ...jobs.flatMap(buryOne)], asAny)),
       session.end
     )
     return jobs.map((_, index) => Option.isSome(answers[3 * index + 1] ?? Option.none()))

@@ -9,6 +9,7 @@ import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type PutError, ReachExceeded } from "../../BeanstalkError.ts"
@@ -16,6 +17,7 @@ import { isJobId, type JobId, type TubeName } from "../../Job.ts"
 import type { JobStats, ServerStats, TubeStats } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
+import { batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import { floorOf } from "../values/qualifiedId.ts"
 import { newestId, newestIdTube } from "./newestId.ts"
@@ -259,8 +261,8 @@ const readNewest = (options: Search): Effect.Effect<readonly [bigint, Count], Pu
 const readCount = ({ session, states, tubes }: Search): Effect.Effect<Count, PutError> =>
   Effect.map(
     tubes === undefined
-      ? sendAllPresent<ServerStats | TubeStats>(session, [Commands.stats])
-      : sendAllPresent<ServerStats | TubeStats>(session, tubes.map(Commands.statsTube)),
+      ? sendAllPresent<ServerStats | TubeStats>(session, batchOf([Commands.stats], identity))
+      : sendAllPresent<ServerStats | TubeStats>(session, batchOf(tubes, Commands.statsTube)),
     (all) => ({
       jobs: all.reduce((sum, stats) => states.reduce((jobs, state) => jobs + stats[gauges[state]], sum), 0),
       puts: all.reduce((sum, { totalJobs }) => sum + totalJobs, 0)

@@ -11,6 +11,7 @@ import type { JobStats } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import { sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
+import { batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { nextBatch } from "./batchSize.ts"
@@ -179,7 +180,7 @@ const withBodies = (
   Stream.paginateChunkEffect({ left: jobs, batch: 1 }, ({ batch, left }) => {
     const stats = Chunk.take(left, batch)
     return Effect.map(
-      sendAllPresent(session, Chunk.toReadonlyArray(stats).map(({ id }) => Commands.peek(id))),
+      sendAllPresent(session, batchOf(Chunk.toReadonlyArray(stats), ({ id }) => Commands.peek(id))),
       (peeked) => {
         const next = { left: Chunk.drop(left, batch), batch: nextBatch(peeked, batch) }
         return [join(stats, peeked), Chunk.isEmpty(next.left) ? Option.none() : Option.some(next)]

@@ -9,6 +9,7 @@ import { defaultTube, type JobId, type PeekedJob, type ReservedJob, type TubeNam
 import type { JobStats } from "../../Stats.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import { deleteJobs, inOneWrite, sendAll, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
+import { batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
 import { quoted } from "../values/printable.ts"
@@ -68,7 +69,10 @@ interface Copied {
 const moveAction = (session: ServerSession, target: Target, tally: Tally): Action => {
   const move = <A>(state: JobState, originals: ReadonlyArray<Original>, next: Effect.Effect<A, PutError>) =>
     Effect.gen(function*() {
-      const exits = yield* sendAll(target.session, originals.map((original) => putCopy(original, state, target.tube)))
+      const exits = yield* sendAll(
+        target.session,
+        batchOf(originals, (original) => putCopy(original, state, target.tube))
+      )
       const copied = Arr.getSomes(
         Arr.zipWith(originals, exits, (original, exit) => Option.map(storedId(exit), (copy) => ({ original, copy })))
       )
@@ -111,7 +115,7 @@ const moveAction = (session: ServerSession, target: Target, tally: Tally): Actio
       ),
     onFound: (state, ids, next) =>
       Effect.flatMap(
-        inOneWrite(sendAllPresent(session, ids.map(Commands.peek)), statsOfJobs(session, ids)),
+        inOneWrite(sendAllPresent(session, batchOf(ids, Commands.peek)), statsOfJobs(session, ids)),
         ([jobs, stats]) => move(state, originalsIn([state], jobs, stats), next)
       )
   }

@@ -8,11 +8,12 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { PutError } from "../../BeanstalkError.ts"
+import type { DeadlineSoon, PutError, TimedOut } from "../../BeanstalkError.ts"
 import { isJobId, type JobId, type ReservedJob, type TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import type { Session } from "../connection/session.ts"
+import { type Batch, batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import { maxBatch, nextBatch } from "./batchSize.ts"
 
@@ -127,16 +128,24 @@ const scanReady = (options: ScanOptions) =>
   })
 
 const readIsPaused = ({ session, tube }: ScanOptions) =>
-  Effect.map(sendAllPresent(session, [Commands.statsTube(tube)]), (tubes) => tubes.some(({ pause }) => pause > 0))
+  Effect.map(
+    sendAllPresent(session, batchOf([tube], Commands.statsTube)),
+    (tubes) => tubes.some(({ pause }) => pause > 0)
+  )
 
 const reserveAtOnce = Commands.reserveWithTimeout(0)
+
+const reserves = (length: number): Batch<ReservedJob, DeadlineSoon | TimedOut> => ({
+  _tag: "Batch",
+  length,
+  at: () => reserveAtOnce
+})
 
 const reserveReady = (options: ScanOptions, goesOn: () => boolean) =>
   Effect.gen(function*() {
     const { action, onProgress, session } = options
     let batch = firstBatch
-    const reserve = (most: number) =>
-      sendAllPresent(session, Array.from({ length: Math.min(most, batch) }, () => reserveAtOnce))
+    const reserve = (most: number) => sendAllPresent(session, reserves(Math.min(most, batch)))
     let reserved = yield* reserve(remaining(options))
     while (reserved.length > 0 && goesOn()) {
       batch = nextBatch(reserved, batch)
@@ -155,7 +164,7 @@ const peeks = { ready: Commands.peekReady, delayed: Commands.peekDelayed, buried
 /** The id of the first job in a state; empty if there is none. */
 const peekFirst = ({ session, tube }: ScanOptions, state: JobState): Effect.Effect<ReadonlyArray<JobId>, PutError> =>
   Effect.map(
-    sendAllPresent(session, [peeks[state](tube)]),
+    sendAllPresent(session, batchOf([tube], peeks[state])),
     ([job = Option.none()]) => Option.toArray(job).map(({ id }) => id)
   )
 

@@ -1,22 +1,23 @@
 /**
  * Matches replies to commands on one connection. It has no socket and runs no Effect.
  *
- * A command waits in `queued` until there is room, leaves with others as one batch of bytes, and stays in `inFlight` until its
- * reply arrives: the server replies in order. Anything that breaks this order ends the pipeline. Every command then fails,
+ * A command waits in `queued` until there is room, leaves with others as one piece of bytes, and stays in `inFlight` until its
+ * reply arrives: the server replies in order. A batch is one entry of `queued`, and in `inFlight` once for each of its commands. Anything that breaks this order ends the pipeline. Every command then fails,
  * once, and no later byte is interpreted.
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import { type CommandError, ConnectionLost } from "../../BeanstalkError.ts"
+import { ConnectionLost } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
+import { Fifo } from "../base/fifo.ts"
 import { LinkedList } from "../base/linkedList.ts"
-import { type Command, isIntact } from "../protocol/command.ts"
+import { type Batch, type Command, isIntact } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import { describe, type Reply } from "../protocol/reply.ts"
 import { ReplyDecoder } from "../protocol/replyDecoder.ts"
 import { describeRequest, encode, type Request } from "../protocol/requestEncoder.ts"
 import type { PipelineObserver } from "./observer.ts"
-import { makePending, type PendingCommand } from "./pendingCommand.ts"
+import { makePending, type PendingCommand, type Settle } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
 import { ServerIds } from "./serverIds.ts"
@@ -83,7 +84,7 @@ export class Pipeline {
   private readonly tubeSelection = new TubeSelection()
   private readonly exchanges = new RecentExchanges()
   private readonly queued = new LinkedList<PendingCommand>()
-  private readonly inFlight = new LinkedList<PendingCommand>()
+  private readonly inFlight = new Fifo<PendingCommand>()
   private bytesInFlight = 0
   private status: Status = { _tag: "Open" }
   /** How many replies have arrived. */
@@ -94,7 +95,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.options = options
     this.ids = options.server === undefined ? undefined : new ServerIds(options.server)
-    this.decoder = new ReplyDecoder(options.maxBodySize, () => listsTubes(this.inFlight.head?.command))
+    this.decoder = new ReplyDecoder(options.maxBodySize, () => listsTubes(this.inFlight.head?.unanswered))
     this.replyDeadline = new ReplyDeadline(options.replyTimeout)
   }
 
@@ -103,23 +104,35 @@ export class Pipeline {
   // -------------------------------------------------------------------------------------------------------------------
 
   /** Queues a command. `settle` is called once with its result, or never if it is cancelled before. */
-  submit<A, E>(
-    command: Command<A, E>,
-    settle: (exit: Exit.Exit<A, E | CommandError>) => void
-  ): PendingCommand {
-    const entry = makePending(command, settle)
-    const { maxJobSize, options, status } = this
+  submit<A, E>(command: Command<A, E>, settle: Settle<A, E>, index?: number): PendingCommand {
+    const entry = makePending(command, settle, index)
+    const { maxJobSize, options } = this
     if (command.body !== undefined && command.body.length > maxJobSize) {
       entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address, this.exchanges)
     } else if (this.ids?.isForeign(command) === true) {
       entry.answer({ _tag: "NotFound" }, options.address, this.exchanges)
-    } else if (status._tag === "Ended") {
-      this.lose(entry, "NotSent", status.ending)
     } else {
-      this.queued.push(entry)
-      options.onWritable()
+      this.enqueue(entry)
     }
     return entry
+  }
+
+  /** Queues the commands of a batch, each of which is settled as by {@link submit}. */
+  submitAll<A, E>(batch: Batch<A, E>, settle: Settle<A, E>): ReadonlyArray<PendingCommand> {
+    if (batch.length === 0) return []
+    // Each of these is checked before it is queued.
+    if (this.ids !== undefined || batch.at(0).body !== undefined) {
+      return Array.from({ length: batch.length }, (_, index) => this.submit(batch.at(index), settle, index))
+    }
+    const entry = makePending(batch, settle)
+    this.enqueue(entry)
+    return [entry]
+  }
+
+  private enqueue(entry: PendingCommand): void {
+    if (this.status._tag === "Ended") return this.loseUnwritten(entry, this.status.ending)
+    this.queued.push(entry)
+    this.options.onWritable()
   }
 
   /**
@@ -130,20 +143,24 @@ export class Pipeline {
    */
   cancel(entry: PendingCommand, unless?: "unless-written"): boolean {
     if (entry.state === "Queued") {
-      this.queued.remove(entry)
-      entry.state = "Settled"
+      this.withdraw(entry)
       return true
     }
     if (unless === undefined) this.abandon(entry)
     return false
   }
 
+  /** Drops the commands that are not written. */
+  private withdraw(entry: PendingCommand): void {
+    this.queued.remove(entry)
+    entry.withdraw()
+  }
+
   private abandon(entry: PendingCommand): void {
-    const { name, blocksFor } = entry.command
     switch (entry.state) {
       case "InFlight":
-        entry.state = "Abandoned"
-        if (blocksFor > 0) this.end({ reason: `a ${name} was interrupted while it was waiting for a job` })
+        if (!entry.isWritten) this.withdraw(entry)
+        this.abandonWritten(entry)
         break
       case "SettledWithJob":
         this.giveBack(entry)
@@ -155,6 +172,15 @@ export class Pipeline {
     }
   }
 
+  private abandonWritten(entry: PendingCommand): void {
+    if (entry.state === "InFlight") {
+      const { blocksFor, name } = entry.unanswered
+      entry.state = "Abandoned"
+      if (blocksFor > 0) this.end({ reason: `a ${name} was interrupted while it was waiting for a job` })
+    }
+    if (entry.hasJob) this.giveBack(entry)
+  }
+
   // -------------------------------------------------------------------------------------------------------------------
   // bytes out
   // -------------------------------------------------------------------------------------------------------------------
@@ -164,14 +190,20 @@ export class Pipeline {
     const batch: Array<Request> = []
     const wasIdle = this.inFlight.length === 0
     let next = this.queued.head
-    while (next !== undefined && this.hasRoom(next)) {
-      this.queued.remove(next)
-      if (isIntact(next.command)) {
-        const tube = this.tubeSelection.beforeWrite(next)
-        if (tube !== undefined) this.write(this.selectionOf(tube), batch)
-        this.write(next, batch)
+    while (next !== undefined) {
+      const command = next.unwritten
+      if (!this.hasRoom(command)) break
+      if (isIntact(command)) {
+        const tube = this.tubeSelection.beforeWrite(command)
+        if (tube !== undefined) {
+          const selection = this.selectionOf(tube)
+          this.write(selection, selection.unwritten, batch)
+        }
+        this.write(next, command, batch)
+        if (next.isWritten) this.queued.remove(next)
       } else {
-        next.die(new Error(`${next.command.name}: the body changed its length before it was written`))
+        this.queued.remove(next)
+        next.die(new Error(`${command.name}: the body changed its length before it was written`))
       }
       next = this.queued.head
     }
@@ -183,17 +215,16 @@ export class Pipeline {
     return bytes
   }
 
-  private hasRoom(entry: PendingCommand): boolean {
+  private hasRoom(command: Command<unknown, unknown>): boolean {
     const { maxInFlight, maxQueuedBytes } = this.options
     if (this.status._tag !== "Open") return false
     return this.inFlight.length === 0 ||
-      (this.inFlight.length < maxInFlight && this.bytesInFlight + entry.command.size <= maxQueuedBytes)
+      (this.inFlight.length < maxInFlight && this.bytesInFlight + command.size <= maxQueuedBytes)
   }
 
-  private write(entry: PendingCommand, batch: Array<Request>): void {
-    const { command } = entry
+  private write(entry: PendingCommand, command: Command<unknown, unknown>, batch: Array<Request>): void {
     const request = this.ids?.toRequest(command) ?? command
-    entry.state = "InFlight"
+    entry.onWritten()
     this.inFlight.push(entry)
     this.bytesInFlight += command.size
     batch.push(request)
@@ -237,7 +268,7 @@ export class Pipeline {
 
   /** The server has closed the connection, which is its answer to `quit`. */
   closed(): void {
-    if (this.inFlight.head?.command === Commands.quit) this.onReply({ _tag: "Closed" })
+    if (this.inFlight.head?.unanswered === Commands.quit) this.onReply({ _tag: "Closed" })
     this.end({ reason: "the server closed it" })
   }
 
@@ -246,7 +277,7 @@ export class Pipeline {
     const reply = this.ids?.ofReply(received) ?? received
     const entry = this.inFlight.shift()
     if (entry === undefined) return this.endUnrequested()
-    const { command } = entry
+    const command = entry.unanswered
     this.bytesInFlight -= command.size
     this.replyCount += 1
     const wasAbandoned = entry.state === "Abandoned"
@@ -258,10 +289,10 @@ export class Pipeline {
         reason: `replies cannot be matched to commands after the reply to ${command.name}`,
         cause: decoded.error
       })
-    } else if (wasAbandoned && entry.state === "SettledWithJob") {
+    } else if (wasAbandoned && entry.hasJob) {
       this.giveBack(entry)
     } else {
-      this.tubeSelection.onReply(entry, decoded._tag === "Success")
+      this.tubeSelection.onReply(command, decoded._tag === "Success")
     }
   }
 
@@ -273,8 +304,8 @@ export class Pipeline {
    * The server has reserved a job that its caller no longer wants. It makes the job ready again, unchanged, when the connection
    * closes.
    */
-  private giveBack(entry: PendingCommand): void {
-    this.end({ reason: `a ${entry.command.name} that was interrupted has reserved a job` })
+  private giveBack({ name }: PendingCommand): void {
+    this.end({ reason: `a ${name} that was interrupted has reserved a job` })
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -286,16 +317,13 @@ export class Pipeline {
     const oldest = this.inFlight.head
     return oldest === undefined
       ? Number.POSITIVE_INFINITY
-      : this.replyDeadline.of(oldest.command, this.decoder.insideBody)
+      : this.replyDeadline.of(oldest.unanswered, this.decoder.insideBody)
   }
 
   /** Whether it is open, and nothing is in flight but reserves that wait. */
   get isIdle(): boolean {
-    if (this.status._tag === "Ended" || this.queued.length > 0) return false
-    for (let entry = this.inFlight.head; entry !== undefined; entry = entry.next) {
-      if (entry.command.blocksFor === 0) return false
-    }
-    return true
+    return this.status._tag !== "Ended" && this.queued.length === 0 &&
+      this.inFlight.every(({ unanswered }) => unanswered.blocksFor > 0)
   }
 
   /** Ends the pipeline if the deadline has passed. */
@@ -304,7 +332,7 @@ export class Pipeline {
     const now = this.options.now()
     if (oldest === undefined || now < this.deadline()) return
     const seconds = (now - this.replyDeadline.oldestSince) / 1000
-    const reason = `the server has not answered ${oldest.command.name} for ${seconds} seconds`
+    const reason = `the server has not answered ${oldest.unanswered.name} for ${seconds} seconds`
     this.end({ reason, cause: new ReplyTimedOut(reason) })
   }
 
@@ -315,16 +343,22 @@ export class Pipeline {
     this.decoder.end()
     this.options.onEnd(ending)
     for (let entry = this.inFlight.shift(); entry !== undefined; entry = this.inFlight.shift()) {
-      this.options.observer?.onLost(entry.command)
+      this.options.observer?.onLost(entry.unanswered)
       this.lose(entry, "Unknown", ending)
     }
-    for (let entry = this.queued.shift(); entry !== undefined; entry = this.queued.shift()) {
-      this.lose(entry, "NotSent", ending)
+    for (let entry = this.queued.head; entry !== undefined; entry = this.queued.head) {
+      this.loseUnwritten(entry, ending)
+      // Unless it was cancelled meanwhile.
+      if (entry === this.queued.head) this.queued.remove(entry)
     }
+  }
+
+  private loseUnwritten(entry: PendingCommand, ending: Ending): void {
+    while (!entry.isSettled) this.lose(entry, "NotSent", ending)
   }
 
   private lose(entry: PendingCommand, outcome: ConnectionLost["outcome"], ending: Ending): void {
     const { address } = this.options
-    entry.fail(new ConnectionLost({ command: entry.command.name, address, outcome, ...ending }))
+    entry.fail(new ConnectionLost({ command: entry.unanswered.name, address, outcome, ...ending }))
   }
 }

@@ -14,7 +14,8 @@ import { Connector } from "../../Connector.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
-import type { Command } from "../protocol/command.ts"
+import type { Batch, Command } from "../protocol/command.ts"
+import type { Settle } from "./pendingCommand.ts"
 import { type Cancel, type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import * as SocketFastPath from "./socketFastPath.ts"
 
@@ -25,10 +26,9 @@ export interface Session {
    * Sends a command without a fiber that waits for its result. `settle` is called with the result, once, and must not throw. The
    * returned function cancels the command.
    */
-  readonly submit: <A, Failure>(
-    command: Command<A, Failure>,
-    settle: (exit: Exit.Exit<A, Failure | CommandError>) => void
-  ) => Cancel
+  readonly submit: <A, Failure>(command: Command<A, Failure>, settle: Settle<A, Failure>, index?: number) => Cancel
+  /** Sends the commands of a batch, each as {@link submit} does. The returned function cancels all that are not settled. */
+  readonly submitAll: <A, Failure>(batch: Batch<A, Failure>, settle: Settle<A, Failure>) => () => void
   /** How many replies have arrived. */
   readonly replyCount: () => number
   /** From now on, a `put` whose body is larger is not sent, and fails with `JobTooBig`. */
@@ -162,14 +162,20 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     Effect.forkScoped
   )
 
-  const submit: Session["submit"] = (command, settle) => {
-    const entry = pipeline.submit(command, settle)
+  const submit: Session["submit"] = (command, settle, index) => {
+    const entry = pipeline.submit(command, settle, index)
     return (unless) => pipeline.cancel(entry, unless)
+  }
+
+  const submitAll: Session["submitAll"] = (batch, settle) => {
+    const entries = pipeline.submitAll(batch, settle)
+    return () => entries.forEach((entry) => pipeline.cancel(entry))
   }
 
   const session: Session = {
     send: (command) => fromCallback((settle) => submit(command, settle)),
     submit,
+    submitAll,
     replyCount: () => pipeline.replyCount,
     limitJobSize: (maxJobSize) => {
       pipeline.maxJobSize = maxJobSize

@@ -7,31 +7,28 @@
 import { defaultTube, type TubeName } from "../../Job.ts"
 import type { Command } from "../protocol/command.ts"
 
-/** One sending of a command. It is compared by identity: the same command may be sent twice. */
-interface Sent {
-  readonly command: Command<unknown, unknown>
-}
-
 export class TubeSelection {
   /** The tube that the server has selected once it has processed everything written; `undefined` while that is unknown. */
   private selected: TubeName | undefined = defaultTube
   /** The tube of the last `use` of a caller that was accepted. */
   private accepted: TubeName = defaultTube
-  /** The last `use` of a caller, while it is unanswered. */
-  private unanswered: { readonly sent: Sent; readonly tube: TubeName } | undefined = undefined
+  /** The tube of the last `use` of a caller that was written. */
+  private requested: TubeName = defaultTube
+  /** How many `use` of callers are written and not answered. */
+  private unanswered = 0
 
   /** Notes that a command is about to be written, and returns the tube that must be selected in front of it, if any. */
-  beforeWrite(sent: Sent): TubeName | undefined {
-    const { tube } = sent.command
+  beforeWrite({ tube }: Command<unknown, unknown>): TubeName | undefined {
     switch (tube._tag) {
       case "None":
         return undefined
       case "Selects":
-        this.unanswered = { sent, tube: tube.name }
+        this.requested = tube.name
+        this.unanswered += 1
         this.selected = undefined
         return undefined
       case "InUse":
-        return this.select(this.unanswered?.tube ?? this.accepted)
+        return this.select(this.unanswered > 0 ? this.requested : this.accepted)
       case "Named":
         return this.select(tube.name)
     }
@@ -44,14 +41,11 @@ export class TubeSelection {
   }
 
   /** Notes the reply to a command. */
-  onReply(sent: Sent, accepted: boolean): void {
-    const { tube } = sent.command
+  onReply({ tube }: Command<unknown, unknown>, accepted: boolean): void {
     if (tube._tag !== "Selects") return
+    this.unanswered -= 1
     if (accepted) this.accepted = tube.name
-    // The reply to a later `use` decides.
-    if (this.unanswered?.sent !== sent) return
-    this.unanswered = undefined
-    // Unless another tube was selected for a later command.
-    if (accepted) this.selected ??= tube.name
+    // The reply to a later `use` decides, unless another tube was selected for a later command.
+    if (accepted && this.unanswered === 0) this.selected ??= tube.name
   }
 }

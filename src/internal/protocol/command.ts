@@ -89,10 +89,14 @@ const failureOf = <E>(makeError: () => E, fatal: boolean): Decoded<never, E> => 
 export const violation = (reply: string, origin: Origin): Decoded<never, ProtocolViolation> =>
   fatal(() => new ProtocolViolation({ ...origin, reply }))
 
-/** Interprets the replies that are particular to a command. `undefined` for any other: {@link interpretOther} interprets it. */
-export type Interpret<A, E> = (
+/**
+ * Interprets the replies that are particular to a command. `undefined` for any other: {@link interpretOther} interprets it. `about`
+ * is what the command is about: a job, a tube.
+ */
+export type Interpret<A, E, About = unknown> = (
   reply: Reply,
-  origin: Origin
+  origin: Origin,
+  about: About
 ) => Decoded<A, E | ServerError | ProtocolViolation> | undefined
 
 /** The replies that any command can get. Every other reply is a violation. */
@@ -118,8 +122,8 @@ export type CommandOptions = Partial<
   Pick<Command<unknown, unknown>, "body" | "tube" | "job" | "blocksFor" | "reserves" | "readOnly">
 >
 
-/** A class, so that a command is one object, without a closure of its own for `decode`. */
-class ProtocolCommand<A, E> implements Command<A, E> {
+/** A class, so that a command is one object, without closures of its own for `decode` and `interpret`. */
+class ProtocolCommand<A, E, About> implements Command<A, E> {
   readonly _tag = "Command"
   readonly name: string
   readonly line: string
@@ -130,9 +134,16 @@ class ProtocolCommand<A, E> implements Command<A, E> {
   readonly blocksFor: number
   readonly reserves: boolean
   readonly readOnly: boolean
-  private readonly interpret: Interpret<A, E>
+  private readonly interpret: Interpret<A, E, About>
+  private readonly about: About
 
-  constructor(name: string, args: string, interpret: Interpret<A, E>, options: CommandOptions) {
+  constructor(
+    name: string,
+    args: string,
+    interpret: Interpret<A, E, About>,
+    about: About,
+    options: CommandOptions
+  ) {
     this.name = name
     this.line = args === "" ? name : `${name} ${args}`
     this.body = options.body
@@ -143,11 +154,12 @@ class ProtocolCommand<A, E> implements Command<A, E> {
     this.reserves = options.reserves ?? false
     this.readOnly = options.readOnly ?? false
     this.interpret = interpret
+    this.about = about
   }
 
   decode(reply: Reply, address: string) {
     const origin = { command: this.name, address }
-    return this.interpret(reply, origin) ?? interpretOther(reply, origin)
+    return this.interpret(reply, origin, this.about) ?? interpretOther(reply, origin)
   }
 }
 
@@ -158,7 +170,16 @@ export const makeCommand = <A, E = never>(
   args: string,
   interpret: Interpret<A, E>,
   options = noOptions
-): Command<A, E> => new ProtocolCommand(name, args, interpret, options)
+): Command<A, E> => new ProtocolCommand(name, args, interpret, undefined, options)
+
+/** A command whose replies are interpreted by what it is about: `interpret` is the same function for all commands of its kind. */
+export const makeCommandAbout = <A, E, About>(
+  name: string,
+  about: About,
+  args: string,
+  interpret: Interpret<A, E, About>,
+  options = noOptions
+): Command<A, E> => new ProtocolCommand(name, args, interpret, about, options)
 
 /**
  * Whether a command still has the size it was made with. If the buffer of its body was transferred or resized since then,
@@ -168,3 +189,21 @@ export const makeCommand = <A, E = never>(
  * @since 0.1.0
  */
 export const isIntact = (command: Command<unknown, unknown>): boolean => encodedSize(command) === command.size
+
+/**
+ * Commands that are sent together. Each is made when it is written, and made again when it is answered: for the thousands that may be
+ * in flight, nothing is kept.
+ */
+export interface Batch<out A, out E> {
+  readonly _tag: "Batch"
+  readonly length: number
+  /** The command at an index: each time the same. */
+  readonly at: (index: number) => Command<A, E>
+}
+
+/** A command for each of these. */
+export const batchOf = <I, A, E>(inputs: ReadonlyArray<I>, make: (input: I) => Command<A, E>): Batch<A, E> => ({
+  _tag: "Batch",
+  length: inputs.length,
+  at: (index) => make(inputs[index]!)
+})

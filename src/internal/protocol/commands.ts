@@ -17,6 +17,7 @@ import {
   fatal,
   type Interpret,
   makeCommand,
+  makeCommandAbout,
   success,
   type TubeRelation,
   violation
@@ -37,77 +38,76 @@ const onTube = (name: TubeName | undefined): TubeRelation => name === undefined 
 
 const readOnly: CommandOptions = { readOnly: true }
 
-/** A command about one job. */
-const onJob = <A, E = never>(
+/** Makes commands about one job each, whose arguments begin with its id. */
+const onJobWith = <A, E = never>(
   name: string,
-  job: JobId,
-  interpret: Interpret<A, E>,
-  options?: Pick<CommandOptions, "reserves" | "readOnly">,
-  args: string = job
-): Command<A, E | BeanstalkError.JobNotFound> =>
-  makeCommand<A, E | BeanstalkError.JobNotFound>(
-    name,
-    args,
-    (reply, origin) =>
-      reply._tag === "NotFound"
-        ? failure(() => new BeanstalkError.JobNotFound({ ...origin, id: job }))
-        : interpret(reply, origin),
-    { ...options, job }
-  )
+  interpret: Interpret<A, E, JobId>,
+  options?: Pick<CommandOptions, "reserves" | "readOnly">
+) => {
+  const interpretAny: Interpret<A, E | BeanstalkError.JobNotFound, JobId> = (reply, origin, id) =>
+    reply._tag === "NotFound"
+      ? failure(() => new BeanstalkError.JobNotFound({ ...origin, id }))
+      : interpret(reply, origin, id)
+  return (job: JobId, args: string): Command<A, E | BeanstalkError.JobNotFound> =>
+    makeCommandAbout(name, job, args, interpretAny, { ...options, job })
+}
 
-/** A command about a tube that must exist. */
-const onExistingTube = <A>(
+/** Makes commands about one job each, whose only argument is its id. */
+const onJob = <A>(
   name: string,
-  tube: TubeName,
-  interpret: Interpret<A, never>,
-  options?: CommandOptions,
-  args: string = tube
-): Command<A, BeanstalkError.TubeNotFound> =>
-  makeCommand<A, BeanstalkError.TubeNotFound>(
-    name,
-    args,
-    (reply, origin) =>
-      reply._tag === "NotFound"
-        ? failure(() => new BeanstalkError.TubeNotFound({ ...origin, tube }))
-        : interpret(reply, origin),
-    options
-  )
+  interpret: Interpret<A, never, JobId>,
+  options?: Pick<CommandOptions, "reserves" | "readOnly">
+) => {
+  const make = onJobWith(name, interpret, options)
+  return (job: JobId) => make(job, job)
+}
+
+/** Makes commands about a tube each, which must exist, and whose name is the first argument. */
+const onExistingTube = <A>(name: string, interpret: Interpret<A, never, TubeName>, options?: CommandOptions) => {
+  const interpretAny: Interpret<A, BeanstalkError.TubeNotFound, TubeName> = (reply, origin, tube) =>
+    reply._tag === "NotFound"
+      ? failure(() => new BeanstalkError.TubeNotFound({ ...origin, tube }))
+      : interpret(reply, origin, tube)
+  return (tube: TubeName, args: string): Command<A, BeanstalkError.TubeNotFound> =>
+    makeCommandAbout(name, tube, args, interpretAny, options)
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // producing
 // ---------------------------------------------------------------------------------------------------------------------
 
+type PutRefused =
+  | BeanstalkError.JobTooBig
+  | BeanstalkError.ExpectedCRLF
+  | BeanstalkError.Draining
+  | BeanstalkError.Buried
+
+const interpretPut: Interpret<JobId, PutRefused, number> = (reply, origin, size) => {
+  switch (reply._tag) {
+    case "Inserted":
+      return success(reply.id)
+    case "BuriedJob":
+      return failure(() => new BeanstalkError.Buried({ ...origin, id: reply.id }))
+    case "JobTooBig":
+      return failure(() => new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
+    case "Draining":
+      return failure(() => new BeanstalkError.Draining(origin))
+    // After these the server may read the body as commands.
+    case "ExpectedCRLF":
+      return fatal(() => new BeanstalkError.ExpectedCRLF(origin))
+    case "BadFormat":
+      return fatal(() => new BeanstalkError.BadFormat(origin))
+    case "UnknownCommand":
+      return fatal(() => new BeanstalkError.UnknownCommand(origin))
+    default:
+      return undefined
+  }
+}
+
 export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSettings, tube?: TubeName) => {
   const size = body.length
-  return makeCommand<
-    JobId,
-    BeanstalkError.JobTooBig | BeanstalkError.ExpectedCRLF | BeanstalkError.Draining | BeanstalkError.Buried
-  >(
-    "put",
-    `${pri} ${delaySeconds} ${ttrSeconds} ${size}`,
-    (reply, origin) => {
-      switch (reply._tag) {
-        case "Inserted":
-          return success(reply.id)
-        case "BuriedJob":
-          return failure(() => new BeanstalkError.Buried({ ...origin, id: reply.id }))
-        case "JobTooBig":
-          return failure(() => new BeanstalkError.JobTooBig({ ...origin, size, limit: reply.limit }))
-        case "Draining":
-          return failure(() => new BeanstalkError.Draining(origin))
-        // After these the server may read the body as commands.
-        case "ExpectedCRLF":
-          return fatal(() => new BeanstalkError.ExpectedCRLF(origin))
-        case "BadFormat":
-          return fatal(() => new BeanstalkError.BadFormat(origin))
-        case "UnknownCommand":
-          return fatal(() => new BeanstalkError.UnknownCommand(origin))
-        default:
-          return undefined
-      }
-    },
-    { body, tube: onTube(tube) }
-  )
+  const args = `${pri} ${delaySeconds} ${ttrSeconds} ${size}`
+  return makeCommandAbout("put", size, args, interpretPut, { body, tube: onTube(tube) })
 }
 
 const useTube = (name: TubeName, options?: CommandOptions): Command<TubeName, never> =>
@@ -143,52 +143,48 @@ export const reserve = makeCommand("reserve", "", interpretReserve, {
   reserves: true
 })
 
+const interpretReserveWithTimeout: Interpret<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut> = (
+  reply,
+  origin,
+  about
+) =>
+  reply._tag === "TimedOut"
+    ? failure(() => new BeanstalkError.TimedOut(origin))
+    : interpretReserve(reply, origin, about)
+
 export const reserveWithTimeout = (seconds: number) =>
-  makeCommand<ReservedJob, BeanstalkError.DeadlineSoon | BeanstalkError.TimedOut>(
-    "reserve-with-timeout",
-    `${seconds}`,
-    (reply, origin) =>
-      reply._tag === "TimedOut" ? failure(() => new BeanstalkError.TimedOut(origin)) : interpretReserve(reply, origin),
-    { blocksFor: seconds, reserves: true }
-  )
+  makeCommand("reserve-with-timeout", `${seconds}`, interpretReserveWithTimeout, {
+    blocksFor: seconds,
+    reserves: true
+  })
 
-export const reserveJob = (id: JobId) =>
-  onJob(
-    "reserve-job",
-    id,
-    (reply) => reply._tag === "Reserved" && reply.id === id ? success(new ReservedJob(id, reply.body)) : undefined,
-    { reserves: true }
-  )
+export const reserveJob = onJob(
+  "reserve-job",
+  (reply, _, id) => reply._tag === "Reserved" && reply.id === id ? success(new ReservedJob(id, reply.body)) : undefined,
+  { reserves: true }
+)
 
-const expectDeleted = expectWord("Deleted")
+export const deleteJob = onJob("delete", expectWord("Deleted"))
 
-export const deleteJob = (id: JobId) => onJob("delete", id, expectDeleted)
+export const touch = onJob("touch", expectWord("Touched"))
 
-const expectTouched = expectWord("Touched")
-
-export const touch = (id: JobId) => onJob("touch", id, expectTouched)
+const releaseJob = onJobWith<void, BeanstalkError.Buried>("release", (reply, origin, id) => {
+  switch (reply._tag) {
+    case "Released":
+      return succeeded
+    case "Buried":
+      return failure(() => new BeanstalkError.Buried({ ...origin, id }))
+    default:
+      return undefined
+  }
+})
 
 export const release = (id: JobId, priority: number, delaySeconds: number) =>
-  onJob<void, BeanstalkError.Buried>(
-    "release",
-    id,
-    (reply, origin) => {
-      switch (reply._tag) {
-        case "Released":
-          return succeeded
-        case "Buried":
-          return failure(() => new BeanstalkError.Buried({ ...origin, id }))
-        default:
-          return undefined
-      }
-    },
-    undefined,
-    `${id} ${priority} ${delaySeconds}`
-  )
+  releaseJob(id, `${id} ${priority} ${delaySeconds}`)
 
-const expectBuried = expectWord("Buried")
+const buryJob = onJobWith("bury", expectWord("Buried"))
 
-export const bury = (id: JobId, priority: number) => onJob("bury", id, expectBuried, undefined, `${id} ${priority}`)
+export const bury = (id: JobId, priority: number) => buryJob(id, `${id} ${priority}`)
 
 export const watch = (tube: TubeName) =>
   makeCommand("watch", tube, (reply) => reply._tag === "Watching" ? success(reply.count) : undefined)
@@ -209,13 +205,11 @@ export const ignore = (tube: TubeName) =>
 // inspecting
 // ---------------------------------------------------------------------------------------------------------------------
 
-export const peek = (id: JobId) =>
-  onJob(
-    "peek",
-    id,
-    (reply) => reply._tag === "Found" && reply.id === id ? success(new PeekedJob(id, reply.body)) : undefined,
-    readOnly
-  )
+export const peek = onJob(
+  "peek",
+  (reply, _, id) => reply._tag === "Found" && reply.id === id ? success(new PeekedJob(id, reply.body)) : undefined,
+  readOnly
+)
 
 const peekFirst = (name: string) => (tube?: TubeName) =>
   makeCommand<Option.Option<PeekedJob>>(name, "", (reply) => {
@@ -248,29 +242,27 @@ const expectDocument =
 const expectJobStats = expectDocument<JobStats>(StatsReader.readJobStats)
 
 /** In a cluster the document has the server's own id, and the job the qualified one. */
-const expectStatsOf = (id: JobId): Interpret<JobStats, never> => (reply, origin) => {
-  const decoded = expectJobStats(reply, origin)
+const expectStatsOf: Interpret<JobStats, never, JobId> = (reply, origin, id) => {
+  const decoded = expectJobStats(reply, origin, id)
   return decoded?._tag === "Success" && decoded.value.id !== id && decoded.value.id === ownId(id)
     ? success(new JobStats({ ...decoded.value, id }, true))
     : decoded
 }
 
-export const statsJob = (id: JobId) => onJob("stats-job", id, expectStatsOf(id), readOnly)
+export const statsJob = onJob("stats-job", expectStatsOf, readOnly)
+
+const noStats = success(undefined)
+
+const expectStatsIfAny: Interpret<JobStats | undefined, never, JobId> = (reply, origin, id) =>
+  reply._tag === "NotFound" ? noStats : expectStatsOf(reply, origin, id)
 
 /** The statistics, or `undefined` if there is no such job: an error for each id that is asked for in vain takes time. */
-export const statsJobIfAny = (id: JobId): Command<JobStats | undefined, never> => {
-  const expectStats = expectStatsOf(id)
-  return makeCommand<JobStats | undefined>(
-    "stats-job",
-    id,
-    (reply, origin) => reply._tag === "NotFound" ? success(undefined) : expectStats(reply, origin),
-    { readOnly: true, job: id }
-  )
-}
+export const statsJobIfAny = (id: JobId): Command<JobStats | undefined, never> =>
+  makeCommandAbout("stats-job", id, id, expectStatsIfAny, { readOnly: true, job: id })
 
-const expectTubeStats = expectDocument<TubeStats>(StatsReader.readTubeStats)
+const readTube = onExistingTube("stats-tube", expectDocument<TubeStats>(StatsReader.readTubeStats), readOnly)
 
-export const statsTube = (tube: TubeName) => onExistingTube("stats-tube", tube, expectTubeStats, readOnly)
+export const statsTube = (tube: TubeName) => readTube(tube, tube)
 
 export const stats = makeCommand("stats", "", expectDocument<ServerStats>(StatsReader.readServerStats), readOnly)
 
@@ -298,14 +290,11 @@ export const kick = (bound: number, tube?: TubeName) =>
     tube: onTube(tube)
   })
 
-const expectKicked = expectWord("Kicked")
+export const kickJob = onJob("kick-job", expectWord("Kicked"))
 
-export const kickJob = (id: JobId) => onJob("kick-job", id, expectKicked)
+const pause = onExistingTube("pause-tube", expectWord("Paused"))
 
-const expectPaused = expectWord("Paused")
-
-export const pauseTube = (tube: TubeName, seconds: number) =>
-  onExistingTube("pause-tube", tube, expectPaused, undefined, `${tube} ${seconds}`)
+export const pauseTube = (tube: TubeName, seconds: number) => pause(tube, `${tube} ${seconds}`)
 
 /**
  * Any reply to `quit` but the end of the connection is a violation, even one that the server may send to every other command.
