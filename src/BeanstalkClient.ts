@@ -723,7 +723,7 @@ const client = ({ connector, dedicated, options, shared }: {
   readonly dedicated: Dedicated
 }): Client => {
   const { address } = connector
-  const { changes, health, send, server: ready, submit, unlessClosed } = shared
+  const { changes, health, send, server: ready, submitOne, unlessClosed } = shared
   const sendValid = <A, Failure>(command: Protocol.Command<A, Failure> | BeanstalkError.InvalidArgument) =>
     command._tag === "Command" ? send(command) : command
   const lease = (own: Pick<BeanstalkConnection.Options, "name" | "tube" | "watch"> = {}) =>
@@ -752,7 +752,7 @@ const client = ({ connector, dedicated, options, shared }: {
     leaseWith: lease,
 
     put: (tube, body, options) => sendValid(putCommand(tube, body, options)),
-    putAll: (tube, bodies, options) => PutAll.putAll(bodies, tube, options, { address, submit }),
+    putAll: (tube, bodies, options) => PutAll.putAll(bodies, tube, options, { address, submit: submitOne }),
 
     peek: (id) => sendValid(Protocol.peek(id)),
     peekReady: (tube) => sendValid(Protocol.peekReady({ tube })),

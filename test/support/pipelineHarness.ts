@@ -58,7 +58,7 @@ export class PipelineHarness {
       this.exits.push(exit)
       this.settled.push(`${command.line}: ${describeExit(exit)}`)
       then?.()
-    })
+    }, undefined)
   }
 
   /** Takes what may be written. */

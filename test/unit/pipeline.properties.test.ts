@@ -182,7 +182,7 @@ class Model {
 
   private submit<A, E>(command: Protocol.Command<A, E>, mark: number, tube: string | undefined, answer: string): void {
     const results: Array<string> = []
-    const entry = this.harness.pipeline.submit(command, (exit) => results.push(describeExit(exit)))
+    const entry = this.harness.pipeline.submit(command, (exit) => results.push(describeExit(exit)), undefined)
     const selects = command.name === "use"
     this.add({ mark, entry, tube, selects, isOfBatch: false, answer, results, cancelled: false })
   }

@@ -9,7 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constFalse, constVoid } from "effect/Function"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import {
@@ -22,11 +22,11 @@ import {
 import type { JobId, TubeName } from "../../Job.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import { annotateLogs } from "../base/logging.ts"
-import type { Cancel } from "../connection/pipeline.ts"
+import type { Submitted } from "../connection/pendingCommand.ts"
 import * as Commands from "../protocol/commands.ts"
-import { checkJobOptions, type JobOptions, type JobSettings } from "../protocol/jobOptions.ts"
+import { checkJobOptions, type JobOptions } from "../protocol/jobOptions.ts"
 import * as Validate from "../protocol/validate.ts"
-import type { SubmitPut } from "./submit.ts"
+import type { PutCommand, SubmitOnePut } from "./submit.ts"
 
 /** A body with options of its own, in place of those of `putAll`. */
 export interface JobToPut extends JobOptions {
@@ -45,14 +45,15 @@ export interface PutAllOptions extends JobOptions {
 
 export interface PutAllTarget {
   readonly address: string
-  readonly submit: SubmitPut
+  readonly submit: SubmitOnePut
 }
 
 /** The arguments of a `putAll`, checked. */
 interface PutAll extends PutAllTarget {
   readonly tube: TubeName
   readonly options: PutAllOptions | undefined
-  readonly settings: JobSettings
+  /** Makes the command for a body without options of its own. */
+  readonly put: (body: Uint8Array) => PutCommand
   readonly windowSize: number
 }
 
@@ -62,7 +63,7 @@ type BodyError = PutError | ConnectFailed | PayloadError
 interface Sent extends Linked<Sent> {
   readonly index: number
   exit: Exit.Exit<JobId, BodyError> | undefined
-  cancel: Cancel
+  submitted: Submitted | undefined
 }
 
 /** The bodies that were sent, from the first whose id is not taken. */
@@ -99,29 +100,30 @@ class Window {
     const sent: Sent = {
       index: this.sentCount,
       exit: undefined,
-      cancel: constFalse,
+      submitted: undefined,
       previous: undefined,
       next: undefined
-    }
-    const settle = (exit: Exit.Exit<JobId, BodyError>) => {
-      sent.exit = exit
-      if (Exit.isFailure(exit)) this.stop(sent.index, exit.cause)
-      if (sent === this.sent.head) this.changed.unsafeOpen()
     }
     this.sentCount += 1
     this.sent.push(sent)
     const command = this.commandOf(body)
-    if (command._tag === "Command") sent.cancel = this.options.submit(command, settle)
-    else settle(Exit.fail(command))
+    if (command._tag === "Command") sent.submitted = this.options.submit(command, this.settle, sent)
+    else this.settle(Exit.fail(command), sent)
     if (this.isFull) this.mayContinue.unsafeClose()
   }
 
+  private readonly settle = (exit: Exit.Exit<JobId, BodyError>, sent: Sent): void => {
+    sent.exit = exit
+    if (Exit.isFailure(exit)) this.stop(sent.index, exit.cause)
+    if (sent === this.sent.head) this.changed.unsafeOpen()
+  }
+
   private commandOf(body: Body) {
-    const { options, settings, tube } = this.options
+    const { options, put, tube } = this.options
     if (body instanceof PayloadError) return body
     return Validate.attempt(() =>
       typeof body === "string" || body instanceof Uint8Array
-        ? Commands.put(Validate.body("putAll", body), settings, tube)
+        ? put(Validate.body("putAll", body))
         : Commands.put(
           Validate.body("putAll", body.body),
           checkJobOptions("putAll", { ...options, ...body }),
@@ -147,7 +149,9 @@ class Window {
 
   /** Cancels every body that has no result yet. */
   cancel(): void {
-    for (let sent = this.sent.shift(); sent !== undefined; sent = this.sent.shift()) sent.cancel()
+    for (let sent = this.sent.shift(); sent !== undefined; sent = this.sent.shift()) {
+      sent.submitted?.cancel()
+    }
   }
 
   private stop(index: number, cause: Cause.Cause<BodyError>): void {
@@ -161,7 +165,7 @@ class Window {
   /** Withdraws the bodies behind one that has failed, as far as they are not written: they count as not sent. */
   private withdrawAfter(index: number): void {
     for (let { tail } = this.sent; tail !== undefined && tail.index > index; { tail } = this.sent) {
-      if (tail.exit !== undefined || !tail.cancel("unless-written")) return
+      if (tail.exit !== undefined || tail.submitted?.cancel("unless-written") !== true) return
       this.sent.remove(tail)
       this.sentCount -= 1
     }
@@ -174,13 +178,16 @@ export const putAll = <E, R>(
   options: PutAllOptions | undefined,
   target: PutAllTarget
 ): Stream.Stream<JobId, E | PutAllStopped | InvalidArgument, R> => {
-  const checked = Validate.attempt((): PutAll => ({
-    ...target,
-    tube: Validate.tubeName("putAll", tube),
-    options,
-    settings: checkJobOptions("putAll", options),
-    windowSize: Validate.positiveInteger("putAll", "window", options?.window ?? 1024)
-  }))
+  const checked = Validate.attempt((): PutAll => {
+    const name = Validate.tubeName("putAll", tube)
+    return {
+      ...target,
+      tube: name,
+      options,
+      put: Commands.putInto(checkJobOptions("putAll", options), name),
+      windowSize: Validate.positiveInteger("putAll", "window", options?.window ?? 1024)
+    }
+  })
   return checked instanceof InvalidArgument ? Stream.fail(checked) : putChecked(bodies, checked)
 }
 
@@ -223,16 +230,13 @@ const putChecked = <E, R>(
 
 /** Sends a chunk, and waits whenever the window is full. Once a body has failed, it waits for ever. */
 const sendChunk = (window: Window, chunk: Chunk.Chunk<Body>): Effect.Effect<void> => {
-  const bodies = chunk[Symbol.iterator]()
-  let next = bodies.next()
+  const bodies = Chunk.toReadonlyArray(chunk)
+  let next = 0
   const fillWindow = () => {
-    while (next.done !== true && !window.isFull && !window.isStopped) {
-      window.send(next.value)
-      next = bodies.next()
-    }
+    for (; next < bodies.length && !window.isFull && !window.isStopped; next += 1) window.send(bodies[next]!)
     return window.mayContinue.await
   }
-  return Effect.whileLoop({ while: () => next.done !== true, body: fillWindow, step: constVoid })
+  return Effect.whileLoop({ while: () => next < bodies.length, body: fillWindow, step: constVoid })
 }
 
 /** How the stream ends once every body that was sent has a result, and every id is taken. */

@@ -22,7 +22,7 @@ import * as ConnectionLog from "./connectionLog.ts"
 import { type Lost, State } from "./connectionState.ts"
 import { CurrentSession, type CurrentSessionOptions } from "./currentSession.ts"
 import { attempts, perOutage } from "./reconnect.ts"
-import { makeSubmit, makeSubmitNow, type Submit } from "./submit.ts"
+import { makeSubmit, makeSubmitNow, makeSubmitOne, type Submit, type SubmitOne } from "./submit.ts"
 
 export interface SharedConnectionOptions extends ConnectSettings, Pick<CurrentSessionOptions, "offlineTimeout"> {
   readonly reconnect: Schedule.Schedule<unknown, Lost>
@@ -33,6 +33,7 @@ export interface SharedConnection {
   /** Sends a command by {@link submit}, and waits for its result. An interruption cancels the command. */
   readonly send: <A, Failure>(command: Command<A, Failure>) => Effect.Effect<A, Failure | CommandError | ConnectFailed>
   readonly submit: Submit
+  readonly submitOne: SubmitOne
   readonly submitNow: Submit
   /** Opens the connection unless it is open, and does not wait for it. */
   readonly connect: () => void
@@ -80,9 +81,11 @@ export const make = Effect.fnUntraced(function*(
     })
   )
 
-  const submit = makeSubmit(current, timers.now)
+  const submitOne = makeSubmitOne(current, timers.now)
+  const submit = makeSubmit(submitOne)
   const shared: SharedConnection = {
     submit,
+    submitOne,
     submitNow: makeSubmitNow(current),
     connect: () => current.wanted.unsafeOpen(),
     connectedTo: () => current.session?.server,

@@ -1,13 +1,14 @@
 /** Sends a command on the current session of a client, on the next one if none is open, and again if its session is lost. */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import { constFalse, constTrue } from "effect/Function"
+import { constTrue } from "effect/Function"
 import type * as Tracer from "effect/Tracer"
 import { type CommandError, type ConnectFailed, ConnectionLost, type PutError } from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { ofCallingFiber } from "../base/parentSpan.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import type { Submitted } from "../connection/pendingCommand.ts"
 import type { Cancel } from "../connection/pipeline.ts"
 import type { Command } from "../protocol/command.ts"
 import type * as Commands from "../protocol/commands.ts"
@@ -25,6 +26,13 @@ export type Submit = <A, Failure>(
   settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
 ) => Cancel
 
+/** {@link Submit} for one of many commands with the same `settle`, which is called with `which`. */
+export type SubmitOne = <A, Failure, Which>(
+  command: Command<A, Failure>,
+  settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>, which: Which) => void,
+  which: Which
+) => Submitted
+
 export type PutCommand = ReturnType<typeof Commands.put>
 
 /** {@link Submit} for a `put`. */
@@ -33,10 +41,22 @@ export type SubmitPut = (
   settle: (exit: Exit.Exit<JobId, PutError | ConnectFailed>) => void
 ) => Cancel
 
-export const makeSubmit = (current: CurrentSession, now: () => number): Submit => (command, settle) => {
-  const submission = new Submission(command, settle, current, now)
+/** {@link SubmitOne} for a `put`. */
+export type SubmitOnePut = <Which>(
+  command: PutCommand,
+  settle: (exit: Exit.Exit<JobId, PutError | ConnectFailed>, which: Which) => void,
+  which: Which
+) => Submitted
+
+export const makeSubmitOne = (current: CurrentSession, now: () => number): SubmitOne => (command, settle, which) => {
+  const submission = new Submission(command, settle, which, current, now)
   submission.start()
-  return submission.cancel
+  return submission
+}
+
+export const makeSubmit = (submitOne: SubmitOne): Submit => (command, settle) => {
+  const submitted = submitOne(command, settle, undefined)
+  return (unless) => submitted.cancel(unless)
 }
 
 /** Sends a command on the session that is open. It fails at once if there is none, and is not sent again if it is lost. */
@@ -48,31 +68,37 @@ export const makeSubmitNow = (current: CurrentSession): Submit => (command, sett
 }
 
 /** A class: with closures in its place a put takes 1.3 times the CPU, since V8 moves them to the old generation. */
-class Submission<A, Failure> {
+class Submission<A, Failure, Which> implements Submitted {
   private readonly command: Command<A, Failure>
-  private readonly settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void
+  private readonly settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>, which: Which) => void
+  private readonly which: Which
   private readonly current: CurrentSession
   private readonly now: () => number
   /** The server instance at the time of the submission: it issued the job id in the command, if there is one. */
   private readonly instance: string | undefined
   /** When its wait for a session times out. Set by its first wait, and kept for later ones; `Infinity` before. */
   private deadline = Number.POSITIVE_INFINITY
-  private cancelCurrent: Cancel = constFalse
+  /** On a session, or waiting for one. */
+  private submitted: Submitted | undefined = undefined
 
   constructor(
     command: Command<A, Failure>,
-    settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>) => void,
+    settle: (exit: Exit.Exit<A, Failure | CommandError | ConnectFailed>, which: Which) => void,
+    which: Which,
     current: CurrentSession,
     now: () => number
   ) {
     this.command = command
     this.settle = settle
+    this.which = which
     this.current = current
     this.now = now
     this.instance = current.instance
   }
 
-  readonly cancel: Cancel = (unless) => this.cancelCurrent(unless)
+  cancel(unless?: "unless-written"): boolean {
+    return this.submitted?.cancel(unless) ?? false
+  }
 
   start(): void {
     const { session } = this.current
@@ -81,36 +107,46 @@ class Submission<A, Failure> {
   }
 
   private submitOn(session: ServerSession): void {
-    this.cancelCurrent = session.submit(this.command, (exit) => {
-      if (Exit.isFailure(exit) && mayResend(this.command, exit.cause) && this.now() < this.deadline) this.submitOnNext()
-      else this.settle(exit)
-    })
+    this.submitted = session.submitOne<A, Failure, Submission<A, Failure, Which>>(this.command, settleSubmission, this)
+  }
+
+  onExit(exit: Exit.Exit<A, Failure | CommandError>): void {
+    if (Exit.isFailure(exit) && mayResend(this.command, exit.cause) && this.now() < this.deadline) this.submitOnNext()
+    else this.settle(exit, this.which)
   }
 
   private submitOnNext(span?: Tracer.AnySpan): void {
-    const { command, current, instance, settle } = this
+    const { command, current, instance } = this
     this.deadline = Math.min(this.deadline, current.deadline())
     const stopWaiting = current.awaitNext(
       this.deadline,
       Exit.match({
         onFailure: (cause) => {
           current.onNotSent(command, this.deadline)
-          settle(Exit.failCause(cause))
+          this.settle(Exit.failCause(cause), this.which)
         },
         onSuccess: (session) => {
           if (isForAnotherInstance(command, instance, session.server)) {
-            settle(Exit.fail(instanceChanged(command, session)))
+            this.settle(Exit.fail(instanceChanged(command, session)), this.which)
           } else this.submitOn(session)
         }
       }),
       span
     )
-    this.cancelCurrent = () => {
-      stopWaiting()
-      return true
+    this.submitted = {
+      cancel: () => {
+        stopWaiting()
+        return true
+      }
     }
   }
 }
+
+/** One function for all submissions: a closure of each would be kept as long as the command is in flight. */
+const settleSubmission = <A, Failure, Which>(
+  exit: Exit.Exit<A, Failure | CommandError>,
+  submission: Submission<A, Failure, Which>
+): void => submission.onExit(exit)
 
 /** A command that was not written, or that only reads, can be sent again: nothing is done twice. */
 const mayResend = (command: Command<unknown, unknown>, cause: Cause.Cause<unknown>): boolean => {

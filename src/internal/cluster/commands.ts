@@ -77,7 +77,10 @@ export const commands = (members: Members, address: string): Commands => {
       Stream.suspend(() => {
         // A window for each server.
         const window = (options?.window ?? 1024) * Math.max(members.all.length, 1)
-        return PutAll.putAll(bodies, tube, { ...options, window }, { address, submit: submitBatch })
+        return PutAll.putAll(bodies, tube, { ...options, window }, {
+          address,
+          submit: (command, settle, which) => ({ cancel: submitBatch(command, (exit) => settle(exit, which)) })
+        })
       }),
 
     peek: (id) => askServerOf(members, "peek", id, (client) => client.peek(id)),

@@ -37,60 +37,153 @@ export interface PendingCommand extends Linked<PendingCommand> {
   die(defect: Error): void
 }
 
-/** Called with the result of each command: the index is that in the batch, or the one that a single command was submitted with. */
-export type Settle<A, E> = (exit: Exit.Exit<A, E | CommandError>, index: number) => void
+/**
+ * Called with the result of each command, and with what says which one it is: what a command was submitted with, or the index in the
+ * batch. So one function can serve many commands, where a closure for each would be most of what is kept of a command in flight.
+ */
+export type Settle<A, E, Which> = (exit: Exit.Exit<A, E | CommandError>, which: Which) => void
 
-/** `settle` is called once for each command, unless that is abandoned or withdrawn by then. */
-export const makePending = <A, E>(
-  commands: Command<A, E> | Batch<A, E>,
-  settle: Settle<A, E>,
-  index = 0
-): PendingCommand => new Pending(commands, settle, index)
+/** The pipeline in which a command is. */
+interface Owner {
+  readonly cancel: (entry: PendingCommand, unless?: "unless-written") => boolean
+}
 
-class Pending<A, E> implements PendingCommand {
-  private readonly commands: Command<A, E> | Batch<A, E>
-  private readonly settle: Settle<A, E>
-  private readonly index: number
-  /** {@link unanswered}, once it is made. */
-  private made: Command<A, E> | undefined = undefined
-  private length: number
-  private writtenCount = 0
-  private answeredCount = 0
-  hasJob = false
+/** A command that was submitted. */
+export interface Submitted {
+  /**
+   * It is not written if it is not yet, and its result is dropped. With `"unless-written"` nothing happens to one that is written.
+   * Returns whether it is not and will not be written.
+   */
+  cancel(unless?: "unless-written"): boolean
+}
+
+/** `settle` is called once with the result, unless the command is abandoned or withdrawn by then. */
+export const pendingOne = <A, E, Which>(
+  command: Command<A, E>,
+  settle: Settle<A, E, Which>,
+  which: Which,
+  owner: Owner
+): PendingCommand & Submitted => new PendingOne(command, settle, which, owner)
+
+/** `settle` is called once with each result, in order, unless the batch is abandoned or withdrawn by then. */
+export const pendingBatch = <A, E>(batch: Batch<A, E>, settle: Settle<A, E, number>): PendingCommand =>
+  new PendingBatch(batch, settle)
+
+abstract class Pending<A, E> {
   state: PendingCommand["state"] = "Queued"
   previous: PendingCommand | undefined = undefined
   next: PendingCommand | undefined = undefined
 
-  constructor(commands: Command<A, E> | Batch<A, E>, settle: Settle<A, E>, index: number) {
-    this.commands = commands
+  abstract get unanswered(): Command<A, E>
+
+  abstract finish(exit: Exit.Exit<A, E | CommandError>, withJob?: boolean): void
+
+  answer(reply: Reply, address: string, before: RecentExchanges) {
+    const command = this.unanswered
+    const decoded = withExchanges(command.decode(reply, address), before)
+    if (decoded._tag === "Success") this.finish(Exit.succeed(decoded.value), command.reserves)
+    else this.finish(Exit.fail(decoded.error))
+    return decoded
+  }
+
+  fail(error: ConnectionLost): void {
+    this.finish(Exit.fail(error))
+  }
+}
+
+class PendingOne<A, E, Which> extends Pending<A, E> implements PendingCommand {
+  readonly unanswered: Command<A, E>
+  private readonly settle: Settle<A, E, Which>
+  private readonly which: Which
+  private readonly owner: Owner
+
+  constructor(command: Command<A, E>, settle: Settle<A, E, Which>, which: Which, owner: Owner) {
+    super()
+    this.owner = owner
+    this.unanswered = command
     this.settle = settle
-    this.index = index
-    this.length = commands._tag === "Command" ? 1 : commands.length
+    this.which = which
+  }
+
+  cancel(unless?: "unless-written"): boolean {
+    return this.owner.cancel(this, unless)
   }
 
   get unwritten(): Command<A, E> {
-    return this.at(this.writtenCount)
+    return this.unanswered
+  }
+
+  get name(): string {
+    return this.unanswered.name
+  }
+
+  get isWritten(): boolean {
+    return this.state !== "Queued"
+  }
+
+  get isSettled(): boolean {
+    return this.state === "Settled" || this.hasJob
+  }
+
+  get hasJob(): boolean {
+    return this.state === "SettledWithJob"
+  }
+
+  onWritten(): void {
+    this.state = "InFlight"
+  }
+
+  withdraw(): void {
+    this.state = "Settled"
+  }
+
+  die(defect: Error): void {
+    this.finish(Exit.die(defect))
+  }
+
+  finish(exit: Exit.Exit<A, E | CommandError>, withJob = false): void {
+    const isWanted = this.state !== "Abandoned"
+    this.state = withJob ? "SettledWithJob" : "Settled"
+    if (isWanted) this.settle(exit, this.which)
+  }
+}
+
+class PendingBatch<A, E> extends Pending<A, E> implements PendingCommand {
+  private readonly batch: Batch<A, E>
+  private readonly settle: Settle<A, E, number>
+  private length: number
+  private writtenCount = 0
+  private answeredCount = 0
+  /** {@link unanswered}, once it is made. */
+  private made: Command<A, E> | undefined = undefined
+  hasJob = false
+
+  constructor(batch: Batch<A, E>, settle: Settle<A, E, number>) {
+    super()
+    this.batch = batch
+    this.settle = settle
+    this.length = batch.length
+  }
+
+  get unwritten(): Command<A, E> {
+    return this.batch.at(this.writtenCount)
   }
 
   get unanswered(): Command<A, E> {
-    this.made ??= this.at(this.answeredCount)
+    this.made ??= this.batch.at(this.answeredCount)
     return this.made
   }
 
   get name(): string {
-    return this.at(0).name
+    return this.batch.at(0).name
+  }
+
+  get isWritten(): boolean {
+    return this.writtenCount >= this.length
   }
 
   get isSettled(): boolean {
     return this.answeredCount === this.length
-  }
-
-  private at(index: number): Command<A, E> {
-    return this.commands._tag === "Command" ? this.commands : this.commands.at(index)
-  }
-
-  get isWritten(): boolean {
-    return this.writtenCount === this.length
   }
 
   onWritten(): void {
@@ -101,39 +194,26 @@ class Pending<A, E> implements PendingCommand {
   withdraw(): void {
     // A lost command is settled without being written.
     this.length = Math.max(this.writtenCount, this.answeredCount)
-    this.endIfAnswered()
-  }
-
-  answer(reply: Reply, address: string, before: RecentExchanges) {
-    const command = this.unanswered
-    const decoded = withExchanges(command.decode(reply, address), before)
-    if (decoded._tag === "Success") {
-      this.hasJob ||= command.reserves
-      this.finish(Exit.succeed(decoded.value))
-    } else this.finish(Exit.fail(decoded.error))
-    return decoded
-  }
-
-  fail(error: ConnectionLost): void {
-    this.finish(Exit.fail(error))
+    this.endIfSettled()
   }
 
   die(defect: Error): void {
     const { length, writtenCount } = this
     this.withdraw()
-    for (let index = writtenCount; index < length; index += 1) this.settle(Exit.die(defect), this.index + index)
+    for (let index = writtenCount; index < length; index += 1) this.settle(Exit.die(defect), index)
   }
 
-  private finish(exit: Exit.Exit<A, E | CommandError>): void {
+  finish(exit: Exit.Exit<A, E | CommandError>, withJob = false): void {
     const isWanted = this.state !== "Abandoned"
-    const index = this.index + this.answeredCount
+    const index = this.answeredCount
     this.answeredCount += 1
     this.made = undefined
-    this.endIfAnswered()
+    this.hasJob ||= withJob
+    this.endIfSettled()
     if (isWanted) this.settle(exit, index)
   }
 
-  private endIfAnswered(): void {
+  private endIfSettled(): void {
     if (this.isSettled) this.state = this.hasJob ? "SettledWithJob" : "Settled"
   }
 }

@@ -17,7 +17,7 @@ import { describe, type Reply } from "../protocol/reply.ts"
 import { ReplyDecoder } from "../protocol/replyDecoder.ts"
 import { describeRequest, encode, type Request } from "../protocol/requestEncoder.ts"
 import type { PipelineObserver } from "./observer.ts"
-import { makePending, type PendingCommand, type Settle } from "./pendingCommand.ts"
+import { pendingBatch, type PendingCommand, pendingOne, type Settle, type Submitted } from "./pendingCommand.ts"
 import { RecentExchanges } from "./recentExchanges.ts"
 import { ReplyDeadline } from "./replyDeadline.ts"
 import { ServerIds } from "./serverIds.ts"
@@ -61,11 +61,7 @@ export interface Ending {
 /** The cause of an {@link Ending}: the server did not reply in time. */
 export class ReplyTimedOut extends Error {}
 
-/**
- * Cancels a command that was submitted: it is not written if it is not yet, and its result is dropped. With `"unless-written"`
- * nothing happens to one that is written. Returns whether it is not and will not be written.
- */
-export type Cancel = (unless?: "unless-written") => boolean
+export type Cancel = Submitted["cancel"]
 
 type Status =
   | { readonly _tag: "Open" }
@@ -103,9 +99,9 @@ export class Pipeline {
   // commands in
   // -------------------------------------------------------------------------------------------------------------------
 
-  /** Queues a command. `settle` is called once with its result, or never if it is cancelled before. */
-  submit<A, E>(command: Command<A, E>, settle: Settle<A, E>, index?: number): PendingCommand {
-    const entry = makePending(command, settle, index)
+  /** Queues a command. `settle` is called once with its result and `which`, or never if it is cancelled before. */
+  submit<A, E, Which>(command: Command<A, E>, settle: Settle<A, E, Which>, which: Which): PendingCommand & Submitted {
+    const entry = pendingOne(command, settle, which, this)
     const { maxJobSize, options } = this
     if (command.body !== undefined && command.body.length > maxJobSize) {
       entry.answer({ _tag: "JobTooBig", limit: maxJobSize }, options.address, this.exchanges)
@@ -118,13 +114,13 @@ export class Pipeline {
   }
 
   /** Queues the commands of a batch, each of which is settled as by {@link submit}. */
-  submitAll<A, E>(batch: Batch<A, E>, settle: Settle<A, E>): ReadonlyArray<PendingCommand> {
+  submitAll<A, E>(batch: Batch<A, E>, settle: Settle<A, E, number>): ReadonlyArray<PendingCommand> {
     if (batch.length === 0) return []
     // Each of these is checked before it is queued.
     if (this.ids !== undefined || batch.at(0).body !== undefined) {
       return Array.from({ length: batch.length }, (_, index) => this.submit(batch.at(index), settle, index))
     }
-    const entry = makePending(batch, settle)
+    const entry = pendingBatch(batch, settle)
     this.enqueue(entry)
     return [entry]
   }
@@ -237,11 +233,13 @@ export class Pipeline {
    * command acts on the wrong tube: the pipeline ends, and the command fails with the outcome `Unknown`.
    */
   private selectionOf(tube: TubeName): PendingCommand {
-    return makePending(Commands.select(tube), (exit) => {
-      if (Exit.isFailure(exit)) {
-        this.end({ reason: `the server did not accept the use of tube ${tube}`, cause: Cause.squash(exit.cause) })
-      }
-    })
+    return pendingOne(Commands.select(tube), this.onSelected, tube, this)
+  }
+
+  private readonly onSelected = (exit: Exit.Exit<unknown, unknown>, tube: TubeName): void => {
+    if (Exit.isFailure(exit)) {
+      this.end({ reason: `the server did not accept the use of tube ${tube}`, cause: Cause.squash(exit.cause) })
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ export const submitAll = <A, Failure, Lost>(
 const sendEach = <A, Failure>(
   session: Session,
   batch: Batch<A, Failure>,
-  onExit: Settle<A, Failure>
+  onExit: Settle<A, Failure, number>
 ): Effect.Effect<void> =>
   batch.length === 0 ? Effect.void : Effect.async((resume) => {
     let left = batch.length

@@ -15,7 +15,7 @@ import { fromCallback } from "../base/fromCallback.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
 import type { Batch, Command } from "../protocol/command.ts"
-import type { Settle } from "./pendingCommand.ts"
+import type { Settle, Submitted } from "./pendingCommand.ts"
 import { type Cancel, type Ending, Pipeline, type PipelineOptions } from "./pipeline.ts"
 import * as SocketFastPath from "./socketFastPath.ts"
 
@@ -26,9 +26,18 @@ export interface Session {
    * Sends a command without a fiber that waits for its result. `settle` is called with the result, once, and must not throw. The
    * returned function cancels the command.
    */
-  readonly submit: <A, Failure>(command: Command<A, Failure>, settle: Settle<A, Failure>, index?: number) => Cancel
+  readonly submit: <A, Failure>(
+    command: Command<A, Failure>,
+    settle: (exit: Exit.Exit<A, Failure | CommandError>) => void
+  ) => Cancel
+  /** The same for one of many commands with the same `settle`, which is called with `which`. */
+  readonly submitOne: <A, Failure, Which>(
+    command: Command<A, Failure>,
+    settle: Settle<A, Failure, Which>,
+    which: Which
+  ) => Submitted
   /** Sends the commands of a batch, each as {@link submit} does. The returned function cancels all that are not settled. */
-  readonly submitAll: <A, Failure>(batch: Batch<A, Failure>, settle: Settle<A, Failure>) => () => void
+  readonly submitAll: <A, Failure>(batch: Batch<A, Failure>, settle: Settle<A, Failure, number>) => () => void
   /** How many replies have arrived. */
   readonly replyCount: () => number
   /** From now on, a `put` whose body is larger is not sent, and fails with `JobTooBig`. */
@@ -162,8 +171,8 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     Effect.forkScoped
   )
 
-  const submit: Session["submit"] = (command, settle, index) => {
-    const entry = pipeline.submit(command, settle, index)
+  const submit: Session["submit"] = (command, settle) => {
+    const entry = pipeline.submit(command, settle, undefined)
     return (unless) => pipeline.cancel(entry, unless)
   }
 
@@ -175,6 +184,7 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
   const session: Session = {
     send: (command) => fromCallback((settle) => submit(command, settle)),
     submit,
+    submitOne: (command, settle, which) => pipeline.submit(command, settle, which),
     submitAll,
     replyCount: () => pipeline.replyCount,
     limitJobSize: (maxJobSize) => {

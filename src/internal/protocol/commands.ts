@@ -104,11 +104,17 @@ const interpretPut: Interpret<JobId, PutRefused, number> = (reply, origin, size)
   }
 }
 
-export const put = (body: Uint8Array, { delaySeconds, pri, ttrSeconds }: JobSettings, tube?: TubeName) => {
-  const size = body.length
-  const args = `${pri} ${delaySeconds} ${ttrSeconds} ${size}`
-  return makeCommandAbout("put", size, args, interpretPut, { body, tube: onTube(tube) })
+/** Makes commands that put jobs with the same settings into the same tube. */
+export const putInto = ({ delaySeconds, pri, ttrSeconds }: JobSettings, name?: TubeName) => {
+  const tube = onTube(name)
+  const settings = `${pri} ${delaySeconds} ${ttrSeconds} `
+  return (body: Uint8Array) => {
+    const size = body.length
+    return makeCommandAbout("put", size, settings + size, interpretPut, { body, tube })
+  }
 }
+
+export const put = (body: Uint8Array, settings: JobSettings, tube?: TubeName) => putInto(settings, tube)(body)
 
 const useTube = (name: TubeName, options?: CommandOptions): Command<TubeName, never> =>
   makeCommand(

@@ -160,6 +160,7 @@ export const body = (command: string, value: string | Uint8Array): Uint8Array =>
     : refuse(command, "body", `must have at most ${largestU32} bytes, but has ${value.length}`)
 }
 
-/** Unlike `instanceof`, also true for the `Uint8Array` of another realm, such as that of a test runner. */
+/** Unlike `instanceof` alone, also true for the `Uint8Array` of another realm, such as that of a test runner. */
 const isBytes = (value: unknown): value is Uint8Array =>
+  value instanceof Uint8Array ||
   ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === "[object Uint8Array]"
