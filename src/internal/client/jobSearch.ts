@@ -73,13 +73,11 @@ class Jobs {
     this.states = new Set(states)
   }
 
-  /** Takes note of those jobs, of the ids that were asked for, that exist. Returns those that are to be emitted. */
-  record(asked: ReadonlyArray<JobId>, found: ReadonlyArray<JobStats>): Array<JobStats> {
-    const gone = new Set(asked)
+  /** Takes note of jobs. Returns those that are to be emitted. */
+  record(found: ReadonlyArray<JobStats>): Array<JobStats> {
     const fresh: Array<JobStats> = []
     for (const job of found) {
       if (!this.isWantedTube(job.tube)) continue
-      gone.delete(job.id)
       if (!this.isWanted(job)) {
         if (!this.listed.has(job.id)) this.others.add(job.id)
       } else if (!this.listed.has(job.id)) {
@@ -88,11 +86,17 @@ class Jobs {
         fresh.push(job)
       }
     }
-    for (const id of gone) {
+    return fresh
+  }
+
+  /** Forgets those of these jobs that were not found, or not in a tube that is wanted. */
+  forgetMissing(asked: ReadonlyArray<JobId>, found: ReadonlyArray<JobStats>): void {
+    const present = new Set(found.filter(({ tube }) => this.isWantedTube(tube)).map(({ id }) => id))
+    for (const id of asked) {
+      if (present.has(id)) continue
       this.listed.delete(id)
       this.others.delete(id)
     }
-    return fresh
   }
 
   isWanted({ state, tube }: JobStats): boolean {
@@ -177,7 +181,7 @@ const askNext = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step,
       options,
       inOneWrite(statsOfJobs(options.session, ids), isCountDue ? readCount(options) : Effect.succeed(at.count))
     )
-    const fresh = jobs.record(ids, found)
+    const fresh = jobs.record(found)
     const oldest = fresh.at(-1)
     const asked = at.asked + ids.length
     yield* options.onProgress({ asked, found: jobs.listed.size, counted: count.jobs })
@@ -210,7 +214,8 @@ const check = (options: Search, jobs: Jobs, at: Position): Effect.Effect<Step, P
     for (const ids of idsToCheck(jobs, at, newest - 1n, issued)) {
       const found = yield* paced(options, statsOfJobs(options.session, ids))
       present += found.filter((job) => jobs.isWanted(job)).length
-      fresh.push(...jobs.record(ids, found))
+      fresh.push(...jobs.record(found))
+      jobs.forgetMissing(ids, found)
     }
     const asked = at.asked + issued
     const depth = at.depth + issued
@@ -276,8 +281,17 @@ const gauges = {
   buried: "currentJobsBuried"
 } as const
 
-const idsDownFrom = (id: bigint, floor: bigint, most: number): ReadonlyArray<JobId> =>
-  Array.from({ length: Math.min(most, Number(id - floor)) }, (_, index) => `${id - BigInt(index)}`).filter(isJobId)
+/** A bigint for each id would take longer than to ask for it. */
+const idsDownFrom = (id: bigint, floor: bigint, most: number): ReadonlyArray<JobId> => {
+  const first = Number(id)
+  const isExact = Number.isSafeInteger(first)
+  const ids: Array<JobId> = []
+  for (let index = 0; index < Math.min(most, Number(id - floor)); index += 1) {
+    const text = isExact ? String(first - index) : String(id - BigInt(index))
+    if (isJobId(text)) ids.push(text)
+  }
+  return ids
+}
 
 /** Leaves the server the rest of its time. */
 const paced = <A, E>({ serverShare }: Search, ask: Effect.Effect<A, E>): Effect.Effect<A, E> =>

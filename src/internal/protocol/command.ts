@@ -117,69 +117,98 @@ const interpretOther = (reply: Reply, origin: Origin): Decoded<never, ServerErro
 
 const noTube: TubeRelation = { _tag: "None" }
 
-/** The properties of a command that have defaults. */
-export type CommandOptions = Partial<
-  Pick<Command<unknown, unknown>, "body" | "tube" | "job" | "blocksFor" | "reserves" | "readOnly">
->
+/** What all commands of a kind have in common. */
+interface Kind<A, E, About> extends Pick<Command<A, E>, "name" | "blocksFor" | "reserves" | "readOnly"> {
+  readonly interpret: Interpret<A, E, About>
+}
 
-/** A class, so that a command is one object, without closures of its own for `decode` and `interpret`. */
+/** What differs from most kinds of commands. */
+export type KindOptions = Partial<Pick<Command<unknown, unknown>, "blocksFor" | "reserves" | "readOnly">>
+
+const noOptions: KindOptions = {}
+
+export const kindOf = <A, E, About>(
+  name: string,
+  interpret: Interpret<A, E, About>,
+  { blocksFor = 0, readOnly = false, reserves = false }: KindOptions = noOptions
+): Kind<A, E, About> => ({ name, interpret, blocksFor, reserves, readOnly })
+
+/**
+ * A class, whose objects have what differs from command to command and no closures: there are two for each of the thousands of
+ * commands of a batch.
+ */
 class ProtocolCommand<A, E, About> implements Command<A, E> {
-  readonly _tag = "Command"
-  readonly name: string
+  private readonly kind: Kind<A, E, About>
+  private readonly about: About
   readonly line: string
   readonly body: Uint8Array | undefined
   readonly size: number
   readonly tube: TubeRelation
   readonly job: JobId | undefined
-  readonly blocksFor: number
-  readonly reserves: boolean
-  readonly readOnly: boolean
-  private readonly interpret: Interpret<A, E, About>
-  private readonly about: About
 
   constructor(
-    name: string,
-    args: string,
-    interpret: Interpret<A, E, About>,
+    kind: Kind<A, E, About>,
     about: About,
-    options: CommandOptions
+    args: string,
+    job: JobId | undefined,
+    tube: TubeRelation,
+    body: Uint8Array | undefined
   ) {
-    this.name = name
-    this.line = args === "" ? name : `${name} ${args}`
-    this.body = options.body
-    this.size = encodedSize(this)
-    this.tube = options.tube ?? noTube
-    this.job = options.job
-    this.blocksFor = options.blocksFor ?? 0
-    this.reserves = options.reserves ?? false
-    this.readOnly = options.readOnly ?? false
-    this.interpret = interpret
+    this.kind = kind
     this.about = about
+    this.line = args === "" ? kind.name : `${kind.name} ${args}`
+    this.body = body
+    this.size = encodedSize(this)
+    this.tube = tube
+    this.job = job
+  }
+
+  get _tag() {
+    return "Command" as const
+  }
+
+  get name() {
+    return this.kind.name
+  }
+
+  get blocksFor() {
+    return this.kind.blocksFor
+  }
+
+  get reserves() {
+    return this.kind.reserves
+  }
+
+  get readOnly() {
+    return this.kind.readOnly
   }
 
   decode(reply: Reply, address: string) {
     const origin = { command: this.name, address }
-    return this.interpret(reply, origin, this.about) ?? interpretOther(reply, origin)
+    return this.kind.interpret(reply, origin, this.about) ?? interpretOther(reply, origin)
   }
 }
 
-const noOptions: CommandOptions = {}
+/** A command about a job, whose id is its first argument. */
+export const commandOnJob = <A, E>(kind: Kind<A, E, JobId>, job: JobId, args: string): Command<A, E> =>
+  new ProtocolCommand(kind, job, args, job, noTube, undefined)
 
+/** A command that depends on a tube, or has a body. Its replies are interpreted by what it is about. */
+export const commandAbout = <A, E, About>(
+  kind: Kind<A, E, About>,
+  about: About,
+  args: string,
+  tube: TubeRelation = noTube,
+  body?: Uint8Array
+): Command<A, E> => new ProtocolCommand(kind, about, args, undefined, tube, body)
+
+/** A command that is the only one of its kind, or is not sent often. */
 export const makeCommand = <A, E = never>(
   name: string,
   args: string,
   interpret: Interpret<A, E>,
-  options = noOptions
-): Command<A, E> => new ProtocolCommand(name, args, interpret, undefined, options)
-
-/** A command whose replies are interpreted by what it is about: `interpret` is the same function for all commands of its kind. */
-export const makeCommandAbout = <A, E, About>(
-  name: string,
-  about: About,
-  args: string,
-  interpret: Interpret<A, E, About>,
-  options = noOptions
-): Command<A, E> => new ProtocolCommand(name, args, interpret, about, options)
+  { tube, ...options }: KindOptions & { readonly tube?: TubeRelation | undefined } = noOptions
+): Command<A, E> => commandAbout(kindOf(name, interpret, options), undefined, args, tube)
 
 /**
  * Whether a command still has the size it was made with. If the buffer of its body was transferred or resized since then,

@@ -12,12 +12,14 @@ import { quoted } from "../values/printable.ts"
 import { ownId } from "../values/qualifiedId.ts"
 import {
   type Command,
-  type CommandOptions,
+  commandAbout,
+  commandOnJob,
   failure,
   fatal,
   type Interpret,
+  kindOf,
+  type KindOptions,
   makeCommand,
-  makeCommandAbout,
   success,
   type TubeRelation,
   violation
@@ -36,40 +38,40 @@ const inUse: TubeRelation = { _tag: "InUse" }
 /** The tube a command acts on: the one in use if it names none. */
 const onTube = (name: TubeName | undefined): TubeRelation => name === undefined ? inUse : { _tag: "Named", name }
 
-const readOnly: CommandOptions = { readOnly: true }
+const readOnly: KindOptions = { readOnly: true }
 
 /** Makes commands about one job each, whose arguments begin with its id. */
 const onJobWith = <A, E = never>(
   name: string,
   interpret: Interpret<A, E, JobId>,
-  options?: Pick<CommandOptions, "reserves" | "readOnly">
+  options?: KindOptions
 ) => {
   const interpretAny: Interpret<A, E | BeanstalkError.JobNotFound, JobId> = (reply, origin, id) =>
     reply._tag === "NotFound"
       ? failure(() => new BeanstalkError.JobNotFound({ ...origin, id }))
       : interpret(reply, origin, id)
-  return (job: JobId, args: string): Command<A, E | BeanstalkError.JobNotFound> =>
-    makeCommandAbout(name, job, args, interpretAny, { ...options, job })
+  const kind = kindOf(name, interpretAny, options)
+  return (job: JobId, args: string) => commandOnJob(kind, job, args)
 }
 
 /** Makes commands about one job each, whose only argument is its id. */
 const onJob = <A>(
   name: string,
   interpret: Interpret<A, never, JobId>,
-  options?: Pick<CommandOptions, "reserves" | "readOnly">
+  options?: KindOptions
 ) => {
   const make = onJobWith(name, interpret, options)
   return (job: JobId) => make(job, job)
 }
 
 /** Makes commands about a tube each, which must exist, and whose name is the first argument. */
-const onExistingTube = <A>(name: string, interpret: Interpret<A, never, TubeName>, options?: CommandOptions) => {
+const onExistingTube = <A>(name: string, interpret: Interpret<A, never, TubeName>, options?: KindOptions) => {
   const interpretAny: Interpret<A, BeanstalkError.TubeNotFound, TubeName> = (reply, origin, tube) =>
     reply._tag === "NotFound"
       ? failure(() => new BeanstalkError.TubeNotFound({ ...origin, tube }))
       : interpret(reply, origin, tube)
-  return (tube: TubeName, args: string): Command<A, BeanstalkError.TubeNotFound> =>
-    makeCommandAbout(name, tube, args, interpretAny, options)
+  const kind = kindOf(name, interpretAny, options)
+  return (tube: TubeName, args: string) => commandAbout(kind, tube, args)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -104,27 +106,29 @@ const interpretPut: Interpret<JobId, PutRefused, number> = (reply, origin, size)
   }
 }
 
+const putting = kindOf("put", interpretPut)
+
 /** Makes commands that put jobs with the same settings into the same tube. */
 export const putInto = ({ delaySeconds, pri, ttrSeconds }: JobSettings, name?: TubeName) => {
   const tube = onTube(name)
   const settings = `${pri} ${delaySeconds} ${ttrSeconds} `
   return (body: Uint8Array) => {
     const size = body.length
-    return makeCommandAbout("put", size, settings + size, interpretPut, { body, tube })
+    return commandAbout(putting, size, settings + size, tube, body)
   }
 }
 
 export const put = (body: Uint8Array, settings: JobSettings, tube?: TubeName) => putInto(settings, tube)(body)
 
-const useTube = (name: TubeName, options?: CommandOptions): Command<TubeName, never> =>
+const useTube = (name: TubeName, tube?: TubeRelation): Command<TubeName, never> =>
   makeCommand(
     "use",
     name,
     (reply) => reply._tag === "Using" && reply.tube === name ? success(name) : undefined,
-    options
+    { tube }
   )
 
-export const use = (name: TubeName) => useTube(name, { tube: { _tag: "Selects", name } })
+export const use = (name: TubeName) => useTube(name, { _tag: "Selects", name })
 
 /** The `use` that is written in front of a command that names its tube: it does not change the tube in use. */
 export const select = (name: TubeName) => useTube(name)
@@ -262,9 +266,10 @@ const noStats = success(undefined)
 const expectStatsIfAny: Interpret<JobStats | undefined, never, JobId> = (reply, origin, id) =>
   reply._tag === "NotFound" ? noStats : expectStatsOf(reply, origin, id)
 
+const lookingUp = kindOf("stats-job", expectStatsIfAny, readOnly)
+
 /** The statistics, or `undefined` if there is no such job: an error for each id that is asked for in vain takes time. */
-export const statsJobIfAny = (id: JobId): Command<JobStats | undefined, never> =>
-  makeCommandAbout("stats-job", id, id, expectStatsIfAny, { readOnly: true, job: id })
+export const statsJobIfAny = (id: JobId): Command<JobStats | undefined, never> => commandOnJob(lookingUp, id, id)
 
 const readTube = onExistingTube("stats-tube", expectDocument<TubeStats>(StatsReader.readTubeStats), readOnly)
 
