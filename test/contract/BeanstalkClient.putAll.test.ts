@@ -79,6 +79,36 @@ describeClients("putAll", (kind) => {
         assert.strictEqual((yield* client.statsJob(id ?? "0")).tube, tube)
       }))
 
+    it.scoped("puts each body with its own options, or else with those of all, whatever the one before had", () =>
+      Effect.gen(function*() {
+        const { client, tube } = yield* withClient
+        const other = `${tube}-other`
+        const bodies = [
+          { body: "", priority: 1 },
+          { body: "", priority: 1 },
+          { body: "", priority: 2 },
+          { body: "" },
+          { body: "", priority: undefined, ttr: "5 minutes" },
+          { body: "", delay: "1 hour" },
+          { body: "", delay: "1 hour", tube: other },
+          { body: "", tube: other }
+        ] as const
+        const ids = yield* Stream.runCollect(
+          client.putAll(tube, Stream.fromIterable(bodies), { priority: 7, ttr: "2 minutes" })
+        )
+        const put = yield* Effect.forEach(ids, (id) => client.statsJob(id))
+        assert.deepStrictEqual(put.map(({ delay, pri, tube, ttr }) => [tube, pri, delay, ttr]), [
+          [tube, 1, 0, 120],
+          [tube, 1, 0, 120],
+          [tube, 2, 0, 120],
+          [tube, 7, 0, 120],
+          [tube, 7, 0, 300],
+          [tube, 7, 3600, 120],
+          [other, 7, 3600, 120],
+          [other, 7, 0, 120]
+        ])
+      }))
+
     it.scoped("ends as the source ends, after the ids of all bodies before", () =>
       Effect.gen(function*() {
         const { client, tube } = yield* withClient

@@ -5,7 +5,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client, Tally } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
@@ -144,18 +143,17 @@ interface Reading {
 const jobsIn = <E>(input: Stream.Stream<Uint8Array, E>, { skip, tube }: Reading) => {
   let before = skip
   return Stream.mapChunksEffect(input, (chunk) => {
-    const [wrong, jobs] = Chunk.separate(
-      Chunk.map(
-        chunk,
-        (text, index) => Either.mapLeft(jobOf(text, tube), (reason) => ({ reason, line: before + index + 1 }))
-      )
-    )
-    before += chunk.length
-    return Option.match(Chunk.head(wrong), {
-      onNone: () => Effect.succeed(jobs),
-      onSome: ({ line, reason }) =>
-        new SystemFailed({ message: `line ${thousands(line)} is no record of a job: ${reason}.` })
-    })
+    const jobs: Array<JobToImport> = []
+    for (const text of Chunk.toReadonlyArray(chunk)) {
+      const job = jobOf(text, tube)
+      if (Either.isLeft(job)) {
+        const line = thousands(before + jobs.length + 1)
+        return new SystemFailed({ message: `line ${line} is no record of a job: ${job.left}.` })
+      }
+      jobs.push(job.right)
+    }
+    before += jobs.length
+    return Effect.succeed(Chunk.unsafeFromArray(jobs))
   })
 }
 

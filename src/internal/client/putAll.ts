@@ -66,6 +66,16 @@ interface Sent extends Linked<Sent> {
   submitted: Submitted | undefined
 }
 
+type OwnOptions = Omit<JobToPut, "body">
+
+/** Whether two bodies have the same options. Those that are objects may have changed since. */
+const isAlike = (one: OwnOptions, other: OwnOptions): boolean =>
+  one.tube === other.tube && one.priority === other.priority && isSameDuration(one.delay, other.delay) &&
+  isSameDuration(one.ttr, other.ttr)
+
+const isSameDuration = (one: JobOptions["ttr"], other: JobOptions["ttr"]): boolean =>
+  one === other && typeof one !== "object"
+
 /** The bodies that were sent, from the first whose id is not taken. */
 class Window {
   readonly failures: Array<{ readonly index: number; readonly error: BodyError }> = []
@@ -78,6 +88,8 @@ class Window {
   readonly changed = Effect.unsafeMakeLatch(false)
   private readonly options: PutAll
   private readonly sent = new LinkedList<Sent>()
+  /** The latest body that had options of its own, and what makes the command for one with the same. */
+  private latest: { readonly own: OwnOptions; readonly put: PutAll["put"] } | undefined = undefined
 
   constructor(options: PutAll) {
     this.options = options
@@ -119,17 +131,27 @@ class Window {
   }
 
   private commandOf(body: Body) {
-    const { options, put, tube } = this.options
     if (body instanceof PayloadError) return body
     return Validate.attempt(() =>
       typeof body === "string" || body instanceof Uint8Array
-        ? put(Validate.body("putAll", body))
-        : Commands.put(
-          Validate.body("putAll", body.body),
-          checkJobOptions("putAll", { ...options, ...body }),
-          Validate.optionalTubeName("putAll", body.tube) ?? tube
-        )
+        ? this.options.put(Validate.body("putAll", body))
+        : this.putLike(body)(Validate.body("putAll", body.body))
     )
+  }
+
+  /** What makes the command for a body with options of its own. Checking these takes longer than all else: most are like those before. */
+  private putLike({ delay, priority, ttr, tube }: JobToPut): PutAll["put"] {
+    const own = { delay, priority, ttr, tube }
+    const { latest, options } = this
+    if (latest !== undefined && isAlike(latest.own, own)) return latest.put
+    const settings = checkJobOptions("putAll", {
+      delay: delay ?? options.options?.delay,
+      priority: priority ?? options.options?.priority,
+      ttr: ttr ?? options.options?.ttr
+    })
+    const put = Commands.putInto(settings, Validate.optionalTubeName("putAll", tube) ?? options.tube)
+    this.latest = { own, put }
+    return put
   }
 
   /** Takes the ids of all bodies up to the first that has no result yet. */

@@ -6,7 +6,7 @@
  * doubles, so that the work stays linear. After the first malformed reply the decoder ignores all further bytes.
  */
 import { constFalse } from "effect/Function"
-import { isJobId, isTubeName } from "../../Job.ts"
+import { isJobId, isTubeName, type JobId } from "../../Job.ts"
 import { quoted } from "../values/printable.ts"
 import type { Reply } from "./reply.ts"
 
@@ -50,7 +50,9 @@ const LF = 10
 /** A body of which a part has arrived. */
 interface PartialBody {
   readonly size: number
-  readonly toReply: (body: Uint8Array) => Reply
+  readonly _tag: "Reserved" | "Found" | "Ok"
+  /** The job whose body it is, unless it is a document. */
+  readonly id: JobId | undefined
   buffer: Uint8Array | undefined
   filled: number
 }
@@ -153,11 +155,11 @@ export class ReplyDecoder {
         const id = rest.slice(0, space)
         const _tag = word === "RESERVED" ? "Reserved" : "Found"
         return space !== -1 && isJobId(id)
-          ? this.expectBody(line, rest.slice(space + 1), this.maxBodySize, (body) => ({ _tag, id, body }))
+          ? this.expectBody(line, rest.slice(space + 1), this.maxBodySize, _tag, id)
           : this.malformedLine(line)
       }
       case "OK":
-        return this.expectBody(line, rest, this.longestDocument, (body) => ({ _tag: "Ok", body }))
+        return this.expectBody(line, rest, this.longestDocument, "Ok")
       case "USING":
         return isTubeName(rest) ? { _tag: "Using", tube: rest } : this.malformedLine(line)
       case "WATCHING":
@@ -179,12 +181,13 @@ export class ReplyDecoder {
     line: string,
     announced: string,
     limit: number,
-    toReply: (body: Uint8Array) => Reply
+    _tag: PartialBody["_tag"],
+    id?: JobId
   ): Reply | undefined {
     if (!isCount(announced)) return this.malformedLine(line)
     const size = Number(announced)
     if (size > limit) return malformed(`${line} (more than the ${limit} bytes accepted)`)
-    this.incoming = { size, toReply, buffer: undefined, filled: 0 }
+    this.incoming = { size, _tag, id, buffer: undefined, filled: 0 }
     this.trailer = 0
     return undefined
   }
@@ -207,7 +210,7 @@ export class ReplyDecoder {
     this.trailer += 1
     if (this.trailer === 2) {
       this.incoming = undefined
-      this.emit(incoming.toReply(incoming.buffer ?? new Uint8Array(0)), onReply)
+      this.emit(replyWith(incoming), onReply)
     }
     return offset + 1
   }
@@ -227,6 +230,9 @@ export class ReplyDecoder {
     return chunk.length
   }
 }
+
+const replyWith = ({ _tag, buffer: body = new Uint8Array(0), id }: PartialBody): Reply =>
+  _tag === "Ok" || id === undefined ? { _tag: "Ok", body } : { _tag, id, body }
 
 /** A buffer with room for the bytes that have arrived. It doubles, up to the size of the body. */
 const roomFor = (incoming: PartialBody, arrived: number): Uint8Array => {
