@@ -163,8 +163,8 @@ describeClients("putAll", (kind) => {
     })
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("the window", (it) => {
-    ofOneServer(kind, "each", () => {
+  ofOneServer(kind, "each", () => {
+    layer(Beanstalkd.layer(kind), { excludeTestServices: true })("the window", (it) => {
       it.scoped("is how far the source is read ahead of the ids that are taken", () =>
         Effect.gen(function*() {
           const { client, tube } = yield* withClient
@@ -182,17 +182,17 @@ describeClients("putAll", (kind) => {
     })
   })
 
-  layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
-    const frozen = Effect.gen(function*() {
-      const server = yield* kind.start()
-      const client = yield* clientTo(server, { replyTimeout: "1 hour" })
-      yield* client.ready
-      const scope = yield* Scope.make()
-      yield* Scope.extend(server.freeze, scope)
-      return { client, tube: yield* newTube, thaw: Scope.close(scope, Exit.void) }
-    })
+  ofOneServer(kind, "each", () => {
+    layer(Beanstalkd.layer(kind), { excludeTestServices: true })("a server that does not answer", (it) => {
+      const frozen = Effect.gen(function*() {
+        const server = yield* kind.start()
+        const client = yield* clientTo(server, { replyTimeout: "1 hour" })
+        yield* client.ready
+        const scope = yield* Scope.make()
+        yield* Scope.extend(server.freeze, scope)
+        return { client, tube: yield* newTube, thaw: Scope.close(scope, Exit.void) }
+      })
 
-    ofOneServer(kind, "each", () => {
       it.scoped("holds back the source", () =>
         Effect.gen(function*() {
           const { client, thaw, tube } = yield* frozen
@@ -206,9 +206,7 @@ describeClients("putAll", (kind) => {
           yield* thaw
           assert.strictEqual((yield* Fiber.join(ids)).length, 500)
         }))
-    })
 
-    ofOneServer(kind, "each", () => {
       it.scoped("does not hold up an interruption", () =>
         Effect.gen(function*() {
           const { client, thaw, tube } = yield* frozen
