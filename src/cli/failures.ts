@@ -32,7 +32,7 @@ export class FoundBad extends Data.TaggedError("FoundBad")<{
   readonly line?: string
 }> {}
 
-/** Whoever read the output has closed it, as `head` does. */
+/** The program that reads the output has closed it, as `head` does. */
 export class PipeClosed extends Data.TaggedError("PipeClosed") {}
 
 /** What a command may fail with. */

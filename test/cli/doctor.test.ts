@@ -1,9 +1,7 @@
 /** `beanstalk doctor`: what it finds, and that it finds nothing where nothing is wrong. */
 import { assert, describe, it } from "@effect/vitest"
-import { Job, Stats } from "effect-beanstalk"
-import type { BeanstalkClient } from "effect-beanstalk"
+import type { BeanstalkClient, Stats } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { diagnose, type Seen } from "../../src/cli/doctor/diagnosis.ts"
 import { asArguments, type Finding, worstFirst } from "../../src/cli/doctor/finding.ts"
@@ -15,23 +13,7 @@ import { idOf, openTo } from "../support/connections.ts"
 import { describeReal } from "../support/real.ts"
 import type { Listening } from "../support/server.ts"
 import { describeListening, describeOnOne } from "../support/servers.ts"
-
-const aJob = {
-  tube: Schema.decodeSync(Job.TubeName)("emails"),
-  state: "ready",
-  pri: 0,
-  age: 0,
-  delay: 0,
-  ttr: 60,
-  timeLeft: 0,
-  file: 0,
-  reserves: 0,
-  timeouts: 0,
-  releases: 0,
-  buries: 0,
-  kicks: 0,
-  unknown: {}
-} as const
+import { jobStats } from "../support/stats.ts"
 
 /** What it finds, but that the machine is slow. */
 const found = (server: Pick<Listening, "target">, flags = "") =>
@@ -148,8 +130,12 @@ describeReal("beanstalk doctor, on a real beanstalkd with a binlog", () => {
 describe("beanstalk doctor", () => {
   it.effect("finds reservations that the server forgot, jobs that a restart loses, and negative ages", () =>
     Effect.gen(function*() {
-      const job = (id: number, change: Partial<Stats.JobStats>, size = 0): BeanstalkClient.ListedJob => ({
-        stats: new Stats.JobStats({ ...aJob, ...change, id: Schema.decodeSync(Job.JobId)(`${id}`) }),
+      const job = (
+        id: number,
+        change: Partial<Omit<Stats.JobStats, "unknown">>,
+        size = 0
+      ): BeanstalkClient.ListedJob => ({
+        stats: jobStats(id, "emails", change),
         body: new Uint8Array(size)
       })
       const jobs = Stream.make(

@@ -46,8 +46,8 @@ const reachable = ({ publicAddresses }: Seen): Finding =>
       text:
         `It is reached at the public address ${
           some(publicAddresses)
-        }, and has no login: whoever can connect can read and ` +
-        "delete every job.",
+        }, and has no login: any program that connects can ` +
+        "read and delete every job.",
       advice:
         "Let it listen on loopback or in a private network (beanstalkd -l ADDRESS), or close the port in the firewall."
     }

@@ -75,6 +75,6 @@ export const exporter = (
     return yield* serve(listen, answer)
   })
 
-/** Whoever asks from another machine has no business with the sockets of this one. */
+/** A request from another machine must not reach the unix sockets of this one. */
 const targetUrl = (target: string): Either.Either<string, string> =>
   Either.filterOrLeft(serverUrl.read(target), (url) => !url.startsWith("unix:"), () => "is a path")

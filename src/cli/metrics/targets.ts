@@ -8,7 +8,7 @@ import type { Server } from "../server/servers.ts"
 import * as GoneTubes from "./goneTubes.ts"
 import * as SharedRound from "./sharedRound.ts"
 
-/** How many servers are known at a time: whoever can ask names them. */
+/** How many servers are known at a time: each request can name another. */
 const most = 64
 
 type Known<A> = ReadonlyMap<string, SharedRound.SharedRound<A>>

@@ -1,7 +1,8 @@
 /** Tubes and jobs that are opened, and what is done to them, as far as the model goes. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Message, Model } from "../../../src/cli/top/model.ts"
-import { after, jobId, jobStats, listed, press, read, started, tubeName, tubeStats } from "../../support/top.ts"
+import { jobId, jobStats, tubeName, tubeStats } from "../../support/stats.ts"
+import { after, listed, press, read, started } from "../../support/top.ts"
 
 const start = after(
   started({ columns: 100, rows: 10 }),

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkError } from "effect-beanstalk"
 import type { Model } from "../../../src/cli/top/model.ts"
 import { onScreen } from "../../../src/cli/top/tubeTable.ts"
-import { after, listed, press, read, serverStats, started, tubeName, tubeStats } from "../../support/top.ts"
+import { serverStats, tubeName, tubeStats } from "../../support/stats.ts"
+import { after, listed, press, read, started } from "../../support/top.ts"
 
 const start = started({ columns: 80, rows: 7 })
 

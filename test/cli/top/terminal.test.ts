@@ -11,7 +11,7 @@ import { eventually } from "../../support/connections.ts"
 /** Says at the end which mode the terminal has. */
 const say = "echo ended $?; stty -a | tr ' ;' '\\n\\n' | grep -E '^-?(icanon|echo|isig)$' | tr '\\n' ' '"
 
-const throwsAtSignal = "data:text/javascript,process.on('SIGUSR2',()=>setTimeout(()=>{throw(new(Error)('crash'))}))"
+const throwsAtSignal = "data:text/javascript,process.on('SIGUSR2',()=>setImmediate(()=>{throw(new(Error)('crash'))}))"
 
 /** Starts it at a terminal, and waits until the terminal is its own. */
 const open = Effect.gen(function*() {

@@ -9,7 +9,8 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
 import { plain } from "../../../src/cli/terminal/style.ts"
 import { top } from "../../../src/cli/top/top.ts"
-import { jobId, ScreenOfTest } from "../../support/top.ts"
+import { jobId } from "../../support/stats.ts"
+import { ScreenOfTest } from "../../support/top.ts"
 
 const environment = BeanstalkClient.layer({ offlineTimeout: "5 seconds" }).pipe(
   Layer.provideMerge(EmbeddedServer.layer()),

@@ -6,7 +6,8 @@ import { count, rate, sparkline } from "../../../src/cli/top/format.ts"
 import type { Message, Model } from "../../../src/cli/top/model.ts"
 import { changes } from "../../../src/cli/top/renderer.ts"
 import { view } from "../../../src/cli/top/view/view.ts"
-import { after, jobStats, listed, press, read, serverStats, started, tubeName, tubeStats } from "../../support/top.ts"
+import { jobStats, serverStats, tubeName, tubeStats } from "../../support/stats.ts"
+import { after, listed, press, read, started } from "../../support/top.ts"
 
 const emails = (currentJobsReady: number, totalJobs: number, cmdDelete: number) =>
   tubeStats("emails", {
