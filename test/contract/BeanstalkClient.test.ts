@@ -132,10 +132,12 @@ describeClients("a client", (kind) => {
         for (const id of ids) yield* Effect.zipRight(worker.reserveJob(id), worker.bury(id, 0))
         assert.strictEqual(yield* client.kick(yield* newTube, 10), 0)
         assert.strictEqual(yield* client.kick(tube, 2), 2)
-        assert.strictEqual((yield* Effect.flatten(client.peekBuried(tube))).id, ids[2])
-        yield* client.kickJob(ids[2] ?? "")
+        // Which one is left depends on the servers that hold them: a cluster has no order across its servers.
+        const left = yield* Effect.flatten(client.peekBuried(tube))
+        assert.include(ids, left.id)
+        yield* client.kickJob(left.id)
         isEmpty(yield* client.peekBuried(tube))
-        yield* failsWith(client.kickJob(ids[2] ?? ""), "JobNotFound")
+        yield* failsWith(client.kickJob(left.id), "JobNotFound")
         assert.strictEqual((yield* client.statsTube(tube)).currentJobsReady, 3)
       }))
 
