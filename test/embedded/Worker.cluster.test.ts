@@ -115,6 +115,38 @@ describe("a worker on a cluster", () => {
       })
     ))
 
+  it.live("gives a server with jobs the lanes that others do not need any more, while its own run a long job", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const { atLeast } = yield* start(Numbers, (seconds) => Effect.sleep(Duration.seconds(Number(seconds))), {
+          concurrency: 4
+        })
+        const [first, second] = [Option.getOrThrow(cluster.at(1)), Option.getOrThrow(cluster.at(2))]
+        yield* Effect.replicateEffect(first.put(Numbers.name, "5"), 20)
+        yield* atLeast(4)
+        yield* Effect.forEach(["3600", "1", "1", "1", "1"], (seconds) => second.put(Numbers.name, seconds))
+        const [time] = yield* Effect.timed(atLeast(24))
+        // The jobs of the first server take 20 seconds more. A lane without a job would close by itself after 30.
+        assert.isAtMost(Duration.toSeconds(time), 30)
+      })
+    ))
+
+  it.live("does not open connections again and again where all servers have jobs", () =>
+    onCluster(({ cluster }) =>
+      Effect.gen(function*() {
+        const connections = Effect.map(
+          Effect.forEach([1, 2, 3], (server) => Option.getOrThrow(cluster.at(server)).stats),
+          (all) => sum(all.map(({ totalConnections }) => totalConnections))
+        )
+        const before = yield* connections
+        const { atLeast } = yield* start(Numbers, () => Effect.sleep("1 millis"), { concurrency: 8 })
+        yield* putOnEach(cluster, 400)
+        const [time] = yield* Effect.timed(atLeast(1200))
+        // 10 lanes, and those that moved: one in 100 ms.
+        assert.isAtMost((yield* connections) - before, 12 + Duration.toMillis(time) / 100)
+      })
+    ))
+
   it.live("goes on with the others while a server is down, and with that one when it is back", () =>
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {

@@ -15,7 +15,7 @@ import type { Health, Limits } from "../../Health.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import { healthOf, type Trouble } from "../base/healthOf.ts"
 import { LoopLateness } from "../base/loopLateness.ts"
-import type { TimerQueue } from "../base/timerQueue.ts"
+import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import type { ClientWorker } from "../client/workers.ts"
 import { annotated, type EventLog } from "./eventLog.ts"
@@ -75,6 +75,12 @@ interface Resources {
  */
 type Status = "taking" | "quiet" | "closing"
 
+/**
+ * How many milliseconds it takes until a lane moves to a server that needs one, and then another. A move costs 2.4 ms of processor time:
+ * where lanes moved as soon as they waited, a worker took three times as long for jobs on four servers as for all of them on one.
+ */
+const movePause = 100
+
 export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
   readonly tube: TubeName
   readonly events: Events<E>
@@ -89,6 +95,8 @@ export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
   private readonly queue = new Map<Lane<A, E, R>, () => void>()
   /** The servers to which no lane could connect yet. */
   private readonly unreachable = new Set<ServerLanes<A, E, R>>()
+  /** The move of a lane from one server to another. */
+  private readonly move: Timer = { deadline: 0, position: -1, fire: (now) => this.moveLane(now) }
   /** Ends when the worker is closed. */
   private stopFollowing = constVoid
   private readonly interrupted: Array<JobId> = []
@@ -226,16 +234,27 @@ export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
    * held until others have ended.
    */
   roomFor(lanes: ServerLanes<A, E, R>): number {
-    const { concurrency } = this.options.settings
     if (lanes.lanes.size === 0) return 1
-    const room = concurrency + this.servers.size - 1 - this.laneCount
-    if (room <= 0 && lanes.lanes.size < concurrency) this.makeRoomFor(lanes)
-    return Math.min(concurrency - lanes.lanes.size, room)
+    const { room } = this
+    if (room <= 0) this.planMove()
+    return Math.min(this.options.settings.concurrency - lanes.lanes.size, room)
   }
 
-  /** Another server has lanes without a job. When one of them has closed, one is opened here. */
-  private makeRoomFor(lanes: ServerLanes<A, E, R>): void {
-    for (const other of this.servers.values()) if (other !== lanes && other.giveUpSpare()) return
+  private get room(): number {
+    return this.options.settings.concurrency + this.servers.size - 1 - this.laneCount
+  }
+
+  private planMove(): void {
+    const { timers } = this.options
+    if (this.servers.size > 1 && this.move.position < 0) timers.set(this.move, timers.now() + movePause)
+  }
+
+  /** If a server needs a lane, closes one without a job at another. When it has closed, one is opened where it is needed. */
+  private moveLane(now: number): void {
+    const servers = Array.from(this.servers.values())
+    if (this.room > 0 || !servers.some((lanes) => lanes.needsLanes(now))) return
+    for (const lanes of servers) if (lanes.giveUpSpare(now)) break
+    if (servers.some(({ waiting }) => waiting.size > 1)) this.planMove()
   }
 
   onLanes(): void {
@@ -245,6 +264,7 @@ export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
 
   onFree(): void {
     if (this.queue.size > 0) this.admitNext()
+    this.planMove()
   }
 
   private get mayRunAnother(): boolean {

@@ -88,9 +88,14 @@ export class ServerLanes<A, E, R> implements LanePool<A, E, R> {
 
   /** Opens lanes, unless one is idle or there are as many as there may be. */
   openIfNeeded(count = 1, now = this.now): void {
-    if (!this.isTaking || this.hasIdle(now)) return
+    if (!this.needsLanes(now)) return
     const room = this.worker.roomFor(this)
     for (let opened = 0; opened < Math.min(count, room); opened += 1) this.open()
+  }
+
+  /** Whether jobs may be waiting in the server, and there may be more lanes here. */
+  needsLanes(now: number): boolean {
+    return this.isTaking && this.lanes.size < this.context.settings.concurrency && !this.hasIdle(now)
   }
 
   private get now(): number {
@@ -120,9 +125,8 @@ export class ServerLanes<A, E, R> implements LanePool<A, E, R> {
   }
 
   /** Closes a lane without a job for another server, if another one is left here. */
-  giveUpSpare(): boolean {
+  giveUpSpare(now: number): boolean {
     if (this.waiting.size < 2) return false
-    const now = this.now
     for (const lane of this.waiting) {
       if (!lane.isIdle(now) || lane.isConnecting) continue
       lane.retire()
