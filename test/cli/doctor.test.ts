@@ -36,13 +36,14 @@ describeListening("beanstalk doctor", ({ start }) => {
       yield* other.put("x", { tube: "worked-on", delay: "1 hour" })
       for (const tube of ["failed", "alone", "alone", "x;$(reboot)"]) yield* other.put("x", { tube })
       yield* other.bury((yield* other.reserveJob("2")).id, 0)
-      yield* other.pauseTube("alone", "1 hour")
+      for (const tube of ["alone", "x;$(reboot)"]) yield* other.pauseTube(tube, "1 hour")
       const findings = yield* found(server)
       assert.deepStrictEqual(names(findings), ["unwatched", "buried", "paused", "binlog"])
-      const [unwatched, buried] = findings
+      const [unwatched, buried, paused] = findings
       assert.deepStrictEqual(unwatched?.tubes, [{ tube: "alone", jobs: 2 }, { tube: "x;$(reboot)", jobs: 1 }])
       assert.match(unwatched?.advice ?? "", /: beanstalk purge alone 'x;\$\(reboot\)'$/)
       assert.match(buried?.text ?? "", /^1 buried job, .*: 1 in failed\.$/)
+      assert.match(paused?.advice ?? "", /: beanstalk resume alone 'x;\$\(reboot\)'$/)
     }))
 
   it.scopedLive("finds drain mode, and with --deep says that it could not look at the jobs", () =>

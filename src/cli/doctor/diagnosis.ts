@@ -75,7 +75,7 @@ const unwatched = ({ stats, tubes }: Seen): Finding => {
   const alone = tubes.filter(({ stats }) => stats.currentJobsReady > 0 && (isIdle || watchers(stats) <= 0))
   const ready = amounts(alone, ({ stats }) => stats.currentJobsReady)
   if (ready.length === 0) return ok("unwatched", "Each tube with ready jobs is watched.")
-  const longest = Math.max(...alone.map(({ nextAge = 0 }) => nextAge))
+  const longest = alone.reduce((longest, { nextAge = 0 }) => Math.max(longest, nextAge), 0)
   return {
     name: "unwatched",
     severity: "critical",
@@ -123,9 +123,7 @@ const paused = ({ tubes }: Seen): Finding => {
     severity: "warning",
     text: `${counted(found.length, "tube")} paused: ` +
       `${some(found.map(({ stats }) => `${stats.name} for ${timeSpan(stats.pauseTimeLeft)} more`))}.`,
-    advice: `If that is not wanted: beanstalk resume ${
-      some(found.map(({ stats }) => stats.name)).replaceAll(", ", " ")
-    }`,
+    advice: `If that is not wanted: beanstalk resume ${asArguments(found.map(({ stats }) => stats.name))}`,
     tubes: found.map(({ stats }) => ({ tube: stats.name, jobs: stats.currentJobsReady }))
   }
 }
