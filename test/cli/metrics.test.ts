@@ -8,16 +8,20 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/TestClock"
 import { readFileSync } from "node:fs"
+import * as Net from "node:net"
 import { textOf } from "../../src/cli/metrics/family.ts"
+import * as GoneTubes from "../../src/cli/metrics/goneTubes.ts"
 import { labelOf, rule } from "../../src/cli/metrics/relabel.ts"
 import * as SharedRound from "../../src/cli/metrics/sharedRound.ts"
 import * as Targets from "../../src/cli/metrics/targets.ts"
+import { tubeFamilies } from "../../src/cli/metrics/tubeFamilies.ts"
 import { make as makeServer } from "../../src/cli/server/servers.ts"
 import { at, startAt } from "../support/cli.ts"
 import { eventually, listen, openTo } from "../support/connections.ts"
 import { ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
 import { describeListening, describeOnOne } from "../support/servers.ts"
+import { tubeStats } from "../support/stats.ts"
 
 /** The values of a text of metrics, by name and labels. Each line must be one. */
 const valuesIn = (text: string): ReadonlyMap<string, number> =>
@@ -56,6 +60,24 @@ describe("metrics", () => {
     }
   })
 
+  it("of many tubes with one label never fall when one of these was made anew, whatever it has counted since", () => {
+    const users = (...counts: ReadonlyArray<readonly [totalJobs: number, cmdDelete: number]>) =>
+      counts.map(([totalJobs, cmdDelete], index) => ({
+        label: "user",
+        stats: tubeStats(`user-${index}`, { totalJobs, cmdDelete }),
+        nextAge: undefined
+      }))
+    const rounds = [users([10, 10], [5, 0]), users([12, 2], [5, 0]), users([12, 3]), users([20, 1], [1, 1])]
+    let memory = GoneTubes.empty
+    const told = rounds.map((tubes) => {
+      memory = GoneTubes.remember(memory, tubes)
+      return tubeFamilies(tubes, GoneTubes.goneOf(memory)).flatMap(({ samples, type }) =>
+        type === "counter" ? samples.map(({ value }) => value) : []
+      )
+    })
+    assert.deepStrictEqual(told, [[15, 10], [27, 12], [27, 13], [48, 15]])
+  })
+
   it.effect("are asked for in one round by all who come meanwhile, and for as long after as it took", () =>
     Effect.gen(function*() {
       const rounds = yield* Ref.make(0)
@@ -77,7 +99,7 @@ describe("metrics", () => {
   it.effect("are asked of so many servers at a time, and then of no more until one has answered", () =>
     Effect.gen(function*() {
       const answer = yield* Deferred.make<string>()
-      const ask = yield* Targets.make(({ url }) => url.endsWith(":1") ? Deferred.await(answer) : Effect.never)
+      const ask = yield* Targets.make(({ url }) => () => url.endsWith(":1") ? Deferred.await(answer) : Effect.never)
       const askOf = (port: number) => Effect.flatMap(makeServer(`beanstalk://queue:${port}`, "1 second"), ask)
       yield* Effect.forEach(Array.from({ length: 64 }, (_, index) => index + 1), (port) => Effect.fork(askOf(port)))
       yield* TestClock.adjust("1 millis")
@@ -188,6 +210,18 @@ describeOnOne("beanstalk metrics --listen", {}, ({ start }) => {
       return { status: response.status, type: response.headers.get("content-type"), text: await response.text() }
     })
 
+  /** What is answered to the first line of a request. */
+  const exchange = (port: number, line: string) =>
+    Effect.async<string>((resume) => {
+      let answer = ""
+      const socket = Net.connect(port, "127.0.0.1", () =>
+        socket.write(`${line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`))
+      socket.on("data", (chunk) =>
+        answer += chunk.toString()).on("close", () =>
+          resume(Effect.succeed(answer)))
+      return Effect.sync(() => socket.destroy())
+    })
+
   const serve = (server: Parameters<typeof startAt>[0], flags = "") =>
     Effect.gen(function*() {
       const running = yield* startAt(server, `metrics --listen 0 ${flags}`)
@@ -207,6 +241,11 @@ describeOnOne("beanstalk metrics --listen", {}, ({ start }) => {
       assert.strictEqual((yield* get(`${url}/other`)).status, 404)
       assert.strictEqual((yield* get(`${url}/metrics`, { method: "POST" })).status, 405)
       assert.strictEqual((yield* get(`${url}/metrics`, { method: "HEAD" })).text, "")
+      const { port } = new URL(url)
+      const said = (request: string) => Effect.map(exchange(Number(port), request), (answer) => answer.split("\r\n"))
+      assert.include(yield* said("DELETE /metrics"), "allow: GET, HEAD")
+      assert.include(yield* said(`GET http://queue.internal:1/healthz`), "HTTP/1.1 200 OK")
+      assert.include(yield* said("GET nowhere"), "HTTP/1.1 400 Bad Request")
       yield* running.interrupt
       assert.instanceOf(yield* Effect.promise(() => fetch(`${url}/healthz`).catch((error) => error)), Error)
     }))
@@ -260,6 +299,21 @@ describeOnOne("beanstalk metrics --listen", {}, ({ start }) => {
       assert.strictEqual((yield* get(`${url}/metrics`)).status, 200)
       yield* Fiber.interrupt(probe)
       // It ends although a round is running.
+      yield* running.interrupt
+    }))
+
+  it.scopedLive("answers of its own server, however many others it is asked for that say nothing", () =>
+    Effect.gen(function*() {
+      const server = yield* start()
+      let asked = 0
+      const silent = yield* listen(() => void (asked += 1))
+      const { running, url } = yield* serve(server, "--timeout 1h")
+      // The address of one server can be written in many ways.
+      const targets = Array.from({ length: 64 }, (_, zeros) => `127.0.0.1:${"0".repeat(zeros)}${silent.port}`)
+      yield* Effect.forEach(targets, (target) => Effect.fork(get(`${url}/probe?target=${target}`)))
+      yield* eventually(Effect.sync(() => asked), (count) => count === 64)
+      assert.strictEqual((yield* get(`${url}/probe?target=127.0.0.2:${silent.port}`)).status, 503)
+      assert.strictEqual((yield* get(`${url}/metrics`)).status, 200)
       yield* running.interrupt
     }))
 

@@ -3,11 +3,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { SystemFailed } from "../failures.ts"
 import { make as makeServer, type Server } from "../server/servers.ts"
 import { serverUrl } from "../values/serverUrl.ts"
 import { contentType, textOf } from "./family.ts"
+import type * as GoneTubes from "./goneTubes.ts"
 import { type Address, plain, type Request, type Response, serve } from "./httpServer.ts"
 import { look, type Selection } from "./round.ts"
 import { up } from "./serverFamilies.ts"
@@ -34,7 +36,7 @@ export const exporter = (
   { listen, server, timeout, ...selection }: Options
 ): Effect.Effect<string, SystemFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    const ask = yield* Targets.make(({ connect }, memory) =>
+    const roundOf = ({ connect }: Server) => (memory: Ref.Ref<GoneTubes.Memory>) =>
       Effect.flatMap(connect, (client) => look(client, selection, memory)).pipe(
         Effect.scoped,
         Effect.timeout(longestRound),
@@ -42,27 +44,24 @@ export const exporter = (
         // Encoded once for all who ask.
         Effect.map((families) => encoder.encode(textOf(families)))
       )
-    )
-
-    const metricsOf = (server: Server): Effect.Effect<Response> =>
-      Effect.map(
-        ask(server),
-        Option.match({
-          onNone: () => plain(503, "Too many servers are being asked. Try again."),
-          onSome: (body): Response => ({ status: 200, type: contentType, body })
-        })
-      )
+    // Apart from the others: however many servers /probe is asked for, this one is asked, and what is remembered of it is kept.
+    const own = yield* Targets.one(roundOf(server))
+    const others = yield* Targets.make(roundOf)
 
     const probe = (target: string | null): Effect.Effect<Response> =>
       Effect.flatMap(targetUrl(target ?? ""), (url) => makeServer(url, timeout)).pipe(
-        Effect.flatMap(metricsOf),
+        Effect.flatMap(others),
+        Effect.map(Option.match({
+          onNone: () => plain(503, "Too many servers are being asked. Try again."),
+          onSome: metrics
+        })),
         Effect.catchAll(() => Effect.succeed(plain(400, "Say which server: /probe?target=HOST:PORT")))
       )
 
     const answer = ({ path, query }: Request): Effect.Effect<Response> => {
       switch (path) {
         case "/metrics":
-          return metricsOf(server)
+          return Effect.map(own.ask, metrics)
         case "/probe":
           return probe(query.get("target"))
         case "/healthz":
@@ -74,6 +73,8 @@ export const exporter = (
 
     return yield* serve(listen, answer)
   })
+
+const metrics = (body: Uint8Array): Response => ({ status: 200, type: contentType, body })
 
 /** A request from another machine must not reach the unix sockets of this one. */
 const targetUrl = (target: string): Either.Either<string, string> =>

@@ -22,14 +22,15 @@ const plus = (one: Counts, other: Counts): Counts => ({
 })
 
 /** Remembers these tubes, and what those had counted that are gone or were made anew since. A label without tubes is forgotten. */
-export const remember = ({ gone, tubes }: Memory, now: ReadonlyArray<Labelled>): Memory => {
+export const remember = ({ gone, tubes }: Memory, found: ReadonlyArray<Labelled>): Memory => {
   const seen = new Map<string, Counts & { readonly label: string }>(
-    now.map(({ label, stats }) => [stats.name, { label, puts: stats.totalJobs, deletes: stats.cmdDelete }])
+    found.map(({ label, stats }) => [stats.name, { label, puts: stats.totalJobs, deletes: stats.cmdDelete }])
   )
-  const labels = new Set(now.map(({ label }) => label))
+  const labels = new Set(found.map(({ label }) => label))
   const all = new Map([...gone].filter(([label]) => labels.has(label)))
   for (const [name, before] of tubes) {
-    const isSame = (seen.get(name)?.puts ?? -1) >= before.puts
+    const now = seen.get(name)
+    const isSame = now !== undefined && now.puts >= before.puts && now.deletes >= before.deletes
     if (!isSame && labels.has(before.label)) all.set(before.label, plus(all.get(before.label) ?? nothing, before))
   }
   return { tubes: seen, gone: all }

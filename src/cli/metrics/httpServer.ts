@@ -57,7 +57,8 @@ export const serve = <R>(
 
 const listen = (server: Server, { host, port }: Address) =>
   Effect.async<void, SystemFailed>((resume) => {
-    server.once("error", (error) =>
+    // Also of later errors, as when there are no more file descriptors: without a listener the process would end.
+    server.on("error", (error) =>
       resume(new SystemFailed({ message: `cannot listen on ${host}:${port}: ${reasonOf(error)}.` })))
     server.listen(port, host, () =>
       resume(Effect.void))
@@ -79,7 +80,8 @@ const reply = <R>(
   response: ServerResponse,
   answer: (request: Request) => Effect.Effect<Response, never, R>
 ): Effect.Effect<void, never, R> => {
-  const target = `http://localhost${url}`
+  // A proxy may send the whole URL.
+  const target = url.startsWith("/") ? `http://localhost${url}` : url
   const answered = method !== "GET" && method !== "HEAD"
     ? Effect.succeed(plain(405, "Only GET is answered."))
     : !URL.canParse(target)
@@ -98,6 +100,10 @@ const reply = <R>(
 /** Writes a response, and waits until the client has read it. */
 const write = (response: ServerResponse, { body, status, type = "text/plain; charset=utf-8" }: Response) =>
   Effect.async<void>((resume) => {
-    response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) })
+    response.writeHead(status, {
+      "content-type": type,
+      "content-length": Buffer.byteLength(body),
+      ...status === 405 ? { allow: "GET, HEAD" } : {}
+    })
     response.end(body, () => resume(Effect.void))
   })

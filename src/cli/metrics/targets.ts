@@ -16,10 +16,15 @@ type Known<A> = ReadonlyMap<string, SharedRound.SharedRound<A>>
 /** Asks a server; succeeds with nothing if too many are being asked. */
 export type Ask<A> = (server: Server) => Effect.Effect<Option.Option<A>>
 
-/** Asks servers in rounds, which get what is remembered of the server from the round before. */
-export const make = <A>(
-  round: (server: Server, memory: Ref.Ref<GoneTubes.Memory>) => Effect.Effect<A>
-): Effect.Effect<Ask<A>, never, Scope.Scope> =>
+/** A round, which gets what is remembered of the server from the round before. */
+type Round<A> = (memory: Ref.Ref<GoneTubes.Memory>) => Effect.Effect<A>
+
+/** The rounds of one server. */
+export const one = <A>(round: Round<A>): Effect.Effect<SharedRound.SharedRound<A>, never, Scope.Scope> =>
+  Effect.flatMap(Ref.make(GoneTubes.empty), (memory) => SharedRound.make(round(memory)))
+
+/** Asks any servers. */
+export const make = <A>(roundOf: (server: Server) => Round<A>): Effect.Effect<Ask<A>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const known = yield* SynchronizedRef.make<Known<A>>(new Map())
@@ -31,8 +36,7 @@ export const make = <A>(
           if (target !== undefined) return [Option.some(target), before]
           const kept = before.size < most ? before : yield* withoutAnIdleOne(before)
           if (kept.size >= most) return [Option.none(), before]
-          const memory = yield* Ref.make(GoneTubes.empty)
-          const added = yield* Scope.extend(SharedRound.make(round(server, memory)), scope)
+          const added = yield* Scope.extend(one(roundOf(server)), scope)
           return [Option.some(added), new Map([...kept, [server.url, added]])]
         }))
 
