@@ -61,10 +61,15 @@ type Shown<Keys extends keyof Output["Type"]> = Pick<Output["Type"], Keys>
 export const bodyText = (body: Uint8Array, { printableLines }: Shown<"printableLines">): string =>
   printableLines(textOf(body) ?? latin1(body))
 
+/** How many times longer JSON may become by its indents. With thousands of levels, 64 KiB become hundreds of megabytes. */
+const mostIndents = 16
+
 /** A body for people: JSON is indented in a terminal. */
 export const bodyLines = (body: Uint8Array, output: Shown<"isTerminal" | "printableLines">): string => {
   const json = output.isTerminal ? indented(textOf(body) ?? "") : undefined
-  return json === undefined ? bodyText(body, output) : output.printableLines(json)
+  return json === undefined || json.length > mostIndents * body.length
+    ? bodyText(body, output)
+    : output.printableLines(json)
 }
 
 /** A body on one line; in a terminal no more of it than fits. */

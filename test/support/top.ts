@@ -26,6 +26,9 @@ export const after = (
     { model, requests: [] }
   )
 
+/** A moment later, in which somebody can have read what is on the screen. */
+export const later = (model: Model): Model => ({ ...model, now: model.now + 300 })
+
 const pressed = (key: Key): Message => ({ _tag: "Pressed", key })
 
 /** Keys that are pressed: names in angle brackets, as in `<page down>`, and characters. */

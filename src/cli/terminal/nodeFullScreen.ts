@@ -15,8 +15,8 @@ const usualScreen = "\u001b[0m\u001b[?7h\u001b[?25h\u001b[?1049l"
 /** Of a terminal that does not tell its size. */
 const usualSize: Size = { columns: 80, rows: 24 }
 
-/** Windows has no such signals. */
-const canBeStopped = process.platform !== "win32"
+/** Of those that stop a process, go on with it, and end it at once. */
+const hasSignals = process.platform !== "win32"
 
 export const open: Effect.Effect<FullScreen, never, Scope.Scope> = Effect.gen(function*() {
   const { stdin, stdout } = process
@@ -43,6 +43,11 @@ export const open: Effect.Effect<FullScreen, never, Scope.Scope> = Effect.gen(fu
     process.on("SIGTSTP", stop)
     enter()
   }
+  const quit = () => {
+    leave()
+    process.off("SIGQUIT", quit)
+    process.kill(process.pid, "SIGQUIT")
+  }
   /** After SIGSTOP, of which no process learns, the shell has set the terminal to its own mode. */
   const onContinue = () => {
     leave()
@@ -57,13 +62,13 @@ export const open: Effect.Effect<FullScreen, never, Scope.Scope> = Effect.gen(fu
       // Before Node writes the stack trace, which would be lost with the alternate screen.
       process.on("uncaughtExceptionMonitor", leave)
       process.on("exit", leave)
-      if (canBeStopped) process.on("SIGTSTP", stop).on("SIGCONT", onContinue)
+      if (hasSignals) process.on("SIGTSTP", stop).on("SIGCONT", onContinue).on("SIGQUIT", quit)
     }),
     () =>
       Effect.sync(() => {
         stdout.off("resize", onResize)
         process.off("uncaughtExceptionMonitor", leave).off("exit", leave)
-        process.off("SIGTSTP", stop).off("SIGCONT", onContinue)
+        process.off("SIGTSTP", stop).off("SIGCONT", onContinue).off("SIGQUIT", quit)
         leave()
       })
   )

@@ -19,6 +19,8 @@ export interface OfIds {
   readonly _tag: "OfIds"
   readonly tube: TubeName
   readonly jobs: ReadonlyArray<JobStats>
+  /** The id of the server process that has them, if it is known: after a restart the same ids may be of other jobs. */
+  readonly server: string | undefined
 }
 
 export type Target = OfTubes | OfIds

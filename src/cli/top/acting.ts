@@ -7,7 +7,7 @@ import type { Client, JobState, Tally } from "../../BeanstalkClient.ts"
 import type { TubeName } from "../../Job.ts"
 import type { OnProgress } from "../bulk.ts"
 import { buryJobs } from "../burying.ts"
-import type { Failure } from "../failures.ts"
+import { type Failure, NothingThere } from "../failures.ts"
 import { kickBuried, kickJobs } from "../kicking.ts"
 import { nothing, sum, tallyText, total } from "../tally.ts"
 import { timeSpan } from "../terminal/text.ts"
@@ -25,7 +25,11 @@ export const carryOut = ({ client, tell }: Reader, act: Act): Effect.Effect<void
   }
   const run = act._tag === "Pause"
     ? Effect.as(pause(client, act), pausedText(act))
-    : Effect.map(Effect.tap(onJobs(client, act, onProgress), onProgress), (tally) => `${doneText(act, tally)}.`)
+    : sameServer(client, act.target).pipe(
+      Effect.zipRight(onJobs(client, act, onProgress)),
+      Effect.tap(onProgress),
+      Effect.map((tally) => `${doneText(act, tally)}.`)
+    )
   return run.pipe(
     Effect.onExit((exit) =>
       tell({
@@ -55,6 +59,15 @@ const pausedText = ({ seconds, tubes }: Pause): string =>
 
 const pause = (client: Client, { seconds, tubes }: Pause) =>
   Effect.forEach(tubes, (tube) => client.pauseTube(tube, `${seconds} seconds`), { discard: true })
+
+/** Fails if the server was restarted since the jobs were found. */
+const sameServer = (client: Client, target: Target): Effect.Effect<void, Failure> =>
+  target._tag === "OfTubes" || target.server === undefined
+    ? Effect.void
+    : Effect.flatMap(client.ready, ({ id }) =>
+      id === target.server
+        ? Effect.void
+        : new NothingThere({ message: "The server was restarted meanwhile: these ids may be of other jobs." }))
 
 const onJobs = (client: Client, act: ActOnJobs, onProgress: OnProgress): Effect.Effect<Tally, Failure> => {
   switch (act._tag) {

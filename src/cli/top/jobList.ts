@@ -28,6 +28,8 @@ export type Status =
 
 export interface JobList {
   readonly tube: TubeName
+  /** The id of the server process, if it is known. */
+  readonly server: string | undefined
   readonly shown: Shown
   /** The number of the search whose jobs these are: what an earlier one finds is too late. */
   readonly search: number
@@ -42,9 +44,10 @@ export interface JobList {
 }
 
 export const start = (
-  { height, search, shown, tube }: Pick<JobList, "tube" | "shown" | "search" | "height">
+  { height, search, server, shown, tube }: Pick<JobList, "tube" | "server" | "shown" | "search" | "height">
 ): JobList => ({
   tube,
+  server,
   shown,
   search,
   status: { _tag: "Searching" },

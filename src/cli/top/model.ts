@@ -25,7 +25,7 @@ export type Prompt =
   | { readonly _tag: "PauseFor"; readonly text: string; readonly tubes: ReadonlyArray<TubeName> }
   | { readonly _tag: "MoveTo"; readonly text: string; readonly target: Target }
   /** Whether an act is to be done. */
-  | { readonly _tag: "Question"; readonly text: string; readonly act: ActOnJobs }
+  | { readonly _tag: "Question"; readonly text: string; readonly act: ActOnJobs; readonly askedAt: number }
 
 /** A job, as it was read. */
 export interface ReadJob {

@@ -67,7 +67,11 @@ const show = (
         message._tag === "ActEnded" ? Ref.set(unseen, message.notice) : Effect.void,
         happened.offer(message)
       )
-    yield* Effect.forkScoped(Stream.runForEach(messages(screen, client, sampled), tell))
+    yield* Stream.runForEach(messages(screen, client, sampled), tell).pipe(
+      // Nobody could press q any more.
+      Effect.tapErrorCause((cause) => happened.failCause(cause)),
+      Effect.forkScoped
+    )
     const carryOut = yield* requests({ client, tell, model, screen, forget: draw.forget })
 
     const step = Effect.gen(function*() {

@@ -1,7 +1,8 @@
 /** The list of tubes: what is known of each, in which order, which of them are shown, and which are marked. */
+import * as Either from "effect/Either"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
-import type { TubePattern } from "../values/tubePattern.ts"
+import { type TubePattern, tubePattern } from "../values/tubePattern.ts"
 import * as Cursor from "./cursor.ts"
 import { measure, type Measured } from "./measure.ts"
 
@@ -75,16 +76,14 @@ const sorted = ({ isReversed, sort }: TubeTable, rows: ReadonlyArray<TubeRow>): 
     .map(({ row }) => row)
 }
 
-/** Letters of either case; `*` and `?` as in patterns on the command line. */
+/** Letters of either case; patterns as on the command line. */
 const filterOf = (filter: string): (name: string) => boolean => {
   const text = filter.toLowerCase()
   if (!/[*?]/.test(text)) return (name) => name.toLowerCase().includes(text)
-  const source = text.replace(/[^a-z0-9]/g, (character) => {
-    if (character === "*") return ".*"
-    return character === "?" ? "." : `\\${character}`
+  return Either.match(tubePattern.read(text), {
+    onLeft: () => () => false,
+    onRight: ({ matches }) => (name: string) => matches(name.toLowerCase())
   })
-  const regex = new RegExp(`^${source}$`)
-  return (name) => regex.test(name.toLowerCase())
 }
 
 /** With the rows that are shown now. */

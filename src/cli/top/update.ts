@@ -115,5 +115,5 @@ const ask = (model: Model, { act, stats }: Extract<Message, { _tag: "Counted" }>
   const text = questionOf(act, model.address, stats)
   return text === undefined
     ? { ...model, notice: noneOf(act) }
-    : { ...model, prompt: { _tag: "Question", text, act: counted(act, stats) } }
+    : { ...model, prompt: { _tag: "Question", text, act: counted(act, stats), askedAt: model.now } }
 }

@@ -1,8 +1,8 @@
 /** Tubes and jobs that are opened, and what is done to them, as far as the model goes. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Message, Model } from "../../../src/cli/top/model.ts"
-import { jobId, jobStats, tubeName, tubeStats } from "../../support/stats.ts"
-import { after, listed, press, read, started } from "../../support/top.ts"
+import { jobId, jobStats, serverStats, tubeName, tubeStats } from "../../support/stats.ts"
+import { after, later, listed, press, read, started } from "../../support/top.ts"
 
 const start = after(
   started({ columns: 100, rows: 10 }),
@@ -28,7 +28,7 @@ const ofTubes = (states: ReadonlyArray<"ready" | "delayed" | "buried">) =>
   ({ _tag: "OfTubes", tubes: [emails], states }) as const
 
 const ofIds = (...ids: ReadonlyArray<number>) =>
-  ({ _tag: "OfIds", tube: emails, jobs: ids.map((id) => jobStats(id, "emails")) }) as const
+  ({ _tag: "OfIds", tube: emails, jobs: ids.map((id) => jobStats(id, "emails")), server: undefined }) as const
 
 describe("the page of a tube", () => {
   it("looks for its jobs, in all states or in one, and takes no job of an earlier search", () => {
@@ -96,7 +96,7 @@ describe("an act", () => {
     const stats = [tubeStats("emails", { currentJobsReady: 5, currentJobsBuried: 37 })]
     const asking = after(counting.model, { _tag: "Counted", act, stats })
     assert.deepInclude(asking.model.prompt, { text: "Kick 37 buried jobs of tube emails on 127.0.0.1:11300?" })
-    const agreed = after(asking.model, ...press("y"))
+    const agreed = after(later(asking.model), ...press("y"))
     assert.deepStrictEqual(agreed.requests, [{
       _tag: "Act",
       act: { _tag: "Kick", target: { ...ofTubes(["buried"]), counts: new Map([[emails, 37]]) } }
@@ -119,7 +119,7 @@ describe("an act", () => {
     assert.deepStrictEqual(tubes.requests, [{ _tag: "Act", act }])
     const jobs = after(opened, ...press(" <down> b"))
     assert.deepInclude(jobs.model.prompt, { text: "Bury 2 jobs of tube emails on 127.0.0.1:11300?" })
-    assert.deepStrictEqual(after(jobs.model, ...press("y")).requests, [{
+    assert.deepStrictEqual(after(later(jobs.model), ...press("y")).requests, [{
       _tag: "Act",
       act: { _tag: "Bury", target: ofIds(9, 7) }
     }])
@@ -145,8 +145,26 @@ describe("an act", () => {
     assert.deepStrictEqual(statesOf("<enter><left>x"), [["buried"]])
   })
 
+  it("is not agreed to by a y that came with the key that asks, as of text that is pasted", () => {
+    const pasted = after(opened, ...press("dy"))
+    assert.deepInclude(pasted.model.prompt, { text: "Delete job 9 of tube emails on 127.0.0.1:11300?" })
+    assert.deepStrictEqual(pasted.requests, [])
+    assert.deepStrictEqual(after(later(pasted.model), ...press("y")).requests.map(({ _tag }) => _tag), ["Act"])
+  })
+
+  it("on jobs has the server process that had them when they were looked for", () => {
+    const on = (id: string): Message => ({ _tag: "ServerRead", at: 0, stats: serverStats({ id }) })
+    const listed = after(start, on("a"), ...press("<enter>"), found(1, 9), on("b")).model
+    const asked = after(listed, ...press("d")).model
+    assert.deepInclude(after(later(asked), ...press("y")).requests[0], {
+      _tag: "Act",
+      act: { _tag: "Delete", target: { ...ofIds(9), server: "a" } }
+    })
+  })
+
   it("runs alone, tells how far it is, and is stopped by Escape", () => {
-    const running = after(opened, ...press("dy"), { _tag: "Acted", done: 1 }).model
+    const asked = after(opened, ...press("d")).model
+    const running = after(later(asked), ...press("y"), { _tag: "Acted", done: 1 }).model
     assert.strictEqual(running.acting?.done, 1)
     assert.match(after(running, ...press("d")).model.notice ?? "", /^Esc stops/)
     const stopped = after(running, ...press("<escape>"))

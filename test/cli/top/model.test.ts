@@ -104,6 +104,15 @@ describe("beanstalk top", () => {
     assert.deepStrictEqual(namesOf(after(kept, ...press("/x<escape>")).model), [tubeName("images.big")])
     assert.deepStrictEqual(namesOf(after(kept, ...press("<escape>")).model), namesOf(before))
     assert.deepStrictEqual(namesOf(after(before, ...press("/([<enter>")).model), [])
+    assert.deepStrictEqual(namesOf(after(before, ...press("/[z-a]*<enter>")).model), [])
+  })
+
+  it("is kept busy by no filter, however it is typed", () => {
+    const before = after(start, listed(0, "a".repeat(200), "b")).model
+    const many = after(before, ...press(`/${"*a".repeat(99)}*b`)).model
+    assert.deepStrictEqual(namesOf(many), [])
+    const long = after(before, ...press(`/${"x".repeat(1000)}`)).model.prompt
+    assert.deepInclude(long, { text: "x".repeat(200) })
   })
 
   it("has paces from 100 ms to a minute, freezes, and shows help until the next key", () => {

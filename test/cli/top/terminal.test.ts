@@ -72,6 +72,13 @@ describe.skipIf(process.platform !== "linux" || !existsSync("/usr/bin/script"))(
       assert.strictEqual(yield* rest, `ended 143\n${usual}`)
     }))
 
+  it.scopedLive("is as before after SIGQUIT", () =>
+    Effect.gen(function*() {
+      const { rest, signal } = yield* open
+      yield* signal("SIGQUIT")
+      assert.match(yield* rest, /ended 131\nisig icanon echo $/)
+    }))
+
   it.scopedLive("is as before after an uncaught exception, which is told there", () =>
     Effect.gen(function*() {
       const { rest, signal } = yield* open

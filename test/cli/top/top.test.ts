@@ -7,9 +7,12 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import { plain } from "../../../src/cli/terminal/style.ts"
+import { carryOut } from "../../../src/cli/top/acting.ts"
+import type { Message } from "../../../src/cli/top/model.ts"
 import { top } from "../../../src/cli/top/top.ts"
-import { jobId } from "../../support/stats.ts"
+import { jobId, jobStats, tubeName } from "../../support/stats.ts"
 import { ScreenOfTest } from "../../support/top.ts"
 
 const environment = BeanstalkClient.layer({ offlineTimeout: "5 seconds" }).pipe(
@@ -35,7 +38,7 @@ const open = (columns: number, rows: number) =>
     }))
     /** What is on the screen a moment later. */
     const press = (text: string) =>
-      Effect.as(Effect.zipRight(screen.type(text), Effect.sleep("100 millis")), screen).pipe(
+      Effect.as(Effect.zipRight(screen.type(text), Effect.sleep("300 millis")), screen).pipe(
         Effect.map(({ text }) => text)
       )
     return { client, server, screen, fiber, press, notes }
@@ -151,6 +154,41 @@ describe("beanstalk top", () => {
       assert.deepStrictEqual(screen.raised, ["SIGTSTP", "SIGINT"])
       yield* screen.close
       yield* Fiber.join(fiber)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("ends when what reads its keys has died: nobody could end it by a key", () =>
+    Effect.gen(function*() {
+      const { screen } = yield* open(80, 10)
+      const client = yield* BeanstalkClient.BeanstalkClient
+      const exit = yield* Effect.exit(top({
+        client,
+        fullScreen: Effect.succeed({ ...screen.fullScreen, input: Stream.dieMessage("the keys") }),
+        matches: () => true,
+        pace: 1000,
+        style: plain,
+        note: () => Effect.void
+      }))
+      assert.match(String(exit), /the keys/)
+    }).pipe(Effect.provide(environment)))
+
+  it.scoped("acts on no ids that another process of the server has given", () =>
+    Effect.gen(function*() {
+      const client = yield* BeanstalkClient.BeanstalkClient
+      const server = yield* EmbeddedServer.EmbeddedServer
+      yield* client.put("emails", "x")
+      const told: Array<Message> = []
+      const tell = (message: Message) => Effect.sync(() => void told.push(message))
+      const { id } = yield* client.ready
+      const remove = (server: string) =>
+        carryOut({ client, tell }, {
+          _tag: "Delete",
+          target: { _tag: "OfIds", tube: tubeName("emails"), jobs: [jobStats(1, "emails")], server }
+        })
+      yield* remove("the one before")
+      assert.match(JSON.stringify(told.at(-1)), /Stopped: no jobs deleted\. The server was restarted meanwhile/)
+      assert.strictEqual((yield* server.jobs).length, 1)
+      yield* remove(id)
+      assert.strictEqual((yield* server.jobs).length, 0)
     }).pipe(Effect.provide(environment)))
 
   it.scoped("opens a tube and a job, acts on it, and goes back", () =>

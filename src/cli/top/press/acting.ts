@@ -13,7 +13,7 @@ export const startAct = (model: Model, act: ActOnJobs): Step => {
   if (isEmpty(target)) return only({ ...model, notice: noneOf(act) })
   if (target._tag === "OfTubes") return [model, [{ _tag: "Count", act, tubes: target.tubes }]]
   const text = questionOf(act, model.address, [])
-  return only(text === undefined ? model : { ...model, prompt: { _tag: "Question", text, act } })
+  return only(text === undefined ? model : { ...model, prompt: { _tag: "Question", text, act, askedAt: model.now } })
 }
 
 /** Asks where to. */

@@ -41,7 +41,8 @@ const pressCharacter = (model: Model, { from, job }: JobPage, character: string)
   const target: Target = {
     _tag: "OfIds",
     tube: job?.stats.tube ?? from.jobs.tube,
-    jobs: job === undefined ? [] : [job.stats]
+    jobs: job === undefined ? [] : [job.stats],
+    server: from.jobs.server
   }
   switch (character) {
     case "k":

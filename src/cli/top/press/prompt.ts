@@ -17,17 +17,25 @@ type Input = Exclude<Prompt, Question>
 export const pressInPrompt = (model: Model, prompt: Prompt, key: Key): Step =>
   prompt._tag === "Question" ? answer(model, prompt, key) : type(model, prompt, key)
 
+/** Nobody reads a question and answers it in so few milliseconds: such a y was typed before it was there, or pasted. */
+const shortestReading = 250
+
 /** Anything but y is no. */
-const answer = (model: Model, { act }: Question, key: Key): Step => {
+const answer = (model: Model, { act, askedAt }: Question, key: Key): Step => {
   const isYes = key._tag === "Typed" && key.character.toLowerCase() === "y"
-  return isYes
-    ? [{ ...model, prompt: undefined, acting: { act, done: 0 } }, [{ _tag: "Act", act }]]
-    : only({ ...model, prompt: undefined, notice: "Nothing was changed." })
+  if (!isYes) return only({ ...model, prompt: undefined, notice: "Nothing was changed." })
+  if (model.now - askedAt < shortestReading) return only(model)
+  return [{ ...model, prompt: undefined, acting: { act, done: 0 } }, [{ _tag: "Act", act }]]
 }
+
+/** In characters. No name of a tube is longer, and each character of a filter sorts the tubes once more. */
+const longestText = 200
 
 const type = (model: Model, prompt: Input, key: Key): Step => {
   const typed = (text: string) => only(withText(model, prompt, text))
-  if (key._tag === "Typed") return typed(prompt.text + key.character)
+  if (key._tag === "Typed") {
+    return prompt.text.length < longestText ? typed(prompt.text + key.character) : only(model)
+  }
   switch (key.name) {
     case "backspace":
       return typed([...prompt.text].slice(0, -1).join(""))

@@ -13,7 +13,7 @@ import { only, type Step } from "./step.ts"
 /** Opens the page of a tube, and looks for its jobs in these states. */
 export const openTube = (model: Model, tube: TubeName, shown: JobList.Shown): Step => {
   const search = model.searches + 1
-  const jobs = JobList.start({ tube, shown, search, height: jobsHeight(model.size) })
+  const jobs = JobList.start({ tube, server: model.server?.stats.id, shown, search, height: jobsHeight(model.size) })
   return [{ ...model, searches: search, page: { _tag: "TubePage", jobs } }, [{ _tag: "Search", jobs }]]
 }
 
@@ -64,7 +64,7 @@ const openJob = (model: Model, page: TubePage): Step => {
 
 const pressCharacter = (model: Model, page: TubePage, character: string): Step => {
   const { jobs } = page
-  const chosen: Target = { _tag: "OfIds", tube: jobs.tube, jobs: JobList.targets(jobs) }
+  const chosen: Target = { _tag: "OfIds", tube: jobs.tube, jobs: JobList.targets(jobs), server: jobs.server }
   switch (character) {
     case " ":
       return only({ ...model, page: { ...page, jobs: JobList.mark(jobs) } })
