@@ -43,6 +43,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { BeanstalkClient } from "./BeanstalkClient.ts"
 import { InvalidArgument } from "./BeanstalkError.ts"
+import * as Validate from "./internal/protocol/validate.ts"
 import * as Gauges from "./internal/queues/gauges.ts"
 import { poll } from "./internal/queues/poll.ts"
 import { regexOfGlob } from "./internal/values/glob.ts"
@@ -72,7 +73,8 @@ export interface Options {
 }
 
 /**
- * Updates the metrics in the background until the Scope closes. Fails with `InvalidArgument` for a pattern that is none.
+ * Updates the metrics in the background until the Scope closes. Fails with `InvalidArgument` for a pattern that is none, and if `every`
+ * is not above zero.
  *
  * @category constructors
  * @since 0.1.0
@@ -83,11 +85,13 @@ export const make = (
   Effect.gen(function*() {
     const client = yield* BeanstalkClient
     const patterns = yield* Effect.forEach(tubes, patternOf)
+    const interval = Validate.attempt(() => Validate.positiveDuration("QueueMetrics", "every", every))
+    if (interval instanceof InvalidArgument) return yield* interval
     const polling = poll({
       client,
       gauges: Gauges.make(client.address, yield* FiberRef.get(FiberRef.currentMetricLabels)),
       matches: (tube) => patterns.some((pattern) => pattern.test(tube)),
-      every: Duration.decode(every),
+      every: Duration.millis(interval),
       withAge: age
     })
     yield* Effect.forkScoped(Effect.interruptible(polling))

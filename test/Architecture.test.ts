@@ -18,7 +18,7 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
     "values base protocol BeanstalkProtocol connection BeanstalkConnection client"
   ],
   ["queues", /^internal\/queues\//, "values base BeanstalkClient"],
-  ["QueueMetrics", /^QueueMetrics\.ts/, "values base BeanstalkClient queues"],
+  ["QueueMetrics", /^QueueMetrics\.ts/, "values base protocol BeanstalkClient queues"],
   ["cluster", /^internal\/cluster\//, "values base protocol connection client BeanstalkClient"],
   ["BeanstalkCluster", /^BeanstalkCluster\.ts/, "values client BeanstalkClient cluster"],
   ["tube", /^internal\/tube\//, "values base protocol"],

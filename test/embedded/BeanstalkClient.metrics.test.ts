@@ -3,8 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkClient, Connector, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as Scope from "effect/Scope"
 import { failsWith, newTube } from "../support/connections.ts"
 import { reading, readings } from "../support/metrics.ts"
 
@@ -166,6 +168,26 @@ describe("the metrics of a client", () => {
       )
       const left = yield* readings("beanstalk.client.connections", own)
       assert.deepStrictEqual(left.map(({ value }) => value), left.map(() => 0))
+    }))
+
+  it.effect("are none once all are closed, also if a leased connection is closed after its client", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const own = yield* measured((own) =>
+        Effect.gen(function*() {
+          const client = yield* BeanstalkClient.BeanstalkClient
+          const lease = yield* Scope.extend(client.lease, scope)
+          yield* handedOver
+          yield* Effect.fork(lease.reserve)
+          return own
+        })
+      )
+      yield* Scope.close(scope, Exit.void)
+      const left = [
+        ...yield* readings("beanstalk.client.connections", own),
+        ...yield* readings("beanstalk.client.in_flight", own)
+      ]
+      assert.deepStrictEqual(left.map(({ value }) => value), [0, 0, 0])
     }))
 
   it.effect("count connections that were lost", () =>

@@ -135,6 +135,22 @@ describe("QueueMetrics", () => {
       })
     ))
 
+  it.effect("adds what the server counted once, also if it is started again", () =>
+    polled((own) =>
+      Effect.gen(function*() {
+        const client = yield* BeanstalkClient.BeanstalkClient
+        const polling = Effect.scoped(
+          Effect.zipRight(QueueMetrics.make({ tubes: ["emails"] }), Effect.sleep("1 second"))
+        )
+        yield* client.put("emails", "job")
+        yield* client.put("emails", "job")
+        yield* polling
+        yield* client.put("emails", "job")
+        yield* polling
+        assert.strictEqual(yield* reading("beanstalk.tube.puts", ofTube(own, "emails")), 3)
+      })
+    ))
+
   it.effect("says that the server is down, and goes on when it is back; and that it drains", () =>
     polled((own) =>
       Effect.gen(function*() {
@@ -171,6 +187,11 @@ describe("QueueMetrics", () => {
       })
     ))
 
-  it.effect("refuses a pattern that is none", () =>
-    polled(() => failsWith(QueueMetrics.make({ tubes: ["[z-a]"] }), "InvalidArgument")))
+  it.effect("refuses a pattern that is none, and to read without a pause", () =>
+    polled(() =>
+      Effect.zipRight(
+        failsWith(QueueMetrics.make({ tubes: ["[z-a]"] }), "InvalidArgument"),
+        failsWith(QueueMetrics.make({ tubes: ["*"], every: 0 }), "InvalidArgument")
+      )
+    ))
 })

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 
 const mails = Tube.text("mails")
@@ -76,6 +77,26 @@ describe("the health of a client", () => {
       yield* client.ready
       assert.strictEqual(yield* tagOf(client.health({ grace: 0 })), "Healthy")
     })))
+
+  it.effect("is Healthy again once the reconnect Schedule is done: no connection is wanted before the next command", () =>
+    Effect.gen(function*() {
+      const client = yield* BeanstalkClient.BeanstalkClient
+      const server = yield* EmbeddedServer.EmbeddedServer
+      yield* client.ready
+      yield* outage
+      yield* Effect.sleep("31 seconds")
+      assert.strictEqual(yield* tagOf(client.health()), "Degraded")
+      yield* Effect.sleep("1 minute")
+      assert.deepStrictEqual(yield* client.health(), Health.Healthy())
+      yield* server.heal
+      yield* client.stats
+      assert.deepStrictEqual(yield* client.health(), Health.Healthy())
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(BeanstalkClient.layer({ reconnect: Schedule.upTo(Schedule.spaced("10 seconds"), "40 seconds") })),
+      Effect.provide(EmbeddedServer.layer()),
+      Effect.provide(VirtualClock.layer())
+    ))
 
   it.effect("is Failed when the client is closed", () =>
     withServer(Effect.gen(function*() {

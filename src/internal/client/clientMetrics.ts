@@ -49,7 +49,7 @@ export const make = (address: string): Effect.Effect<ClientMetrics, never, Scope
     const registry = new Registry(address, yield* FiberRef.get(FiberRef.currentMetricLabels))
     const now = yield* monotonicMillis
     const handOver = Effect.sync(() => registry.handOver())
-    yield* Effect.addFinalizer(() => handOver)
+    yield* Effect.addFinalizer(() => Effect.sync(() => registry.close()))
     yield* Effect.delay(handOver, "1 second").pipe(Effect.forever, Effect.interruptible, Effect.forkScoped)
     return {
       observe: (role, tube) => ({ onConnecting: () => new ObservedSession(registry, role, tube, now) }),
@@ -65,6 +65,8 @@ export const make = (address: string): Effect.Effect<ClientMetrics, never, Scope
 /** A number that is added to a counter, or is the value of a gauge, when it is handed over. */
 class Sum {
   private pending = 0
+  /** Whether each amount is handed over at once. */
+  private isDirect = false
   private readonly update: (amount: number) => void
 
   constructor(update: (amount: number) => void) {
@@ -73,6 +75,12 @@ class Sum {
 
   add(amount: number): void {
     this.pending += amount
+    if (this.isDirect) this.handOver()
+  }
+
+  becomeDirect(): void {
+    this.isDirect = true
+    this.handOver()
   }
 
   handOverZero(): void {
@@ -88,6 +96,7 @@ class Sum {
 class Registry {
   private readonly labels: Labels
   private readonly sums: Array<Sum> = []
+  private isClosed = false
   private readonly operations: (tube: TubeName | undefined) => (name: string) => Operation
   readonly reconnects: (lost: Loss) => Sum
   readonly connections: (role: Role) => (state: "connecting" | "connected") => Sum
@@ -134,6 +143,12 @@ class Registry {
     for (const sum of this.sums) sum.handOver()
   }
 
+  /** Hands over what is counted, and all that follows at once: a leased connection may end after its client. */
+  close(): void {
+    this.isClosed = true
+    for (const sum of this.sums) sum.becomeDirect()
+  }
+
   private counter(metric: Metric.Metric.Counter<number>): Sum {
     return this.sum((amount) => metric.unsafeUpdate(amount, noTags))
   }
@@ -147,6 +162,7 @@ class Registry {
 
   private sum(update: (amount: number) => void): Sum {
     const sum = new Sum(update)
+    if (this.isClosed) sum.becomeDirect()
     this.sums.push(sum)
     return sum
   }

@@ -124,6 +124,7 @@ export class CurrentSession {
   giveUp(): void {
     const failure = this.failure ?? this.gaveUp()
     this.failure = undefined
+    this.disconnectedSince = undefined
     this.wanted.unsafeClose()
     this.settleWaiters(Exit.fail(failure))
   }

@@ -1,5 +1,8 @@
 /** The metrics of a server's tubes, as they are set from its statistics. */
-import type * as MetricKey from "effect/MetricKey"
+import { globalValue } from "effect/GlobalValue"
+import * as MetricKey from "effect/MetricKey"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { counter, counterKey, gauge, gaugeKey, type Labels, labelsOf, memoized, noTags } from "../base/metrics.ts"
@@ -33,10 +36,7 @@ export const make = (address: string, extraLabels: Labels): QueueGauges => {
     const labels = [...server, ...labelsOf({ "messaging.destination.name": name })]
     const setter = setterOf(labels)
     const inState = (state: string) => setter(jobs, { "beanstalk.job.state": state })
-    const total = (key: MetricKey.MetricKey.Counter<number>) => {
-      const metric = counter(key, [...labels, ...extraLabels])
-      return totalSetter((amount) => metric.unsafeUpdate(amount, noTags))
-    }
+    const total = (key: MetricKey.MetricKey.Counter<number>) => totalSetter(key, [...labels, ...extraLabels])
     const setters: ReadonlyArray<readonly [set: (value: number) => void, of: keyof Observation["stats"]]> = [
       [inState("ready"), "currentJobsReady"],
       [inState("reserved"), "currentJobsReserved"],
@@ -70,12 +70,23 @@ export const make = (address: string, extraLabels: Labels): QueueGauges => {
   }
 }
 
+/**
+ * The totals of the server that were added to the counters last. Counters stay in the registry of the process when the polling ends:
+ * if it starts again, a total that is added already is not to be added once more.
+ */
+const lastTotals = globalValue(
+  "effect-beanstalk/internal/queues/lastTotals",
+  () => MutableHashMap.empty<MetricKey.MetricKey.Counter<number>, number>()
+)
+
 /** Adds what a total of the server has grown by. It begins anew with each tube that the server makes. */
-const totalSetter = (add: (amount: number) => void) => {
-  let last = 0
+const totalSetter = (key: MetricKey.MetricKey.Counter<number>, labels: Labels) => {
+  const series = MetricKey.taggedWithLabels(key, labels)
+  const metric = counter(key, labels)
   return (total: number) => {
-    add(total < last ? total : total - last)
-    last = total
+    const last = Option.getOrElse(MutableHashMap.get(lastTotals, series), () => 0)
+    metric.unsafeUpdate(total < last ? total : total - last, noTags)
+    MutableHashMap.set(lastTotals, series, total)
   }
 }
 
