@@ -1,6 +1,14 @@
 /** The metrics of a client. */
 import { assert, describe, it } from "@effect/vitest"
-import { BeanstalkClient, Connector, EmbeddedServer, Tube, VirtualClock, Worker } from "effect-beanstalk"
+import {
+  BeanstalkClient,
+  BeanstalkCluster,
+  Connector,
+  EmbeddedServer,
+  Tube,
+  VirtualClock,
+  Worker
+} from "effect-beanstalk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -60,6 +68,30 @@ describe("the metrics of a client", () => {
         }])
       })
     ))
+
+  it.effect("of a cluster tell what each of its servers did", () =>
+    Effect.gen(function*() {
+      const names = yield* Effect.replicateEffect(newTube, 3)
+      const members = yield* Effect.forEach(names, (name, index) =>
+        Effect.map(EmbeddedServer.make(), ({ connector, server }) => ({
+          id: index + 1,
+          connector: Layer.succeed(Connector.Connector, { ...connector, address: `${name}:11300` }),
+          server
+        })))
+      const cluster = yield* BeanstalkCluster.make(members, { metrics: true })
+      yield* Effect.replicateEffect(cluster.put("mails", "hello"), 60)
+      const counted = yield* Effect.forEach(names, (name) =>
+        reading(operation, { "server.address": name, ...onMails, "messaging.operation.name": "put" }))
+      const stored = yield* Effect.forEach(members, ({ server }) =>
+        Effect.map(server.jobs, ({ length }) =>
+          length))
+      assert.deepStrictEqual(counted, stored)
+      assert.strictEqual(
+        counted.reduce((sum, count) =>
+          sum + count, 0),
+        60
+      )
+    }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer())))
 
   it.effect("measure from the write to the answer", () =>
     measured((own) =>
