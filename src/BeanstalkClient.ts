@@ -428,7 +428,8 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    * body has options, and a tube, of its own.
    *
    * When a body fails, nothing more is written of the bodies behind it, on this connection and on the next. The stream then
-   * emits the ids of the bodies that succeeded, and fails with `PutAllStopped`, which accounts for every body. A `PayloadError`
+   * emits the ids of the bodies in front of it, and fails with `PutAllStopped`, which accounts for every body, and has the ids of
+   * those that were put behind it. So the ids that are emitted belong to the first bodies, one to each. A `PayloadError`
    * in place of a body counts as a body that failed. When the stream of bodies fails, the ids of all bodies before the error
    * are emitted first. When it is interrupted, it logs how many bodies were acknowledged.
    */

@@ -656,7 +656,7 @@ export class ProtocolViolation extends Data.TaggedError("ProtocolViolation")<
  * `putAll` stopped at the first body that failed. It sent no more bodies, and waited for the replies to those already sent.
  *
  * The fields account for every body: those from index `sent` on were not sent, those in `failures` failed, and all others were
- * acknowledged and their ids emitted, in order.
+ * acknowledged. The ids of those in front of the first that failed were emitted, in order; those behind it are in `behind`.
  *
  * **Example** (go on with the first body that was not sent)
  *
@@ -686,6 +686,8 @@ export class PutAllStopped extends Data.TaggedError("PutAllStopped")<{
     readonly index: number
     readonly error: PutError | ConnectFailed | PayloadError
   }>
+  /** The bodies behind the first that failed which the server acknowledged all the same, with the ids of their jobs. */
+  readonly behind: ReadonlyArray<{ readonly index: number; readonly id: JobId }>
 }> {
   get [TypeId](): TypeId {
     return TypeId

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type { PutAllStopped } from "../BeanstalkError.ts"
 import type { JobId } from "../Job.ts"
 import { type Failure, Stopped } from "./failures.ts"
 import { Output } from "./terminal/output.ts"
@@ -44,33 +45,34 @@ export const putLines = <R>({ isShown, onPut, put, skip, title }: Putting<R>) =>
           )),
       { isShown }
     )
-    const goOn = (line: number) => `Go on with --skip ${line}.`
+    /** An id comes for each line in front of the first that was not put, which is the one to go on with. */
+    const howFar = (behind = "") => `${countedWere(done, "job")} put.${behind} Go on with --skip ${skip + done}.`
+    const stoppedAtLine = ({ acknowledged, behind, failures: [{ error: cause }] }: PutAllStopped): Failure => {
+      if (acknowledged === 0) return cause
+      const again = behind.length === 0
+        ? ""
+        : ` ${countedWere(behind.length, "line")} put behind it, and will be put again.`
+      const message = `line ${thousands(skip + done + 1)} was not put: ${cause.message} ${howFar(again)}`
+      return new Stopped({ message, cause })
+    }
+    const stoppedBy = (error: Failure): Failure => {
+      if (error._tag === "PutAllStopped") return stoppedAtLine(error)
+      return done === 0 || error._tag === "PipeClosed"
+        ? error
+        : new Stopped({ message: `${error.message} ${howFar()}`, cause: error })
+    }
     yield* Effect.uninterruptibleMask((restore) =>
       // A child of this fiber would be interrupted with it.
       Effect.flatMap(Effect.forkScoped(Effect.interruptible(putting)), (fiber) =>
         Effect.onInterrupt(restore(Fiber.join(fiber)), () =>
           Deferred.succeed(stop, undefined).pipe(
-            Effect.zipRight(Fiber.await(fiber)),
-            Effect.zipRight(
-              Effect.suspend(() => note(`Interrupted after ${countedWere(done, "job")} put. ${goOn(skip + done)}`))
-            )
+            Effect.zipRight(Fiber.join(fiber)),
+            Effect.catchTag("PipeClosed", () => Effect.void),
+            Effect.match({
+              onSuccess: () => `after ${howFar()}`,
+              onFailure: (error) => `midway: ${stoppedBy(error).message}`
+            }),
+            Effect.flatMap((where) => note(`Interrupted ${where}`))
           )))
-    ).pipe(
-      Effect.catchAll((error) => {
-        if (error._tag === "PutAllStopped") {
-          const [{ error: cause, index }] = error.failures
-          if (error.acknowledged === 0) {
-            return Effect.fail<Failure>(cause)
-          }
-          const message = `line ${thousands(skip + index + 1)} was not put: ${cause.message} ` +
-            `${countedWere(error.acknowledged, "job")} put. ${goOn(skip + index)}`
-          return Effect.fail<Failure>(new Stopped({ message, cause }))
-        }
-        if (done === 0 || error._tag === "PipeClosed") {
-          return Effect.fail(error)
-        }
-        const message = `${error.message} ${countedWere(done, "job")} put. ${goOn(skip + done)}`
-        return Effect.fail<Failure>(new Stopped({ message, cause: error }))
-      })
-    )
+    ).pipe(Effect.mapError(stoppedBy))
   })

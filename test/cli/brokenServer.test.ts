@@ -2,6 +2,8 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import type { Socket } from "node:net"
 import { at, startAt } from "../support/cli.ts"
 import { eventually, listen } from "../support/connections.ts"
@@ -110,4 +112,109 @@ it.scopedLive("take --bury deletes no job whose priority the server does not tel
     const { code, stderr } = yield* at(broken, "take emails --bury")
     assert.strictEqual(code, 5, stderr)
     assert.notInclude(broken.commands, "delete")
+  }))
+
+/** A server that answers as this function says to each line, those of bodies included. */
+const answering = (answer: (command: string, socket: Socket) => string | undefined) =>
+  listen((socket) => {
+    socket.on("data", (chunk) => {
+      for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
+        const command = line.split(" ")[0] ?? ""
+        const reply = answer(command, socket) ?? (command === "stats" ? Scripted.stats : undefined)
+        if (reply !== undefined) socket.write(reply)
+      }
+    })
+  })
+
+it.scopedLive("take says that the connection was lost while it chose its tubes", () =>
+  Effect.gen(function*() {
+    const target = yield* answering((command, socket) => {
+      if (command === "ignore") socket.destroy()
+      return command === "watch" ? "WATCHING 2\r\n" : undefined
+    })
+    const { code, stderr } = yield* at({ target }, "take emails")
+    assert.strictEqual(code, 3, stderr)
+    assert.match(stderr, /^beanstalk: ignore: /)
+  }))
+
+it.scopedLive("tail goes on if another search has deleted the job that told the newest id", () =>
+  Effect.gen(function*() {
+    let looks = 0
+    const target = yield* answering((command) => {
+      switch (command) {
+        case "use":
+          return "USING effect-beanstalk/newest\r\n"
+        case "put":
+          return "INSERTED 7\r\n"
+        case "stats-tube":
+          looks += 1
+          return "NOT_FOUND\r\n"
+        case "delete":
+          return "NOT_FOUND\r\n"
+        default:
+          return undefined
+      }
+    })
+    const running = yield* startAt({ target }, "tail emails")
+    yield* eventually(Effect.sync(() => looks), (count) => count > 1)
+    assert.strictEqual(running.stderr.text, "")
+  }))
+
+/** Answers the second of three puts by this reply, and the others by an id. */
+const refusesSecondPut = (reply: string) =>
+  Effect.gen(function*() {
+    const commands: Array<string> = []
+    const target = yield* answering((command) => {
+      commands.push(command)
+      const puts = commands.filter((sent) => sent === "put").length
+      if (command === "use") return "USING emails\r\n"
+      if (command === "put") return puts === 2 ? reply : `INSERTED ${puts}\r\n`
+      return undefined
+    })
+    return { commands, target }
+  })
+
+it.scopedLive("import buries no job in place of one that the server has refused", () =>
+  Effect.gen(function*() {
+    const { commands, target } = yield* refusesSecondPut("OUT_OF_MEMORY\r\n")
+    const record = (state: string) => `{"tube":"emails","body":"x","state":"${state}"}\n`
+    const { code, stderr, stdout } = yield* at({ target }, "import", {
+      stdin: record("ready") + record("buried") + record("ready")
+    })
+    assert.strictEqual(code, 4)
+    assert.match(
+      stderr,
+      /^beanstalk: line 2 was not put: .* 1 job was put\. 1 line was put behind it, and will be put again\. Go on with --skip 1\.\n$/
+    )
+    assert.match(stdout, /^emails: 1 ready job put in /)
+    assert.strictEqual(commands.filter((command) => command === "put").length, 3)
+    assert.notInclude(commands, "bury")
+    assert.notInclude(commands, "reserve-job")
+  }))
+
+it.scopedLive("put --lines that is interrupted goes on at a line that the server has refused, not behind it", () =>
+  Effect.gen(function*() {
+    const sockets = new Set<Socket>()
+    let puts = 0
+    const target = yield* answering((command, socket) => {
+      if (command === "use") return "USING emails\r\n"
+      if (command === "put") {
+        puts += 1
+        sockets.add(socket)
+      }
+      return undefined
+    })
+    const input = yield* Queue.unbounded<Uint8Array>()
+    const running = yield* startAt({ target }, "put emails --lines", { stdin: Stream.fromQueue(input) })
+    yield* Queue.offer(input, Buffer.from("a\nb\nc\n"))
+    yield* eventually(Effect.sync(() => puts), (count) => count === 3)
+    const interrupting = yield* Effect.fork(running.interrupt)
+    yield* Effect.yieldNow()
+    for (const socket of sockets) socket.write("INSERTED 1\r\nOUT_OF_MEMORY\r\nINSERTED 3\r\n")
+    yield* Fiber.join(interrupting)
+    assert.match(
+      running.stderr.text,
+      /^Interrupted midway: line 2 was not put: .* 1 job was put\. 1 line was put behind it, and will be put again\. Go on with --skip 1\.\n$/
+    )
+    assert.strictEqual(running.stdout.text, "1\n")
   }))

@@ -15,7 +15,7 @@ import * as TestClock from "effect/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { acceptHandshake, clientTo } from "../support/clients.ts"
-import { eventually } from "../support/connections.ts"
+import { eventually, failsWith } from "../support/connections.ts"
 import { amount } from "../support/edition.ts"
 import { assertAccountsFor, counting, stops } from "../support/putAll.ts"
 import * as Scripted from "../support/scripted.ts"
@@ -75,12 +75,12 @@ describe("putAll", () => {
       assert.deepStrictEqual(given, ["10", "11"])
       yield* peer.say("INSERTED 12\r\nDRAINING\r\nINSERTED 14\r\n")
       yield* Scripted.turn
-      assert.deepStrictEqual(given, ["10", "11", "12", "14"])
+      assert.deepStrictEqual(given, ["10", "11", "12"], "none that could be taken for that of the body that failed")
       assert.isTrue(yield* Scripted.isPending(putting))
       // The bodies that were sent before the failure was known are awaited.
       yield* peer.say("OUT_OF_MEMORY\r\n")
-      const stopped = yield* Effect.flip(Fiber.join(putting))
-      assert.strictEqual(stopped._tag, "PutAllStopped")
+      const stopped = yield* failsWith(Fiber.join(putting), "PutAllStopped")
+      assert.deepStrictEqual(stopped.behind.map(({ id, index }) => [index, String(id)]), [[4, "14"]])
       assert.strictEqual(
         stopped.message,
         "putAll: body 3 for tube tube of beanstalkd at memory:11300 failed: put: beanstalkd at memory:11300 is in drain mode " +

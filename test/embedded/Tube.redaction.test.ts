@@ -34,7 +34,8 @@ const renderings = (error: BeanstalkError.PayloadError): ReadonlyArray<string> =
     tube: error.tube,
     acknowledged: 0,
     sent: 1,
-    failures: [{ index: 0, error }]
+    failures: [{ index: 0, error }],
+    behind: []
   })
   return [
     error.message,

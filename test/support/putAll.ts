@@ -53,7 +53,7 @@ export const readyIn = (client: BeanstalkClient.Client, tube: string) =>
 
 /** Asserts that the server has stored exactly the bodies that the error accounts for. */
 export const assertAccountsFor = (
-  { acknowledged, failures, sent }: BeanstalkError.PutAllStopped,
+  { acknowledged, behind, failures, sent }: BeanstalkError.PutAllStopped,
   { found, given }: {
     readonly given: ReadonlyArray<Job.JobId>
     readonly found: ReadonlyArray<readonly [body: string, id: Job.JobId]>
@@ -63,11 +63,21 @@ export const assertAccountsFor = (
   assert.deepStrictEqual(failed, failed.toSorted((one, other) => one - other))
   assert.strictEqual(new Set(failed).size, failed.length)
   assert.isTrue(failed.every((index) => index < sent))
-  assert.deepStrictEqual([given.length, failed.length], [acknowledged, sent - acknowledged])
+  assert.strictEqual(
+    given.length,
+    failed[0],
+    "an id is emitted for each body in front of the first that failed, and for no other"
+  )
+  assert.deepStrictEqual([given.length + behind.length, failed.length], [acknowledged, sent - acknowledged])
   const put = Array.from({ length: sent }, (_, index) => index).filter((index) => !failed.includes(index))
   const server = new Map(found)
   assert.strictEqual(server.size, found.length, "no body is there twice")
-  assert.deepStrictEqual(put.map((index) => server.get(String(index))), [...given], "each id is that of its body")
+  const ids = new Map([...given.entries(), ...behind.map(({ id, index }) => [index, id] as const)])
+  assert.deepStrictEqual(
+    put.map((index) => server.get(String(index))),
+    put.map((index) => ids.get(index)),
+    "each id is that of its body"
+  )
   const mayBeThere = (index: number) =>
     failures.some(({ error, index: failed }) =>
       failed === index && error._tag === "ConnectionLost" && error.outcome === "Unknown"

@@ -172,7 +172,8 @@ const cases: ReadonlyArray<Case> = [
       failures: [
         { index: 12, error: new BeanstalkError.Draining(origin) },
         { index: 13, error: new BeanstalkError.Draining(origin) }
-      ]
+      ],
+      behind: []
     }),
     tells: [address, tube, "body 12", "drain mode", "bodies sent after it, 1 failed too", "index 15"]
   },

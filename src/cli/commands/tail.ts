@@ -149,8 +149,11 @@ const withBodies = (client: Client, jobs: ReadonlyArray<ListedJob>) =>
 /** A delay that no `tail` sees the end of. */
 const longest = Duration.seconds(2 ** 32 - 1)
 
-/** The newest id: that of a job which is put for it, and deleted. */
+/** The newest id: that of a job which is put for it, and deleted, unless another search has deleted it first. */
 const newestId = (client: Client) =>
   Effect.uninterruptible(
-    Effect.tap(client.put("effect-beanstalk/newest", "", { delay: longest }), (id) => client.delete(id))
+    Effect.tap(
+      client.put("effect-beanstalk/newest", "", { delay: longest }),
+      (id) => Effect.catchTag(client.delete(id), "JobNotFound", () => Effect.void)
+    )
   )

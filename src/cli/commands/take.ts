@@ -72,7 +72,7 @@ export const command = Command.make({
 const watchOnly = (connection: Connection, tubes: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     yield* Effect.forEach(tubes, connection.watch, { discard: true })
-    if (!tubes.includes(defaultTube)) yield* Effect.orDie(connection.ignore(defaultTube))
+    if (!tubes.includes(defaultTube)) yield* connection.ignore(defaultTube)
   })
 
 /** How many jobs are reserved in the first write: their bodies may be large. */

@@ -79,20 +79,28 @@ const isSameDuration = (one: JobOptions["ttr"], other: JobOptions["ttr"]): boole
 /** The bodies that were sent, from the first whose id is not taken. */
 class Window {
   readonly failures: Array<{ readonly index: number; readonly error: BodyError }> = []
+  /** The bodies behind the first that failed which were acknowledged all the same. */
+  readonly behind: Array<{ readonly index: number; readonly id: JobId }> = []
   defect: Cause.Cause<never> | undefined = undefined
   sentCount = 0
-  acknowledgedCount = 0
+  private emittedCount = 0
   /** Open while more may be sent: closed while the window is full, and for good once a body has failed. */
   readonly mayContinue = Effect.unsafeMakeLatch(true)
   /** Open when there may be ids to take, or the stream may end. */
   readonly changed = Effect.unsafeMakeLatch(false)
   private readonly options: PutAll
   private readonly sent = new LinkedList<Sent>()
+  /** Whether a body that failed was taken: the ids behind it are not emitted, since they would be taken for those of other bodies. */
+  private isPastFailure = false
   /** The latest body that had options of its own, and what makes the command for one with the same. */
   private latest: { readonly own: OwnOptions; readonly put: PutAll["put"] } | undefined = undefined
 
   constructor(options: PutAll) {
     this.options = options
+  }
+
+  get acknowledgedCount(): number {
+    return this.emittedCount + this.behind.length
   }
 
   get isFull(): boolean {
@@ -154,17 +162,20 @@ class Window {
     return put
   }
 
-  /** Takes the ids of all bodies up to the first that has no result yet. */
+  /** Takes all bodies up to the first that has no result yet. Returns the ids of those in front of the first that has failed. */
   take(): Array<JobId> {
     const ids: Array<JobId> = []
     let { head } = this.sent
     while (head?.exit !== undefined) {
-      if (Exit.isSuccess(head.exit)) ids.push(head.exit.value)
+      const { exit, index } = head
+      if (Exit.isFailure(exit)) this.isPastFailure = true
+      else if (this.isPastFailure) this.behind.push({ index, id: exit.value })
+      else ids.push(exit.value)
       this.sent.remove(head)
       ;({ head } = this.sent)
     }
     this.changed.unsafeClose()
-    this.acknowledgedCount += ids.length
+    this.emittedCount += ids.length
     if (!this.isFull && !this.isStopped) this.mayContinue.unsafeOpen()
     return ids
   }
@@ -263,13 +274,13 @@ const sendChunk = (window: Window, chunk: Chunk.Chunk<Body>): Effect.Effect<void
 
 /** How the stream ends once every body that was sent has a result, and every id is taken. */
 const end = <E>(
-  { acknowledgedCount: acknowledged, defect, failures, sentCount: sent }: Window,
+  { acknowledgedCount: acknowledged, behind, defect, failures, sentCount: sent }: Window,
   bodiesExit: Exit.Exit<void, E> | undefined,
   { address, tube }: PutAll
 ): Effect.Effect<never, Option.Option<E | PutAllStopped>> => {
   const byIndex = failures.toSorted((one, other) => one.index - other.index)
   if (Arr.isNonEmptyReadonlyArray(byIndex)) {
-    return Effect.fail(Option.some(new PutAllStopped({ address, tube, acknowledged, sent, failures: byIndex })))
+    return Effect.fail(Option.some(new PutAllStopped({ address, tube, acknowledged, sent, failures: byIndex, behind })))
   }
   if (defect !== undefined) return Effect.failCause(defect)
   return bodiesExit !== undefined && Exit.isFailure(bodiesExit)
