@@ -6,7 +6,9 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client } from "../BeanstalkClient.ts"
+import { JobNotFound } from "../BeanstalkError.ts"
 import type { JobId } from "../Job.ts"
+import type { JobStats } from "../Stats.ts"
 import { type Failure, NothingThere, Stopped } from "./failures.ts"
 import { idsOf } from "./ids.ts"
 import { theClient } from "./server/servers.ts"
@@ -27,7 +29,9 @@ export interface ByIdOptions {
   readonly verb: string
   /** `deleted` */
   readonly past: string
-  /** Acts on jobs. One that is not there, or not in a state for it, is `JobNotFound`. */
+  /** The states of the jobs that it acts on. */
+  readonly states: ReadonlyArray<JobStats["state"]>
+  /** Acts on jobs. One that is not there, or in another state, is `JobNotFound`. */
   readonly act: (
     client: Client,
     ids: Iterable<JobId>
@@ -35,13 +39,21 @@ export interface ByIdOptions {
 }
 
 /** Acts on the jobs, many at a time, and says how many there were. Fails if there was none of them. */
-export const actById = ({ act, dryRun, ids, past, verb, yes }: ByIdOptions): Effect.Effect<void, Failure, Services> =>
+export const actById = (
+  { act, dryRun, ids, past, states, verb, yes }: ByIdOptions
+): Effect.Effect<void, Failure, Services> =>
   Effect.gen(function*() {
     const output = yield* Output
     const client = yield* theClient
     const ask = confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
+    const lookAt = (id: JobId) =>
+      Effect.filterOrFail(
+        client.statsJob(id),
+        ({ state }) => states.includes(state),
+        () => new JobNotFound({ command: "stats-job", address: client.address, id })
+      )
     const look = (ids: Iterable<JobId>) =>
-      Effect.forEach(ids, (id) => Effect.exit(client.statsJob(id)), { concurrency: "unbounded" })
+      Effect.forEach(ids, (id) => Effect.exit(lookAt(id)), { concurrency: "unbounded" })
     const exitsOf: (ids: Iterable<JobId>) => ReturnType<typeof act> = dryRun ? look : (ids) => act(client, ids)
     let done = 0
     let missing = 0

@@ -28,7 +28,10 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<ReadonlyAr
     const command = name === undefined ? undefined : yield* Effect.promise(() => Commands.load(name))
     const flags = command === undefined ? globalFlags : flagsOf(command)
     const awaiting = flags.find((flag) => flag.metavar !== undefined && isWritten(flag, before.at(-1)))
-    const candidates = awaiting !== undefined
+    const isOfProgram = before.includes("--") && command?.arguments.some(({ isRest }) => isRest) === true
+    const candidates = isOfProgram
+      ? [files]
+      : awaiting !== undefined
       ? yield* ofFlag(awaiting, partial, before)
       : partial.startsWith("-")
       ? flags.map(({ name, summary }) => ({ value: `--${name}`, description: summary }))

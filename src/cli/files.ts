@@ -1,5 +1,6 @@
 /** Streams of Node as Streams. */
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -22,8 +23,10 @@ export const reasonOf = (error: unknown): string => {
  * What is read, as it comes. `Stream.fromAsyncIterable` is not used: it waits for the next piece before it ends when it is
  * interrupted, which may take for ever.
  */
-export const fromReadable = (readable: Readable, name: string): Stream.Stream<Uint8Array, SystemFailed> =>
-  Stream.repeatEffectOption(
+export const fromReadable = (readable: Readable, name: string): Stream.Stream<Uint8Array, SystemFailed> => {
+  // An error between two pieces ends the process if nobody listens.
+  readable.on("error", constVoid)
+  return Stream.repeatEffectOption(
     Effect.async<Uint8Array, Option.Option<SystemFailed>>((resume) => {
       const stop = () => void readable.off("readable", read).off("end", onEnd).off("error", onError)
       const settle = (result: Effect.Effect<Uint8Array, Option.Option<SystemFailed>>) => {
@@ -44,6 +47,7 @@ export const fromReadable = (readable: Readable, name: string): Stream.Stream<Ui
       return Effect.sync(stop)
     })
   )
+}
 
 /** The bytes of a file. */
 export const readFile = (path: string): Stream.Stream<Uint8Array, SystemFailed> =>

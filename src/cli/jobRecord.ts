@@ -35,6 +35,14 @@ const numberIn = (fields: Fields, key: string, usual: number): number | undefine
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= longestDelay ? value : undefined
 }
 
+/** Of a job whose time is over, and which the server has not made ready yet, it tells a negative number. */
+const timeLeftIn = (fields: Fields): number | undefined => {
+  const { time_left: timeLeft } = fields
+  return typeof timeLeft === "number" && Number.isInteger(timeLeft) && timeLeft < 0
+    ? 0
+    : numberIn(fields, "time_left", 0)
+}
+
 const stateIn = ({ state = "ready" }: Fields): JobState | undefined => {
   switch (state) {
     case "ready":
@@ -48,11 +56,14 @@ const stateIn = ({ state = "ready" }: Fields): JobState | undefined => {
   }
 }
 
-/** What is not base64 `Buffer.from` leaves out. */
-const isBase64 = (text: string) => /^[A-Za-z0-9+/]*={0,2}$/.test(text)
+/** What is not base64 `Buffer.from` leaves out, as it does an incomplete end. */
+const isBase64 = (text: string) => /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.replace(/=+$/, "").length % 4 !== 1
+
+/** UTF-8 has no half of a surrogate pair: another character would be put in its place. */
+const isText = (text: string) => !/\p{Cs}/u.test(text)
 
 const bodyIn = ({ body, body_base64: base64 }: Fields): string | Uint8Array | undefined => {
-  if (typeof body === "string") return body
+  if (typeof body === "string") return isText(body) ? body : undefined
   return typeof base64 === "string" && isBase64(base64) ? Buffer.from(base64, "base64") : undefined
 }
 
@@ -68,14 +79,14 @@ export const jobOf = (line: Uint8Array, into: string | undefined): Either.Either
   const fields = fieldsOf(line)
   if (fields === undefined) return Either.left("it is no JSON object, in UTF-8")
   const body = bodyIn(fields)
-  if (body === undefined) return Either.left("it has no body, or one that is not base64")
+  if (body === undefined) return Either.left("it has no body, or one that is no text, or no base64")
   const tube = into ?? fields["tube"]
   if (typeof tube !== "string" || !isTubeName(tube)) return Either.left("tube is no name of a tube")
   const state = stateIn(fields)
   if (state === undefined) return Either.left("state is none of ready, reserved, delayed, buried")
   const priority = numberIn(fields, "pri", 1024)
   const ttr = numberIn(fields, "ttr", 60)
-  const timeLeft = numberIn(fields, "time_left", 0)
+  const timeLeft = timeLeftIn(fields)
   if (priority === undefined || ttr === undefined || timeLeft === undefined) {
     return Either.left("pri, ttr and time_left are no whole numbers from 0 to 4294967295")
   }

@@ -12,7 +12,7 @@ import type { Command, ExitCode } from "./table/command.ts"
 import { CommandLine } from "./table/commandLine.ts"
 import * as Globals from "./table/globals.ts"
 import type { Layout } from "./table/help.ts"
-import { findCommand, parse } from "./table/parse.ts"
+import { findCommand, parse, parseHelp } from "./table/parse.ts"
 import { escapeControlsInLines } from "./terminal/escape.ts"
 import * as Output from "./terminal/output.ts"
 import { styleOf } from "./terminal/style.ts"
@@ -30,7 +30,10 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<ExitCode, never,
 const runCommand = (argv: ReadonlyArray<string>): Effect.Effect<void, Failure, Terminal> =>
   Effect.gen(function*() {
     const { command: name, flags, rest } = yield* findCommand(argv)
-    if (name === "help") return yield* showHelp(rest[0], flags)
+    if (name === "help") {
+      const { flags, words: [about] } = yield* parseHelp(rest)
+      return yield* showHelp(about, flags)
+    }
     if (flags.has("version") && name === undefined) return yield* write(`beanstalk ${version}`)
     if (name === undefined) {
       if (flags.has("help")) return yield* showHelp(undefined, flags)

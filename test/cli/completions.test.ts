@@ -32,6 +32,8 @@ describe("completions", () => {
       assert.deepStrictEqual(yield* offline("job", "--decode", "base64,g"), ["base64,gzip"])
       assert.deepStrictEqual(yield* offline("completions", ""), ["bash", "zsh", "fish"])
       assert.deepStrictEqual(yield* offline("put", "t", "--file", ""), [""])
+      assert.deepStrictEqual(yield* offline("work", "t", "--", "./scr"), [""])
+      assert.deepStrictEqual(yield* offline("work", "t", "--", "script", "--"), [""])
       assert.deepStrictEqual(yield* offline("nonsense", ""), [])
     }))
 

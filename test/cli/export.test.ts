@@ -141,12 +141,31 @@ describeListening("beanstalk export and import", ({ start }) => {
       assert.deepInclude(yield* connection.statsJob("1"), { state: "buried", pri: 3 })
     }))
 
+  it.scopedLive("import takes a job whose time was over when it was exported", () =>
+    Effect.gen(function*() {
+      const { connection, run } = yield* started
+      for (const state of ["reserved", "delayed", "ready"]) {
+        const { code, stderr } = yield* run(
+          "import",
+          `{"tube":"emails","body":"x","state":"${state}","time_left":-2}\n`
+        )
+        assert.strictEqual(code, 0, stderr)
+      }
+      assert.deepInclude(yield* connection.statsJob("2"), { delay: 1 })
+    }))
+
   it.scopedLive("import counts a tube of any name, and puts no body that it cannot read", () =>
     Effect.gen(function*() {
       const { connection, run, server } = yield* started
       assert.match((yield* run("import", `{"tube":"__proto__","body":"x"}\n`)).stdout, /^__proto__: 1 ready job put/)
       const { totalJobs } = yield* connection.stats
       assert.strictEqual((yield* run("import", `{"tube":"emails","body_base64":"!!!"}\n`)).code, 2)
+      // An incomplete end, and half of a surrogate pair, which stands for a byte in the JSON of Python.
+      for (const body of [`"body_base64":"aGVsb"`, `"body":"a\\udcff"`]) {
+        const { code, stderr } = yield* run("import", `{"tube":"emails",${body}}\n`)
+        assert.strictEqual(code, 2, body)
+        assert.include(stderr, "it has no body, or one that is no text, or no base64", body)
+      }
       const notUtf8 = Buffer.from(`{"tube":"emails","body":"\xff"}\n`, "latin1")
       assert.strictEqual((yield* at(server, "import", { stdin: Stream.make(notUtf8) })).code, 2)
       assert.strictEqual((yield* connection.stats).totalJobs, totalJobs)

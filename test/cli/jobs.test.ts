@@ -96,6 +96,9 @@ describeListening("beanstalk jobs", ({ start }) => {
       const url = ({ target }: typeof server) => "port" in target ? `127.0.0.1:${target.port}` : ""
       const { code, stdout } = yield* run(`jobs --ids -u ${url(server)},${url(other)}`)
       assert.deepStrictEqual([code, stdout], [0, "5\n4\n3\n2\n1\n"])
+      const piped = yield* run(`jobs --ids-from - -u ${url(server)},${url(other)}`, { stdin: "5\n" })
+      assert.deepStrictEqual([piped.code, piped.stdout], [2, ""])
+      assert.include(piped.stderr, "standard input can be read once")
       const broken = yield* run(`jobs --json --limit 1 -u ${url(server)} -u 127.0.0.1:1`)
       assert.strictEqual(broken.code, 3)
       assert.deepInclude(JSON.parse(broken.stdout), { id: "5", url: `beanstalk://${url(server)}` })

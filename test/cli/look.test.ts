@@ -66,6 +66,16 @@ describeListening("beanstalk", ({ start }) => {
       assert.match(missing.stderr, /^beanstalk: there is no tube emials on 127.0.0.1:\d+\. Did you mean emails\?\n$/)
     }))
 
+  it.scopedLive("tubes --age fits into 80 columns of a terminal, for how long a tube is paused included", () =>
+    Effect.gen(function*() {
+      const { connection, run } = yield* started
+      yield* connection.put("x", { tube: "images.resize" })
+      yield* connection.pauseTube("images.resize", "5 hours")
+      const { stdout } = yield* run("tubes images.resize --age --color never", true)
+      assert.match(stdout, /^images\.resize +1 +0 +0 +0 +0 +0 +\ds 4h left$/m)
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80)
+    }))
+
   it.scopedLive("job shows statistics and body, raw, decoded or as a record", () =>
     Effect.gen(function*() {
       const { connection, run } = yield* started
@@ -108,6 +118,20 @@ describeListening("beanstalk", ({ start }) => {
 })
 
 describe("beanstalk", () => {
+  it.effect("help takes the flags of every command, before or behind the command that it is about", () =>
+    Effect.gen(function*() {
+      const help = yield* beanstalk(["help"])
+      assert.match(help.stdout, /^Looks into a beanstalkd/)
+      assert.deepStrictEqual(yield* beanstalk(["help", "--color", "never"]), help)
+      const stats = yield* beanstalk(["stats", "--help"])
+      for (const line of ["help stats --color never", "help --color never stats", "--color never help stats"]) {
+        assert.deepStrictEqual(yield* beanstalk(line.split(" ")), stats, line)
+      }
+      const wrong = yield* beanstalk(["help", "--colour", "never"])
+      assert.strictEqual(wrong.code, 2)
+      assert.include(wrong.stderr, "unknown option '--colour'. Did you mean --color?")
+    }))
+
   it.effect("says at once that no server is there", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* beanstalk(["stats", "-u", "127.0.0.1:1"])

@@ -207,6 +207,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "delete 1 - 1", stdin: "3\n1\n3\n", code: 0, out: /^2 jobs deleted\.\n$/, left: "1 1 0" },
     { run: "delete 1 1 --dry-run", code: 0, out: /^1 job would be deleted\.\n$/ },
     { run: "delete 1 --dry-run", code: 0, out: /^1 job would be deleted\.\n$/ },
+    { run: "delete 99 --dry-run", code: 1, err: /there is no such job on / },
     { run: "delete 99", code: 1, err: /there is no such job on / },
     { run: "delete", code: 2, err: /ID is missing/ }
   ],
@@ -214,7 +215,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "kick-job 2 3", code: 0, out: /^2 jobs kicked\.\n$/, left: "4 0 0" },
     { run: "kick-job 1", code: 1, err: /there is no such job on / },
     { run: "kick-job - -y", stdin: "3", code: 0, out: /^1 job kicked\.\n$/, left: "3 1 0" },
-    { run: "kick-job 3 -n", code: 0, out: /^1 job would be kicked\.\n$/ }
+    { run: "kick-job 3 -n", code: 0, out: /^1 job would be kicked\.\n$/ },
+    { run: "kick-job 1 2 -n", code: 0, out: /^1 job would be kicked\. 1 was not there\.\n$/ }
   ],
   pause: [
     { run: "pause 'em*' 5m", code: 0, out: /^emails: paused for 5m; 0 workers wait there\.\n$/ },

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { actById } from "../actById.ts"
 import * as Ids from "../ids.ts"
+import { unreservedStates } from "../selection/flags.ts"
 import * as Command from "../table/command.ts"
 import * as Prompt from "../terminal/prompt.ts"
 
@@ -18,8 +19,12 @@ export const command = Command.make({
     { run: "delete - < ids.txt", does: "the jobs whose ids are in a file" }
   ],
   exits: { 1: "none of the jobs is there" },
-  run: Effect.flatMap(
-    Effect.all(parameters),
-    (given) => actById({ ...given, verb: "Delete", past: "deleted", act: (client, ids) => client.deleteAll(ids) })
-  )
+  run: Effect.flatMap(Effect.all(parameters), (given) =>
+    actById({
+      ...given,
+      states: unreservedStates,
+      verb: "Delete",
+      past: "deleted",
+      act: (client, ids) => client.deleteAll(ids)
+    }))
 })

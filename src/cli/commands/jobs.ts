@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
-import { NothingThere, type PipeClosed, Stopped } from "../failures.ts"
+import { NothingThere, type PipeClosed, Stopped, WrongUsage } from "../failures.ts"
 import { writer } from "../listing.ts"
 import { find } from "../selection/find.ts"
 import { allStates, details, flags, type Selection } from "../selection/flags.ts"
@@ -43,6 +43,11 @@ export const command = Command.make({
     const { idsOnly, noBody, tubes, ...selection } = yield* Effect.all(parameters)
     const servers = yield* Servers
     const isOne = servers.length === 1
+    if (!isOne && selection.idsFrom === "-") {
+      return yield* new WrongUsage({
+        message: "standard input can be read once: give --ids-from a file for several servers."
+      })
+    }
     const isOneTube = tubes.length === 1 && tubes[0]?.isGlob === false
     const write = yield* writer({ idsOnly, noBody, isOne, isOneTube })
     yield* lookAtAll(

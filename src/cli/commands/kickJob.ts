@@ -15,8 +15,12 @@ export const command = Command.make({
   parameters,
   examples: [{ run: "kick-job 8812031", does: "give one job to the workers again" }],
   exits: { 1: "none of the jobs is there, and buried or delayed" },
-  run: Effect.flatMap(
-    Effect.all(parameters),
-    (given) => actById({ ...given, verb: "Kick", past: "kicked", act: (client, ids) => client.kickAll(ids) })
-  )
+  run: Effect.flatMap(Effect.all(parameters), (given) =>
+    actById({
+      ...given,
+      states: ["buried", "delayed"],
+      verb: "Kick",
+      past: "kicked",
+      act: (client, ids) => client.kickAll(ids)
+    }))
 })

@@ -133,7 +133,8 @@ const columns = ({ printable, style }: Output["Type"], { isOne, withAge }: Shown
   ...withAge ? [span("NEXT AGE", ({ nextAge }: Row) => nextAge)] : [],
   {
     title: "PAUSED",
-    cell: ({ stats }) => stats.pause === 0 ? "-" : `${timeSpan(stats.pauseTimeLeft)} left`,
+    // In its largest unit: with more, the table is too wide for 80 columns.
+    cell: ({ stats }) => stats.pause === 0 ? "-" : `${timeSpan(stats.pauseTimeLeft).replace(/ .*/, "")} left`,
     style: style.dim
   }
 ]

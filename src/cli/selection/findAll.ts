@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
 import type { ReachExceeded } from "../../BeanstalkError.ts"
+import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
 import { withProgress } from "../terminal/progress.ts"
@@ -26,6 +27,16 @@ export const findAll = (
       )
   )
 
-/** In place of the order in which they were found: those of the oldest first, unless their ids were given. */
-export const oldestFirst = <A>({ idsFrom }: Selection, found: ReadonlyArray<A>): ReadonlyArray<A> =>
-  idsFrom === undefined ? found.toReversed() : found
+/** A job of which no more than this is kept. */
+export type Kept = JobId | { readonly id: JobId }
+
+const idOf = (job: Kept): JobId => typeof job === "string" ? job : job.id
+
+const compareIds = (one: JobId, other: JobId): number => one.length - other.length || (one < other ? -1 : 1)
+
+/**
+ * In place of the order in which they were found: those of the oldest first, unless their ids were given. A search finds the newest
+ * first, but those that were put meanwhile at its end.
+ */
+export const oldestFirst = <A extends Kept>({ idsFrom }: Selection, found: ReadonlyArray<A>): ReadonlyArray<A> =>
+  idsFrom === undefined ? found.toSorted((one, other) => compareIds(idOf(one), idOf(other))) : found

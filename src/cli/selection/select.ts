@@ -8,7 +8,7 @@ import { matching } from "../server/tubes.ts"
 import { nothing, total } from "../tally.ts"
 import type { Terminal } from "../terminal/terminal.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
-import { findAll, oldestFirst } from "./findAll.ts"
+import { findAll, type Kept, oldestFirst } from "./findAll.ts"
 import type { Selection } from "./flags.ts"
 
 /** The jobs of a tube that are selected; there is at least one. */
@@ -38,7 +38,7 @@ export interface SelectOptions<out A> {
 }
 
 /** Selects jobs of the tubes that the patterns match. */
-export const select = <A>(
+export const select = <A extends Kept>(
   client: Client,
   patterns: ReadonlyArray<TubePattern>,
   selection: Selection<JobState>,
@@ -94,7 +94,7 @@ const count = (
   })
 
 /** Looks jobs up, and keeps of each what an act on it needs. */
-const lookUp = <A>(
+const lookUp = <A extends Kept>(
   client: Client,
   tubes: ReadonlyArray<string>,
   selection: Selection<JobState>,

@@ -98,6 +98,13 @@ export const findCommand = (argv: ReadonlyArray<string>): Either.Either<Words, W
     })
   )
 
+/** Parses what was given to `beanstalk help`: flags, and the command that it is about. */
+export const parseHelp = (argv: ReadonlyArray<string>): Either.Either<Given, WrongUsage> =>
+  Either.mapLeft(
+    given({ flags: globalFlags, stopsAtWord: false }, argv),
+    (message) => new WrongUsage({ message })
+  )
+
 /** Parses what was given to a command. */
 export const parse = (
   command: Command,

@@ -53,8 +53,11 @@ const line = Effect.async<string | undefined>((resume) => {
     if (end >= 0) done(text.slice(0, end))
   }
   const onEnd = () => done(text === "" ? undefined : text)
-  const stop = () => void process.stdin.off("data", onData).off("end", onEnd).pause()
-  process.stdin.on("data", onData).on("end", onEnd).resume()
+  const stop = () => void process.stdin.off("data", onData).off("end", onEnd).off("error", onEnd).pause()
+  process.stdin.on("data", onData).on("end", onEnd).on("error", onEnd)
+  // It has ended if the ids of jobs were typed, up to Ctrl-D.
+  if (process.stdin.readableEnded) onEnd()
+  else process.stdin.resume()
   return Effect.sync(stop)
 })
 

@@ -27,5 +27,11 @@ export const confirm = (
     }
     yield* Effect.ignore(stderr.write(`${escapeControls(question)} [y/N] `))
     const answer = yield* stdin.line
-    if (!/^y(es)?$/i.test(answer?.trim() ?? "")) return yield* new Declined({ message: "nothing was changed." })
+    if (answer === undefined) {
+      yield* Effect.ignore(stderr.write("\n"))
+      return yield* new WrongUsage({
+        message: `${question} Standard input has ended, so that nobody can answer: add --yes.`
+      })
+    }
+    if (!/^y(es)?$/i.test(answer.trim())) return yield* new Declined({ message: "nothing was changed." })
   })
