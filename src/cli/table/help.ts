@@ -1,5 +1,6 @@
 /** The help of the program and of each command. */
 import { width } from "../terminal/width.ts"
+import { wrapWords } from "../terminal/wrap.ts"
 import type { Argument } from "./argument.ts"
 import type { Command, Example, ExitCode } from "./command.ts"
 import type { Flag } from "./flag.ts"
@@ -41,24 +42,12 @@ export const flagText = (flag: Flag<unknown>): string =>
     ...flag.env === undefined ? [] : [`[$${flag.env}]`]
   ].join(" ")
 
-const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text.split(" ")) {
-    if (line !== "" && width(line) + 1 + width(word) > columns) {
-      lines.push(line)
-      line = word
-    } else line = line === "" ? word : `${line} ${word}`
-  }
-  return [...lines, line]
-}
-
 type Definition = readonly [term: string, text: string]
 
 const definitions = (rows: ReadonlyArray<Definition>, columns: number): ReadonlyArray<string> => {
   const indent = Math.min(28, Math.max(...rows.map(([term]) => width(term)))) + 4
   return rows.flatMap(([term, text]) => {
-    const [first = "", ...more] = wrap(text, Math.max(20, columns - indent))
+    const [first = "", ...more] = wrapWords(text, Math.max(20, columns - indent))
     const isLong = width(term) + 4 > indent
     const head = `  ${term}`
     return [
@@ -93,9 +82,9 @@ export const commandHelp = (command: Command, { bold, columns }: Layout): string
   ]
   const codes = Object.entries({ ...exitCodes, ...command.exits }).map(([code, text]): Definition => [code, text])
   return layout([
-    ["", wrap(`${command.summary}.`, columns)],
+    ["", wrapWords(`${command.summary}.`, columns)],
     ["Usage", [`  ${usage(command)}`]],
-    ...(command.details ?? []).map((text): Section => ["", wrap(text, columns)]),
+    ...(command.details ?? []).map((text): Section => ["", wrapWords(text, columns)]),
     ["Arguments", list(command.arguments.map(({ name, summary }) => [name, summary]))],
     ["Flags", list(flagDefinitions(command.flags))],
     ["Flags of every command", list(flagDefinitions(general))],
@@ -121,7 +110,7 @@ export const programHelp = (groups: ReadonlyArray<Group>, { bold, columns }: Lay
   const rows = (commands: ReadonlyArray<Command>) =>
     definitions(commands.map(({ name, summary }) => [name.padEnd(nameWidth), summary]), columns)
   return layout([
-    ["", wrap("Looks into a beanstalkd and tidies it up.", columns)],
+    ["", wrapWords("Looks into a beanstalkd and tidies it up.", columns)],
     ["Usage", ["  beanstalk COMMAND [ARGUMENTS] [FLAGS]", "  beanstalk COMMAND --help"]],
     ...groups.map(([title, commands]): Section => [title, rows(commands)]),
     ["Flags of every command", definitions(flagDefinitions(globalFlags), columns)],

@@ -1,5 +1,5 @@
 /** Aligned tables. */
-import { cut, width } from "./width.ts"
+import { cut, pad, width } from "./width.ts"
 
 export interface Column<in Row> {
   readonly title: string
@@ -28,11 +28,6 @@ const narrowGap = 1
 
 /** What a flexible column keeps, so that one can still tell what is in it. */
 const narrowest = 12
-
-const pad = (text: string, columns: number, align: "left" | "right" = "left"): string => {
-  const space = " ".repeat(Math.max(0, columns - width(text)))
-  return align === "left" ? text + space : space + text
-}
 
 /** The lines of a table: its titles, then one for each row. */
 export const tableLines = <Row>(

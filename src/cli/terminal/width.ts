@@ -32,3 +32,9 @@ export const cut = (text: string, columns: number): string => {
   }
   return `${kept}…`
 }
+
+/** Fills a text up with spaces to a number of columns. */
+export const pad = (text: string, columns: number, align: "left" | "right" = "left"): string => {
+  const space = " ".repeat(Math.max(0, columns - width(text)))
+  return align === "left" ? text + space : space + text
+}

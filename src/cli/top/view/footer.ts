@@ -3,9 +3,9 @@ import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
 import { thousands } from "../../terminal/text.ts"
 import { width } from "../../terminal/width.ts"
+import { wrapAnywhere } from "../../terminal/wrap.ts"
 import { past } from "../act.ts"
 import type { Acting, Model, Page } from "../model.ts"
-import { wrap } from "../wrap.ts"
 import { line, type Part, spread } from "./line.ts"
 
 type Keys = ReadonlyArray<readonly [key: string, does: string, rank: number]>
@@ -58,7 +58,7 @@ const keys: { readonly [Tag in Page["_tag"]]: Keys } = {
 /** One line, or as many as a question or a notice takes: nobody should agree to what is cut. */
 export const footer = (model: Model, style: Style): ReadonlyArray<string> => {
   const { acting, notice, page, prompt, size: { columns } } = model
-  const bold = (text: string) => wrap(` ${escapeControls(text)}`, columns).map(style.bold)
+  const bold = (text: string) => wrapAnywhere(` ${escapeControls(text)}`, columns).map(style.bold)
   if (prompt?._tag === "Question") return bold(`${prompt.text} [y/N] `)
   if (prompt !== undefined) return [inputLine(labels[prompt._tag], prompt.text, { columns, style })]
   if (notice !== undefined) return bold(notice)

@@ -1,6 +1,8 @@
 /** The keys, in some words. */
 import type { Style } from "../../terminal/style.ts"
-import { line, pad } from "./line.ts"
+import { pad } from "../../terminal/width.ts"
+import { wrapWords } from "../../terminal/wrap.ts"
+import { line } from "./line.ts"
 
 const keys: ReadonlyArray<readonly [keys: string, does: string]> = [
   ["↑ ↓", "choose another row; page up, page down, home and end as well"],
@@ -27,26 +29,13 @@ const notes = [
 
 const keyColumns = 10
 
-/** The lines of a text that is no wider than so many columns. */
-const wrapped = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > columns) {
-      lines.push(line)
-      line = word
-    } else line = line === "" ? word : `${line} ${word}`
-  }
-  return [...lines, line]
-}
-
 export const helpLines = (columns: number, style: Style): ReadonlyArray<string> => {
   const room = Math.max(10, columns - keyColumns - 2)
   const described = keys.flatMap(([key, does]) =>
-    wrapped(does, room).map((text, index) =>
+    wrapWords(does, room).map((text, index) =>
       line([{ text: ` ${pad(index === 0 ? key : "", keyColumns)}`, style: style.bold }, { text }], columns)
     )
   )
-  const explained = notes.flatMap((note) => wrapped(note, Math.max(10, columns - 2))).map((text) => ` ${text}`)
+  const explained = notes.flatMap((note) => wrapWords(note, Math.max(10, columns - 2))).map((text) => ` ${text}`)
   return [line([{ text: " Keys", style: style.bold }], columns), ...described, "", ...explained]
 }

@@ -4,11 +4,11 @@ import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
 import { type Column, tableLines } from "../../terminal/table.ts"
 import { counted, thousands, timeSpan } from "../../terminal/text.ts"
+import { wrapAnywhere } from "../../terminal/wrap.ts"
 import { rate } from "../format.ts"
 import { choices, type JobList, type JobRow, onScreen, type Shown } from "../jobList.ts"
 import type { Measured } from "../measure.ts"
 import type { Model, TubePage } from "../model.ts"
-import { wrap } from "../wrap.ts"
 import { type Part, spread } from "./line.ts"
 
 export const tubePageLines = (model: Model, { jobs }: TubePage, style: Style): ReadonlyArray<string> => {
@@ -130,7 +130,7 @@ const jobLines = (jobs: JobList, columns: number, style: Style): ReadonlyArray<s
   const { cursor, marked } = jobs
   return [
     `  ${titles}`,
-    ...rows.length === 0 ? wrap(`  ${noneText(jobs)}`, columns) : lines.map((text, index) => {
+    ...rows.length === 0 ? wrapAnywhere(`  ${noneText(jobs)}`, columns) : lines.map((text, index) => {
       const isChosen = cursor.offset + index === cursor.index
       const id = rows[index]?.stats.id
       const isMarked = id !== undefined && marked.has(id)

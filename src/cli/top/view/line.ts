@@ -22,11 +22,6 @@ export const line = (pieces: ReadonlyArray<Piece>, columns: number): string => {
   return written
 }
 
-export const pad = (text: string, columns: number, align: "left" | "right" = "left"): string => {
-  const space = " ".repeat(Math.max(0, columns - width(text)))
-  return align === "left" ? text + space : space + text
-}
-
 /** A part of a line that is left out where there is no room for it: those with the highest rank first. */
 export interface Part extends Piece {
   readonly rank: number

@@ -3,12 +3,12 @@ import type { TubeStats } from "../../../Stats.ts"
 import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
 import { timeSpan } from "../../terminal/text.ts"
-import { width } from "../../terminal/width.ts"
+import { pad, width } from "../../terminal/width.ts"
 import { count, rate, sparkline } from "../format.ts"
 import { type Measured, samplesKept } from "../measure.ts"
 import type { Model } from "../model.ts"
 import { onScreen, type TubeRow } from "../tubeTable.ts"
-import { line, pad, type Piece } from "./line.ts"
+import { line, type Piece } from "./line.ts"
 
 type Tube = Measured<TubeStats>
 
