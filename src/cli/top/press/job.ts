@@ -1,9 +1,8 @@
 /** Keys on the page of a job. */
-import type { Target } from "../act.ts"
 import { bodyHeight, wrappedBody } from "../jobBody.ts"
 import type { Key, NamedKey } from "../keys.ts"
 import type { JobPage, Model } from "../model.ts"
-import { startAct, startMove } from "./acting.ts"
+import { pressOnJobs } from "./acting.ts"
 import { only, type Step } from "./step.ts"
 
 export const pressInJob = (model: Model, page: JobPage, key: Key): Step =>
@@ -38,22 +37,7 @@ const pressNamed = (model: Model, page: JobPage, name: NamedKey): Step => {
 }
 
 const pressCharacter = (model: Model, { from, job }: JobPage, character: string): Step => {
-  const target: Target = {
-    _tag: "OfIds",
-    tube: job?.stats.tube ?? from.jobs.tube,
-    jobs: job === undefined ? [] : [job.stats],
-    server: from.jobs.server
-  }
-  switch (character) {
-    case "k":
-      return startAct(model, { _tag: "Kick", target })
-    case "b":
-      return startAct(model, { _tag: "Bury", target })
-    case "d":
-      return startAct(model, { _tag: "Delete", target })
-    case "m":
-      return startMove(model, target)
-    default:
-      return only(model)
-  }
+  const { server, tube } = from.jobs
+  const jobs = job === undefined ? [] : [job.stats]
+  return pressOnJobs(model, { _tag: "OfIds", tube: job?.stats.tube ?? tube, jobs, server }, character)
 }

@@ -2,12 +2,11 @@
 import type { JobState } from "../../../BeanstalkClient.ts"
 import type { TubeName } from "../../../Job.ts"
 import { unreservedStates } from "../../selection/flags.ts"
-import type { Target } from "../act.ts"
 import * as Cursor from "../cursor.ts"
 import * as JobList from "../jobList.ts"
 import type { Key, NamedKey } from "../keys.ts"
 import { jobsHeight, type Model, type TubePage } from "../model.ts"
-import { startAct, startMove, startPause } from "./acting.ts"
+import { pressOnJobs, startAct, startPause } from "./acting.ts"
 import { only, type Step } from "./step.ts"
 
 /** Opens the page of a tube, and looks for its jobs in these states. */
@@ -64,20 +63,11 @@ const openJob = (model: Model, page: TubePage): Step => {
 
 const pressCharacter = (model: Model, page: TubePage, character: string): Step => {
   const { jobs } = page
-  const chosen: Target = { _tag: "OfIds", tube: jobs.tube, jobs: JobList.targets(jobs), server: jobs.server }
   switch (character) {
     case " ":
       return only({ ...model, page: { ...page, jobs: JobList.mark(jobs) } })
     case "u":
       return lookAgain(model)
-    case "k":
-      return startAct(model, { _tag: "Kick", target: chosen })
-    case "b":
-      return startAct(model, { _tag: "Bury", target: chosen })
-    case "d":
-      return startAct(model, { _tag: "Delete", target: chosen })
-    case "m":
-      return startMove(model, chosen)
     case "p":
       return startPause(model, [jobs.tube])
     case "x":
@@ -86,7 +76,11 @@ const pressCharacter = (model: Model, page: TubePage, character: string): Step =
         target: { _tag: "OfTubes", tubes: [jobs.tube], states: unreserved(jobs.shown) }
       })
     default:
-      return only(model)
+      return pressOnJobs(
+        model,
+        { _tag: "OfIds", tube: jobs.tube, jobs: JobList.targets(jobs), server: jobs.server },
+        character
+      )
   }
 }
 
