@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import type { BulkStopped, PutAllStopped } from "../BeanstalkError.ts"
+import { total } from "../internal/values/tally.ts"
 import type { Failure } from "./failures.ts"
 import type { ExitCode } from "./table/command.ts"
 
@@ -56,7 +57,7 @@ const codes: {
 }
 
 const doneBefore = (error: PutAllStopped | BulkStopped): number =>
-  error._tag === "PutAllStopped" ? error.acknowledged : error.done.ready + error.done.delayed + error.done.buried
+  error._tag === "PutAllStopped" ? error.acknowledged : total(error.done)
 
 const reasonOf = (error: PutAllStopped | BulkStopped): Failure =>
   error._tag === "PutAllStopped" ? error.failures[0].error : error.cause

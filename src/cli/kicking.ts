@@ -5,9 +5,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Client, JobExit } from "../BeanstalkClient.ts"
+import { nothing } from "../internal/values/tally.ts"
 import type { JobStats } from "../Stats.ts"
 import { inBatches, type OnProgress } from "./bulk.ts"
-import { nothing, tallyOf } from "./tally.ts"
+import { tallyOf } from "./tally.ts"
 
 /** How many jobs are kicked at a time. */
 const batch = 1000

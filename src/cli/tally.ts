@@ -1,17 +1,6 @@
-/** How many jobs, by their states. */
-import type { Tally } from "../BeanstalkClient.ts"
+/** How many jobs, by their states: in words, and of jobs that are known one by one. */
+import { type Tally, total } from "../internal/values/tally.ts"
 import { thousands } from "./terminal/text.ts"
-
-export const nothing: Tally = { ready: 0, delayed: 0, buried: 0 }
-
-export const total = ({ buried, delayed, ready }: Tally): number => ready + delayed + buried
-
-export const sum = (tallies: Iterable<Tally>): Tally =>
-  Array.from(tallies).reduce((one, other) => ({
-    ready: one.ready + other.ready,
-    delayed: one.delayed + other.delayed,
-    buried: one.buried + other.buried
-  }), nothing)
 
 /** `1,200 ready and 37 buried jobs`, `no jobs`. */
 export const tallyText = (tally: Tally): string => {

@@ -1,12 +1,12 @@
 /** `beanstalk kick` */
 import * as Effect from "effect/Effect"
+import { total } from "../../internal/values/tally.ts"
 import { bulk, exits } from "../bulk.ts"
 import { kickBuried, type Kicked, kickJobs } from "../kicking.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
-import { total } from "../tally.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { tubes } from "../tubeArguments.ts"
 

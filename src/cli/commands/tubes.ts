@@ -1,9 +1,10 @@
 /** `beanstalk tubes` */
 import * as Effect from "effect/Effect"
 import * as Order from "effect/Order"
-import type { TubeStats } from "../../Stats.ts"
+import { jobsIn } from "../../internal/values/jobsIn.ts"
 import { NothingThere } from "../failures.ts"
 import { statsRecord } from "../record.ts"
+import { allStates } from "../selection/flags.ts"
 import { lookAtAll } from "../server/servers.ts"
 import { matchingOrAll } from "../server/tubes.ts"
 import { statsOf, type TubeSample, withNextAges, withoutAges } from "../server/tubeSamples.ts"
@@ -83,7 +84,7 @@ export const command = Command.make({
       (client) =>
         Effect.gen(function*() {
           const all = yield* statsOf(client, yield* matchingOrAll(client, tubes))
-          const shown = nonempty ? all.filter((stats) => jobsIn(stats) > 0) : all
+          const shown = nonempty ? all.filter((stats) => jobsIn(stats, allStates) > 0) : all
           return withAge ? yield* withNextAges(client, shown) : withoutAges(shown)
         }),
       (seen, isOne) =>
@@ -103,9 +104,6 @@ export const command = Command.make({
     )
   })
 })
-
-const jobsIn = (stats: TubeStats) =>
-  stats.currentJobsReady + stats.currentJobsReserved + stats.currentJobsDelayed + stats.currentJobsBuried
 
 interface Shown {
   readonly isOne: boolean

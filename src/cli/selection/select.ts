@@ -1,11 +1,12 @@
 /** The jobs that a command is to act on, tube by tube: counted, or looked up one by one where that is needed. */
 import * as Effect from "effect/Effect"
-import type { Client, JobState, ListedState, Tally } from "../../BeanstalkClient.ts"
+import type { Client, JobState, ListedState } from "../../BeanstalkClient.ts"
 import type { ReachExceeded } from "../../BeanstalkError.ts"
+import { jobsIn } from "../../internal/values/jobsIn.ts"
+import { nothing, type Tally, total } from "../../internal/values/tally.ts"
 import type { JobStats, TubeStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
 import { matching } from "../server/tubes.ts"
-import { nothing, total } from "../tally.ts"
 import type { Terminal } from "../terminal/terminal.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
 import { findAll, type Kept, oldestFirst } from "./findAll.ts"
@@ -72,8 +73,6 @@ export const isById = ({ idsFrom, match, newerThan, olderThan }: Selection): boo
 
 interface Found<out A> extends Omit<Selected<A>, "bound"> {}
 
-const gauges = { ready: "currentJobsReady", delayed: "currentJobsDelayed", buried: "currentJobsBuried" } as const
-
 /** How many jobs of each tube are in the states, up to the limit in all. */
 const count = (
   client: Client,
@@ -85,7 +84,7 @@ const count = (
     const countOf = (stats: TubeStats): Tally => ({
       ...nothing,
       ...Object.fromEntries(states.map((state) => {
-        const jobs = Math.min(left, stats[gauges[state]])
+        const jobs = Math.min(left, jobsIn(stats, [state]))
         left -= jobs
         return [state, jobs]
       }))

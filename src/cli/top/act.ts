@@ -1,8 +1,10 @@
 /** What can be done to tubes and jobs, and how it is asked for. */
-import type { JobState, Tally } from "../../BeanstalkClient.ts"
+import type { JobState } from "../../BeanstalkClient.ts"
+import { jobsIn } from "../../internal/values/jobsIn.ts"
+import { nothing, sum, type Tally, total } from "../../internal/values/tally.ts"
 import type { TubeName } from "../../Job.ts"
 import type { JobStats, TubeStats } from "../../Stats.ts"
-import { nothing, sum, tallyText, total } from "../tally.ts"
+import { tallyText } from "../tally.ts"
 import * as Text from "../terminal/text.ts"
 
 /** Jobs of tubes, by their states. */
@@ -39,11 +41,9 @@ export type ActOnJobs = Exclude<Act, { readonly _tag: "Pause" }>
 export const past = ({ _tag }: Act): string =>
   ({ Kick: "kicked", Delete: "deleted", Bury: "buried", Move: "moved", Pause: "paused" })[_tag]
 
-const gauges = { ready: "currentJobsReady", delayed: "currentJobsDelayed", buried: "currentJobsBuried" } as const
-
 const tallyOf = ({ states }: OfTubes, stats: TubeStats): Tally => ({
   ...nothing,
-  ...Object.fromEntries(states.map((state) => [state, stats[gauges[state]]]))
+  ...Object.fromEntries(states.map((state) => [state, jobsIn(stats, [state])]))
 })
 
 /** The act, now that the jobs of its tubes are counted. */

@@ -19,6 +19,7 @@ import type { ServerSession } from "../connection/connect.ts"
 import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.ts"
 import { batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
+import { jobsIn } from "../values/jobsIn.ts"
 import { floorOf } from "../values/qualifiedId.ts"
 import { newestId, newestIdTube } from "./newestId.ts"
 
@@ -269,17 +270,10 @@ const readCount = ({ session, states, tubes }: Search): Effect.Effect<Count, Put
       ? sendAllPresent<ServerStats | TubeStats>(session, batchOf([Commands.stats], identity))
       : sendAllPresent<ServerStats | TubeStats>(session, batchOf(tubes, Commands.statsTube)),
     (all) => ({
-      jobs: all.reduce((sum, stats) => states.reduce((jobs, state) => jobs + stats[gauges[state]], sum), 0),
+      jobs: all.reduce((sum, stats) => sum + jobsIn(stats, states), 0),
       puts: all.reduce((sum, { totalJobs }) => sum + totalJobs, 0)
     })
   )
-
-const gauges = {
-  ready: "currentJobsReady",
-  reserved: "currentJobsReserved",
-  delayed: "currentJobsDelayed",
-  buried: "currentJobsBuried"
-} as const
 
 /** A bigint for each id would take longer than to ask for it. */
 const idsDownFrom = (id: bigint, floor: bigint, most: number): ReadonlyArray<JobId> => {

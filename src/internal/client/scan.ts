@@ -15,6 +15,7 @@ import { inOneWrite, sendAllPresent, statsOfJobs } from "../connection/sendAll.t
 import type { Session } from "../connection/session.ts"
 import { type Batch, batchOf } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
+import { total } from "../values/tally.ts"
 import { maxBatch, nextBatch } from "./batchSize.ts"
 
 /** The states of a job that is not reserved. */
@@ -99,16 +100,14 @@ const scanSelected = (options: ScanOptions, ids: ReadonlyArray<JobId>) =>
     }
   })
 
-const completed = ({ tally }: ScanOptions) => tally.ready + tally.delayed + tally.buried
-
-const remaining = (options: ScanOptions) => options.bound - completed(options)
+const remaining = (options: ScanOptions) => options.bound - total(options.tally)
 
 /** Whether to go on: false once the bound is reached, or too many rounds in a row made no progress. */
 const progressGuard = (options: ScanOptions) => {
-  let before = completed(options)
+  let before = total(options.tally)
   let withoutProgress = 0
   return () => {
-    const now = completed(options)
+    const now = total(options.tally)
     withoutProgress = now > before ? 0 : withoutProgress + 1
     before = now
     return remaining(options) > 0 && withoutProgress <= maxRoundsWithoutProgress

@@ -2,24 +2,15 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { BulkError, BulkOptions, Client, Tally } from "../../BeanstalkClient.ts"
+import type { BulkError, BulkOptions, Client } from "../../BeanstalkClient.ts"
 import { BulkStopped, type ConnectFailed, ConnectionLost, InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
+import { nothing, sum, type Tally, total } from "../values/tally.ts"
 import { divide } from "./gather.ts"
 import type { ClusterMember } from "./member.ts"
 import type { Members } from "./members.ts"
-
-const none: Tally = { ready: 0, delayed: 0, buried: 0 }
-
-const add = (one: Tally, other: Tally): Tally => ({
-  ready: one.ready + other.ready,
-  delayed: one.delayed + other.delayed,
-  buried: one.buried + other.buried
-})
-
-const total = ({ buried, delayed, ready }: Tally): number => ready + delayed + buried
 
 /** The part of one server. */
 interface Part {
@@ -46,34 +37,34 @@ export const bulk = (
     if (checked instanceof InvalidArgument) return checked
     const parts = divideParts(members, command, options)
     if (parts instanceof InvalidArgument) return parts
-    if (parts.length === 0) return options.ids === undefined ? members.nobody() : Effect.succeed(none)
+    if (parts.length === 0) return options.ids === undefined ? members.nobody() : Effect.succeed(nothing)
     const { bound, tube } = checked
     const { onProgress } = options
     const tallies = new Map<ClusterMember, Tally>()
-    const sum = () => Array.from(tallies.values()).reduce(add, none)
+    const done = () => sum(tallies.values())
 
     const runPart = ({ ids, member }: Part) =>
       Effect.suspend(() => {
-        const left = bound === undefined ? undefined : bound - total(sum())
-        if (left === 0) return Effect.succeed(none)
-        const note = (done: Tally) => Effect.sync(() => void tallies.set(member, { ...done }))
+        const left = bound === undefined ? undefined : bound - total(done())
+        if (left === 0) return Effect.succeed(nothing)
+        const note = (own: Tally) => Effect.sync(() => void tallies.set(member, { ...own }))
         return Effect.tap(
           run(member.client, {
             ...options,
             ids,
             bound: left,
-            onProgress: (done) => Effect.zipRight(note(done), Effect.suspend(() => onProgress?.(sum()) ?? Effect.void))
+            onProgress: (own) => Effect.zipRight(note(own), Effect.suspend(() => onProgress?.(done()) ?? Effect.void))
           }),
           note
         )
-      }).pipe(Effect.tapErrorTag("BulkStopped", ({ done }) => Effect.sync(() => void tallies.set(member, done))))
+      }).pipe(Effect.tapErrorTag("BulkStopped", ({ done: own }) => Effect.sync(() => void tallies.set(member, own))))
 
     const exits = Effect.forEach(parts, (part) => Effect.exit(runPart(part)), {
       concurrency: bound === undefined ? "unbounded" : 1
     })
     return Effect.flatMap(exits, (all) => {
       const failed = all.find(Exit.isFailure)
-      return failed === undefined ? Effect.succeed(sum()) : failWith(command, tube, failed.cause, sum())
+      return failed === undefined ? Effect.succeed(done()) : failWith(command, tube, failed.cause, done())
     })
   })
 

@@ -15,6 +15,7 @@ import { Connector } from "../../Connector.ts"
 import type { ServerStats } from "../../Stats.ts"
 import { annotateLogs, safeLog } from "../base/logging.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
+import { jobsIn } from "../values/jobsIn.ts"
 import { largestServer } from "../values/qualifiedId.ts"
 import { ClusterMember } from "./member.ts"
 import type { Members } from "./members.ts"
@@ -187,7 +188,7 @@ const untilEmpty = ({ client }: ClusterMember, leaveTimeout: number): Effect.Eff
     let last: ServerStats | undefined
     const count = Effect.map(Effect.option(client.stats), (stats) => {
       last = stats._tag === "Some" ? stats.value : last
-      return stats._tag === "Some" && leftFor(stats.value) === 0
+      return stats._tag === "Some" && jobsIn(stats.value, ["ready", "reserved", "delayed"]) === 0
     })
     return Effect.repeat(count, { until: (isEmpty) => isEmpty, schedule: Schedule.spaced("1 second") }).pipe(
       Effect.timeoutOption(Duration.millis(leaveTimeout)),
@@ -195,12 +196,9 @@ const untilEmpty = ({ client }: ClusterMember, leaveTimeout: number): Effect.Eff
     )
   })
 
-const leftFor = ({ currentJobsDelayed, currentJobsReady, currentJobsReserved }: ServerStats): number =>
-  currentJobsReady + currentJobsReserved + currentJobsDelayed
-
 const logLeft = ({ address, id }: ClusterMember, last: ServerStats | undefined): Effect.Effect<void> => {
   const left = `Server ${id} at ${address} has left the cluster`
-  const jobs = last === undefined ? undefined : leftFor(last) + last.currentJobsBuried
+  const jobs = last === undefined ? undefined : jobsIn(last, ["ready", "reserved", "delayed", "buried"])
   const log = jobs === 0
     ? Effect.logInfo(`${left}. No job stays there.`)
     : jobs === undefined

@@ -1,4 +1,5 @@
 /** Keys on the list of tubes. */
+import { unreservedStates } from "../../selection/flags.ts"
 import type { Target } from "../act.ts"
 import * as Cursor from "../cursor.ts"
 import type { Key, NamedKey } from "../keys.ts"
@@ -45,7 +46,7 @@ const pressCharacter = (model: Model, character: string): Step => {
 
 const pressAct = (model: Model, character: string): Step => {
   const tubes = TubeTable.targets(model.tubes)
-  const all: Target = { _tag: "OfTubes", tubes, states: ["ready", "delayed", "buried"] }
+  const all: Target = { _tag: "OfTubes", tubes, states: unreservedStates }
   switch (character) {
     case "k":
       return startAct(model, { _tag: "Kick", target: { ...all, states: ["buried"] } })

@@ -1,4 +1,5 @@
 /** The page of a tube: its numbers, and its jobs by state. */
+import { jobsIn } from "../../../internal/values/jobsIn.ts"
 import type { TubeStats } from "../../../Stats.ts"
 import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
@@ -6,7 +7,7 @@ import { type Column, tableLines } from "../../terminal/table.ts"
 import { counted, thousands, timeSpan } from "../../terminal/text.ts"
 import { wrapAnywhere } from "../../terminal/wrap.ts"
 import { rate } from "../format.ts"
-import { choices, type JobList, type JobRow, onScreen, type Shown } from "../jobList.ts"
+import { choices, type JobList, type JobRow, onScreen, statesOf } from "../jobList.ts"
 import type { Measured } from "../measure.ts"
 import type { Model, TubePage } from "../model.ts"
 import { type Part, spread } from "./line.ts"
@@ -48,18 +49,6 @@ const tubeParts = ({ rates, stats }: Measured<TubeStats>, { red, yellow }: Style
   ...stats.pause === 0 ? [] : [{ text: `paused for ${timeSpan(stats.pauseTimeLeft)}`, style: red, rank: 1 }]
 ]
 
-const gauges = {
-  ready: "currentJobsReady",
-  reserved: "currentJobsReserved",
-  delayed: "currentJobsDelayed",
-  buried: "currentJobsBuried"
-} as const
-
-const countOf = (stats: TubeStats, shown: Shown): number =>
-  shown === "all"
-    ? Object.values(gauges).reduce((sum, gauge) => sum + stats[gauge], 0)
-    : stats[gauges[shown]]
-
 /** The states, with the one that is shown, and how far the search is. */
 const statesLine = (
   jobs: JobList,
@@ -68,7 +57,7 @@ const statesLine = (
   { bold, dim, red }: Style
 ): string => {
   const states = choices.map((choice): Part => {
-    const text = stats === undefined ? choice : `${choice} ${thousands(countOf(stats, choice))}`
+    const text = stats === undefined ? choice : `${choice} ${thousands(jobsIn(stats, statesOf(choice)))}`
     return choice === jobs.shown
       ? { text: `[${text}]`, style: bold, rank: 0 }
       : {
