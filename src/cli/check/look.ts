@@ -6,7 +6,7 @@ import { leastRoundTrip } from "../server/roundTrip.ts"
 import { statsOf, type TubeSample, withNextAges, withoutAges } from "../server/tubeSamples.ts"
 import { counted } from "../terminal/text.ts"
 import type { Thresholds } from "../values/thresholds.ts"
-import type { TubePattern } from "../values/tubePattern.ts"
+import { namedOrAmong, type TubePattern } from "../values/tubePattern.ts"
 import { type Measure, ofTube, roundTrip, type TubeKind } from "./measures.ts"
 import type { Report } from "./report.ts"
 
@@ -55,11 +55,8 @@ const noThresholds: Thresholds = { warning: undefined, critical: undefined }
 const measureServer = (client: Client, thresholds = noThresholds) =>
   Effect.map(leastRoundTrip(client), (value): Measure => ({ kind: roundTrip, tube: undefined, value, thresholds }))
 
-/** Those that are named, and those that match. */
 const namesOf = (patterns: ReadonlyArray<TubePattern>, existing: ReadonlyArray<string>): ReadonlyArray<string> =>
-  patterns.length === 0
-    ? existing
-    : [...new Set(patterns.flatMap(({ isGlob, matches, text }) => isGlob ? existing.filter(matches) : [text]))]
+  patterns.length === 0 ? existing : namedOrAmong(patterns, existing)
 
 type Samples = ReadonlyMap<string, TubeSample>
 

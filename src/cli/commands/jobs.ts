@@ -19,6 +19,7 @@ import { Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
 import { elapsed, thousands } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
+import { isOneTube } from "../values/tubePattern.ts"
 
 const parameters = {
   tubes: tubesOrAll,
@@ -48,8 +49,7 @@ export const command = Command.make({
         message: "standard input can be read once: give --ids-from a file for several servers."
       })
     }
-    const isOneTube = tubes.length === 1 && tubes[0]?.isGlob === false
-    const write = yield* writer({ idsOnly, noBody, isOne, isOneTube })
+    const write = yield* writer({ idsOnly, noBody, isOne, isOneTube: isOneTube(tubes) })
     yield* lookAtAll(
       (client, server) =>
         Effect.gen(function*() {
@@ -60,7 +60,8 @@ export const command = Command.make({
         seen.some(({ seen: count }) => count > 0)
           ? Effect.void
           : new NothingThere({
-            message: `no ${statesText(selection.states)} job${isOneTube ? ` of tube ${tubes[0]?.text}` : ""} on ` +
+            message:
+              `no ${statesText(selection.states)} job${isOneTube(tubes) ? ` of tube ${tubes[0]?.text}` : ""} on ` +
               `${servers.map(({ address }) => address).join(" or ")}${isById(selection) ? " matches" : ""}.`
           })
     )

@@ -14,7 +14,7 @@ import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { countedWere } from "../terminal/text.ts"
 import { jobId } from "../values/text.ts"
-import { type TubePattern, tubePattern } from "../values/tubePattern.ts"
+import { isOneTube, matchesAny, namedOrAmong, type TubePattern, tubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
   tubes: Argument.many(tubePattern, {
@@ -44,8 +44,7 @@ export const command = Command.make({
     const { note } = yield* Output
     const server = yield* theServer
     const client = yield* server.connect
-    const isOneTube = tubes.length === 1 && tubes[0]?.isGlob === false
-    const write = (yield* writer({ idsOnly: false, noBody, isOne: true, isOneTube }))(server)
+    const write = (yield* writer({ idsOnly: false, noBody, isOne: true, isOneTube: isOneTube(tubes) }))(server)
     const begin: Position = {
       last: BigInt(to ?? (yield* newestId(client))),
       ...yield* countsOf(client, tubes)
@@ -91,10 +90,8 @@ const look = (client: Client, at: Position, tubes: ReadonlyArray<TubePattern>) =
     const end = at.last + issued
     const first = issued > most ? end - most : at.last
     const stats = yield* statsFrom(client, first + 1n, end + beyond)
-    const found = stats.filter(({ tube }) => tubes.some(({ matches }) => matches(tube))).map((stats) => ({
-      stats,
-      body: undefined
-    }))
+    const isFollowed = matchesAny(tubes)
+    const found = stats.filter(({ tube }) => isFollowed(tube)).map((stats) => ({ stats, body: undefined }))
     const last = stats.reduce((last, { id }) => BigInt(id) > last ? BigInt(id) : last, end)
     const missed = Math.max(0, putSince(at, counts) - found.length)
     return { found, missed, next: { ...counts, last } }
@@ -112,9 +109,7 @@ const countsOf = (
   tubes: ReadonlyArray<TubePattern>
 ): Effect.Effect<Counts, ClientError | InvalidArgument> =>
   Effect.gen(function*() {
-    const names = tubes.some(({ isGlob }) => isGlob)
-      ? (yield* client.listTubes).filter((name) => tubes.some(({ matches }) => matches(name)))
-      : tubes.map(({ text }) => text)
+    const names = namedOrAmong(tubes, tubes.some(({ isGlob }) => isGlob) ? yield* client.listTubes : [])
     const [{ totalJobs }, all] = yield* Effect.all([client.stats, client.statsTubes(names)], {
       concurrency: "unbounded"
     })

@@ -9,6 +9,7 @@ import { Output } from "../terminal/output.ts"
 import { Terminal } from "../terminal/terminal.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
 import { duration } from "../values/duration.ts"
+import { matchesAny } from "../values/tubePattern.ts"
 
 const parameters = {
   tubes: tubesOrAll,
@@ -52,7 +53,6 @@ export const command = Command.make({
       return yield* once(yield* server.connect, { tubes, every })
     }
     const { top } = yield* Effect.promise(() => import("../top/top.ts"))
-    const { matchesAny } = yield* Effect.promise(() => import("../top/tubeTable.ts"))
     const client = yield* server.stayConnected
     yield* top({ client, fullScreen, matches: matchesAny(tubes), pace, style, note })
   })

@@ -6,7 +6,7 @@ import * as Ref from "effect/Ref"
 import type { Client, ClientError } from "../../BeanstalkClient.ts"
 import type { InvalidArgument } from "../../BeanstalkError.ts"
 import { statsOf, withNextAges } from "../server/tubeSamples.ts"
-import type { TubePattern } from "../values/tubePattern.ts"
+import { matchesAny, type TubePattern } from "../values/tubePattern.ts"
 import { type Family, single } from "./family.ts"
 import * as GoneTubes from "./goneTubes.ts"
 import { labelOf, type Rule } from "./relabel.ts"
@@ -36,7 +36,7 @@ export const look = (
 const lookAtTubes = (client: Client, { maxTubes, relabel, tubes }: Selection, memory: Ref.Ref<GoneTubes.Memory>) =>
   Effect.gen(function*() {
     const all = yield* client.listTubes
-    const wanted = tubes.length === 0 ? all : all.filter((name) => tubes.some(({ matches }) => matches(name)))
+    const wanted = all.filter(matchesAny(tubes))
     const labels = firstOf(new Map(wanted.toSorted().map((name) => [name, labelOf(relabel, name)])), maxTubes)
     const samples = yield* Effect.flatMap(statsOf(client, [...labels.keys()]), (stats) => withNextAges(client, stats))
     const labelled = Arr.filterMap(

@@ -4,7 +4,7 @@ import { defaultTube, type TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { NothingThere } from "../failures.ts"
 import { didYouMean } from "../values/nearest.ts"
-import type { TubePattern } from "../values/tubePattern.ts"
+import { namedOrAmong, type TubePattern } from "../values/tubePattern.ts"
 
 /** A connection, or a client. */
 interface Lister<out E> {
@@ -36,10 +36,8 @@ export const namedOrMatching = <E>(
   patterns: ReadonlyArray<TubePattern>
 ): Effect.Effect<ReadonlyArray<string>, NothingThere | E> => {
   const globs = patterns.filter(({ isGlob }) => isGlob)
-  const names = patterns.filter(({ isGlob }) => !isGlob).map(({ text }) => text)
-  return globs.length === 0
-    ? Effect.succeed([...new Set(names)])
-    : Effect.map(matching(client, globs), (matched) => [...new Set([...names, ...matched])])
+  const matched = globs.length === 0 ? Effect.succeed([]) : matching(client, globs)
+  return Effect.map(matched, (tubes) => namedOrAmong(patterns, tubes))
 }
 
 const noTube = (

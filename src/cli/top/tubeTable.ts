@@ -2,7 +2,7 @@
 import * as Either from "effect/Either"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
-import { type TubePattern, tubePattern } from "../values/tubePattern.ts"
+import { tubePattern } from "../values/tubePattern.ts"
 import * as Cursor from "./cursor.ts"
 import { measure, type Measured } from "./measure.ts"
 
@@ -159,6 +159,3 @@ export const targets = (table: TubeTable): ReadonlyArray<TubeName> => {
 }
 
 export const unmarkAll = (table: TubeTable): TubeTable => ({ ...table, marked: new Set() })
-
-export const matchesAny = (patterns: ReadonlyArray<TubePattern>) => (name: string): boolean =>
-  patterns.length === 0 || patterns.some(({ matches }) => matches(name))

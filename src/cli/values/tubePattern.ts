@@ -35,3 +35,19 @@ export const tubePattern: Value<TubePattern> = {
     })
   }
 }
+
+/** Whether a tube has one of these names, or matches one of these patterns. All do if there is none. */
+export const matchesAny = (patterns: ReadonlyArray<TubePattern>) => (tube: string): boolean =>
+  patterns.length === 0 || patterns.some(({ matches }) => matches(tube))
+
+/** The tubes with these names, which need not exist, and those of the existing ones that match a pattern. */
+export const namedOrAmong = (
+  patterns: ReadonlyArray<TubePattern>,
+  existing: ReadonlyArray<string>
+): ReadonlyArray<string> => [
+  ...new Set(patterns.flatMap(({ isGlob, matches, text }) => isGlob ? existing.filter(matches) : [text]))
+]
+
+/** Whether only one tube can be meant. */
+export const isOneTube = ([first, ...others]: ReadonlyArray<TubePattern>): boolean =>
+  first?.isGlob === false && others.length === 0
