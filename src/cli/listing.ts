@@ -5,7 +5,7 @@ import { bodyPreview } from "./body.ts"
 import { bodyRecord, statsRecord } from "./record.ts"
 import type { Server } from "./server/servers.ts"
 import { Output } from "./terminal/output.ts"
-import type { Column } from "./terminal/table.ts"
+import { type Column, numeric } from "./terminal/table.ts"
 import { thousands, timeSpan } from "./terminal/text.ts"
 
 interface Row {
@@ -54,13 +54,13 @@ const columns = (
     cell: ({ job }) => job.stats.state,
     style: (text, { job }) => job.stats.state === "buried" ? output.style.red(text) : text
   },
-  number("PRI", 4, ({ stats }) => String(stats.pri)),
-  number("AGE", 7, ({ stats }) => timeSpan(stats.age)),
-  number("TTR", 4, ({ stats }) => timeSpan(stats.ttr)),
-  number("RESERVES", 0, ({ stats }) => thousands(stats.reserves)),
-  number("RELEASES", 0, ({ stats }) => thousands(stats.releases)),
+  numeric("PRI", ({ job }) => String(job.stats.pri), 4),
+  numeric("AGE", ({ job }) => timeSpan(job.stats.age), 7),
+  numeric("TTR", ({ job }) => timeSpan(job.stats.ttr), 4),
+  numeric("RESERVES", ({ job }) => thousands(job.stats.reserves)),
+  numeric("RELEASES", ({ job }) => thousands(job.stats.releases)),
   ...noBody ? [] : [
-    number("SIZE", 5, ({ body }) => thousands(body?.length ?? 0)),
+    numeric("SIZE", ({ job }: Row) => thousands(job.body?.length ?? 0), 5),
     {
       title: "BODY",
       cell: ({ job: { body } }: Row) => body === undefined ? "" : bodyPreview(body, output),
@@ -68,10 +68,3 @@ const columns = (
     }
   ]
 ]
-
-const number = (title: string, atLeast: number, of: (job: ListedJob) => string): Column<Row> => ({
-  title,
-  align: "right",
-  atLeast,
-  cell: ({ job }) => of(job)
-})

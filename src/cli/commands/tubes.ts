@@ -11,9 +11,10 @@ import { statsOf, type TubeSample, withNextAges, withoutAges } from "../server/t
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
-import type { Column } from "../terminal/table.ts"
-import { thousands, timeSpan } from "../terminal/text.ts"
+import { type Column, numeric } from "../terminal/table.ts"
+import { timeSpan } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
+import { count, tubeColumns } from "../tubeColumns.ts"
 import { choice } from "../values/text.ts"
 
 interface Row extends TubeSample {
@@ -116,38 +117,18 @@ const recordOf = ({ nextAge, stats, url }: Row, { isOne, withAge }: Shown) => ({
   ...withAge ? { next_age: nextAge ?? null } : {}
 })
 
-const columns = ({ printable, style }: Output["Type"], { isOne, withAge }: Shown): ReadonlyArray<Column<Row>> => [
+const columns = (output: Output["Type"], { isOne, withAge }: Shown): ReadonlyArray<Column<Row>> => [
   ...isOne ? [] : [{ title: "SERVER", cell: ({ address }: Row) => address }],
-  { title: "TUBE", cell: ({ stats }) => printable(stats.name), isFlexible: true },
-  number("READY", ({ stats }) => stats.currentJobsReady),
-  number("RESERVED", ({ stats }) => stats.currentJobsReserved),
-  number("DELAYED", ({ stats }) => stats.currentJobsDelayed),
-  {
-    ...number("BURIED", ({ stats }) => stats.currentJobsBuried),
-    style: (text, { stats }) => stats.currentJobsBuried > 0 ? style.red(text) : text
-  },
-  number("WAITING", ({ stats }) => stats.currentWaiting),
-  number("WATCHING", ({ stats }) => stats.currentWatching),
-  ...withAge ? [span("NEXT AGE", ({ nextAge }: Row) => nextAge)] : [],
+  ...tubeColumns(output),
+  count("WAITING", ({ currentWaiting }) => currentWaiting),
+  count("WATCHING", ({ currentWatching }) => currentWatching),
+  ...withAge
+    ? [numeric("NEXT AGE", ({ nextAge }: Row) => nextAge === undefined ? "-" : timeSpan(nextAge))]
+    : [],
   {
     title: "PAUSED",
     // In its largest unit: with more, the table is too wide for 80 columns.
     cell: ({ stats }) => stats.pause === 0 ? "-" : `${timeSpan(stats.pauseTimeLeft).replace(/ .*/, "")} left`,
-    style: style.dim
+    style: output.style.dim
   }
 ]
-
-const number = (title: string, of: (row: Row) => number): Column<Row> => ({
-  title,
-  align: "right",
-  cell: (row) => thousands(of(row))
-})
-
-const span = (title: string, of: (row: Row) => number | undefined): Column<Row> => ({
-  title,
-  align: "right",
-  cell: (row) => {
-    const seconds = of(row)
-    return seconds === undefined ? "-" : timeSpan(seconds)
-  }
-})

@@ -15,6 +15,14 @@ export interface Column<in Row> {
   readonly atLeast?: number
 }
 
+/** A column of numbers. */
+export const numeric = <Row>(title: string, cell: (row: Row) => string, atLeast = 0): Column<Row> => ({
+  title,
+  align: "right",
+  atLeast,
+  cell
+})
+
 export interface TableOptions {
   /** The columns of the terminal; a table is not cut without. */
   readonly columns?: number | undefined

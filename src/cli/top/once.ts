@@ -7,8 +7,8 @@ import { statsRecord } from "../record.ts"
 import { matchingOrAll } from "../server/tubes.ts"
 import { statsOf } from "../server/tubeSamples.ts"
 import { Output } from "../terminal/output.ts"
-import type { Column } from "../terminal/table.ts"
-import { thousands } from "../terminal/text.ts"
+import { type Column, numeric } from "../terminal/table.ts"
+import { count, tubeColumns } from "../tubeColumns.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
 import { measure, type Measured } from "./measure.ts"
 import { now } from "./sampling.ts"
@@ -43,29 +43,13 @@ const recordOf = ({ rates, stats }: Tube) => ({
   deletes_per_second: rates?.out ?? null
 })
 
-const columns = ({ printable, style }: Output["Type"]): ReadonlyArray<Column<Tube>> => [
-  { title: "TUBE", cell: ({ stats }) => printable(stats.name), isFlexible: true },
-  number("READY", ({ currentJobsReady }) => currentJobsReady),
-  number("RESERVED", ({ currentJobsReserved }) => currentJobsReserved),
-  number("DELAYED", ({ currentJobsDelayed }) => currentJobsDelayed),
-  {
-    ...number("BURIED", ({ currentJobsBuried }) => currentJobsBuried),
-    style: (text, { stats }) => stats.currentJobsBuried > 0 ? style.red(text) : text
-  },
+const columns = (output: Output["Type"]): ReadonlyArray<Column<Tube>> => [
+  ...tubeColumns(output),
   rate("IN/s", "in"),
   rate("OUT/s", "out"),
-  number("WAITING", ({ currentWaiting }) => currentWaiting),
-  number("WORKERS", ({ currentWatching }) => currentWatching)
+  count("WAITING", ({ currentWaiting }) => currentWaiting),
+  count("WORKERS", ({ currentWatching }) => currentWatching)
 ]
 
-const number = (title: string, of: (stats: TubeStats) => number): Column<Tube> => ({
-  title,
-  align: "right",
-  cell: ({ stats }) => thousands(of(stats))
-})
-
-const rate = (title: string, of: "in" | "out"): Column<Tube> => ({
-  title,
-  align: "right",
-  cell: ({ rates }) => rates === undefined ? "-" : rates[of].toFixed(1)
-})
+const rate = (title: string, of: "in" | "out"): Column<Tube> =>
+  numeric(title, ({ rates }) => rates === undefined ? "-" : rates[of].toFixed(1))

@@ -3,7 +3,7 @@ import { jobsIn } from "../../../internal/values/jobsIn.ts"
 import type { TubeStats } from "../../../Stats.ts"
 import { escapeControls } from "../../terminal/escape.ts"
 import type { Style } from "../../terminal/style.ts"
-import { type Column, tableLines } from "../../terminal/table.ts"
+import { type Column, numeric, tableLines } from "../../terminal/table.ts"
 import { counted, thousands, timeSpan } from "../../terminal/text.ts"
 import { wrapAnywhere } from "../../terminal/wrap.ts"
 import { rate } from "../format.ts"
@@ -80,13 +80,6 @@ const searchParts = ({ progress, rows, status }: JobList, dim: Style["dim"]): Re
   ]
 }
 
-const number = (title: string, atLeast: number, of: (row: JobRow) => string): Column<JobRow> => ({
-  title,
-  align: "right",
-  atLeast,
-  cell: of
-})
-
 /** Those that fit, so that something of the body is seen as well. */
 const columnsFor = (columns: number, { red }: Style): ReadonlyArray<Column<JobRow>> => [
   { title: "ID", atLeast: 6, cell: ({ stats }) => stats.id },
@@ -96,15 +89,15 @@ const columnsFor = (columns: number, { red }: Style): ReadonlyArray<Column<JobRo
     cell: ({ stats }) => stats.state,
     style: (text, { stats }) => stats.state === "buried" ? red(text) : text
   },
-  ...columns < 60 ? [] : [number("PRI", 4, ({ stats }) => String(stats.pri))],
-  number("AGE", 7, ({ stats }) => timeSpan(stats.age)),
+  ...columns < 60 ? [] : [numeric("PRI", ({ stats }: JobRow) => String(stats.pri), 4)],
+  numeric("AGE", ({ stats }) => timeSpan(stats.age), 7),
   ...columns < 100 ? [] : [
-    number("LEFT", 7, ({ stats }) => stats.timeLeft === 0 ? "-" : timeSpan(stats.timeLeft)),
-    number("TTR", 4, ({ stats }) => timeSpan(stats.ttr)),
-    number("RESERVES", 0, ({ stats }) => thousands(stats.reserves)),
-    number("RELEASES", 0, ({ stats }) => thousands(stats.releases))
+    numeric("LEFT", ({ stats }: JobRow) => stats.timeLeft === 0 ? "-" : timeSpan(stats.timeLeft), 7),
+    numeric("TTR", ({ stats }: JobRow) => timeSpan(stats.ttr), 4),
+    numeric("RESERVES", ({ stats }: JobRow) => thousands(stats.reserves)),
+    numeric("RELEASES", ({ stats }: JobRow) => thousands(stats.releases))
   ],
-  ...columns < 60 ? [] : [number("SIZE", 5, ({ size }) => thousands(size))],
+  ...columns < 60 ? [] : [numeric("SIZE", ({ size }: JobRow) => thousands(size), 5)],
   { title: "BODY", cell: ({ preview }) => preview, isFlexible: true }
 ]
 
