@@ -48,7 +48,7 @@ const layers: ReadonlyArray<readonly [name: string, files: RegExp, below: string
   [
     "cli",
     /^cli\//,
-    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient BeanstalkCluster Tube Worker EmbeddedServer node"
+    "values BeanstalkProtocol BeanstalkConnection BeanstalkClient BeanstalkCluster queues Tube Worker EmbeddedServer node"
   ],
   [
     "index",

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
+import { leavingHalfOfTheTime } from "../../internal/queues/pace.ts"
 
 export interface SharedRound<out A> {
   /** What the round tells: the one that runs, or has ended as short ago as it took, or a new one. */
@@ -22,9 +23,7 @@ export const make = <A>(round: Effect.Effect<A>): Effect.Effect<SharedRound<A>, 
     const active = yield* Ref.make(Option.none<Deferred.Deferred<A>>())
 
     const run = (answer: Deferred.Deferred<A>) =>
-      Effect.intoDeferred(round, answer).pipe(
-        Effect.timed,
-        Effect.flatMap(([took]) => Effect.sleep(took)),
+      leavingHalfOfTheTime(Effect.intoDeferred(round, answer)).pipe(
         Effect.interruptible,
         Effect.ensuring(Ref.set(active, Option.none()))
       )

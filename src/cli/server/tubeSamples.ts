@@ -1,12 +1,11 @@
 /** The numbers of many tubes, and how long their next jobs have waited. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { Client, ClientError } from "../../BeanstalkClient.ts"
 import type { InvalidArgument } from "../../BeanstalkError.ts"
-import type { TubeName } from "../../Job.ts"
+import { nextJobAge } from "../../internal/queues/nextJobAge.ts"
+import { leavingHalfOfTheTime } from "../../internal/queues/pace.ts"
 import type { TubeStats } from "../../Stats.ts"
-import { leavingHalfOfTheTime } from "./pace.ts"
 
 export interface TubeSample {
   readonly stats: TubeStats
@@ -40,7 +39,7 @@ export const statsOf = (
   tubes: ReadonlyArray<string>
 ): Effect.Effect<ReadonlyArray<TubeStats>, Failure> => inBatches(tubes, client.statsTubes)
 
-/** The same tubes, each with the age of its next job. It takes three commands for each that has a ready job, one of which copies its body. */
+/** The same tubes, each with the age of its next job. */
 export const withNextAges = (
   client: Client,
   tubes: ReadonlyArray<TubeStats>
@@ -48,11 +47,7 @@ export const withNextAges = (
   inBatches(tubes, (batch) =>
     Effect.forEach(
       batch,
-      (stats) =>
-        Effect.map(
-          stats.currentJobsReady === 0 ? none : nextAge(client, stats.name),
-          (nextAge) => ({ stats, nextAge })
-        ),
+      (stats) => Effect.map(nextJobAge(client, stats), (nextAge) => ({ stats, nextAge })),
       { concurrency: window }
     ))
 
@@ -62,14 +57,3 @@ export const withoutAges = (tubes: ReadonlyArray<TubeStats>): ReadonlyArray<Tube
 
 /** How many jobs are looked at at a time. */
 const window = 64
-
-const none = Effect.succeed(undefined)
-
-/** The server counts the age of a job from its put: it was not ready before its delay was over. */
-const nextAge = (client: Client, tube: TubeName) =>
-  Effect.gen(function*() {
-    const next = yield* client.peekReady(tube)
-    if (Option.isNone(next)) return undefined
-    const { age, delay } = yield* client.statsJob(next.value.id)
-    return Math.max(0, age - delay)
-  }).pipe(Effect.catchTag("JobNotFound", () => none))

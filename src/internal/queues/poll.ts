@@ -2,12 +2,13 @@
 import * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type { Client, ClientError } from "../../BeanstalkClient.ts"
+import type { Client } from "../../BeanstalkClient.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import type { QueueGauges } from "./gauges.ts"
+import { nextJobAge } from "./nextJobAge.ts"
+import { leavingHalfOfTheTime } from "./pace.ts"
 
 export interface PollOptions {
   readonly client: Client
@@ -27,8 +28,10 @@ const peeks = 64
 export const poll = ({ client, every, gauges, matches, withAge }: PollOptions): Effect.Effect<never> => {
   let known: ReadonlySet<TubeName> = new Set()
 
+  const ageOf = (stats: TubeStats) => Effect.map(nextJobAge(client, stats), (age = 0) => age)
+
   const observe = (stats: TubeStats) =>
-    Effect.map(withAge ? nextJobAge(client, stats) : Effect.succeed(undefined), (nextJobAge) => {
+    Effect.map(withAge ? ageOf(stats) : Effect.succeed(undefined), (nextJobAge) => {
       gauges.setTube(stats.name, { stats, nextJobAge })
       return stats.name
     })
@@ -53,23 +56,5 @@ export const poll = ({ client, every, gauges, matches, withAge }: PollOptions): 
     Effect.catchAll(() => Effect.sync(() => gauges.setServer({ isUp: false, isDraining: false }))),
     Effect.repeat(Schedule.fixed(every)),
     Effect.zipRight(Effect.never)
-  )
-}
-
-/** After a batch, leaves the server alone for as long as the batch took. */
-const leavingHalfOfTheTime = <A, E>(batch: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.flatMap(Effect.timed(batch), ([took, result]) => Effect.delay(Effect.succeed(result), took))
-
-/** The server counts the age of a job from its put: it was not ready before its delay was over. */
-const nextJobAge = (client: Client, { currentJobsReady, name }: TubeStats): Effect.Effect<number, ClientError> => {
-  if (currentJobsReady === 0) return Effect.succeed(0)
-  return Effect.gen(function*() {
-    const next = yield* client.peekReady(name)
-    if (Option.isNone(next)) return 0
-    const { age, delay } = yield* client.statsJob(next.value.id)
-    return Math.max(0, age - delay)
-  }).pipe(
-    Effect.catchTag("JobNotFound", () => Effect.succeed(0)),
-    Effect.catchTag("InvalidArgument", Effect.die)
   )
 }
