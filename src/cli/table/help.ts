@@ -4,8 +4,7 @@ import { wrapWords } from "../terminal/wrap.ts"
 import type { Argument } from "./argument.ts"
 import type { Command, Example, ExitCode } from "./command.ts"
 import type { Flag } from "./flag.ts"
-import * as Globals from "./globals.ts"
-import { flagUsage, globalFlags } from "./parse.ts"
+import { flagUsage, generalFlags, globalFlags } from "./parse.ts"
 
 /** What the exit codes mean for every command. */
 export const exitCodes: Readonly<Record<ExitCode | 130 | 143, string>> = {
@@ -76,10 +75,6 @@ const flagDefinitions = (flags: Iterable<Flag<unknown>>): ReadonlyArray<Definiti
 
 export const commandHelp = (command: Command, { bold, columns }: Layout): string => {
   const list = (rows: ReadonlyArray<Definition>) => rows.length === 0 ? [] : definitions(rows, columns)
-  const general = [
-    ...command.servers === "none" ? [] : Object.values(Globals.connecting),
-    ...Object.values(Globals.general)
-  ]
   const codes = Object.entries({ ...exitCodes, ...command.exits }).map(([code, text]): Definition => [code, text])
   return layout([
     ["", wrapWords(`${command.summary}.`, columns)],
@@ -87,7 +82,7 @@ export const commandHelp = (command: Command, { bold, columns }: Layout): string
     ...(command.details ?? []).map((text): Section => ["", wrapWords(text, columns)]),
     ["Arguments", list(command.arguments.map(({ name, summary }) => [name, summary]))],
     ["Flags", list(flagDefinitions(command.flags))],
-    ["Flags of every command", list(flagDefinitions(general))],
+    ["Flags of every command", list(flagDefinitions(generalFlags(command)))],
     ["Examples", command.examples.flatMap(({ does, run }) => [`  # ${does}`, `  beanstalk ${run}`])],
     ["Exit codes", list(codes)]
   ], bold)

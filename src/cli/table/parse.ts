@@ -9,19 +9,20 @@ import type { CommandLine } from "./commandLine.ts"
 import type { Flag } from "./flag.ts"
 import * as Globals from "./globals.ts"
 
-/** The flags of a command, and those that every command has. */
-export const flagsOf = (command: Command): ReadonlyArray<Flag<unknown>> => [
-  ...command.flags,
-  ...command.servers === "none" ? [] : Object.values(Globals.connecting),
+/** Those that every command has, and if it is for a server those that say for which. */
+export const generalFlags = ({ servers }: Command): ReadonlyArray<Flag<unknown>> => [
+  ...servers === "none" ? [] : Object.values(Globals.connecting),
   ...Object.values(Globals.general)
 ]
+
+export const flagsOf = (command: Command): ReadonlyArray<Flag<unknown>> => [...command.flags, ...generalFlags(command)]
 
 /** How a flag is written: `-p, --priority PRI`. */
 export const flagUsage = ({ metavar, name, short }: Pick<Flag<unknown>, "metavar" | "name" | "short">): string =>
   `${short === undefined ? "" : `-${short}, `}--${name}${metavar === undefined ? "" : ` ${metavar}`}`
 
 const optionOf = ({ metavar, name, short }: Flag<unknown>) =>
-  new Option(`${short === undefined ? "" : `-${short}, `}--${name}${metavar === undefined ? "" : ` <${metavar}>`}`)
+  new Option(flagUsage({ name, short, metavar: metavar === undefined ? undefined : `<${metavar}>` }))
 
 /** What was given: for each flag its values, or empty texts for a flag without; and the words that belong to no flag. */
 interface Given {
