@@ -1,19 +1,18 @@
 /** Acts on many jobs: asks before, tells how far it is, and says what was done, also when it is stopped. */
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { nothing, sum, type Tally, total } from "../internal/values/tally.ts"
 import { type Failure, NothingThere, Stopped } from "./failures.ts"
 import { notAllFound } from "./selection/notAllFound.ts"
 import type { Selected, Selecting } from "./selection/select.ts"
+import { summarizer, tellCounts } from "./summary.ts"
 import { tallyText } from "./tally.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
 import { askAbove, confirm } from "./terminal/prompt.ts"
 import type { Terminal } from "./terminal/terminal.ts"
-import { countedWere, elapsed, thousands } from "./terminal/text.ts"
+import { countedWere, thousands } from "./terminal/text.ts"
 
 /** What a command that acts on selected jobs ends with, where that is not what the codes mean for all commands. */
 export const exits = { 1: "there are no such jobs", 4: "stopped midway, or not all jobs were found" }
@@ -58,7 +57,7 @@ export const bulk = <A, E extends Failure, R>(
     const { note } = yield* Output
     // Before the question, since the answer may depend on it.
     if (notAll !== undefined) yield* note(`beanstalk: ${notAll.message}`)
-    if (dryRun) yield* tellCounts(parts, act)
+    if (dryRun) yield* tellCounts(parts.map(({ count, tube }) => [tube, count] as const), act.past)
     else {
       yield* ask(parts, act, { address, yes })
       yield* actOnAll(parts, act)
@@ -69,12 +68,6 @@ export const bulk = <A, E extends Failure, R>(
 type Parts<A> = ReadonlyArray<Selected<A>>
 
 const countOf = (parts: Parts<unknown>): Tally => sum(parts.map(({ count }) => count))
-
-const tellCounts = (parts: Parts<unknown>, { past }: Pick<Act<never, unknown, unknown>, "past">) =>
-  Effect.flatMap(Output, ({ json, lines, printable, records }) =>
-    json
-      ? records(parts.map(({ count, tube }) => ({ tube, ...count })))
-      : lines(...parts.map(({ count, tube }) => `${printable(tube)}: ${tallyText(count)} would be ${past}.`)))
 
 const ask = (
   parts: Parts<unknown>,
@@ -114,9 +107,12 @@ const actOn = <A, E extends Failure, R>(
   { all, before }: Extent
 ): Effect.Effect<Tally, Failure, R | Output | Terminal> =>
   Effect.gen(function*() {
-    const { note, printable } = yield* Output
-    const summarize = yield* summary(part.tube, act)
+    const { json, note, printable } = yield* Output
+    const summarize = yield* summarizer(`${act.past}${act.to ?? ""}`)
     let done = nothing
+    // Only records tell of an act that was stopped: an error, or a note, does for people.
+    const summary = (stopped: "interrupted" | "error" | null) =>
+      json || stopped === null ? summarize([[part.tube, done]], stopped) : Effect.void
     const soFar = () => before + total(done)
     const howFar = () => `after ${countedWere(soFar(), "job")} ${act.past}`
     const goOn = () => {
@@ -138,32 +134,17 @@ const actOn = <A, E extends Failure, R>(
           show(total(tally))
         }))
     }).pipe(
-      Effect.tapError(() => Effect.ignore(summarize(done, "error"))),
+      Effect.tapError(() => Effect.ignore(summary("error"))),
       Effect.mapError(stopped),
       Effect.onInterrupt(() =>
         Effect.zipRight(
-          Effect.ignore(summarize(done, "interrupted")),
+          Effect.ignore(summary("interrupted")),
           note(`Interrupted ${howFar()}. None is lost and none is reserved; ${goOn()}`)
         )
       )
     )
-    yield* summarize(done, null)
+    yield* summary(null)
     return done
-  })
-
-/** What says at the end what was done to the jobs of a tube. Only records tell of an act that was stopped: an error does for people. */
-const summary = (tube: string, { past, to = "" }: Pick<Act<never, unknown, unknown>, "past" | "to">) =>
-  Effect.gen(function*() {
-    const { json, lines, printable, records } = yield* Output
-    const start = yield* Clock.currentTimeMillis
-    return (done: Tally, stopped: "interrupted" | "error" | null) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const time = Duration.millis(now - start)
-        if (json) return records([{ tube, ...done, seconds: Duration.toSeconds(time), stopped }])
-        return stopped === null
-          ? lines(`${printable(tube)}: ${tallyText(done)} ${past}${to} in ${elapsed(time)}.`)
-          : Effect.void
-      })
   })
 
 /** What became of a batch. */

@@ -1,13 +1,11 @@
 /** `beanstalk import` */
 import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
-import { nothing, sum, type Tally } from "../../internal/values/tally.ts"
+import { nothing, type Tally } from "../../internal/values/tally.ts"
 import type { JobId } from "../../Job.ts"
 import { askIfMany } from "../asking.ts"
 import { withLinesUpTo } from "../bounds.ts"
@@ -17,14 +15,14 @@ import { jobOf, type JobToImport } from "../jobRecord.ts"
 import { lines } from "../lines.ts"
 import { putLines } from "../putting.ts"
 import { theClient } from "../server/servers.ts"
+import { summarizer, tellCounts } from "../summary.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
-import { tallyOf, tallyText } from "../tally.ts"
 import { Output } from "../terminal/output.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { askAbove, confirm } from "../terminal/prompt.ts"
-import { elapsed, thousands } from "../terminal/text.ts"
+import { thousands } from "../terminal/text.ts"
 import { count } from "../values/number.ts"
 import { file, tube } from "../values/text.ts"
 
@@ -53,66 +51,33 @@ export const command = Command.make({
   exits: { 1: "there are no jobs to put", 4: "stopped midway; the message says with which --skip to go on" },
   run: Effect.gen(function*() {
     const { dryRun, file, skip, tube, yes } = yield* Effect.all(parameters)
-    const { isTerminal, json, lines: write, printable, records } = yield* Output
     const client = yield* theClient
-    const start = yield* Clock.currentTimeMillis
+    const summarize = yield* summarizer("put")
     const read = jobsIn(Stream.drop(lines(yield* inputUpTo(client, file)), skip), { skip, tube })
     const tallies = new Map<string, Tally>()
-    const count = (jobs: ReadonlyArray<JobToImport>) => {
-      // `Arr.groupBy` loses the tube `__proto__`.
-      for (const tube of new Set(jobs.map((job) => job.tube))) {
-        const some = jobs.filter((job) => job.tube === tube)
-        tallies.set(tube, sum([tallies.get(tube) ?? nothing, tallyOf(some)]))
-      }
-    }
     if (dryRun) {
-      yield* Stream.runForEachChunk(read, (jobs) => Effect.sync(() => count(Chunk.toReadonlyArray(jobs))))
-      if (tallies.size === 0) return yield* noJobs
-      const all = Array.from(tallies)
-      return yield* json
-        ? records(all.map(([tube, tally]) => ({ tube, ...tally })))
-        : write(...all.map(([tube, tally]) => `${printable(tube)}: ${tallyText(tally)} would be put.`))
+      yield* Stream.runForEachChunk(read, (jobs) => Effect.sync(() => addTo(tallies, jobs)))
+      return yield* tallies.size === 0 ? noJobs : tellCounts(tallies, "put")
     }
-    const summary = (stopped: "interrupted" | "error" | null) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const seconds = (now - start) / 1000
-        const all = Array.from(tallies)
-        return json
-          ? records(all.map(([tube, tally]) => ({ tube, ...tally, seconds, stopped })))
-          : write(...all.map(([tube, tally]) =>
-            `${printable(tube)}: ${tallyText(tally)} put in ${elapsed(Duration.seconds(seconds))}.`
-          ))
-      })
-
     const question = `Put more than ${thousands(askAbove)} jobs${
       tube === undefined ? "" : ` into tube ${tube}`
     } on ${client.address}?`
     const jobs = yes ? read : yield* askIfMany(read, confirm(question, { yes }))
-    // Those that are on their way, in the order in which their ids come.
-    const sent: Array<JobToImport> = []
-    yield* putLines({
-      title: "import",
-      skip,
-      isShown: !isTerminal || json,
-      put: (stop) => {
-        const noted = Stream.map(Stream.interruptWhen(jobs, stop), (job) => {
-          sent.push(job)
-          return job
-        })
-        return client.putAll("default", noted, { window })
-      },
-      onPut: (ids) => {
-        const jobs = sent.splice(0, ids.length)
-        return Effect.tap(buryThose(client, ids, jobs), () => Effect.sync(() => count(jobs)))
-      }
-    }).pipe(
-      Effect.tapError(() => Effect.ignore(summary("error"))),
-      Effect.onInterrupt(() => Effect.ignore(summary("interrupted")))
+    yield* putJobs(client, jobs, { skip, onPut: (jobs) => addTo(tallies, jobs) }).pipe(
+      Effect.tapError(() => Effect.ignore(summarize(tallies, "error"))),
+      Effect.onInterrupt(() => Effect.ignore(summarize(tallies, "interrupted")))
     )
-    if (tallies.size === 0) return yield* noJobs
-    yield* summary(null)
+    yield* tallies.size === 0 ? noJobs : summarize(tallies, null)
   })
 })
+
+/** Adds jobs to the tallies of their tubes. */
+const addTo = (tallies: Map<string, Tally>, jobs: Iterable<JobToImport>): void => {
+  for (const { state, tube } of jobs) {
+    const before = tallies.get(tube) ?? nothing
+    tallies.set(tube, { ...before, [state]: before[state] + 1 })
+  }
+}
 
 const noJobs = new NothingThere({ message: "there are no jobs to put." })
 
@@ -157,6 +122,33 @@ const jobsIn = <E>(input: Stream.Stream<Uint8Array, E>, { skip, tube }: Reading)
     return Effect.succeed(Chunk.unsafeFromArray(jobs))
   })
 }
+
+/** Puts the jobs, each into its tube, and buries those that are to be buried. */
+const putJobs = (
+  client: Client,
+  jobs: Stream.Stream<JobToImport, SystemFailed>,
+  { onPut, skip }: { readonly skip: number; readonly onPut: (jobs: ReadonlyArray<JobToImport>) => void }
+) =>
+  Effect.flatMap(Output, ({ isTerminal, json }) => {
+    // Those that are on their way, in the order in which their ids come.
+    const sent: Array<JobToImport> = []
+    return putLines({
+      title: "import",
+      skip,
+      isShown: !isTerminal || json,
+      put: (stop) => {
+        const noted = Stream.map(Stream.interruptWhen(jobs, stop), (job) => {
+          sent.push(job)
+          return job
+        })
+        return client.putAll("default", noted, { window })
+      },
+      onPut: (ids) => {
+        const jobs = sent.splice(0, ids.length)
+        return Effect.tap(buryThose(client, ids, jobs), () => Effect.sync(() => onPut(jobs)))
+      }
+    })
+  })
 
 /** Buries those that are to be buried. */
 const buryThose = (client: Client, ids: ReadonlyArray<JobId>, jobs: ReadonlyArray<JobToImport>) =>
