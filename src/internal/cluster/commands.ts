@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { BulkOptions, Client } from "../../BeanstalkClient.ts"
+import type { Client } from "../../BeanstalkClient.ts"
 import { InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
@@ -13,7 +13,7 @@ import * as PutAll from "../client/putAll.ts"
 import { putCommand } from "../client/putCommand.ts"
 import * as Validate from "../protocol/validate.ts"
 import { bulk } from "./bulk.ts"
-import { allDone, answered, askAll, askServerOf, forJobs, withTube } from "./gather.ts"
+import { allDone, type Answered, answered, askAll, askAny, askServerOf, forJobs, withTube } from "./gather.ts"
 import { makeListJobs, makeListJobsById } from "./jobs.ts"
 import type { Members } from "./members.ts"
 import { makeSubmit } from "./placement.ts"
@@ -55,14 +55,7 @@ export const commands = (members: Members, address: string): Commands => {
   const one = select(members)
 
   const peekFirst = (peek: "peekReady" | "peekDelayed" | "peekBuried"): Client["peekReady"] => (tube) =>
-    Effect.gen(function*() {
-      const { all } = yield* answered(members, yield* askAll(members, (client) => client[peek](tube)))
-      return Option.firstSomeOf(all)
-    })
-
-  const purgeOrMove =
-    (command: "purge" | "move", tube: string, options: BulkOptions | undefined) => (run: Parameters<typeof bulk>[4]) =>
-      bulk(members, command, tube, options, run)
+    Effect.map(askAny(members, (client) => client[peek](tube)), ({ all }) => Option.firstSomeOf(all))
 
   return {
     ready: Effect.flatMap(one, ({ client }) => client.ready),
@@ -94,21 +87,16 @@ export const commands = (members: Members, address: string): Commands => {
         const { all, notAnswered } = yield* answered(members, withTube(answers))
         return addTubeStats(all, notAnswered)
       }),
-    stats: Effect.gen(function*() {
-      const { all, notAnswered } = yield* answered(members, yield* askAll(members, ({ stats }) => stats))
-      return addServerStats(all, notAnswered)
-    }),
+    stats: Effect.map(
+      askAny(members, ({ stats }) => stats),
+      ({ all, notAnswered }) => addServerStats(all, notAnswered)
+    ),
     statsTubes: (tubes) =>
-      Effect.gen(function*() {
+      Effect.suspend(() => {
         const names = tubes === undefined ? undefined : Array.from(tubes)
-        const answers = yield* askAll(members, ({ statsTubes }) => statsTubes(names))
-        const { all, notAnswered } = yield* answered(members, answers)
-        return addByTube(all, notAnswered)
+        return Effect.map(askAny(members, ({ statsTubes }) => statsTubes(names)), addByTube)
       }),
-    listTubes: Effect.gen(function*() {
-      const { all } = yield* answered(members, yield* askAll(members, ({ listTubes }) => listTubes))
-      return Arr.dedupe(all.flat())
-    }),
+    listTubes: Effect.map(askAny(members, ({ listTubes }) => listTubes), ({ all }) => Arr.dedupe(all.flat())),
     jobs: makeListJobs(members),
     jobsById: makeListJobsById(members),
 
@@ -123,15 +111,14 @@ export const commands = (members: Members, address: string): Commands => {
         const answers = yield* askAll(members, (client) => client.pauseTube(tube, duration))
         yield* allDone(members, withTube(answers))
       }),
-    purge: (tube, options) => purgeOrMove("purge", tube, options)((client, own) => client.purge(tube, own)),
+    purge: (tube, options) => bulk(members, "purge", tube, options, (client, own) => client.purge(tube, own)),
     move: (from, to, options) =>
-      purgeOrMove("move", from, options)((client, own) => client.move(from, to, { ...own, into: options?.into }))
+      bulk(members, "move", from, options, (client, own) => client.move(from, to, { ...own, into: options?.into }))
   }
 }
 
 const addByTube = (
-  all: ReadonlyArray<ReadonlyArray<TubeStats>>,
-  notAnswered: ReadonlyArray<string>
+  { all, notAnswered }: Answered<ReadonlyArray<TubeStats>>
 ): ReadonlyArray<TubeStats> => {
   const byTube = new Map<TubeName, Arr.NonEmptyArray<TubeStats>>()
   for (const stats of all.flat()) {

@@ -3,7 +3,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Client } from "../../BeanstalkClient.ts"
-import { type ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
+import { type ConnectFailed, InvalidArgument, TubeNotFound } from "../../BeanstalkError.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
 import { describeId, serverOf } from "../values/qualifiedId.ts"
@@ -30,14 +30,24 @@ export const askAll = <A, E>(
     }, { concurrency })
   )
 
-/** What those servers answered that did, and the addresses of the others. Fails with the first error if none did. */
+/** What those servers answered that did, and the addresses of the others. */
+export interface Answered<A> {
+  readonly all: Arr.NonEmptyReadonlyArray<A>
+  readonly notAnswered: ReadonlyArray<string>
+}
+
+/** Asks all servers at once. Fails with the first error if none answers. */
+export const askAny = <A, E>(
+  members: Members,
+  ask: (client: Client) => Effect.Effect<A, E>
+): Effect.Effect<Answered<A>, E | ConnectFailed> =>
+  Effect.flatMap(askAll(members, ask), (answers) => answered(members, answers))
+
+/** The answers of those servers that did answer. Fails with the first error if none did. */
 export const answered = <A, E>(
   members: Members,
   answers: ReadonlyArray<Answer<A, E>>
-): Effect.Effect<
-  { readonly all: Arr.NonEmptyReadonlyArray<A>; readonly notAnswered: ReadonlyArray<string> },
-  E | ConnectFailed
-> => {
+): Effect.Effect<Answered<A>, E | ConnectFailed> => {
   const all = answers.flatMap(({ exit }) => Exit.isSuccess(exit) ? [exit.value] : [])
   const failed = answers.filter(({ exit }) => Exit.isFailure(exit))
   if (Arr.isNonEmptyReadonlyArray(all)) {
@@ -56,12 +66,9 @@ export const allDone = <A, E>(
 
 /** Those answers whose server has the tube; all if none has it. */
 export const withTube = <A, E>(answers: ReadonlyArray<Answer<A, E>>): ReadonlyArray<Answer<A, E>> => {
-  const some = answers.filter(({ exit }) => !isTubeNotFound(errorOf(exit)))
+  const some = answers.filter(({ exit }) => !(errorOf(exit) instanceof TubeNotFound))
   return some.length > 0 ? some : answers
 }
-
-const isTubeNotFound = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "TubeNotFound"
 
 /** The server of a job. */
 export const memberOf = (members: Members, command: string, id: string): ClusterMember | InvalidArgument => {
