@@ -12,7 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { jobCounts, onCluster } from "../support/clusters.ts"
+import { type ClusterTest, jobCounts, onCluster } from "../support/clusters.ts"
 import { failsWith } from "../support/connections.ts"
 
 const { Fault } = EmbeddedServer
@@ -24,6 +24,18 @@ const connectAll = ({ servers }: BeanstalkCluster.Cluster) =>
   Effect.repeat(Effect.zipRight(Effect.sleep("1 second"), servers), {
     until: (all) => all.every(({ state }) => state._tag === "Connected")
   })
+
+/** Runs a test on a cluster whose servers are all connected, and one of which has a job of another tube. */
+const onConnected = <A, E, R>(
+  test: (context: ClusterTest) => Effect.Effect<A, E, R>,
+  options?: Partial<EmbeddedServer.ClusterOptions>
+) =>
+  onCluster((context) =>
+    Effect.gen(function*() {
+      yield* context.cluster.put("other", "first")
+      yield* connectAll(context.cluster)
+      return yield* test(context)
+    }), options)
 
 const statusOf = ({ servers }: BeanstalkCluster.Cluster, id: number) =>
   Effect.map(servers, (all) => all.find((member) => member.id === id)?.status)
@@ -42,10 +54,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("puts no job on a server that is drained, and none twice", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.drain
         yield* Effect.replicateEffect(cluster.put("t", "hello"), 100, { concurrency: 16 })
         assert.strictEqual(sum(yield* jobCounts(servers)), 101)
@@ -58,10 +68,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("puts jobs on a drained server again as soon as it is connected anew, since it was restarted", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.drain
         yield* Effect.replicateEffect(cluster.put("t", "hello"), 100, { concurrency: 16 })
         assert.strictEqual(yield* statusOf(cluster, 1), "Draining")
@@ -72,10 +80,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("waits longer and longer before it puts a job on a full server again", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.inject(Fault.NoMemory())
         const fill = Effect.replicateEffect(cluster.put("t", "hello"), 20)
         for (const seconds of [2, 4, 8, 16, 30, 30]) {
@@ -91,10 +97,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("fails with the last error when every server has refused the job", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* Effect.forEach(servers, ({ drain }) => drain)
         yield* failsWith(cluster.put("t", "hello"), "Draining")
         // At once, too, when that is known.
@@ -105,10 +109,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("goes on while a server is silent, and stalls only what is in flight there", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.inject(Fault.Silence())
         const done: Array<number> = []
         const producer = Effect.forever(Effect.zipRight(
@@ -133,10 +135,8 @@ describe("the put of a cluster", () => {
     ))
 
   it.live("puts a job on another server only if it was not sent: an unknown outcome fails", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         // The server stores the job, and its reply is lost.
         yield* Effect.forEach(servers, ({ inject }) => inject(Fault.CutAfterReply({ bytes: 1 })))
         const error = yield* failsWith(cluster.put("t", "hello"), "ConnectionLost")
@@ -197,10 +197,8 @@ describe("the put of a cluster", () => {
     }).pipe(Effect.scoped))
 
   it.live("uses the first server that can take a job with the strategy \"first\"", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
         const [first = 0, ...others] = yield* jobCounts(servers)
         assert.isAtLeast(first, 20)
@@ -246,10 +244,8 @@ describe("a put that is interrupted", () => {
       }), { servers: 1, cluster: { maxInFlight: 1 } }))
 
   it.live("stores its job once at most, and is owed no answer for ever, after whatever number of steps", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.drain
         for (let steps = 0; steps < 40; steps += 1) {
           const put = yield* Effect.fork(cluster.put("t", `${steps}`))
@@ -267,10 +263,8 @@ describe("a put that is interrupted", () => {
 
 describe("putAll of a cluster", () => {
   it.live("emits the ids in the order of the bodies", () =>
-    onCluster(({ cluster }) =>
+    onConnected(({ cluster }) =>
       Effect.gen(function*() {
-        yield* cluster.put("other", "first")
-        yield* connectAll(cluster)
         const ids = Chunk.toReadonlyArray(
           yield* Stream.runCollect(cluster.putAll("t", Stream.map(Stream.range(1, 300), String), { window: 8 }))
         )
@@ -281,10 +275,8 @@ describe("putAll of a cluster", () => {
     ))
 
   it.live("goes on to another server when one is drained, and stops when one is full", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("other", "first")
-        yield* connectAll(cluster)
         yield* servers[0]!.drain
         yield* Stream.runDrain(cluster.putAll("t", Stream.map(Stream.range(1, 100), String)))
         assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 100)
@@ -301,10 +293,8 @@ describe("putAll of a cluster", () => {
 
 describe("the ids of a cluster", () => {
   it.live("lead to the server of the job, and at a server are its own", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         const ids = yield* Effect.replicateEffect(cluster.put("t", "hello", { delay: "1 hour" }), 30)
         assert.strictEqual(new Set(ids).size, 30)
         for (const id of ids) {
@@ -352,10 +342,8 @@ describe("the ids of a cluster", () => {
     ))
 
   it.live("are qualified on a connection that a cluster leases, and no id of another server is sent there", () =>
-    onCluster(({ cluster }) =>
+    onConnected(({ cluster }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "first")
-        yield* connectAll(cluster)
         const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 30)
         const lease = yield* cluster.leaseWith({ watch: ["t"] })
         const job = yield* lease.reserveWithTimeout(0)
@@ -404,10 +392,8 @@ describe("what a cluster asks of all servers", () => {
     ))
 
   it.live("lists the jobs of other servers from their newest, whatever id of one server is given", () =>
-    onCluster(({ cluster }) =>
+    onConnected(({ cluster }) =>
       Effect.gen(function*() {
-        yield* cluster.put("other", "first")
-        yield* connectAll(cluster)
         const ids = yield* Effect.forEach([1, 2, 3, 2], (server) =>
           Effect.map(
             Option.getOrThrow(cluster.at(server)).put("t", "hello"),
@@ -420,10 +406,8 @@ describe("what a cluster asks of all servers", () => {
     ))
 
   it.live("names the servers that do not answer, and fails only if none does", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("t", "hello")
-        yield* connectAll(cluster)
         yield* servers[1]!.inject(Fault.Refuse())
         yield* servers[1]!.inject(Fault.Cut())
         yield* Effect.sleep("1 second")
@@ -439,10 +423,8 @@ describe("what a cluster asks of all servers", () => {
     ))
 
   it.live("finds, purges and moves the jobs of all", () =>
-    onCluster(({ cluster }) =>
+    onConnected(({ cluster }) =>
       Effect.gen(function*() {
-        yield* cluster.put("other", "first")
-        yield* connectAll(cluster)
         const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 40)
         const later = yield* Effect.replicateEffect(cluster.put("t", "later", { delay: "1 hour" }), 20)
         const all = [...ids, ...later].toSorted()
@@ -467,10 +449,8 @@ describe("what a cluster asks of all servers", () => {
     ))
 
   it.live("does what it can when a server fails, and fails with the sum", () =>
-    onCluster(({ cluster, servers }) =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        yield* cluster.put("other", "first")
-        yield* connectAll(cluster)
         yield* Effect.replicateEffect(cluster.put("t", "hello"), 60)
         const [first = 0] = yield* Effect.map(
           Effect.forEach(servers, ({ jobs }) => jobs),
