@@ -21,6 +21,16 @@ const failure = (fiber: Fiber.Fiber<unknown, BeanstalkError.ConnectFailed | Bean
 const opening = (server: Pick<Scripted.Server, "connector">, options?: BeanstalkConnection.Options) =>
   Effect.fork(Effect.provide(BeanstalkConnection.make(options), server.connector))
 
+/** Opens a connection, and waits until it has sent its first write. */
+const begin = (options?: BeanstalkConnection.Options, sent = "stats\r\n") =>
+  Effect.gen(function*() {
+    const server = yield* Scripted.inMemory()
+    const making = yield* opening(server, options)
+    const peer = yield* server.accept
+    yield* peer.expect(sent)
+    return { making, peer }
+  })
+
 /** Lets all but one millisecond of a duration pass, and then that millisecond. */
 const runsOut = (fiber: Fiber.RuntimeFiber<unknown, unknown>, millis: number) =>
   Effect.gen(function*() {
@@ -51,10 +61,7 @@ describe("the first round trip", () => {
 
   it.scoped("neither ignores nor watches the default tube if it is one of the tubes to watch", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server, { watch: ["a", "default"] })
-      const peer = yield* server.accept
-      yield* peer.expect("stats\r\nwatch a\r\n")
+      const { making, peer } = yield* begin({ watch: ["a", "default"] }, "stats\r\nwatch a\r\n")
       yield* peer.say(`${Scripted.stats}WATCHING 2\r\n`)
       yield* Fiber.join(making)
       assert.strictEqual(yield* peer.rest, "")
@@ -62,10 +69,7 @@ describe("the first round trip", () => {
 
   it.scoped("succeeds with the last reply, and not before", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server, greeted)
-      const peer = yield* server.accept
-      yield* peer.expect(greeting)
+      const { making, peer } = yield* begin(greeted, greeting)
       for (const reply of replies) {
         assert.isTrue(yield* Scripted.isPending(making))
         yield* peer.say(reply, 1)
@@ -267,10 +271,7 @@ const answers: ReadonlyArray<{
 describe("a server other than beanstalkd", () => {
   it.scoped("is accepted if its statistics have a version, an id and a job size limit", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server)
-      const peer = yield* server.accept
-      yield* peer.expect("stats\r\n")
+      const { making, peer } = yield* begin()
       yield* peer.say(ok("---\nid: 1\nversion: other\nmax-job-size: 10\nrusage-utime: 3\n"))
       const { server: { id, maxJobSize, version } } = yield* Fiber.join(making)
       assert.deepStrictEqual({ id, maxJobSize, version }, { id: "1", maxJobSize: 10, version: "other" })
@@ -286,10 +287,7 @@ describe("an invalid handshake", () => {
     { answer, detail, reason }
   ) =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server, { ...greeted, connectTimeout })
-      const peer = yield* server.accept
-      yield* peer.expect(greeting)
+      const { making, peer } = yield* begin({ ...greeted, connectTimeout }, greeting)
       yield* answer(peer)
       if (reason === "TimedOut") yield* runsOut(making, 3000)
       const error = yield* failure(making)
@@ -302,10 +300,7 @@ describe("an invalid handshake", () => {
 
   it.scoped("one reply too many ends the connection after the handshake", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server, greeted)
-      const peer = yield* server.accept
-      yield* peer.expect(greeting)
+      const { making, peer } = yield* begin(greeted, greeting)
       yield* surplus!.answer(peer)
       yield* peer.closed
       const connection = yield* Fiber.join(making)
@@ -324,10 +319,7 @@ describe("an invalid handshake", () => {
 
   it.scoped("fails as TimedOut if the server sends one byte a second", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server)
-      const peer = yield* server.accept
-      yield* peer.expect("stats\r\n")
+      const { making, peer } = yield* begin()
       for (const byte of Scripted.stats.slice(0, 4)) {
         yield* peer.say(byte)
         yield* TestClock.adjust("1 second")
@@ -341,10 +333,7 @@ describe("an invalid handshake", () => {
 
   it.scoped("fails as TimedOut if the server sends nothing and replyTimeout is shorter than connectTimeout", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server, { replyTimeout: "2 seconds" })
-      const peer = yield* server.accept
-      yield* peer.expect("stats\r\n")
+      const { making, peer } = yield* begin({ replyTimeout: "2 seconds" })
       yield* runsOut(making, 2000)
       assert.strictEqual((yield* failure(making)).reason, "TimedOut")
       yield* peer.closed
@@ -404,10 +393,7 @@ describe("after a failure", () => {
 describe("interruption of make", () => {
   it.scoped("during the first round trip closes the socket", () =>
     Effect.gen(function*() {
-      const server = yield* Scripted.inMemory()
-      const making = yield* opening(server)
-      const peer = yield* server.accept
-      yield* peer.expect("stats\r\n")
+      const { making, peer } = yield* begin()
       yield* peer.say(Scripted.stats.slice(0, 100))
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(making)))
       assert.isTrue(peer.isClosed)

@@ -2,10 +2,11 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
+import { Changing } from "./changing.ts"
 import { bytes, chars } from "./replies.ts"
 import { targetOf } from "./server.ts"
 
-export class Caller {
+export class Caller extends Changing {
   readonly socket: Net.Socket
   /** What was received and not taken yet. */
   received = ""
@@ -15,16 +16,16 @@ export class Caller {
   isClosed = false
   /** The message of the error that closed the socket. */
   error: string | undefined = undefined
-  private readonly listeners = new Set<() => void>()
 
   private constructor(socket: Net.Socket) {
+    super()
     this.socket = socket
     socket.on("data", (chunk) => this.change(() => this.received += chars(chunk)))
     socket.on("end", () => this.change(() => this.isEnded = true))
     socket.on("error", (error) => this.change(() => this.error = error.message))
     socket.on("close", () => this.change(() => this.isClosed = true))
-    socket.on("connect", () => this.change(() => {}))
-    socket.on("drain", () => this.change(() => {}))
+    socket.on("connect", this.changed)
+    socket.on("drain", this.changed)
   }
 
   /** Connects until the scope closes. It does not fail: a socket that was refused is closed. */
@@ -67,21 +68,8 @@ export class Caller {
 
   readonly reset: Effect.Effect<void> = Effect.sync(() => void this.socket.resetAndDestroy())
 
-  until(condition: () => boolean): Effect.Effect<void> {
-    return Effect.async((resume) => {
-      const listener = () => {
-        if (!condition()) return
-        this.listeners.delete(listener)
-        resume(Effect.void)
-      }
-      this.listeners.add(listener)
-      listener()
-      return Effect.sync(() => this.listeners.delete(listener))
-    })
-  }
-
   private change(action: () => void): void {
     action()
-    for (const listener of this.listeners) listener()
+    this.changed()
   }
 }

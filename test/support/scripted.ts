@@ -20,6 +20,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import * as SocketFastPath from "../../src/internal/connection/socketFastPath.ts"
+import { Changing } from "./changing.ts"
 import { listen } from "./connections.ts"
 import { bytes, chars, ok, recordedDocument, recordings } from "./replies.ts"
 
@@ -32,16 +33,16 @@ interface Wire {
 }
 
 /** The server's end of one connection. Texts have one character for each byte. */
-export class Peer {
+export class Peer extends Changing {
   /** What the client has written, one element for each write. */
   readonly writes: Array<string> = []
   /** Whether the client's end is closed. */
   isClosed = false
   private readonly wire: Wire
   private unread = ""
-  private readonly listeners = new Set<() => void>()
 
   constructor(wire: Wire) {
+    super()
     this.wire = wire
   }
 
@@ -96,23 +97,6 @@ export class Peer {
     const taken = this.unread.slice(0, length)
     this.unread = this.unread.slice(length)
     return taken
-  }
-
-  private changed(): void {
-    for (const listener of this.listeners) listener()
-  }
-
-  private until(condition: () => boolean): Effect.Effect<void> {
-    return Effect.async((resume) => {
-      const listener = () => {
-        if (!condition()) return
-        this.listeners.delete(listener)
-        resume(Effect.void)
-      }
-      this.listeners.add(listener)
-      listener()
-      return Effect.sync(() => this.listeners.delete(listener))
-    })
   }
 }
 

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Changing } from "./changing.ts"
 import * as Scripted from "./scripted.ts"
 import type { Server } from "./server.ts"
 
@@ -61,23 +62,11 @@ export const collectEvents = (
 ): Effect.Effect<CollectedEvents, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events: Array<Worker.Event> = []
-    const listeners = new Set<() => void>()
+    const changing = new Changing()
     const onEvent = (event: Worker.Event) =>
       Effect.sync(() => {
         events.push(event)
-        for (const listener of listeners) listener()
-      })
-    const until = <A>(find: () => A | undefined): Effect.Effect<A> =>
-      Effect.async((resume) => {
-        const listener = () => {
-          const found = find()
-          if (found === undefined) return
-          listeners.delete(listener)
-          resume(Effect.succeed(found))
-        }
-        listeners.add(listener)
-        listener()
-        return Effect.sync(() => listeners.delete(listener))
+        changing.changed()
       })
     yield* Effect.forkScoped(Stream.runForEach(worker.events, onEvent))
     // The Stream listens after this turn of the event loop. No server delivers a job earlier.
@@ -85,8 +74,8 @@ export const collectEvents = (
     return {
       events,
       tags: Effect.sync(() => events.map(({ _tag }) => _tag)),
-      event: (tag, n = 1) => until(() => events.filter(Worker.Event.$is(tag))[n - 1]),
-      atLeast: (n) => until(() => events.length < n ? undefined : events)
+      event: (tag, n = 1) => changing.found(() => events.filter(Worker.Event.$is(tag))[n - 1]),
+      atLeast: (n) => changing.found(() => events.length < n ? undefined : events)
     }
   })
 
