@@ -172,16 +172,23 @@ describeListening("beanstalk acts on many jobs", ({ start }) => {
       assert.strictEqual((yield* left("emails")).ready, 2)
     }))
 
+  /** An act on 3,002 ready jobs, some of which are done. */
+  const midway = (act: string) =>
+    Effect.gen(function*() {
+      const { connection, left, run, server } = yield* started
+      yield* run("put emails --lines -q", { stdin: "x\n".repeat(3000) })
+      const proxy = yield* ChaosProxy.make(server, { latency: "1 millis" })
+      const running = yield* startAt(proxy, `${act} --state ready --json`)
+      const ready = Effect.map(connection.statsTube("emails"), ({ currentJobsReady }) => currentJobsReady)
+      yield* eventually(ready, (count) => count < 2500)
+      return { connection, left, proxy, running }
+    })
+
   it.scopedLive.each(["purge emails -y", "move emails aside -y", "bury emails -y"])(
     "when it is interrupted, tells exactly how many jobs it has done: %s",
     (act) =>
       Effect.gen(function*() {
-        const { connection, left, run, server } = yield* started
-        yield* run("put emails --lines -q", { stdin: "x\n".repeat(3000) })
-        const proxy = yield* ChaosProxy.make(server, { latency: "1 millis" })
-        const running = yield* startAt(proxy, `${act} --state ready --json`)
-        const ready = Effect.map(connection.statsTube("emails"), ({ currentJobsReady }) => currentJobsReady)
-        yield* eventually(ready, (count) => count < 2500)
+        const { connection, left, running } = yield* midway(act)
         yield* running.interrupt
         const record = JSON.parse(running.stdout.text)
         yield* eventually(connection.stats, ({ currentJobsReserved }) => currentJobsReserved === 0)
@@ -198,12 +205,7 @@ describeListening("beanstalk acts on many jobs", ({ start }) => {
     "when the connection is lost, tells how many jobs it has done, and exits 4: %s",
     (act) =>
       Effect.gen(function*() {
-        const { connection, left, run, server } = yield* started
-        yield* run("put emails --lines -q", { stdin: "x\n".repeat(3000) })
-        const proxy = yield* ChaosProxy.make(server, { latency: "1 millis" })
-        const running = yield* startAt(proxy, `${act} --state ready --json`)
-        const ready = Effect.map(connection.statsTube("emails"), ({ currentJobsReady }) => currentJobsReady)
-        yield* eventually(ready, (count) => count < 2500)
+        const { connection, left, proxy, running } = yield* midway(act)
         yield* proxy.close
         const { code, stderr, stdout } = yield* running.ended
         const record = JSON.parse(stdout)

@@ -3,7 +3,16 @@ import { assert, layer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { eventually, failsWith, newTube, open, openOwnTube, sent, traced } from "../support/connections.ts"
+import {
+  eventually,
+  failsWith,
+  newTube,
+  open,
+  openOwnTube,
+  putOfEachState,
+  sent,
+  traced
+} from "../support/connections.ts"
 import { Beanstalkd } from "../support/server.ts"
 import { describeContract } from "../support/servers.ts"
 
@@ -293,12 +302,7 @@ describeContract("the commands of a connection", (kind) => {
     it.scoped("reserveJob reserves a job that is ready, delayed or buried, in a tube that is not watched", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
-        const tube = yield* newTube
-        const ready = yield* beanstalk.put("ready", { tube })
-        const delayed = yield* beanstalk.put("delayed", { tube, delay: "1 hour" })
-        const buried = yield* beanstalk.put("buried", { tube })
-        yield* beanstalk.reserveJob(buried)
-        yield* beanstalk.bury(buried, 0)
+        const { buried, delayed, ready } = yield* putOfEachState(beanstalk)
         for (const id of [ready, delayed, buried]) {
           const job = yield* beanstalk.reserveJob(id)
           assert.strictEqual(job.id, id)

@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { failsWith, newTube, open, openOwnTube, openRaw } from "../support/connections.ts"
+import { failsWith, newTube, open, openOwnTube, openRaw, putOfEachState } from "../support/connections.ts"
 import { Beanstalkd, ListeningBeanstalkd } from "../support/server.ts"
 import { describeContract, describeListening } from "../support/servers.ts"
 
@@ -11,12 +11,7 @@ describeContract("the commands of a connection", (kind) => {
     it.scoped("peek returns a job in any tube and state, and changes nothing", () =>
       Effect.gen(function*() {
         const { beanstalk } = yield* openOwnTube()
-        const tube = yield* newTube
-        const ready = yield* beanstalk.put("ready", { tube })
-        const delayed = yield* beanstalk.put("delayed", { tube, delay: "1 hour" })
-        const buried = yield* beanstalk.put("buried", { tube })
-        yield* beanstalk.reserveJob(buried)
-        yield* beanstalk.bury(buried, 0)
+        const { buried, delayed, ready, tube } = yield* putOfEachState(beanstalk)
         const held = yield* beanstalk.put("reserved", { tube })
         yield* beanstalk.reserveJob(held)
         for (const id of [ready, delayed, buried, held]) {
@@ -51,12 +46,7 @@ describeContract("the commands of a connection", (kind) => {
     it.scoped("peekReady, peekDelayed, peekBuried and kick act on the tube that they name", () =>
       Effect.gen(function*() {
         const { beanstalk, tube: used } = yield* openOwnTube()
-        const tube = yield* newTube
-        const ready = yield* beanstalk.put("ready", { tube })
-        const delayed = yield* beanstalk.put("delayed", { tube, delay: "1 hour" })
-        const buried = yield* beanstalk.put("buried", { tube })
-        yield* beanstalk.reserveJob(buried)
-        yield* beanstalk.bury(buried, 0)
+        const { buried, delayed, ready, tube } = yield* putOfEachState(beanstalk)
         const seen = yield* Effect.all([
           Effect.flatten(beanstalk.peekReady({ tube })),
           Effect.flatten(beanstalk.peekDelayed({ tube })),

@@ -59,6 +59,18 @@ export const openOwnTube = (options?: BeanstalkConnection.Options) =>
     return { tube, beanstalk }
   })
 
+/** Puts a job of each state that needs no reservation into a tube of its own. */
+export const putOfEachState = (beanstalk: BeanstalkConnection.Connection) =>
+  Effect.gen(function*() {
+    const tube = yield* newTube
+    const ready = yield* beanstalk.put("ready", { tube })
+    const delayed = yield* beanstalk.put("delayed", { tube, delay: "1 hour" })
+    const buried = yield* beanstalk.put("buried", { tube })
+    yield* beanstalk.reserveJob(buried)
+    yield* beanstalk.bury(buried, 0)
+    return { tube, ready, delayed, buried }
+  })
+
 /** The expected failure. Dies if the effect succeeds or fails otherwise. */
 export const failsWith = <A, E extends { readonly _tag: string }, R, const Tag extends E["_tag"]>(
   effect: Effect.Effect<A, E, R>,
