@@ -3,7 +3,7 @@ import type { ListedState, SearchProgress } from "../../BeanstalkClient.ts"
 import type { JobId, TubeName } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { allStates } from "../selection/flags.ts"
-import * as Cursor from "./cursor.ts"
+import * as List from "./list.ts"
 
 export interface JobRow {
   readonly stats: JobStats
@@ -26,7 +26,9 @@ export type Status =
   | { readonly _tag: "Ended" }
   | { readonly _tag: "Failed"; readonly why: string }
 
-export interface JobList {
+export const keyOf = ({ stats }: JobRow): JobId => stats.id
+
+export interface JobList extends List.List<JobRow, JobId> {
   readonly tube: TubeName
   /** The id of the server process, if it is known. */
   readonly server: string | undefined
@@ -35,12 +37,8 @@ export interface JobList {
   readonly search: number
   readonly status: Status
   readonly progress: SearchProgress
-  readonly rows: ReadonlyArray<JobRow>
   /** How many jobs were found: some of them may not be listed any more. */
   readonly received: number
-  readonly marked: ReadonlySet<JobId>
-  readonly cursor: Cursor.Cursor
-  readonly height: number
 }
 
 export const start = (
@@ -55,14 +53,8 @@ export const start = (
   rows: [],
   received: 0,
   marked: new Set(),
-  cursor: Cursor.top,
+  cursor: List.top,
   height
-})
-
-export const listOf = ({ height, rows }: JobList): Cursor.List => ({
-  count: rows.length,
-  height,
-  keyAt: (index) => rows[index]?.stats.id
 })
 
 /** Adds jobs, which are older than those that were found before. The cursor stays where it is. */
@@ -72,35 +64,13 @@ export const add = (list: JobList, found: ReadonlyArray<JobRow>): JobList => ({
   received: list.received + found.length
 })
 
-export const resize = (list: JobList, height: number): JobList => {
-  if (height === list.height) return list
-  const next = { ...list, height }
-  return { ...next, cursor: Cursor.fit(list.cursor, listOf(next)) }
-}
-
 /** Whether more jobs are wanted than are found: a screenful more than one sees. */
 export const wantsMore = ({ cursor: { offset }, height, rows }: JobList): boolean => rows.length < offset + 2 * height
-
-export const chosen = ({ cursor, rows }: JobList): JobRow | undefined => rows[cursor.index]
-
-export const onScreen = ({ cursor: { offset }, height, rows }: JobList): ReadonlyArray<JobRow> =>
-  rows.slice(offset, offset + height)
-
-/** Marks the job that is chosen, or takes the mark away, and chooses the next. */
-export const mark = (list: JobList): JobList => {
-  const row = chosen(list)
-  if (row === undefined) return list
-  const marked = new Set(list.marked)
-  if (!marked.delete(row.stats.id)) marked.add(row.stats.id)
-  return { ...list, marked, cursor: Cursor.moveBy(list.cursor, 1, listOf(list)) }
-}
-
-export const unmarkAll = (list: JobList): JobList => ({ ...list, marked: new Set() })
 
 /** The jobs that are marked, or else the one that is chosen. */
 export const targets = (list: JobList): ReadonlyArray<JobStats> => {
   const marked = list.rows.filter(({ stats }) => list.marked.has(stats.id))
-  const row = chosen(list)
+  const row = List.chosen(list)
   return (marked.length > 0 ? marked : row === undefined ? [] : [row]).map(({ stats }) => stats)
 }
 
@@ -109,7 +79,5 @@ export const change = (list: JobList, ids: ReadonlySet<JobId>, state: "ready" | 
   const changed = (row: JobRow): ReadonlyArray<JobRow> =>
     state !== "gone" && statesOf(list.shown).includes(state) ? [{ ...row, stats: { ...row.stats, state } }] : []
   const rows = list.rows.flatMap((row) => ids.has(row.stats.id) ? changed(row) : [row])
-  const next: JobList = { ...list, rows, marked: new Set() }
-  const indexOf = (key: string) => rows.findIndex(({ stats }) => stats.id === key)
-  return { ...next, cursor: Cursor.settle(list.cursor, listOf(next), indexOf) }
+  return List.settle({ ...list, rows, marked: new Set<JobId>() }, keyOf)
 }

@@ -4,8 +4,9 @@ import type { JobId, TubeName } from "../../Job.ts"
 import type { JobStats, ServerStats, TubeStats } from "../../Stats.ts"
 import type { Size } from "../terminal/terminal.ts"
 import type { Act, ActOnJobs, Target } from "./act.ts"
-import * as JobList from "./jobList.ts"
+import type * as JobList from "./jobList.ts"
 import type { Key } from "./keys.ts"
+import * as List from "./list.ts"
 import type { Measured } from "./measure.ts"
 import type { Sample } from "./sampling.ts"
 import * as TubeTable from "./tubeTable.ts"
@@ -157,8 +158,8 @@ export const jobsHeight = ({ rows }: Size): number => Math.max(0, rows - linesAb
 export const resize = (model: Model, size: Size): Model => ({
   ...model,
   size,
-  tubes: TubeTable.resize(model.tubes, Math.max(0, size.rows - linesAboutTubes)),
-  page: withJobs(model.page, (jobs) => JobList.resize(jobs, jobsHeight(size)))
+  tubes: List.resize(model.tubes, Math.max(0, size.rows - linesAboutTubes)),
+  page: withJobs(model.page, (jobs) => List.resize(jobs, jobsHeight(size)))
 })
 
 /** The jobs that are listed, or were before one of them was opened. */

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { tubePattern } from "../values/tubePattern.ts"
-import * as Cursor from "./cursor.ts"
+import * as List from "./list.ts"
 import { measure, type Measured } from "./measure.ts"
 
 export interface TubeRow {
@@ -29,18 +29,15 @@ export type SortKey = keyof typeof values
 
 export const sortKeys = ["ready", "reserved", "delayed", "buried", "in", "out", "waiting", "workers", "name"] as const
 
-export interface TubeTable {
+export const keyOf = ({ name }: TubeRow): TubeName => name
+
+/** Its rows are the tubes that are shown, in order. */
+export interface TubeTable extends List.List<TubeRow, TubeName> {
   readonly tracked: ReadonlyMap<TubeName, Measured<TubeStats> | undefined>
   readonly sort: SortKey
   readonly isReversed: boolean
   /** A part of the names of those tubes that are shown, or a pattern. */
   readonly filter: string
-  readonly marked: ReadonlySet<TubeName>
-  /** The tubes that are shown, in order. */
-  readonly rows: ReadonlyArray<TubeRow>
-  readonly cursor: Cursor.Cursor
-  /** How many rows are on screen. */
-  readonly height: number
 }
 
 export const empty: TubeTable = {
@@ -50,15 +47,9 @@ export const empty: TubeTable = {
   filter: "",
   marked: new Set(),
   rows: [],
-  cursor: Cursor.top,
+  cursor: List.top,
   height: 0
 }
-
-export const listOf = ({ height, rows }: TubeTable): Cursor.List => ({
-  count: rows.length,
-  height,
-  keyAt: (index) => rows[index]?.name
-})
 
 const byName = (one: TubeRow, other: TubeRow) => one.name < other.name ? -1 : one.name > other.name ? 1 : 0
 
@@ -91,11 +82,7 @@ const arranged = (table: TubeTable): TubeTable => {
   const isShown = filterOf(table.filter)
   const all = Array.from(table.tracked, ([name, measured]): TubeRow => ({ name, measured }))
   const rows = sorted(table, table.filter === "" ? all : all.filter(({ name }) => isShown(name)))
-  const next = { ...table, rows }
-  return {
-    ...next,
-    cursor: Cursor.settle(table.cursor, listOf(next), (key) => rows.findIndex(({ name }) => name === key))
-  }
+  return List.settle({ ...table, rows }, keyOf)
 }
 
 /** The tubes that the server has now. */
@@ -119,43 +106,19 @@ export const observe = (table: TubeTable, { at, shortest, tubes }: TubeSample): 
 }
 
 export const sortBy = (table: TubeTable, sort: SortKey): TubeTable =>
-  arranged({ ...table, sort, isReversed: false, cursor: Cursor.top })
+  arranged({ ...table, sort, isReversed: false, cursor: List.top })
 
 export const sortByNext = (table: TubeTable): TubeTable =>
   sortBy(table, sortKeys[(sortKeys.indexOf(table.sort) + 1) % sortKeys.length] ?? "ready")
 
 export const reverse = (table: TubeTable): TubeTable =>
-  arranged({ ...table, isReversed: !table.isReversed, cursor: Cursor.top })
+  arranged({ ...table, isReversed: !table.isReversed, cursor: List.top })
 
 export const filterBy = (table: TubeTable, filter: string): TubeTable => arranged({ ...table, filter })
-
-/** With so many rows on screen. */
-export const resize = (table: TubeTable, height: number): TubeTable => {
-  if (height === table.height) return table
-  const next = { ...table, height }
-  return { ...next, cursor: Cursor.fit(table.cursor, listOf(next)) }
-}
-
-export const chosen = ({ cursor, rows }: TubeTable): TubeRow | undefined => rows[cursor.index]
-
-/** The rows on screen. */
-export const onScreen = ({ cursor: { offset }, height, rows }: TubeTable): ReadonlyArray<TubeRow> =>
-  rows.slice(offset, offset + height)
-
-/** Marks the tube that is chosen, or takes the mark away, and chooses the next. */
-export const mark = (table: TubeTable): TubeTable => {
-  const row = chosen(table)
-  if (row === undefined) return table
-  const marked = new Set(table.marked)
-  if (!marked.delete(row.name)) marked.add(row.name)
-  return { ...table, marked, cursor: Cursor.moveBy(table.cursor, 1, listOf(table)) }
-}
 
 /** The tubes that are marked, or else the one that is chosen. */
 export const targets = (table: TubeTable): ReadonlyArray<TubeName> => {
   if (table.marked.size > 0) return [...table.marked]
-  const row = chosen(table)
+  const row = List.chosen(table)
   return row === undefined ? [] : [row.name]
 }
-
-export const unmarkAll = (table: TubeTable): TubeTable => ({ ...table, marked: new Set() })

@@ -4,6 +4,7 @@ import { ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
 import { inWords } from "../ending.ts"
 import { counted, noneOf, questionOf } from "./act.ts"
 import * as JobList from "./jobList.ts"
+import { unmarkAll } from "./list.ts"
 import { measure } from "./measure.ts"
 import { jobsOf, type Message, type Model, resize, withJobs } from "./model.ts"
 import { press } from "./press/press.ts"
@@ -99,7 +100,7 @@ const withJob = (model: Model, message: Extract<Message, { _tag: "JobRead" | "Jo
 
 /** Shows what was done to the jobs that are listed. Unless that is known, they are looked for once more. */
 const acted = (model: Model, { act, done, notice }: Extract<Message, { _tag: "ActEnded" }>): Step => {
-  const next = { ...model, acting: undefined, notice, tubes: TubeTable.unmarkAll(model.tubes) }
+  const next = { ...model, acting: undefined, notice, tubes: unmarkAll(model.tubes) }
   if (act._tag === "Pause") return only(next)
   const { target } = act
   if (target._tag === "OfTubes" || done < target.jobs.length) return lookAgain(next)

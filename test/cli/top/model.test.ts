@@ -1,8 +1,8 @@
 /** What `beanstalk top` does with what is read and pressed. */
 import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkError } from "effect-beanstalk"
+import { onScreen } from "../../../src/cli/top/list.ts"
 import type { Model } from "../../../src/cli/top/model.ts"
-import { onScreen } from "../../../src/cli/top/tubeTable.ts"
 import { serverStats, tubeName, tubeStats } from "../../support/stats.ts"
 import { after, listed, press, read, started } from "../../support/top.ts"
 

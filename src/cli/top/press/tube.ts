@@ -2,9 +2,9 @@
 import type { JobState } from "../../../BeanstalkClient.ts"
 import type { TubeName } from "../../../Job.ts"
 import { unreservedStates } from "../../selection/flags.ts"
-import * as Cursor from "../cursor.ts"
 import * as JobList from "../jobList.ts"
 import type { Key, NamedKey } from "../keys.ts"
+import * as List from "../list.ts"
 import { jobsHeight, type Model, type TubePage } from "../model.ts"
 import { pressOnJobs, startAct, startPause } from "./acting.ts"
 import { only, type Step } from "./step.ts"
@@ -25,15 +25,15 @@ export const pressInTube = (model: Model, page: TubePage, key: Key): Step =>
 
 const pressNamed = (model: Model, page: TubePage, name: NamedKey): Step => {
   const { jobs } = page
-  const cursor = Cursor.press(jobs.cursor, name, JobList.listOf(jobs))
-  if (cursor !== undefined) return only({ ...model, page: { ...page, jobs: { ...jobs, cursor } } })
+  const moved = List.press(jobs, name, JobList.keyOf)
+  if (moved !== undefined) return only({ ...model, page: { ...page, jobs: moved } })
   switch (name) {
     case "enter":
       return openJob(model, page)
     case "escape":
     case "backspace":
       return jobs.marked.size > 0
-        ? only({ ...model, page: { ...page, jobs: JobList.unmarkAll(jobs) } })
+        ? only({ ...model, page: { ...page, jobs: List.unmarkAll(jobs) } })
         : [{ ...model, page: { _tag: "TubesPage" } }, [{ _tag: "StopSearch" }]]
     case "right":
     case "tab":
@@ -52,7 +52,7 @@ const neighbour = (shown: JobList.Shown, by: number): JobList.Shown => {
 }
 
 const openJob = (model: Model, page: TubePage): Step => {
-  const row = JobList.chosen(page.jobs)
+  const row = List.chosen(page.jobs)
   if (row === undefined) return only(model)
   const { id } = row.stats
   return [
@@ -65,7 +65,7 @@ const pressCharacter = (model: Model, page: TubePage, character: string): Step =
   const { jobs } = page
   switch (character) {
     case " ":
-      return only({ ...model, page: { ...page, jobs: JobList.mark(jobs) } })
+      return only({ ...model, page: { ...page, jobs: List.mark(jobs, JobList.keyOf) } })
     case "u":
       return lookAgain(model)
     case "p":

@@ -1,8 +1,8 @@
 /** Keys on the list of tubes. */
 import { unreservedStates } from "../../selection/flags.ts"
 import type { Target } from "../act.ts"
-import * as Cursor from "../cursor.ts"
 import type { Key, NamedKey } from "../keys.ts"
+import * as List from "../list.ts"
 import type { Model } from "../model.ts"
 import * as TubeTable from "../tubeTable.ts"
 import { startAct, startMove, startPause } from "./acting.ts"
@@ -15,18 +15,18 @@ export const pressInTubes = (model: Model, key: Key): Step =>
 const pressNamed = (model: Model, name: NamedKey): Step => {
   const { tubes } = model
   if (name === "enter") {
-    const row = TubeTable.chosen(tubes)
+    const row = List.chosen(tubes)
     return row === undefined ? only(model) : openTube(model, row.name, "all")
   }
-  if (name === "escape") return only({ ...model, tubes: TubeTable.filterBy(TubeTable.unmarkAll(tubes), "") })
+  if (name === "escape") return only({ ...model, tubes: TubeTable.filterBy(List.unmarkAll(tubes), "") })
   return only(moveInTubes(model, name))
 }
 
 /** After one of the keys that choose another tube. */
-export const moveInTubes = (model: Model, name: NamedKey): Model => {
-  const cursor = Cursor.press(model.tubes.cursor, name, TubeTable.listOf(model.tubes))
-  return cursor === undefined ? model : { ...model, tubes: { ...model.tubes, cursor } }
-}
+export const moveInTubes = (model: Model, name: NamedKey): Model => ({
+  ...model,
+  tubes: List.press(model.tubes, name, TubeTable.keyOf) ?? model.tubes
+})
 
 const pressCharacter = (model: Model, character: string): Step => {
   const { tubes } = model
@@ -38,7 +38,7 @@ const pressCharacter = (model: Model, character: string): Step => {
     case "/":
       return only({ ...model, prompt: { _tag: "Filter", text: tubes.filter, before: tubes.filter } })
     case " ":
-      return only({ ...model, tubes: TubeTable.mark(tubes) })
+      return only({ ...model, tubes: List.mark(tubes, TubeTable.keyOf) })
     default:
       return pressAct(model, character)
   }

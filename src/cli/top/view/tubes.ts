@@ -5,9 +5,10 @@ import type { Style } from "../../terminal/style.ts"
 import { timeSpan } from "../../terminal/text.ts"
 import { pad, width } from "../../terminal/width.ts"
 import { count, rate, sparkline } from "../format.ts"
+import { onScreen } from "../list.ts"
 import { type Measured, samplesKept } from "../measure.ts"
 import type { Model } from "../model.ts"
-import { onScreen, type TubeRow } from "../tubeTable.ts"
+import type { TubeRow } from "../tubeTable.ts"
 import { line, type Piece } from "./line.ts"
 
 type Tube = Measured<TubeStats>
