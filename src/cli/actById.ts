@@ -85,9 +85,7 @@ export const actById = (
     if (done === 0) return yield* new NothingThere({ message: noneOf(missing, client.address) })
     if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
     const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`
-    yield* output.lines(
-      dryRun ? `${counted(done, "job")} would be ${past}.${absent}` : `${counted(done, "job")} ${past}.${absent}`
-    )
+    yield* output.lines(`${counted(done, "job")} ${dryRun ? "would be " : ""}${past}.${absent}`)
   }).pipe(Effect.scoped)
 
 const isMissing = (cause: Cause.Cause<Failure>): boolean =>

@@ -7,10 +7,11 @@ import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { SystemFailed } from "../failures.ts"
 import { make as makeServer, type Server } from "../server/servers.ts"
+import type { ListenAddress } from "../values/listenAddress.ts"
 import { serverUrl } from "../values/serverUrl.ts"
 import { contentType, textOf } from "./family.ts"
 import type * as GoneTubes from "./goneTubes.ts"
-import { type Address, plain, type Request, type Response, serve } from "./httpServer.ts"
+import { plain, type Request, type Response, serve } from "./httpServer.ts"
 import { look, type Selection } from "./round.ts"
 import { up } from "./serverFamilies.ts"
 import * as Targets from "./targets.ts"
@@ -18,7 +19,7 @@ import * as Targets from "./targets.ts"
 export interface Options extends Selection {
   /** The server of `/metrics`. */
   readonly server: Server
-  readonly listen: Address
+  readonly listen: ListenAddress
   /** How long connecting may take. */
   readonly timeout: Duration.Duration
 }

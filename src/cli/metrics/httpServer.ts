@@ -10,11 +10,7 @@ import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { SystemFailed } from "../failures.ts"
 import { reasonOf } from "../files.ts"
-
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
+import type { ListenAddress } from "../values/listenAddress.ts"
 
 export interface Request {
   readonly path: string
@@ -34,7 +30,7 @@ const limits = { request: 10_000, connectionsChecked: 5000, answer: "30 seconds"
 
 /** Answers requests until the Scope closes, and succeeds with the URL. */
 export const serve = <R>(
-  { host, port }: Address,
+  { host, port }: ListenAddress,
   answer: (request: Request) => Effect.Effect<Response, never, R>
 ): Effect.Effect<string, SystemFailed, R | Scope.Scope> =>
   Effect.gen(function*() {
@@ -55,7 +51,7 @@ export const serve = <R>(
     return `http://${host.includes(":") ? `[${host}]` : host}:${portOf(server)}`
   })
 
-const listen = (server: Server, { host, port }: Address) =>
+const listen = (server: Server, { host, port }: ListenAddress) =>
   Effect.async<void, SystemFailed>((resume) => {
     // Also of later errors, as when there are no more file descriptors: without a listener the process would end.
     server.on("error", (error) =>

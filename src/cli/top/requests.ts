@@ -38,6 +38,8 @@ export const requests = (
         Stream.take(1),
         Stream.runDrain
       )
+    const start = (handle: FiberHandle.FiberHandle, effect: Effect.Effect<void>) =>
+      Effect.asVoid(FiberHandle.run(handle, effect))
     // An act ends at the next answer of the server: keys are not to wait for that.
     const stop = (handle: FiberHandle.FiberHandle) => Effect.asVoid(Effect.fork(FiberHandle.clear(handle)))
 
@@ -48,22 +50,20 @@ export const requests = (
         case "Redraw":
           return forget
         case "Search":
-          return Effect.asVoid(
-            FiberHandle.run(
-              searching,
-              search({ client, tell }, { jobs: request.jobs, isWanted: isWanted(request.jobs.search) })
-            )
+          return start(
+            searching,
+            search({ client, tell }, { jobs: request.jobs, isWanted: isWanted(request.jobs.search) })
           )
         case "StopSearch":
           return stop(searching)
         case "ReadJob":
-          return Effect.asVoid(FiberHandle.run(reading, readJob({ client, tell }, request.id, pace)))
+          return start(reading, readJob({ client, tell }, request.id, pace))
         case "StopReading":
           return stop(reading)
         case "Count":
-          return Effect.asVoid(FiberHandle.run(acting, count({ client, tell }, request)))
+          return start(acting, count({ client, tell }, request))
         case "Act":
-          return Effect.asVoid(FiberHandle.run(acting, carryOut({ client, tell }, request.act)))
+          return start(acting, carryOut({ client, tell }, request.act))
         case "StopActing":
           return stop(acting)
       }
@@ -74,7 +74,7 @@ const count = (
   { client, tell }: Reader,
   { act, tubes }: { readonly act: ActOnJobs; readonly tubes: ReadonlyArray<TubeName> }
 ) =>
-  Effect.matchEffect(client.statsTubes(tubes), {
+  Effect.asVoid(Effect.matchEffect(client.statsTubes(tubes), {
     onSuccess: (stats) => tell({ _tag: "Counted", act, stats }),
     onFailure: ({ message }) => tell({ _tag: "Told", notice: message })
-  })
+  }))
