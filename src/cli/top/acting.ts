@@ -22,7 +22,7 @@ export const carryOut = ({ client, tell }: Reader, act: Act): Effect.Effect<void
   let done = nothing
   const onProgress: OnProgress = (tally) => {
     done = tally
-    return Effect.asVoid(tell({ _tag: "Acted", done: total(tally) }))
+    return tell({ _tag: "Acted", done: total(tally) })
   }
   const run = act._tag === "Pause"
     ? Effect.as(pause(client, act), pausedText(act))

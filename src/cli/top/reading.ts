@@ -14,7 +14,7 @@ import type { Message, ReadJob } from "./model.ts"
 
 export interface Reader {
   readonly client: Client
-  readonly tell: (message: Message) => Effect.Effect<unknown>
+  readonly tell: (message: Message) => Effect.Effect<void>
 }
 
 /** As wide as a screen may be. */
@@ -38,7 +38,7 @@ export const search = (
   { isWanted, jobs: { search, shown, tube } }: SearchOptions
 ): Effect.Effect<void> => {
   const states = statesOf(shown)
-  const onProgress = (progress: SearchProgress) => Effect.asVoid(tell({ _tag: "Searched", search, progress }))
+  const onProgress = (progress: SearchProgress) => tell({ _tag: "Searched", search, progress })
   return client.jobs({ tube, states, bodies: true, onProgress }).pipe(
     Stream.chunks,
     Stream.runFoldEffect(0, (before, jobs) => {
@@ -51,8 +51,7 @@ export const search = (
     Effect.matchEffect({
       onSuccess: () => tell({ _tag: "SearchEnded", search, failure: undefined }),
       onFailure: (error) => tell({ _tag: "SearchEnded", search, failure: failureText(error) })
-    }),
-    Effect.asVoid
+    })
   )
 }
 

@@ -74,7 +74,7 @@ const count = (
   { client, tell }: Reader,
   { act, tubes }: { readonly act: ActOnJobs; readonly tubes: ReadonlyArray<TubeName> }
 ) =>
-  Effect.asVoid(Effect.matchEffect(client.statsTubes(tubes), {
+  Effect.matchEffect(client.statsTubes(tubes), {
     onSuccess: (stats) => tell({ _tag: "Counted", act, stats }),
     onFailure: ({ message }) => tell({ _tag: "Told", notice: message })
-  }))
+  })

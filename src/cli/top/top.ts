@@ -65,7 +65,7 @@ const show = (
     const tell = (message: Message) =>
       Effect.zipRight(
         message._tag === "ActEnded" ? Ref.set(unseen, message.notice) : Effect.void,
-        happened.offer(message)
+        Effect.asVoid(happened.offer(message))
       )
     yield* Stream.runForEach(messages(screen, client, sampled), tell).pipe(
       // Nobody could press q any more.
