@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { JobToBury } from "../../BeanstalkClient.ts"
 import { bulk, exits } from "../bulk.ts"
-import { buryJobs } from "../burying.ts"
+import { buryJobs } from "../buryJobs.ts"
 import { details, flags } from "../selection/flags.ts"
 import { select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"

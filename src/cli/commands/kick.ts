@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { total } from "../../internal/values/tally.ts"
 import { bulk, exits } from "../bulk.ts"
-import { kickBuried, type Kicked, kickJobs } from "../kicking.ts"
+import { kickBuried, type Kicked, kickJobs } from "../kickJobs.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import { theClient } from "../server/servers.ts"

@@ -1,7 +1,7 @@
 /** `beanstalk pause` */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { pauseAll } from "../pausing.ts"
+import { pauseAll } from "../pauseAll.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import { timeSpan } from "../terminal/text.ts"

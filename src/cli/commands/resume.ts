@@ -1,7 +1,7 @@
 /** `beanstalk resume` */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { pauseAll } from "../pausing.ts"
+import { pauseAll } from "../pauseAll.ts"
 import * as Command from "../table/command.ts"
 import { tubes } from "../tubeArguments.ts"
 

@@ -2,7 +2,7 @@
 import { bodyHeight, wrappedBody } from "../jobBody.ts"
 import type { Key, NamedKey } from "../keys.ts"
 import type { JobPage, Model } from "../model.ts"
-import { pressOnJobs } from "./acting.ts"
+import { pressOnJobs } from "./acts.ts"
 import { only, type Step } from "./step.ts"
 
 export const pressInJob = (model: Model, page: JobPage, key: Key): Step =>

@@ -6,7 +6,7 @@ import { tube } from "../../values/text.ts"
 import type { Key } from "../keys.ts"
 import type { Model, Prompt } from "../model.ts"
 import * as TubeTable from "../tubeTable.ts"
-import { startAct } from "./acting.ts"
+import { startAct } from "./acts.ts"
 import { only, type Step } from "./step.ts"
 import { moveInTubes } from "./tubes.ts"
 

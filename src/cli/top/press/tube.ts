@@ -6,7 +6,7 @@ import * as JobList from "../jobList.ts"
 import type { Key, NamedKey } from "../keys.ts"
 import * as List from "../list.ts"
 import { jobsHeight, type Model, type TubePage } from "../model.ts"
-import { pressOnJobs, startAct, startPause } from "./acting.ts"
+import { pressOnJobs, startAct, startPause } from "./acts.ts"
 import { only, type Step } from "./step.ts"
 
 /** Opens the page of a tube, and looks for its jobs in these states. */

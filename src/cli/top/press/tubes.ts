@@ -5,7 +5,7 @@ import type { Key, NamedKey } from "../keys.ts"
 import * as List from "../list.ts"
 import type { Model } from "../model.ts"
 import * as TubeTable from "../tubeTable.ts"
-import { startAct, startMove, startPause } from "./acting.ts"
+import { startAct, startMove, startPause } from "./acts.ts"
 import { only, type Step } from "./step.ts"
 import { openTube } from "./tube.ts"
 
