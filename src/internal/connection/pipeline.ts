@@ -2,8 +2,8 @@
  * Matches replies to commands on one connection. It has no socket and runs no Effect.
  *
  * A command waits in `queued` until there is room, leaves with others as one piece of bytes, and stays in `inFlight` until its
- * reply arrives: the server replies in order. A batch is one entry of `queued`, and in `inFlight` once for each of its commands. Anything that breaks this order ends the pipeline. Every command then fails,
- * once, and no later byte is interpreted.
+ * reply arrives: the server replies in order. A batch is one entry of `queued`, and stands in `inFlight` once for each of its
+ * commands. Anything that breaks this order ends the pipeline. Every command then fails, once, and no later byte is interpreted.
  */
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
