@@ -56,6 +56,16 @@ it.scopedLive("a server that goes silent is waited for as long as --timeout says
     assert.match(stderr, /was lost: the server has not answered stats for [2-9](\.\d+)? seconds\./)
   }))
 
+it.scopedLive("a server that goes silent later is said to be silent, and not to be away", () =>
+  Effect.gen(function*() {
+    const target = yield* listen((socket) => {
+      socket.once("data", () => socket.write(Scripted.stats))
+    })
+    const { code, stderr } = yield* at({ target }, "doctor --timeout 1s")
+    assert.strictEqual(code, 3)
+    assert.match(stderr, /did not answer: the connection was lost \(the server has not answered stats for /)
+  }))
+
 it.scopedLive("kick that kicks nothing is no success", () =>
   Effect.gen(function*() {
     const target = yield* listen((socket) => {

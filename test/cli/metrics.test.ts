@@ -302,6 +302,17 @@ describeOnOne("beanstalk metrics --listen", {}, ({ start }) => {
       yield* running.interrupt
     }))
 
+  it.scopedLive("logs why a server that can be reached has no metrics", () =>
+    Effect.gen(function*() {
+      const stats = ok(Scripted.document.replace(/cmd-touch: .*\n/, ""))
+      const target = yield* listen((socket) => socket.on("data", () => socket.write(stats)))
+      const { running, url } = yield* serve({ target }, "-v")
+      assert.include((yield* get(`${url}/metrics`)).text, "\nbeanstalkd_up 0\n")
+      assert.include(running.stderr.text, `There are no metrics of 127.0.0.1:${target.port}: `)
+      assert.include(running.stderr.text, "cmd-touch: (missing)")
+      yield* running.interrupt
+    }))
+
   it.scopedLive("answers of its own server, however many others it is asked for that say nothing", () =>
     Effect.gen(function*() {
       const server = yield* start()

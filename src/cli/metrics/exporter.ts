@@ -37,10 +37,11 @@ export const exporter = (
   { listen, server, timeout, ...selection }: Options
 ): Effect.Effect<string, SystemFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    const roundOf = ({ connect }: Server) => (memory: Ref.Ref<GoneTubes.Memory>) =>
+    const roundOf = ({ address, connect }: Server) => (memory: Ref.Ref<GoneTubes.Memory>) =>
       Effect.flatMap(connect, (client) => look(client, selection, memory)).pipe(
         Effect.scoped,
         Effect.timeout(longestRound),
+        Effect.tapError(({ message }) => Effect.logDebug(`There are no metrics of ${address}: ${message}`)),
         Effect.catchAll(() => Effect.succeed([up(false)])),
         // Encoded once for all who ask.
         Effect.map((families) => encoder.encode(textOf(families)))

@@ -53,8 +53,7 @@ export const serve = <R>(
 
 const listen = (server: Server, { host, port }: ListenAddress) =>
   Effect.async<void, SystemFailed>((resume) => {
-    // Also of later errors, as when there are no more file descriptors: without a listener the process would end.
-    server.on("error", (error) =>
+    server.once("error", (error) =>
       resume(new SystemFailed({ message: `cannot listen on ${host}:${port}: ${reasonOf(error)}.` })))
     server.listen(port, host, () =>
       resume(Effect.void))

@@ -14,6 +14,7 @@ import type { Trouble } from "../base/healthOf.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ServerSession } from "../connection/connect.ts"
+import { type Ending, ReplyTimedOut } from "../connection/pipeline.ts"
 import type { Command } from "../protocol/command.ts"
 import type { ClientMetrics } from "./clientMetrics.ts"
 
@@ -54,6 +55,8 @@ export class CurrentSession {
   private status: Status = Status.Disconnected()
   /** Why the latest attempt of this outage failed. */
   private failure: ConnectFailed | undefined = undefined
+  /** Why the latest session has ended. */
+  private ending: Ending = { reason: "it was closed" }
   private readonly waiters = new LinkedList<Waiter>()
   /** Since when a session is wanted and there is none. */
   private disconnectedSince: number | undefined = undefined
@@ -109,8 +112,9 @@ export class CurrentSession {
   }
 
   /** The session that the attempt has opened, or was opening, has ended. */
-  end(): void {
+  end(ending: Ending): void {
     if (this.status._tag === "Closed") return
+    this.ending = ending
     this.status = Status.Disconnected()
     this.disconnectedSince ??= this.options.timers.now()
   }
@@ -206,7 +210,11 @@ export class CurrentSession {
   }
 
   private gaveUp(): ConnectFailed {
-    return this.failed("Unreachable", "the connection was lost, and the reconnect Schedule is done")
+    const { cause, reason } = this.ending
+    return this.failed(
+      cause instanceof ReplyTimedOut ? "TimedOut" : "Unreachable",
+      `the connection was lost (${reason}), and the reconnect Schedule is done`
+    )
   }
 
   private timedOut(): ConnectFailed {

@@ -60,13 +60,13 @@ export const make = Effect.fnUntraced(function*(
   /** `Closed` is final: the loop may be about to change the state when the Scope is closed. */
   const become = (to: State) => SubscriptionRef.update(state, (was) => was._tag === "Closed" ? was : to)
 
+  const withTimers = { ...settings, session: { ...settings.session, timers } }
   const open = Effect.suspend(() => {
     current.startAttempt()
-    return connectOrFail(connector, { ...settings, session: { ...settings.session, timers } }, () => current.end())
-      .pipe(
-        ParentSpan.provide(current.waitingSpan),
-        observedBy(metrics?.observe("shared"))
-      )
+    return connectOrFail(connector, withTimers, (ending) => current.end(ending)).pipe(
+      ParentSpan.provide(current.waitingSpan),
+      observedBy(metrics?.observe("shared"))
+    )
   })
 
   yield* connectWhenWanted({ address, reconnect, metrics, open, current, become }).pipe(
