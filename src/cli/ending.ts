@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type { BulkStopped, PutAllStopped } from "../BeanstalkError.ts"
 import { total } from "../internal/values/tally.ts"
 import type { Failure } from "./failures.ts"
+import { messageOf } from "./messages.ts"
 import type { ExitCode } from "./table/command.ts"
 
 export interface Ending {
@@ -67,35 +68,6 @@ const codeOf = (error: Exclude<Failure, { readonly _tag: "PipeClosed" }>): ExitC
   if (error._tag !== "PutAllStopped" && error._tag !== "BulkStopped") return codes[error._tag]
   const reason = reasonOf(error)
   return doneBefore(error) > 0 || reason._tag === "PipeClosed" ? 4 : codeOf(reason)
-}
-
-/** A failure in words. */
-export const messageOf = (error: Failure): string => {
-  if (error._tag !== "ConnectFailed" || error.reason !== "Unreachable") return error.message
-  return `cannot reach beanstalkd at ${error.address}: ${
-    inWords(error.detail)
-  }. Is it running, and is the address right?`
-}
-
-/** Node says `connect ECONNREFUSED 10.0.0.5:11300`. */
-export const inWords = (detail: string): string => {
-  const [, code] = /\b(E[A-Z]+)\b/.exec(detail) ?? []
-  switch (code) {
-    case "ECONNREFUSED":
-      return "connection refused"
-    case "ECONNRESET":
-      return "connection reset"
-    case "ENOTFOUND":
-      return "there is no host of that name"
-    case "EHOSTUNREACH":
-      return "no route to that host"
-    case "ENOENT":
-      return "there is no such socket"
-    case "EACCES":
-      return "permission denied"
-    default:
-      return detail
-  }
 }
 
 /** How a command that did not succeed ended. `undefined` if the reader of its output has closed the pipe. */

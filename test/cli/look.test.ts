@@ -118,6 +118,15 @@ describeListening("beanstalk", ({ start }) => {
 })
 
 describe("beanstalk", () => {
+  it.effect("says of every server that is not there the same", () =>
+    Effect.gen(function*() {
+      const { code, stderr } = yield* beanstalk(["stats", "-u", "127.0.0.1:1,127.0.0.1:2"])
+      assert.strictEqual(code, 3)
+      const said = (port: number) =>
+        `beanstalk: cannot reach beanstalkd at 127.0.0.1:${port}: connection refused. Is it running, and is the address right?\n`
+      assert.strictEqual(stderr, said(2) + said(1))
+    }))
+
   it.effect("help takes the flags of every command, before or behind the command that it is about", () =>
     Effect.gen(function*() {
       const help = yield* beanstalk(["help"])

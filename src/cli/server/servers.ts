@@ -13,6 +13,7 @@ import type { ConnectFailed, InvalidArgument } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import * as NodeConnector from "../../node/NodeConnector.ts"
 import type { Failure } from "../failures.ts"
+import { messageOf } from "../messages.ts"
 import { Output } from "../terminal/output.ts"
 
 export interface Server {
@@ -113,6 +114,6 @@ export const lookAtEach = <A, E extends Failure, R, E2, R2>(
     const seen = results.flatMap((result) => Either.isRight(result) ? [result.right] : [])
     const [failure, ...more] = results.flatMap((result) => Either.isLeft(result) ? [result.left] : [])
     if (seen.length > 0) yield* show(seen, servers.length === 1)
-    for (const other of more) yield* note(`beanstalk: ${other.message}`)
+    for (const other of more) yield* note(`beanstalk: ${messageOf(other)}`)
     if (failure !== undefined) yield* Effect.fail(failure)
   })

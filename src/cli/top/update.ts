@@ -1,7 +1,7 @@
 /** What becomes of the model when something happens. */
 import type { State } from "../../BeanstalkClient.ts"
 import { ConnectFailed, ConnectionLost } from "../../BeanstalkError.ts"
-import { inWords } from "../ending.ts"
+import { inWords } from "../messages.ts"
 import { counted, noneOf, questionOf } from "./act.ts"
 import * as JobList from "./jobList.ts"
 import { unmarkAll } from "./list.ts"
