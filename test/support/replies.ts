@@ -7,14 +7,10 @@ import { type Reply, ReplyDecoder } from "../../src/BeanstalkProtocol.ts"
 export const gibibyte = 1024 ** 3
 
 /** One byte for each character, which must be below 256. */
-export const bytes = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
 
 /** One character for each byte: the inverse of {@link bytes}. */
-export const chars = (bytes: Uint8Array): string => {
-  let text = ""
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
-}
+export const chars = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1")
 
 /** The command, which must be valid. */
 export const valid = <C extends { readonly _tag: "Command" }>(made: C | InvalidArgument): C => {
