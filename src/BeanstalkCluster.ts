@@ -21,7 +21,8 @@
  * | `JobTooBig` | a server with a larger limit; if there is none, it fails with the largest limit |
  * | any other error | it fails |
  *
- * When every server was tried, it fails with the last error. While no server is available it waits, for `offlineTimeout` at most.
+ * When every server was tried, it fails with the last error. While no server is available it waits, for `offlineTimeout` at most: also
+ * while some have refused it, and the others cannot be reached. A server that takes jobs again meanwhile is then tried again.
  * `putAll` goes on to the next server in the first two cases only.
  *
  * A command that names a job is sent to the server of that job, and waits for its connection as with one server. One about a tube, or
@@ -31,7 +32,8 @@
  *   `cluster-not-answered`.
  * - `listTubes`: the tubes of all servers that answer.
  * - `peekReady`, `peekDelayed`, `peekBuried`: a job of any server.
- * - `kick`: one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server.
+ * - `kick`: one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server. It
+ *   fails if one of them fails that could be reached, since that one may have kicked some.
  * - `pauseTube`: on all servers. It fails if one of them fails, unless that does not know the tube.
  * - `purge`, `move`, `jobs`: on all servers at once; with `bound`, `purge` and `move` take one after the other. If one fails, the others
  *   finish. `move` leaves a job on its server, unless `into` is given.
@@ -134,7 +136,7 @@ export interface Options extends ClusterInternal.Options {}
 export interface Cluster extends BeanstalkClient.Client {
   /** The servers as they are at this moment, in the order of the list. Those that are leaving come last. */
   readonly servers: Effect.Effect<ReadonlyArray<Member>>
-  /** Every change of a server from now on. */
+  /** Every change of a server from now on, until the cluster is closed. */
   readonly memberChanges: Stream.Stream<MemberEvent>
   /** The client of one server, whose ids are those of that server. None if the cluster has no server with this number. */
   readonly at: (server: number) => Option.Option<BeanstalkClient.Client>
@@ -189,7 +191,7 @@ export const make = (
 ): Effect.Effect<Cluster, BeanstalkError.InvalidArgument, Scope.Scope> =>
   Effect.map(
     ClusterInternal.make(servers, options),
-    ({ address, changes, commands, dedicated, memberChanges, members }) => {
+    ({ address, changes, commands, dedicated, health, memberChanges, members }) => {
       const cluster: Omit<Cluster, "dedicated"> = {
         ...Inspectable.BaseProto,
         [BeanstalkClient.TypeId]: BeanstalkClient.TypeId,
@@ -202,7 +204,7 @@ export const make = (
         address,
         spans: options.spans ?? false,
         changes,
-        health: ClusterInternal.healthOf(members),
+        health,
         ...commands,
         memberChanges,
         servers: Effect.sync(() => members.all.map(({ snapshot }) => snapshot)),

@@ -3,7 +3,8 @@
  * how many workers there are.
  *
  * One process polls a server and updates the metrics; sixteen that all do are sixteen times the load, and the same numbers. So run it
- * in a program of its own, or in one that runs once.
+ * in a program of its own, or in one that runs once. On a cluster, make one for each server, with the client that `at` returns: the sum
+ * over those servers that answer becomes smaller when one does not, which a counter must not.
  *
  * **Metrics**
  *

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 
+import * as Arr from "effect/Array"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -23,6 +24,7 @@ import * as BeanstalkCluster from "../BeanstalkCluster.ts"
 import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
 import { annotateLogs } from "../internal/base/logging.ts"
+import * as Validate from "../internal/protocol/validate.ts"
 import { serverNumber } from "../internal/values/serverNumber.ts"
 import * as NodeConnector from "./NodeConnector.ts"
 
@@ -116,9 +118,13 @@ export interface SrvOptions extends BeanstalkCluster.Options {
 
 /**
  * A cluster of the servers that the SRV records of a name list. When the records change, servers are added, and those that are missing
- * leave. The weight of a record is that of the server, and the strategy `"first"` takes them in the order of their priorities. While
- * the DNS does not answer, which is logged, the cluster stays as it is; until it has answered once, the cluster has no servers, and a
- * `put` waits for `offlineTimeout`.
+ * leave. The weight of a record is that of the server, and the strategy `"first"` takes them in the order of their priorities. A server
+ * with several records has the priority and the weight of the first.
+ *
+ * While the DNS does not answer, which is logged, the cluster stays as it is. It is asked again after 1, 2, 4, … seconds, up to
+ * `refresh`. Until it has answered once, the cluster has no servers, and a `put` waits for `offlineTimeout`.
+ *
+ * Fails with `InvalidArgument` if an option is invalid.
  *
  * **Example** (the records of a name)
  *
@@ -135,8 +141,10 @@ export const layerSrv = (
   name: string,
   { dnsServers, refresh = "30 seconds", ...options }: SrvOptions = {}
 ): ClusterLayer<InvalidArgument> => {
-  const servers = Stream.repeatEffectWithSchedule(lookUp(name, dnsServers), Schedule.spaced(refresh)).pipe(
-    Stream.filterMap((records) => records),
+  const interval = Validate.attempt(() => Validate.positiveDuration("connect", "refresh", refresh))
+  if (interval instanceof InvalidArgument) return Layer.fail(interval)
+  const refreshing = Schedule.spaced(interval)
+  const servers = Stream.repeatEffectWithSchedule(lookUp(name, dnsServers, refreshing), refreshing).pipe(
     Stream.mapEffect(serversOf),
     Stream.filterMap((list) => list)
   )
@@ -172,20 +180,20 @@ const numbered = (
   })))
 }
 
-const lookUp = (name: string, dnsServers: ReadonlyArray<string> | undefined) =>
+/** Asks until the DNS answers, at first soon again: it is often not there yet when a program starts. */
+const lookUp = (name: string, dnsServers: ReadonlyArray<string> | undefined, refreshing: Schedule.Schedule<unknown>) =>
   Effect.async<ReadonlyArray<SrvRecord>, NodeJS.ErrnoException>((resume) => {
     const resolver = new Resolver()
     if (dnsServers !== undefined) resolver.setServers(dnsServers)
     resolver.resolveSrv(name, (error, records) => resume(error === null ? Effect.succeed(records) : Effect.fail(error)))
     return Effect.sync(() => resolver.cancel())
   }).pipe(
-    Effect.asSome,
-    Effect.catchAllCause((cause) =>
-      Effect.as(
-        warn(Effect.logWarning(`The SRV records of ${name} cannot be read. The cluster keeps its servers.`, cause)),
-        Option.none<ReadonlyArray<SrvRecord>>()
-      )
-    )
+    Effect.sandbox,
+    Effect.tapError((cause) =>
+      warn(Effect.logWarning(`The SRV records of ${name} cannot be read. The cluster keeps its servers.`, cause))
+    ),
+    Effect.retry(Schedule.union(Schedule.exponential("1 second"), refreshing)),
+    Effect.orDie
   )
 
 const serversOf = (records: ReadonlyArray<SrvRecord>) =>
@@ -197,6 +205,8 @@ const serversOf = (records: ReadonlyArray<SrvRecord>) =>
         weight: Math.max(weight, 1)
       }))
   ).pipe(
+    // A server that is listed several times has its best priority.
+    Effect.map(Arr.dedupeWith((one, other) => one.connector.address === other.connector.address)),
     Effect.flatMap(numbered),
     Effect.asSome,
     Effect.catchAll(({ message }) =>

@@ -3,27 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { BeanstalkCluster, BeanstalkError, Connector, EmbeddedServer } from "effect-beanstalk"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { type ClusterTest, jobCounts, onCluster } from "../support/clusters.ts"
+import { type ClusterTest, connectAll, jobCounts, makeServers, onCluster, statusOf } from "../support/clusters.ts"
 import { failsWith } from "../support/connections.ts"
 
 const { Fault } = EmbeddedServer
 
 const sum = (counts: ReadonlyArray<number>) => counts.reduce((total, count) => total + count, 0)
-
-/** All servers connected. */
-const connectAll = ({ servers }: BeanstalkCluster.Cluster) =>
-  Effect.repeat(Effect.zipRight(Effect.sleep("1 second"), servers), {
-    until: (all) => all.every(({ state }) => state._tag === "Connected")
-  })
 
 /** Runs a test on a cluster whose servers are all connected, and one of which has a job of another tube. */
 const onConnected = <A, E, R>(
@@ -37,11 +33,8 @@ const onConnected = <A, E, R>(
       return yield* test(context)
     }), options)
 
-const statusOf = ({ servers }: BeanstalkCluster.Cluster, id: number) =>
-  Effect.map(servers, (all) => all.find((member) => member.id === id)?.status)
-
 describe("the put of a cluster", () => {
-  it.live("spreads jobs over all servers, by their weights", () =>
+  it.live("spreads jobs over all servers", () =>
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {
         yield* cluster.ready
@@ -50,6 +43,46 @@ describe("the put of a cluster", () => {
         const counts = yield* jobCounts(servers)
         assert.strictEqual(sum(counts), 900)
         for (const count of counts) assert.isAbove(count, 200)
+      })
+    ))
+
+  it.live("spreads jobs by the weights of the servers, as the latest list has them", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two] = yield* makeServers(2)
+        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists)).pipe(Effect.withRandom(Random.make(1)))
+        const put = (count: number) =>
+          Effect.zipRight(
+            Effect.replicateEffect(cluster.put("t", "hello"), count),
+            jobCounts([one!.server, two!.server])
+          )
+        yield* lists.offer([one!.entry, two!.entry])
+        yield* cluster.ready
+        yield* connectAll(cluster)
+        yield* lists.offer([{ ...one!.entry, weight: 3 }, two!.entry])
+        yield* Effect.sleep("1 second")
+        const [first = 0, second = 0] = yield* put(400)
+        assert.approximately(first / second, 3, 1)
+      })
+    ))
+
+  it.live("gives a job to the one of two servers that owes fewer answers for its weight", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two] = yield* makeServers(2)
+        for (const [weight, expected] of [[1, [200, 200]], [3, [300, 100]]] as const) {
+          const cluster = yield* BeanstalkCluster.make([{ ...one!.entry, weight }, two!.entry])
+          yield* cluster.ready
+          yield* connectAll(cluster)
+          const before = yield* jobCounts([one!.server, two!.server])
+          // None is answered before all are sent.
+          yield* Effect.replicateEffect(cluster.put("t", "hello"), 400, { concurrency: "unbounded" })
+          const after = yield* jobCounts([one!.server, two!.server])
+          for (const server of [0, 1] as const) {
+            assert.approximately(after[server]! - before[server]!, expected[server], 2)
+          }
+        }
       })
     ))
 
@@ -96,6 +129,51 @@ describe("the put of a cluster", () => {
       })
     ))
 
+  it.live("waits no longer if all jobs that are in flight are refused at once by a full server", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* servers[0]!.inject(Fault.NoMemory())
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 200, { concurrency: "unbounded" })
+        assert.strictEqual(yield* statusOf(cluster, 1), "Full")
+        yield* Effect.sleep("2001 millis")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+        // Once it has stored a job, the next refusal is the first again.
+        yield* servers[0]!.heal
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 50)
+        yield* servers[0]!.inject(Fault.NoMemory())
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 50)
+        assert.strictEqual(yield* statusOf(cluster, 1), "Full")
+        yield* Effect.sleep("2001 millis")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+      })
+    ))
+
+  it.live("is tried again where it was refused, if no other server could be reached until there is room again", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* servers[1]!.inject(Fault.Refuse())
+        yield* servers[1]!.inject(Fault.Cut())
+        yield* Effect.sleep("1 second")
+        yield* servers[0]!.inject(Fault.NoMemory())
+        const put = yield* Effect.fork(cluster.put("t", "hello"))
+        yield* Effect.sleep("1 second")
+        yield* servers[0]!.heal
+        const [time, id] = yield* Effect.timed(Fiber.join(put))
+        assert.strictEqual(Option.getOrThrow(cluster.locate(id)).server, 1)
+        assert.isBelow(Duration.toMillis(time), 1500)
+      }), { servers: 2 }))
+
+  it.live("believes a server that refuses a job as too big, whatever limit that has told", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* servers[1]!.inject(Fault.Refuse())
+        yield* servers[1]!.inject(Fault.Cut())
+        yield* Effect.sleep("1 second")
+        yield* servers[0]!.inject(Fault.Answer({ bytes: new TextEncoder().encode("USING t\r\nJOB_TOO_BIG\r\n") }))
+        const error = yield* failsWith(cluster.put("t", "hello"), "JobTooBig")
+        assert.strictEqual(error.address, "memory-1")
+      }), { servers: 2 }))
+
   it.live("fails with the last error when every server has refused the job", () =>
     onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
@@ -134,6 +212,22 @@ describe("the put of a cluster", () => {
       })
     ))
 
+  it.live("takes no server for silent that answers, however much it owes all the while, and after whatever rest", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* Effect.sleep("10 seconds")
+        yield* servers[0]!.inject(Fault.Delay({ duration: "400 millis" }))
+        const statuses = new Set<string>()
+        yield* Effect.forkScoped(
+          Stream.runForEach(cluster.memberChanges, ({ member }) => Effect.sync(() => statuses.add(member.status)))
+        )
+        const put = Effect.fork(cluster.put("t", "hello"))
+        yield* Effect.replicateEffect(Effect.zipRight(put, Effect.sleep("100 millis")), 50)
+        assert.isAbove((yield* cluster.servers)[0]!.owed, 0)
+        assert.deepStrictEqual([...statuses], [])
+      }), { servers: 1 }))
+
   it.live("puts a job on another server only if it was not sent: an unknown outcome fails", () =>
     onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
@@ -168,6 +262,18 @@ describe("the put of a cluster", () => {
         const error = yield* failsWith(cluster.put("t", "hello"), "ConnectFailed")
         assert.strictEqual(started.unsafeCurrentTimeMillis() - from, 10_000)
         for (const address of ["memory-1", "memory-2", "memory-3"]) assert.include(error.message, address)
+      })
+    ))
+
+  it.live("fails after offlineTimeout, however often the list is read meanwhile", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one] = yield* makeServers(1)
+        yield* one!.server.inject(Fault.Refuse())
+        const lists = Stream.repeatEffectWithSchedule(Effect.succeed([one!.entry]), Schedule.spaced("3 seconds"))
+        const cluster = yield* BeanstalkCluster.make(lists)
+        const [time] = yield* Effect.timed(failsWith(cluster.put("t", "hello"), "ConnectFailed"))
+        assert.strictEqual(Duration.toSeconds(time), 10)
       })
     ))
 
@@ -243,6 +349,22 @@ describe("a put that is interrupted", () => {
         assert.deepStrictEqual(yield* jobCounts(servers), [2])
       }), { servers: 1, cluster: { maxInFlight: 1 } }))
 
+  it.live("leaves no server silent for ever that has not owed another answer", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* cluster.put("t", "first")
+        yield* servers[0]!.inject(Fault.Silence())
+        yield* Effect.fork(cluster.stats)
+        yield* Effect.sleep("10 millis")
+        const queued = yield* Effect.fork(cluster.put("t", "not written"))
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Silent")
+        yield* Fiber.interrupt(queued)
+        yield* servers[0]!.heal
+        yield* cluster.put("t", "hello")
+        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
+      }), { servers: 1, cluster: { maxInFlight: 1 } }))
+
   it.live("stores its job once at most, and is owed no answer for ever, after whatever number of steps", () =>
     onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
@@ -271,6 +393,20 @@ describe("putAll of a cluster", () => {
         const bodies = yield* Effect.forEach(ids, (id) => Effect.flatMap(cluster.peek(id), (job) => job.text()))
         assert.deepStrictEqual(bodies, Array.from({ length: 300 }, (_, index) => `${index + 1}`))
         assert.strictEqual(new Set(ids.map((id) => Option.getOrThrow(cluster.locate(id)).server)).size, 3)
+      })
+    ))
+
+  it.live("sends as many bodies as the windows of all servers have", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* Effect.forEach(servers, ({ inject }) => inject(Fault.Silence()))
+        yield* Effect.fork(
+          Effect.ignore(
+            Stream.runDrain(cluster.putAll("t", Stream.make("a", "b", "c", "d", "e", "f", "g"), { window: 2 }))
+          )
+        )
+        yield* Effect.sleep("100 millis")
+        assert.strictEqual(sum((yield* cluster.servers).map(({ owed }) => owed)), 6)
       })
     ))
 
@@ -386,7 +522,8 @@ describe("what a cluster asks of all servers", () => {
         yield* cluster.pauseTube("t", "1 minute")
         assert.strictEqual((yield* cluster.statsTube("t")).pause, 60)
         yield* Option.getOrThrow(cluster.at(1)).pauseTube("t", "5 minutes")
-        assert.strictEqual((yield* cluster.statsTube("t")).pause, 300)
+        const paused = yield* cluster.statsTube("t")
+        assert.deepStrictEqual([paused.pause, paused.pauseTimeLeft], [300, 300])
         assert.strictEqual((yield* cluster.statsAll).length, 3)
       })
     ))
@@ -402,6 +539,25 @@ describe("what a cluster asks of all servers", () => {
         const [one, two, three] = ids
         const found = yield* Stream.runCollect(cluster.jobs({ tube: "t", newest: two }))
         assert.sameMembers(Array.from(found, ({ stats }) => `${stats.id}`), [`${one}`, `${two}`, `${three}`])
+      })
+    ))
+
+  it.live("is, of numbers that cannot be added, the one that restricts least, and drained only if all are", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const small = yield* EmbeddedServer.make({ maxJobSize: 10 })
+        yield* Effect.sleep("1 hour")
+        const large = yield* EmbeddedServer.make({ maxJobSize: 1000, version: "1.12" })
+        yield* Effect.sleep("1 minute")
+        const cluster = yield* BeanstalkCluster.make(
+          [large, small].map(({ connector }, id) => ({ id, connector: Layer.succeed(Connector.Connector, connector) }))
+        )
+        yield* large.server.drain
+        const one = yield* cluster.stats
+        assert.deepStrictEqual([one.maxJobSize, one.uptime, one.draining], [1000, 60, false])
+        assert.deepStrictEqual(one.version.split(", ").length, 2)
+        yield* small.server.drain
+        assert.strictEqual((yield* cluster.stats).draining, true)
       })
     ))
 
@@ -463,6 +619,77 @@ describe("what a cluster asks of all servers", () => {
       })
     ))
 
+  it.live("moves jobs of one server to others of the cluster, and none from the cluster to itself", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        const one = Option.getOrThrow(cluster.at(1))
+        for (let turn = 0; turn < 20; turn += 1) {
+          yield* one.put("t", "hello")
+          assert.strictEqual((yield* one.move("t", "t", { into: cluster })).ready, 1)
+        }
+        const all = yield* Effect.forEach(servers, ({ jobs }) => jobs)
+        assert.strictEqual(all[0]!.filter(({ tube }) => tube === "t").length, 0)
+        assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 20)
+        yield* failsWith(cluster.move("t", "t", { into: cluster }), "InvalidArgument")
+        assert.strictEqual((yield* cluster.move("t", "u", { into: cluster })).ready, 20)
+      })
+    ))
+
+  it.live("does not wait for a server that is known to be down, and attempts to connect to it take long", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [up, down] = yield* makeServers(2)
+        const unreachable = Layer.map(down!.entry.connector, (context) =>
+          Context.make(Connector.Connector, {
+            ...Context.get(context, Connector.Connector),
+            socket: Effect.never
+          }))
+        const cluster = yield* BeanstalkCluster.make([up!.entry, { id: 2, connector: unreachable }])
+        yield* cluster.put("t", "hello")
+        yield* Effect.sleep("6 seconds")
+        const [time] = yield* Effect.timed(Effect.gen(function*() {
+          yield* cluster.stats
+          assert.strictEqual((yield* failsWith(cluster.purge("t"), "BulkStopped")).done.ready, 1)
+          yield* failsWith(Stream.runDrain(cluster.jobs({ tube: "t", serverShare: 1 })), "ConnectFailed")
+        }))
+        assert.isBelow(Duration.toMillis(time), 100)
+      })
+    ))
+
+  it.live("finishes on the others when one server fails, also for jobs that are named", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 60)
+        const jobs = yield* Effect.forEach(ids, (id) => cluster.statsJob(id))
+        yield* servers[0]!.inject(Fault.Refuse())
+        yield* failsWith(cluster.buryAll(jobs), "ConnectionLost")
+        const { currentJobsBuried, currentJobsReady } = yield* cluster.statsTube("t")
+        const onFirst = ids.filter((id) => Option.getOrThrow(cluster.locate(id)).server === 1).length
+        assert.deepStrictEqual([currentJobsBuried, currentJobsReady], [60 - onFirst, onFirst])
+      })
+    ))
+
+  it.live("fails while there are no servers, whatever it is", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const cluster = yield* BeanstalkCluster.make([])
+        const all: ReadonlyArray<Effect.Effect<unknown, BeanstalkError.BeanstalkError>> = [
+          cluster.stats,
+          cluster.statsTubes(),
+          cluster.listTubes,
+          cluster.peekReady("t"),
+          cluster.kick("t", 1),
+          cluster.pauseTube("t", "1 second"),
+          cluster.purge("t"),
+          Stream.runDrain(cluster.jobs({ tube: "t" })),
+          cluster.put("t", "hello")
+        ]
+        for (const asked of all) {
+          assert.include((yield* failsWith(asked, "ConnectFailed")).message, "the list of servers is empty")
+        }
+      })
+    ))
+
   it.live("moves jobs into another cluster", () =>
     onCluster(({ cluster }) =>
       Effect.gen(function*() {
@@ -501,151 +728,30 @@ describe("the kick of a cluster", () => {
     ))
 })
 
-describe("the servers of a cluster", () => {
-  const makeServers = (count: number) =>
-    Effect.map(
-      Effect.replicateEffect(EmbeddedServer.make(), count),
-      (made) =>
-        made.map(({ connector, server }, index) => ({
-          server,
-          entry: {
-            id: index + 1,
-            connector: Layer.succeed(Connector.Connector, { ...connector, address: `memory-${index + 1}` })
-          }
-        }))
-    )
-
-  it.live("come and go with the list: one that leaves gets no jobs, and is closed when it is empty", () =>
-    onCluster(() =>
+describe("a kick of which a server does not tell whether it was done", () => {
+  it.live("fails, and kicks no more on the others: it could be too many", () =>
+    onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {
-        const [one, two, three] = yield* makeServers(3)
-        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
-        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
-        // A job that is delayed is one that workers will take.
-        const put = yield* Effect.fork(cluster.put("t", "early", { delay: "1 hour" }))
-        yield* Effect.sleep("1 second")
-        yield* lists.offer([one!.entry, two!.entry])
-        const id = yield* Fiber.join(put)
-        yield* connectAll(cluster)
-        const { server } = Option.getOrThrow(cluster.locate(id))
-        const [leaving, staying] = server === 1 ? [one!, two!] : [two!, one!]
-        yield* lists.offer([staying.entry, three!.entry])
+        yield* Effect.forEach([1, 2, 3], (server) =>
+          Effect.replicateEffect(Option.getOrThrow(cluster.at(server)).put("t", "later", { delay: "1 hour" }), 4))
+        const readyJobs = Effect.map(
+          Effect.forEach(servers, ({ jobs }) =>
+            jobs),
+          (all) =>
+            all.map((jobs) => jobs.filter(({ state, tube }) => tube === "t" && state === "ready").length)
+        )
+        // Each connection has selected the tube then.
+        assert.strictEqual(yield* cluster.kick("t", 0), 0)
+        yield* servers[1]!.inject(Fault.CutAfterRequest({ bytes: "stats-tube t\r\nkick 6\r\n".length }))
+        const error = yield* failsWith(cluster.kick("t", 10), "ConnectionLost")
+        assert.strictEqual(error.outcome, "Unknown")
+        assert.deepStrictEqual(yield* readyJobs, [4, 4, 0])
+        // One that cannot be reached has kicked none.
+        yield* servers[1]!.heal
+        yield* servers[0]!.inject(Fault.Refuse())
+        yield* servers[0]!.inject(Fault.Cut())
         yield* Effect.sleep("10 seconds")
-        assert.strictEqual(yield* statusOf(cluster, leaving.entry.id), "Leaving")
-        yield* Effect.replicateEffect(cluster.put("t", "hello"), 30)
-        assert.strictEqual((yield* leaving.server.jobs).length, 1)
-        // It is reached by id, and closed when it has no job any more.
-        yield* cluster.delete(id)
-        yield* Effect.sleep("2 seconds")
-        assert.deepStrictEqual((yield* cluster.servers).map((member) => member.id), [staying.entry.id, 3])
-        assert.strictEqual((yield* leaving.server.connections).length, 0)
-        yield* failsWith(cluster.delete(id), "InvalidArgument")
-      })
-    ))
-
-  it.live("are closed after leaveTimeout although jobs are left, or stay if they are in the list again", () =>
-    onCluster(() =>
-      Effect.gen(function*() {
-        const [one, two] = yield* makeServers(2)
-        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
-        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
-        yield* lists.offer([one!.entry])
-        yield* cluster.put("t", "hello")
-        yield* lists.offer([two!.entry])
-        yield* Effect.sleep("30 seconds")
-        yield* lists.offer([one!.entry, two!.entry])
-        yield* Effect.sleep("2 minutes")
-        assert.strictEqual(yield* statusOf(cluster, 1), "Taking")
-        yield* lists.offer([two!.entry])
-        yield* Effect.sleep("59 seconds")
-        assert.strictEqual(yield* statusOf(cluster, 1), "Leaving")
-        yield* Effect.sleep("3 seconds")
-        assert.deepStrictEqual((yield* cluster.servers).map(({ id }) => id), [2])
-      })
-    ))
-
-  it.live("must have numbers of their own, from 0 to 65,535, and weights above zero", () =>
-    Effect.gen(function*() {
-      const { connector } = yield* EmbeddedServer.make()
-      const server = { id: 1, connector: Layer.succeed(Connector.Connector, connector) }
-      for (
-        const servers of [[server, server], [{ ...server, id: -1 }], [{ ...server, id: 65_536 }], [
-          { ...server, id: 1.5 }
-        ], [{ ...server, weight: 0 }]]
-      ) {
-        yield* failsWith(BeanstalkCluster.make(servers), "InvalidArgument")
-      }
-      yield* failsWith(BeanstalkCluster.make([server], { suspectAfter: 0 }), "InvalidArgument")
-    }).pipe(Effect.scoped))
-
-  it.live("may come and go faster than they connect: every job that is acknowledged is there, and those that are listed stay", () =>
-    onCluster(() =>
-      Effect.gen(function*() {
-        const made = yield* makeServers(3)
-        const [one, two, three] = made.map(({ entry }) => entry)
-        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
-        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists), { leaveTimeout: "3 millis" })
-        const putting = yield* Effect.fork(
-          Effect.replicateEffect(Effect.zipRight(Effect.sleep("1 millis"), cluster.put("t", "hello")), 300)
-        )
-        for (let turn = 0; turn < 100; turn += 1) {
-          yield* lists.offer(turn % 3 === 0 ? [one!] : turn % 3 === 1 ? [two!, three!] : [])
-          yield* Effect.sleep(turn % 7)
-        }
-        yield* lists.offer([one!, two!, three!])
-        const ids = yield* Fiber.join(putting)
-        assert.strictEqual(sum(yield* jobCounts(made.map(({ server }) => server))), 300)
-        yield* connectAll(cluster)
-        for (const id of ids) assert.strictEqual((yield* cluster.statsJob(id)).id, id)
-        assert.deepStrictEqual((yield* cluster.servers).map(({ id, status }) => [id, status]), [
-          [1, "Taking"],
-          [2, "Taking"],
-          [3, "Taking"]
-        ])
-      })
-    ))
-
-  it.live("are told apart by their instance: one with two names is warned of", () =>
-    Effect.gen(function*() {
-      const lines: Array<string> = []
-      const logger = Logger.make(({ message }) => void lines.push(`${[message].flat().join(" ")}`))
-      yield* onCluster(() =>
-        Effect.gen(function*() {
-          const [one, two] = yield* makeServers(2)
-          const cluster = yield* BeanstalkCluster.make([one!.entry, two!.entry, { ...one!.entry, id: 7 }]).pipe(
-            Effect.provide(Logger.add(logger))
-          )
-          yield* cluster.put("t", "hello")
-          yield* connectAll(cluster)
-        })
-      )
-      const warnings = lines.filter((line) => line.includes("one beanstalkd with two names"))
-      assert.strictEqual(warnings.length, 1)
-      assert.include(warnings[0], "memory-1")
-    }))
-
-  it.live("tell their changes", () =>
-    onCluster(({ cluster, servers }) =>
-      Effect.gen(function*() {
-        const changes: Array<string> = []
-        yield* Effect.forkScoped(Stream.runForEach(cluster.memberChanges, ({ _tag, member }) =>
-          Effect.sync(() => changes.push(`${_tag} ${member.id} ${member.state._tag} ${member.status}`))))
-        const states: Array<string> = []
-        yield* Effect.forkScoped(
-          Stream.runForEach(cluster.changes, ({ _tag }) =>
-            Effect.sync(() =>
-              states.push(_tag)
-            ))
-        )
-        yield* Effect.sleep("1 second")
-        yield* cluster.ready
-        yield* connectAll(cluster)
-        yield* servers[0]!.drain
-        yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
-        yield* Effect.sleep("1 second")
-        assert.include(changes, "Changed 1 Connected Taking")
-        assert.include(changes, "Changed 1 Connected Draining")
-        assert.include(states, "Connected")
+        assert.strictEqual(yield* cluster.kick("t", 10), 4)
       })
     ))
 })

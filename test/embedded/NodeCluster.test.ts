@@ -71,8 +71,14 @@ describe("a cluster of URLs", () => {
 // the DNS
 // ---------------------------------------------------------------------------------------------------------------------
 
+interface Record {
+  readonly host: string
+  readonly port: number
+  readonly priority?: number
+}
+
 /** A DNS server that answers every question with these SRV records. */
-const serveDns = (records: () => ReadonlyArray<{ readonly host: string; readonly port: number }>) =>
+const serveDns = (records: () => ReadonlyArray<Record>) =>
   Effect.acquireRelease(
     Effect.async<Dgram.Socket>((resume) => {
       const socket = Dgram.createSocket("udp4")
@@ -82,14 +88,14 @@ const serveDns = (records: () => ReadonlyArray<{ readonly host: string; readonly
     (socket) => Effect.sync(() => socket.close())
   )
 
-const answerTo = (query: Buffer, records: ReadonlyArray<{ readonly host: string; readonly port: number }>) => {
+const answerTo = (query: Buffer, records: ReadonlyArray<Record>) => {
   const header = Buffer.alloc(12)
   query.copy(header, 0, 0, 2)
   header.writeUInt16BE(0x8580, 2)
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(records.length, 6)
   const question = query.subarray(12, query.indexOf(0, 12) + 5)
-  const answers = records.map(({ host, port }) => {
+  const answers = records.map(({ host, port, priority = 1 }) => {
     const labels = host.split(".").map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]))
     const target = Buffer.concat([...labels, Buffer.from([0])])
     const fixed = Buffer.alloc(18)
@@ -100,7 +106,7 @@ const answerTo = (query: Buffer, records: ReadonlyArray<{ readonly host: string;
     fixed.writeUInt32BE(1, 6)
     fixed.writeUInt16BE(6 + target.length, 10)
     // Priority, weight, port.
-    fixed.writeUInt16BE(1, 12)
+    fixed.writeUInt16BE(priority, 12)
     fixed.writeUInt16BE(5, 14)
     fixed.writeUInt16BE(port, 16)
     return Buffer.concat([fixed, target])
@@ -139,4 +145,30 @@ describe("a cluster of SRV records", () => {
         assert.strictEqual((yield* addresses).join(), shown(before))
       }).pipe(Effect.provide(ClusterLive), Effect.provide(unlogged))
     }))
+
+  it.scopedLive("have an order, count a server once, and are asked for again soon if there was no answer at the start", () =>
+    Effect.gen(function*() {
+      const ports = (yield* urlsOf(2)).map((url) => Number(new URL(url).port)).toSorted()
+      const [one = 0, two = 0] = ports
+      let asked = 0
+      const records = [
+        { host: "localhost", port: one, priority: 2 },
+        { host: "localhost", port: two, priority: 1 },
+        { host: "localhost", port: two, priority: 3 }
+      ]
+      const dns = yield* serveDns(() => (asked += 1) < 2 ? [] : records)
+      const ClusterLive = NodeCluster.layerSrv("_beanstalk._tcp.example.org", {
+        dnsServers: [`127.0.0.1:${dns.address().port}`],
+        refresh: "1 hour"
+      })
+      yield* Effect.gen(function*() {
+        const cluster = yield* BeanstalkCluster.BeanstalkCluster
+        yield* cluster.put("t", "hello")
+        const found = (yield* cluster.servers).map(({ address }) => address)
+        assert.deepStrictEqual(found, [`localhost:${two}`, `localhost:${one}`])
+      }).pipe(Effect.provide(ClusterLive), Effect.provide(unlogged))
+    }))
+
+  it.scopedLive("are not asked for without a pause", () =>
+    failsWith(Layer.build(NodeCluster.layerSrv("_beanstalk._tcp.example.org", { refresh: 0 })), "InvalidArgument"))
 })

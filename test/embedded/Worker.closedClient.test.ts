@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { ServerRoom } from "../../src/internal/worker/serverRoom.ts"
 import { clientTo } from "../support/clients.ts"
 import * as Scripted from "../support/scripted.ts"
 import { virtualTest } from "../support/scriptedWorkers.ts"
@@ -118,6 +119,17 @@ describe("rule 29: a worker whose client is closed", () => {
         yield* close
       }))
       assert.deepStrictEqual(errors, [])
+    })))
+})
+
+describe("rule 31: a server without room whose client is closed, as that of one that has left a cluster", () => {
+  it.live("is probed no more, while the worker goes on", () =>
+    inVirtualTime(Effect.gen(function*() {
+      const { client, close } = yield* closableClient
+      yield* close
+      const room = new ServerRoom(client.dedicated, tube.name)
+      yield* room.probe
+      assert.isFalse(room.isFull)
     })))
 })
 

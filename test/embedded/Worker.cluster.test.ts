@@ -9,15 +9,17 @@ import {
   Worker,
   WorkerTest
 } from "effect-beanstalk"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { jobCounts, onCluster } from "../support/clusters.ts"
+import { jobCounts, makeServers, onCluster } from "../support/clusters.ts"
 import { failsWith } from "../support/connections.ts"
 import { start } from "../support/workers.ts"
 
@@ -248,22 +250,13 @@ describe("a worker on a cluster", () => {
   it.live("follows the list of servers: it works a server empty that leaves, and then closes its connections", () =>
     onCluster(() =>
       Effect.gen(function*() {
-        const made = yield* Effect.map(Effect.replicateEffect(EmbeddedServer.make(), 3), (all) =>
-          all.map(({ connector, server }, index) => ({
-            server,
-            entry: {
-              id: index + 1,
-              connector: Layer.succeed(Connector.Connector, { ...connector, address: `memory-${index + 1}` })
-            }
-          })))
-        const [one, two, three] = made
+        const [one, two, three] = yield* makeServers(3)
         const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
         const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
         const finish = yield* Deferred.make<void>()
         const { atLeast } = yield* start(
           Numbers,
-          (body) =>
-            body === "long" ? Deferred.await(finish) : Effect.void,
+          (body) => body === "long" ? Deferred.await(finish) : Effect.void,
           { concurrency: 2 }
         ).pipe(Effect.provideService(BeanstalkClient.BeanstalkClient, cluster))
         yield* lists.offer([one!.entry, two!.entry])
@@ -278,9 +271,7 @@ describe("a worker on a cluster", () => {
         // The delayed job has run, and the long one still does.
         yield* atLeast(11)
         assert.deepStrictEqual(
-          (yield* cluster.servers).map(({ status }) =>
-            status
-          ),
+          (yield* cluster.servers).map(({ status }) => status),
           ["Taking", "Taking", "Leaving"]
         )
         yield* Option.getOrThrow(cluster.at(3)).put(Numbers.name, "job")
@@ -290,6 +281,57 @@ describe("a worker on a cluster", () => {
         yield* Effect.sleep("3 seconds")
         assert.strictEqual((yield* one!.server.connections).length, 0)
         assert.strictEqual((yield* one!.server.jobs).length, 0)
+      })
+    ))
+
+  it.live("waits for the first connection as long as one server of the list may be reached, whatever became of those that left", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two, three] = yield* makeServers(3)
+        const reachable = yield* Deferred.make<void>()
+        const slow = Layer.map(two!.entry.connector, (context) => {
+          const { address, socket } = Context.get(context, Connector.Connector)
+          return Context.make(Connector.Connector, {
+            address,
+            socket: Effect.zipRight(Deferred.await(reachable), socket)
+          })
+        })
+        const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+        const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists), {
+          connectTimeout: "1 hour",
+          leaveTimeout: 0
+        })
+        yield* Effect.forEach([one!, three!], ({ server }) => server.inject(Fault.Refuse()))
+        const starting = yield* Effect.fork(
+          Worker.make(Numbers, () => Effect.void, { onFirstConnect: "fail" }).pipe(
+            Effect.provideService(BeanstalkClient.BeanstalkClient, cluster)
+          )
+        )
+        yield* lists.offer([one!.entry, { id: 2, connector: slow }])
+        yield* Effect.sleep("1 second")
+        yield* lists.offer([{ id: 2, connector: slow }, three!.entry])
+        yield* Effect.sleep("10 seconds")
+        yield* Deferred.succeed(reachable, undefined)
+        yield* Fiber.join(starting)
+      })
+    ))
+
+  it.live("can use servers that have joined after it started until it is shut down, in whichever order Scopes close", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const [one, two] = yield* makeServers(2)
+        yield* Effect.scoped(Effect.gen(function*() {
+          const lists = yield* Queue.unbounded<ReadonlyArray<BeanstalkCluster.Server>>()
+          const cluster = yield* BeanstalkCluster.make(Stream.fromQueue(lists))
+          const handler = () => Effect.delay(cluster.put("results", "done"), "5 seconds")
+          yield* start(Numbers, handler).pipe(Effect.provideService(BeanstalkClient.BeanstalkClient, cluster))
+          yield* lists.offer([one!.entry])
+          yield* cluster.put(Numbers.name, "job")
+          // From now on it is the only one that gets jobs.
+          yield* lists.offer([two!.entry])
+          yield* Effect.sleep("1 second")
+        }))
+        assert.deepStrictEqual(yield* jobCounts([one!.server, two!.server]), [0, 1])
       })
     ))
 

@@ -1,7 +1,8 @@
 /** Clusters of embedded servers, in virtual time. */
-import { BeanstalkCluster, EmbeddedServer, VirtualClock } from "effect-beanstalk"
+import { BeanstalkCluster, Connector, EmbeddedServer, VirtualClock } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import { unlogged } from "./workers.ts"
 
 export interface ClusterTest {
@@ -25,6 +26,29 @@ export const onCluster = <A, E, R>(
     Effect.flatMap(Fiber.await),
     Effect.flatten
   )
+
+/** Embedded servers, with the numbers 1, 2, …, and their entries for the list of a cluster. */
+export const makeServers = (count: number) =>
+  Effect.map(
+    Effect.replicateEffect(EmbeddedServer.make(), count),
+    (made) =>
+      made.map(({ connector, server }, index) => ({
+        server,
+        entry: {
+          id: index + 1,
+          connector: Layer.succeed(Connector.Connector, { ...connector, address: `memory-${index + 1}` })
+        }
+      }))
+  )
+
+/** All servers connected. */
+export const connectAll = ({ servers }: BeanstalkCluster.Cluster) =>
+  Effect.repeat(Effect.zipRight(Effect.sleep("1 second"), servers), {
+    until: (all) => all.every(({ state }) => state._tag === "Connected")
+  })
+
+export const statusOf = ({ servers }: BeanstalkCluster.Cluster, id: number) =>
+  Effect.map(servers, (all) => all.find((member) => member.id === id)?.status)
 
 /** How many jobs each server has. */
 export const jobCounts = (servers: ReadonlyArray<EmbeddedServer.Server>) =>

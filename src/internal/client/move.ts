@@ -32,7 +32,7 @@ export const move = (source: Dedicated, from: string, to: string, options: MoveO
   return bulk("move", source, from, options, (session, tally) =>
     Effect.gen(function*() {
       if (target === undefined) return moveAction(session, { session, dedicated: source, tube }, tally)
-      const one = yield* target.onOne
+      const one = yield* target.onOne(from === to ? session.server.id : undefined)
       const into = yield* one.open(defaultTube)
       if (from === to && into.server.id === session.server.id) return yield* sameTube(to)
       return moveAction(session, { session: into, dedicated: one, tube }, tally)
@@ -40,7 +40,7 @@ export const move = (source: Dedicated, from: string, to: string, options: MoveO
 }
 
 /** Jobs moved into their own tube would be moved again, without end. */
-const sameTube = (tube: string) =>
+export const sameTube = (tube: string) =>
   new InvalidArgument({ command: "move", argument: "to", reason: `must be a tube other than ${quoted(tube)}` })
 
 /** Where the copies are put. */

@@ -8,7 +8,7 @@ import type { TubeName } from "../../Job.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
 import { nothing, sum, type Tally, total } from "../values/tally.ts"
-import { divide } from "./gather.ts"
+import { askOne, divide } from "./gather.ts"
 import type { ClusterMember } from "./member.ts"
 import type { Members } from "./members.ts"
 
@@ -48,15 +48,13 @@ export const bulk = (
         const left = bound === undefined ? undefined : bound - total(done())
         if (left === 0) return Effect.succeed(nothing)
         const note = (own: Tally) => Effect.sync(() => void tallies.set(member, { ...own }))
-        return Effect.tap(
-          run(member.client, {
-            ...options,
-            ids,
-            bound: left,
-            onProgress: (own) => Effect.zipRight(note(own), Effect.suspend(() => onProgress?.(done()) ?? Effect.void))
-          }),
-          note
-        )
+        const part: BulkOptions = {
+          ...options,
+          ids,
+          bound: left,
+          onProgress: (own) => Effect.zipRight(note(own), Effect.suspend(() => onProgress?.(done()) ?? Effect.void))
+        }
+        return Effect.tap(askOne(member, (client) => run(client, part)), note)
       }).pipe(Effect.tapErrorTag("BulkStopped", ({ done: own }) => Effect.sync(() => void tallies.set(member, own))))
 
     const exits = Effect.forEach(parts, (part) => Effect.exit(runPart(part)), {

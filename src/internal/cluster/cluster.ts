@@ -1,6 +1,8 @@
 /** Puts a cluster together. */
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -8,9 +10,12 @@ import * as Stream from "effect/Stream"
 import * as Utils from "effect/Utils"
 import { type Options as ClientOptions, State } from "../../BeanstalkClient.ts"
 import { InvalidArgument } from "../../BeanstalkError.ts"
-import { Failed, type Health, Healthy, is, type Limits } from "../../Health.ts"
+import { type Health, is, type Limits } from "../../Health.ts"
+import { errorOf } from "../base/errorOf.ts"
+import { healthOf } from "../base/healthOf.ts"
 import { annotateLogs, safeLog } from "../base/logging.ts"
-import { make as makeTimerQueue } from "../base/timerQueue.ts"
+import { LoopLateness } from "../base/loopLateness.ts"
+import { make as makeTimerQueue, type TimerQueue } from "../base/timerQueue.ts"
 import type { Dedicated } from "../client/dedicated.ts"
 import { defaultReconnect } from "../client/reconnect.ts"
 import * as Workers from "../client/workers.ts"
@@ -69,16 +74,18 @@ export const make = (servers: Servers, options: Options) =>
       onLeft: ({ snapshot }) => void events.unsafeOffer({ _tag: "Left", member: snapshot })
     })
     yield* follow(membership, servers)
-    yield* Effect.addFinalizer(() => Effect.sync(() => members.close()))
+    yield* Effect.addFinalizer(() => Effect.zipRight(Effect.sync(() => members.close()), PubSub.shutdown(events)))
     // Workers are shut down before the connections of the servers close.
     const workers = yield* Workers.make(address)
+    const dedicated = makeDedicated(members, { address, workers, reconnect: options.reconnect ?? defaultReconnect })
     return {
       address,
       members,
-      commands: commands(members, address),
+      commands: commands(members, dedicated),
       changes: changesOf(members, events),
       memberChanges: Stream.fromPubSub(events),
-      dedicated: makeDedicated(members, { address, workers, reconnect: options.reconnect ?? defaultReconnect })
+      health: makeHealth(members, timers),
+      dedicated
     }
   })
 
@@ -90,7 +97,8 @@ const follow = (
   isList(servers)
     ? update(servers)
     : servers.pipe(
-      Stream.runForEach((list) => Effect.catchAll(update(list), logInvalid)),
+      Stream.runForEach((list) => Effect.catchAllCause(update(list), logInvalid)),
+      Effect.catchAllCause(logDied),
       Effect.interruptible,
       Effect.forkScoped,
       Effect.asVoid
@@ -98,10 +106,17 @@ const follow = (
 
 const isList = (servers: Servers): servers is ReadonlyArray<Membership.Server> => Array.isArray(servers)
 
-const logInvalid = ({ message }: InvalidArgument) =>
-  annotateLogs("BeanstalkCluster")(
-    safeLog(Effect.logError(`The cluster keeps its servers, since the new list is invalid: ${message}`))
+const logInvalid = (cause: Cause.Cause<InvalidArgument>) =>
+  logError(
+    "The cluster keeps its servers, since the new list is invalid: " +
+      (errorOf(Exit.failCause(cause))?.message ?? Cause.pretty(cause))
   )
+
+const logDied = (cause: Cause.Cause<never>) =>
+  logError("The cluster keeps its servers from now on, since the Stream of their lists has died.", cause)
+
+const logError = (...message: ReadonlyArray<unknown>) =>
+  annotateLogs("BeanstalkCluster")(safeLog(Effect.logError(...message)))
 
 /** The present state of the cluster, and every later one, until `Closed`. */
 const changesOf = (members: Members, events: PubSub.PubSub<MemberEvent>): Stream.Stream<State> =>
@@ -109,7 +124,8 @@ const changesOf = (members: Members, events: PubSub.PubSub<MemberEvent>): Stream
     Effect.map(PubSub.subscribe(events), (subscription) =>
       Stream.concat(
         Stream.sync(() => members.state),
-        Stream.map(Stream.fromQueue(subscription), () => members.state)
+        // It ends when the cluster is closed.
+        Stream.map(Stream.concat(Stream.fromQueue(subscription), Stream.void), () => members.state)
       ))
   ).pipe(
     Stream.changes,
@@ -120,25 +136,32 @@ const makeDedicated = (
   members: Members,
   own: Pick<Dedicated, "address" | "reconnect" | "workers">
 ): Dedicated => {
-  const onOne = Effect.map(select(members), ({ client }) => client.dedicated)
+  const onOne: Dedicated["onOne"] = (besides) => Effect.map(select(members, besides), ({ client }) => client.dedicated)
   return {
     ...own,
     metrics: undefined,
     shared: undefined,
     servers: (onChange) => members.listen((list) => onChange(list.map(({ client }) => client.dedicated))),
     onOne,
-    open: (...to) => Effect.flatMap(onOne, ({ open }) => open(...to)),
-    openUnbounded: (tube) => Effect.flatMap(onOne, ({ openUnbounded }) => openUnbounded(tube))
+    open: (...to) => Effect.flatMap(onOne(), ({ open }) => open(...to)),
+    openUnbounded: (tube) => Effect.flatMap(onOne(), ({ openUnbounded }) => openUnbounded(tube))
   }
 }
 
-/** `Degraded` only if all servers are: jobs are put on the others. The event loop is the same for all. */
-export const healthOf = (members: Members) => (limits?: Limits): Effect.Effect<Health> =>
-  Effect.gen(function*() {
-    if (members.isClosed) return Failed({ reason: "the cluster is closed" })
-    const all = yield* Effect.forEach(members.all, ({ client }) => client.health(limits))
-    return all.find(is("Failed")) ?? all.find(is("Healthy")) ?? all[0] ?? Healthy()
+/** `Degraded` only if all servers are, or there are none: jobs are put on the others. The event loop is the same for all. */
+const makeHealth = (members: Members, timers: TimerQueue) => {
+  const ofCluster = healthOf({
+    now: timers.now,
+    lateness: new LoopLateness(timers),
+    trouble: () => members.trouble
   })
+  return (limits?: Limits): Effect.Effect<Health> =>
+    Effect.gen(function*() {
+      const own = yield* ofCluster(limits)
+      const all = yield* Effect.forEach(members.all, ({ client }) => client.health(limits))
+      return is("Healthy")(own) ? all.find(is("Healthy")) ?? all[0] ?? own : own
+    })
+}
 
 /** The statistics of each server. */
 export const statsAll = (members: Members) =>

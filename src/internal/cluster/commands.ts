@@ -5,15 +5,29 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
-import { InvalidArgument } from "../../BeanstalkError.ts"
+import { type ConnectFailed, InvalidArgument, type TubeError } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
+import { errorOf } from "../base/errorOf.ts"
 import { fromCallback } from "../base/fromCallback.ts"
+import type { Dedicated } from "../client/dedicated.ts"
+import { sameTube } from "../client/move.ts"
 import * as PutAll from "../client/putAll.ts"
 import { putCommand } from "../client/putCommand.ts"
 import * as Validate from "../protocol/validate.ts"
 import { bulk } from "./bulk.ts"
-import { allDone, type Answered, answered, askAll, askAny, askServerOf, forJobs, withTube } from "./gather.ts"
+import {
+  allDone,
+  type Answer,
+  type Answered,
+  answered,
+  askAll,
+  askAny,
+  askOne,
+  askServerOf,
+  forJobs,
+  withTube
+} from "./gather.ts"
 import { makeListJobs, makeListJobsById } from "./jobs.ts"
 import type { Members } from "./members.ts"
 import { makeSubmit } from "./placement.ts"
@@ -49,7 +63,7 @@ type Commands = Pick<
   | "move"
 >
 
-export const commands = (members: Members, address: string): Commands => {
+export const commands = (members: Members, dedicated: Dedicated): Commands => {
   const submitPut = makeSubmit(members, "unlessStored")
   const submitBatch = makeSubmit(members, "unlessRefused")
   const one = select(members)
@@ -71,7 +85,7 @@ export const commands = (members: Members, address: string): Commands => {
         // A window for each server.
         const window = (options?.window ?? 1024) * Math.max(members.all.length, 1)
         return PutAll.putAll(bodies, tube, { ...options, window }, {
-          address,
+          address: dedicated.address,
           submit: (command, settle, which) => ({ cancel: submitBatch(command, (exit) => settle(exit, which)) })
         })
       }),
@@ -113,7 +127,9 @@ export const commands = (members: Members, address: string): Commands => {
       }),
     purge: (tube, options) => bulk(members, "purge", tube, options, (client, own) => client.purge(tube, own)),
     move: (from, to, options) =>
-      bulk(members, "move", from, options, (client, own) => client.move(from, to, { ...own, into: options?.into }))
+      from === to && options?.into?.dedicated === dedicated
+        ? sameTube(to)
+        : bulk(members, "move", from, options, (client, own) => client.move(from, to, { ...own, into: options?.into }))
   }
 }
 
@@ -129,24 +145,28 @@ const addByTube = (
   return Array.from(byTube.values(), (same) => addTubeStats(same, notAnswered))
 }
 
-/** On one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server. */
+/**
+ * On one server after the other, until as many jobs as asked for are kicked. Delayed jobs only if none is buried on any server. A server
+ * that cannot be reached is left out. One that fails otherwise may have kicked some: on the others too many would be kicked.
+ */
 const kick = (members: Members, tube: string, bound: number): ReturnType<Client["kick"]> =>
   Effect.gen(function*() {
     const checked = Validate.attempt(() => Validate.u32("kick", "bound", bound))
     if (checked instanceof InvalidArgument) return yield* checked
     const stats = yield* askAll(members, (client) => client.statsTube(tube))
     const withBuried = stats.filter(({ exit }) => Exit.isSuccess(exit) && exit.value.currentJobsBuried > 0)
-    const kicksDelayed = withBuried.length === 0
-    const isMeant = (client: Client) => kicksDelayed || withBuried.some(({ member }) => member.client === client)
+    const answers: Array<Answer<number, TubeError>> = []
     let kicked = 0
-    const answers = yield* askAll(members, (client) =>
-      Effect.suspend(() =>
-        !isMeant(client) || (kicked > 0 && kicked >= checked) ? Effect.succeed(0) : client.kick(tube, checked - kicked)
-      ).pipe(
-        Effect.tap((count) =>
-          Effect.sync(() => kicked += count)
-        )
-      ), 1)
+    for (const { member } of withBuried.length > 0 ? withBuried : stats) {
+      if (kicked > 0 && kicked >= checked) break
+      const exit = yield* Effect.exit(askOne(member, (client) => client.kick(tube, checked - kicked)))
+      if (Exit.isFailure(exit) && !isUnreachable(errorOf(exit))) return yield* exit
+      if (Exit.isSuccess(exit)) kicked += exit.value
+      answers.push({ member, exit })
+    }
     yield* answered(members, answers)
     return kicked
   })
+
+const isUnreachable = (error: TubeError | ConnectFailed | undefined): boolean =>
+  error?._tag === "ConnectFailed" || (error?._tag === "ConnectionLost" && error.outcome === "NotSent")

@@ -16,19 +16,24 @@ export interface Answer<A, E> {
   readonly exit: Exit.Exit<A, E | ConnectFailed>
 }
 
-/** Asks all servers, at once unless it is to be one after the other. Those that are known to be down are not waited for. */
+/** Asks all servers at once. Those that are known to be down are not waited for. */
 export const askAll = <A, E>(
   members: Members,
-  ask: (client: Client) => Effect.Effect<A, E>,
-  concurrency: "unbounded" | 1 = "unbounded"
+  ask: (client: Client) => Effect.Effect<A, E>
 ): Effect.Effect<ReadonlyArray<Answer<A, E>>> =>
   Effect.suspend(() =>
-    Effect.forEach(members.all, (member) => {
-      const { client, unavailable } = member
-      const asked: Effect.Effect<A, E | ConnectFailed> = unavailable ?? ask(client)
-      return Effect.map(Effect.exit(asked), (exit) => ({ member, exit }))
-    }, { concurrency })
+    Effect.forEach(
+      members.all,
+      (member) => Effect.map(Effect.exit(askOne(member, ask)), (exit) => ({ member, exit })),
+      { concurrency: "unbounded" }
+    )
   )
+
+/** Asks a server, or fails at once if it is known to be down. */
+export const askOne = <A, E>(
+  { client, unavailable }: ClusterMember,
+  ask: (client: Client) => Effect.Effect<A, E>
+): Effect.Effect<A, E | ConnectFailed> => unavailable ?? ask(client)
 
 /** What those servers answered that did, and the addresses of the others. */
 export interface Answered<A> {
@@ -121,7 +126,10 @@ export const divide = <Item>(
   return Array.from(shares, ([member, share]) => ({ member, ...share }))
 }
 
-/** Does something about many jobs, on all their servers at once, and succeeds with a result for each job, in the order of the jobs. */
+/**
+ * Does something about many jobs, on all their servers at once, and succeeds with a result for each job, in the order of the jobs. If one
+ * server fails, the others finish.
+ */
 export const forJobs = <Item, A, E>(
   members: Members,
   command: string,
@@ -132,12 +140,10 @@ export const forJobs = <Item, A, E>(
   Effect.suspend((): Effect.Effect<ReadonlyArray<A>, E | InvalidArgument> => {
     const shares = divide(members, command, items, idOf)
     if (shares instanceof InvalidArgument) return shares
-    return Effect.map(
-      Effect.forEach(
-        shares,
-        ({ items, member, places }) => Effect.map(run(member.client, items), (results) => Arr.zip(places, results)),
-        { concurrency: "unbounded" }
-      ),
-      (results) => results.flat().toSorted(([one], [other]) => one - other).map(([, result]) => result)
+    const runShare = ({ items, member, places }: Share<Item>) =>
+      Effect.map(run(member.client, items), (results) => Arr.zip(places, results))
+    return Effect.forEach(shares, (share) => Effect.exit(runShare(share)), { concurrency: "unbounded" }).pipe(
+      Effect.flatMap((exits) => Effect.forEach(exits, (exit) => exit)),
+      Effect.map((results) => results.flat().toSorted(([one], [other]) => one - other).map(([, result]) => result))
     )
   })

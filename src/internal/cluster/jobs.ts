@@ -3,21 +3,26 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client, JobsByIdOptions, JobsOptions } from "../../BeanstalkClient.ts"
+import type { ConnectFailed } from "../../BeanstalkError.ts"
 import { isJobId } from "../../Job.ts"
 import { inWindows, overloadListJobs, overloadListJobsById } from "../client/jobs.ts"
 import { serverOf } from "../values/qualifiedId.ts"
-import { forJobs } from "./gather.ts"
+import { askOne, forJobs } from "./gather.ts"
 import type { ClusterMember } from "./member.ts"
 import type { Members } from "./members.ts"
 
 /** Lists the jobs of all servers at once. If one fails, it emits what the others find, and fails then. */
 const merged = <A, E>(members: Members, list: (member: ClusterMember) => Stream.Stream<A, E>) =>
   Stream.suspend(() => {
-    const errors: Array<E> = []
-    const lists = members.all.map((member) =>
-      Stream.catchAll(list(member), (error) => Stream.drain(Stream.sync(() => errors.push(error))))
+    const { all } = members
+    const errors: Array<E | ConnectFailed> = all.length === 0 ? [members.nobody()] : []
+    const lists = all.map((member) =>
+      Stream.catchAll(
+        Stream.unwrap(askOne(member, () => Effect.succeed(list(member)))),
+        (error) => Stream.drain(Stream.sync(() => errors.push(error)))
+      )
     )
-    const end = Stream.suspend((): Stream.Stream<never, E> => {
+    const end = Stream.suspend((): Stream.Stream<never, E | ConnectFailed> => {
       const [error] = errors
       return error === undefined ? Stream.empty : Stream.fail(error)
     })

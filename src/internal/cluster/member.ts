@@ -10,7 +10,8 @@ import type { SharedConnection } from "../client/sharedConnection.ts"
  *
  * - `Taking`: they are, while it is connected.
  * - `Draining`: it has answered `DRAINING` within the last 30 seconds.
- * - `Full`: it has answered `OUT_OF_MEMORY`, 2 seconds ago at most; after each such answer in a row twice as long, up to 30 seconds.
+ * - `Full`: it has answered `OUT_OF_MEMORY`, 2 seconds ago at most. Each time that it does so again after that, twice as long, up to 30
+ *   seconds.
  * - `Silent`: it owes an answer, and has not sent any for `suspectAfter`.
  * - `Leaving`: it is not in the list of servers any more.
  *
@@ -140,16 +141,21 @@ export class ClusterMember {
   /** A job that was not written is not sent after all. */
   onWithdrawn(): void {
     this.owed -= 1
+    // It owes no answer that would tell that it is not silent any more.
+    if (this.owed === 0) this.clearSilence()
   }
 
   onAnswer(exit: Exit.Exit<unknown, unknown>): void {
     this.owed -= 1
     this.answeredAt = this.options.timers.now()
     if (exit._tag === "Success") this.fullPause = firstFullPause
-    if (this.isSilent) {
-      this.isSilent = false
-      this.options.onChange()
-    }
+    this.clearSilence()
+  }
+
+  private clearSilence(): void {
+    if (!this.isSilent) return
+    this.isSilent = false
+    this.options.onChange()
   }
 
   /** Fires every `suspectAfter` at most, however many jobs are sent. */
@@ -169,6 +175,8 @@ export class ClusterMember {
   }
 
   onFull(): void {
+    // The other jobs that were in flight are refused for the same reason, at the same time.
+    if (this.refusal === "Full") return
     this.refuse("Full", this.fullPause)
     this.fullPause = Math.min(this.fullPause * 2, longestFullPause)
   }

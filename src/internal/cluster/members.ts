@@ -1,6 +1,7 @@
 /** The servers of a cluster, the choice among them, and what waits until one of them can be chosen. */
 import { State } from "../../BeanstalkClient.ts"
 import { ConnectFailed } from "../../BeanstalkError.ts"
+import type { Trouble } from "../base/healthOf.ts"
 import { type Linked, LinkedList } from "../base/linkedList.ts"
 import type { Timer, TimerQueue } from "../base/timerQueue.ts"
 import type { ClusterMember } from "./member.ts"
@@ -35,15 +36,31 @@ export interface Seeker extends Timer, Linked<Seeker> {
   onClosed(error: ConnectFailed): void
 }
 
+/** How a server refuses a job that it has certainly not stored. */
+export type Refusal = "Draining" | "OutOfMemory" | "JobTooBig"
+
+/** The servers that have refused a job, each with its latest refusal. */
+export type Refusals = ReadonlyMap<ClusterMember, Refusal>
+
+/** What restricts a choice. */
+interface Restrictions {
+  readonly refusals?: Refusals | undefined
+  /** The instance of the server that is not to be chosen if there is another. */
+  readonly besides?: string | undefined
+}
+
 export class Members {
   readonly options: MembersOptions
   private list: ReadonlyArray<ClusterMember> = []
   private readonly listeners = new Set<(list: ReadonlyArray<ClusterMember>) => void>()
   private readonly seekers = new LinkedList<Seeker>()
   private status: "open" | "closed" = "open"
+  /** Since when there are no servers. */
+  private emptySince: number | undefined
 
   constructor(options: MembersOptions) {
     this.options = options
+    this.emptySince = options.timers.now()
   }
 
   /** In the order of the list. */
@@ -53,6 +70,7 @@ export class Members {
 
   set all(list: ReadonlyArray<ClusterMember>) {
     this.list = list
+    this.emptySince = list.length > 0 ? undefined : this.emptySince ?? this.options.timers.now()
     for (const listener of this.listeners) listener(list)
     this.wake()
   }
@@ -64,8 +82,12 @@ export class Members {
     return () => this.listeners.delete(listener)
   }
 
-  get isClosed(): boolean {
-    return this.status === "closed"
+  /** What keeps commands from being sent, whatever becomes of the servers. */
+  get trouble(): Trouble | undefined {
+    const { emptySince, options: { address } } = this
+    if (this.status === "closed") return { _tag: "Closed", reason: `${address} is closed` }
+    if (emptySince === undefined) return undefined
+    return { _tag: "Disconnected", since: emptySince, reason: `${address} has no servers` }
   }
 
   get(server: number): ClusterMember | undefined {
@@ -73,6 +95,8 @@ export class Members {
   }
 
   onChange(member: ClusterMember): void {
+    // One that has not joined yet, or has left, is none of the cluster's.
+    if (!this.list.includes(member)) return
     this.options.onChange(member)
     if (member.isConnected) this.wake()
   }
@@ -82,18 +106,29 @@ export class Members {
   // -------------------------------------------------------------------------------------------------------------------
 
   /**
-   * The server for a body of this size, other than those that were tried: one that takes jobs, or else one that did not take the
-   * latest, which tells why. `undefined` if there is none at this moment. Servers without a connection are connected for the next time.
+   * The server for a body of this size: one that takes jobs, also if it has refused this one when it took none, or else one that did not
+   * take the latest, and has not refused this one, which tells why. `undefined` if there is none at this moment. Servers without a
+   * connection are connected for the next time.
    */
-  choose(size: number, tried?: ReadonlySet<ClusterMember>): ClusterMember | undefined {
-    const untried = this.list.filter((member) => member.connects() && tried?.has(member) !== true)
-    const taking = untried.filter((member) => member.status === "Taking" && member.limit >= size)
-    return taking.length > 0 ? this.pick(taking) : largest(untried.filter((member) => !member.mayTake(size)))
+  choose(size: number, { besides, refusals }: Restrictions = {}): ClusterMember | undefined {
+    const connected = this.allBesides(besides).filter((member) => member.connects())
+    const taking = connected.filter((member) =>
+      member.status === "Taking" && member.limit >= size && refusals?.get(member) !== "JobTooBig"
+    )
+    if (taking.length > 0) return this.pick(taking)
+    return largest(connected.filter((member) => !member.mayTake(size) && refusals?.has(member) !== true))
   }
 
-  /** Whether a server that was not tried, and is not known to be too small, may take a job of this size later. */
-  hasOther(size: number, tried: ReadonlySet<ClusterMember>): boolean {
-    return this.list.some((member) => member.status !== "Leaving" && member.limit >= size && !tried.has(member))
+  /** Those with another instance; all if there are no others. */
+  private allBesides(instance: string | undefined): ReadonlyArray<ClusterMember> {
+    if (instance === undefined) return this.list
+    const others = this.list.filter((member) => member.instance !== instance)
+    return others.length > 0 ? others : this.list
+  }
+
+  /** Whether a server that has not refused it, and is not known to be too small, may take a job of this size later. */
+  hasOther(size: number, refusals: Refusals): boolean {
+    return this.list.some((member) => member.status !== "Leaving" && member.limit >= size && !refusals.has(member))
   }
 
   private pick(taking: ReadonlyArray<ClusterMember>): ClusterMember | undefined {
@@ -148,7 +183,6 @@ export class Members {
 
   close(): void {
     this.status = "closed"
-    for (const member of this.list) this.options.onChange(member)
     for (let { head } = this.seekers; head !== undefined; { head } = this.seekers) {
       this.stopWaiting(head)
       head.onClosed(this.closed())

@@ -56,31 +56,41 @@ interface Joined {
 }
 
 export interface Membership {
-  /** Has the servers of the list join, and the others leave. Does not wait for any. */
+  /** Has the servers of the list join, and the others leave, or none if the list is invalid. Does not wait for any. */
   readonly update: (servers: ReadonlyArray<Server>) => Effect.Effect<void, InvalidArgument>
 }
 
 export const make = (members: Members, options: MembershipOptions): Effect.Effect<Membership, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const clusterScope = yield* Effect.scope
+    // Whatever is added to the Scope of the cluster later closes before its servers do, whenever these have joined.
+    const ownScope = yield* Effect.flatMap(Effect.scope, forkScope)
     const joined = new Map<number, Joined>()
+    // No list is taken while a server is being removed.
+    const exclusively = (yield* Effect.makeSemaphore(1)).withPermits(1)
 
-    const showAll = (servers: ReadonlyArray<Server>) =>
-      Effect.sync(() => {
-        const listed = servers.flatMap(({ id }) => joined.get(id) ?? [])
-        const leaving = Array.from(joined.values()).filter((one) => !listed.includes(one))
-        members.all = [...listed, ...leaving].map(({ member }) => member)
-      })
+    const showAll = (servers: ReadonlyArray<Server>) => {
+      const listed = servers.flatMap(({ id }) => joined.get(id) ?? [])
+      const leaving = Array.from(joined.values()).filter((one) => !listed.includes(one))
+      members.all = [...listed, ...leaving].map(({ member }) => member)
+    }
 
-    const join = (server: Server) =>
-      Effect.gen(function*() {
-        const scope = yield* Scope.fork(clusterScope, ExecutionStrategy.sequential)
-        const member = yield* makeMember(members, server, options).pipe(
-          Scope.extend(scope),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-        )
-        joined.set(server.id, { member, scope, leaving: undefined })
-        options.onJoined(member)
+    /** Opens all, or none if one of them is invalid. */
+    const openAll = (servers: ReadonlyArray<Server>) =>
+      Effect.suspend(() => {
+        const scopes: Array<Scope.CloseableScope> = []
+        const open = (server: Server) =>
+          Effect.gen(function*() {
+            const scope = yield* forkScope(ownScope)
+            scopes.push(scope)
+            const joining: Joined = {
+              member: yield* Scope.extend(makeMember(members, server, options), scope),
+              scope,
+              leaving: undefined
+            }
+            return joining
+          })
+        return Effect.onError(Effect.forEach(servers, open), (cause) =>
+          Effect.forEach(scopes, (scope) => Scope.close(scope, Exit.failCause(cause)), { discard: true }))
       })
 
     const stay = (one: Joined, { weight = 1 }: Server) =>
@@ -98,35 +108,40 @@ export const make = (members: Members, options: MembershipOptions): Effect.Effec
         const { leaving, member, scope } = one
         if (leaving !== undefined) return
         member.leave(true)
+        const remove = Effect.sync(() => {
+          joined.delete(member.id)
+          members.all = members.all.filter((other) => other !== member)
+          options.onLeft(member)
+        })
         const close = Effect.gen(function*() {
           const last = yield* untilEmpty(member, options.leaveTimeout)
-          yield* Effect.uninterruptible(Effect.gen(function*() {
-            joined.delete(member.id)
-            members.all = members.all.filter((other) => other !== member)
-            options.onLeft(member)
-            yield* Scope.close(scope, Exit.void)
-            yield* logLeft(member, last)
-          }))
+          yield* exclusively(remove)
+          yield* Effect.uninterruptible(Effect.zipRight(Scope.close(scope, Exit.void), logLeft(member, last)))
         })
-        one.leaving = yield* Effect.forkIn(Effect.interruptible(close), clusterScope)
+        one.leaving = yield* Effect.forkIn(Effect.interruptible(close), ownScope)
       })
 
     const update = (servers: ReadonlyArray<Server>): Effect.Effect<void, InvalidArgument> =>
       Effect.gen(function*() {
         const invalid = findInvalid(servers)
         if (invalid !== undefined) return yield* invalid
-        for (const server of servers) {
-          const one = joined.get(server.id)
-          yield* one === undefined ? join(server) : stay(one, server)
-        }
-        const ids = new Set(servers.map(({ id }) => id))
-        for (const [id, one] of joined) if (!ids.has(id)) yield* leave(one)
-        yield* showAll(servers)
+        const opened = yield* openAll(servers.filter(({ id }) => !joined.has(id)))
+        yield* Effect.uninterruptible(Effect.gen(function*() {
+          for (const one of opened) joined.set(one.member.id, one)
+          const listed = new Map(servers.map((server) => [server.id, server]))
+          for (const [id, one] of joined) {
+            const server = listed.get(id)
+            yield* server === undefined ? leave(one) : stay(one, server)
+          }
+          showAll(servers)
+          for (const { member } of opened) options.onJoined(member)
+        }))
       })
 
-    const oneAtATime = yield* Effect.makeSemaphore(1)
-    return { update: (servers) => oneAtATime.withPermits(1)(update(servers)) }
+    return { update: (servers) => exclusively(update(servers)) }
   })
+
+const forkScope = (scope: Scope.Scope) => Scope.fork(scope, ExecutionStrategy.sequential)
 
 const findInvalid = (servers: ReadonlyArray<Server>): InvalidArgument | undefined => {
   const refuse = (argument: string, reason: string) => new InvalidArgument({ command: "connect", argument, reason })
@@ -136,7 +151,9 @@ const findInvalid = (servers: ReadonlyArray<Server>): InvalidArgument | undefine
       return refuse("id", `of a server must be an integer from 0 to ${largestServer}, but is ${id}`)
     }
     if (seen.has(id)) return refuse("id", `of a server must be its own, but two have ${id}`)
-    if (!(weight > 0)) return refuse("weight", `of server ${id} must be above 0, but is ${weight}`)
+    if (!(weight > 0 && Number.isFinite(weight))) {
+      return refuse("weight", `of server ${id} must be a number above 0, but is ${weight}`)
+    }
     seen.add(id)
   }
   return undefined

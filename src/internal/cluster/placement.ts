@@ -7,7 +7,7 @@ import { errorOf } from "../base/errorOf.ts"
 import type { PutCommand, SubmitPut } from "../client/submit.ts"
 import type { Cancel } from "../connection/pipeline.ts"
 import type { ClusterMember } from "./member.ts"
-import type { Members, Seeker } from "./members.ts"
+import type { Members, Refusal, Refusals, Seeker } from "./members.ts"
 
 /**
  * When a job is put on another server: `"unlessStored"`, whenever it is certain that the first did not store it; `"unlessRefused"`, only
@@ -38,8 +38,7 @@ class Placement implements Seeker {
   private member: ClusterMember | undefined = undefined
   private attemptCount = 0
   private cancelSent: Cancel = constFalse
-  /** The servers that have refused it. */
-  private tried: Set<ClusterMember> | undefined = undefined
+  private refusals: Map<ClusterMember, Refusal> | undefined = undefined
   /** Why the latest attempt failed. */
   private failure: PutExit | undefined = undefined
   /** When it fails, since it could not be sent, or was refused. */
@@ -53,10 +52,10 @@ class Placement implements Seeker {
   }
 
   seek(): void {
-    const member = this.members.choose(this.size, this.tried)
+    const { failure, refusals } = this
+    const member = this.members.choose(this.size, { refusals })
     if (member !== undefined) return this.send(member)
-    const { failure, tried } = this
-    if (failure !== undefined && tried !== undefined && !this.members.hasOther(this.size, tried)) {
+    if (failure !== undefined && refusals !== undefined && !this.members.hasOther(this.size, refusals)) {
       return this.end(failure)
     }
     this.status = "waiting"
@@ -102,23 +101,23 @@ class Placement implements Seeker {
         return error.outcome === "NotSent"
       case "Draining":
         member.onDraining()
-        this.refusedBy(member)
+        this.refusedBy(member, error._tag)
         return true
       case "OutOfMemory":
         member.onFull()
-        this.refusedBy(member)
+        this.refusedBy(member, error._tag)
         return this.moves === "unlessStored"
       case "JobTooBig":
         member.onTooBig(error.limit)
-        return this.moves === "unlessStored" && this.members.hasOther(this.size, this.refusedBy(member))
+        return this.moves === "unlessStored" && this.members.hasOther(this.size, this.refusedBy(member, error._tag))
       default:
         return false
     }
   }
 
-  private refusedBy(member: ClusterMember): ReadonlySet<ClusterMember> {
-    this.tried ??= new Set()
-    return this.tried.add(member)
+  private refusedBy(member: ClusterMember, refusal: Refusal): Refusals {
+    this.refusals ??= new Map()
+    return this.refusals.set(member, refusal)
   }
 
   private end(exit: PutExit): void {

@@ -93,8 +93,6 @@ export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
   private readonly left = new Set<ServerLanes<A, E, R>>()
   /** The lanes whose jobs do not run yet, since as many run as may. */
   private readonly queue = new Map<Lane<A, E, R>, () => void>()
-  /** The servers to which no lane could connect yet. */
-  private readonly unreachable = new Set<ServerLanes<A, E, R>>()
   /** The move of a lane from one server to another. */
   private readonly move: Timer = { deadline: 0, position: -1, fire: (now) => this.moveLane(now) }
   /** Ends when the worker is closed. */
@@ -315,8 +313,9 @@ export class Pool<A, E, R> implements Workforce<A, E, R>, ClientWorker {
   /** The first attempt fails if that of each server does. */
   onConnectFailed(lanes: ServerLanes<A, E, R>, error: ConnectFailed): Effect.Effect<unknown> {
     return Effect.suspend(() => {
-      this.unreachable.add(lanes)
-      return this.unreachable.size < this.servers.size ? Effect.void : this.failFirstConnect(error)
+      lanes.hasFailedToConnect = true
+      const noneConnects = Array.from(this.servers.values()).every(({ hasFailedToConnect }) => hasFailedToConnect)
+      return noneConnects ? this.failFirstConnect(error) : Effect.void
     })
   }
 

@@ -50,6 +50,8 @@ export class ServerLanes<A, E, R> implements LanePool<A, E, R> {
   readonly waiting = new Set<Lane<A, E, R>>()
   /** Whether one of its lanes was connected. */
   wasConnected = false
+  /** Whether one of its lanes could not connect. */
+  hasFailedToConnect = false
   private readonly worker: Workforce<A, E, R>
   private readonly context: LaneContext<A, E, R>
   /** Whether the server has no room for jobs that are released and buried, and none are reserved. */

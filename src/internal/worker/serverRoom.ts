@@ -77,8 +77,11 @@ export class ServerRoom {
   private untilAnswered(pause: Pause): Effect.Effect<void> {
     return Effect.matchEffect(this.store, {
       onSuccess: () => this.onStored,
-      onFailure: (error) =>
-        Effect.zipRight(pause(error), error._tag === "Draining" ? this.onDrained : this.untilAnswered(pause))
+      onFailure: (error) => {
+        // The client is closed: that of a server that has left a cluster, while the worker goes on.
+        if (error._tag === "ConnectFailed" && error.reason === "Closed") return Effect.void
+        return Effect.zipRight(pause(error), error._tag === "Draining" ? this.onDrained : this.untilAnswered(pause))
+      }
     })
   }
 
