@@ -619,19 +619,12 @@ describe("what a cluster asks of all servers", () => {
       })
     ))
 
-  it.live("moves jobs of one server to others of the cluster, and none from the cluster to itself", () =>
-    onConnected(({ cluster, servers }) =>
+  it.live("moves none from a tube of the cluster to the same tube", () =>
+    onConnected(({ cluster }) =>
       Effect.gen(function*() {
-        const one = Option.getOrThrow(cluster.at(1))
-        for (let turn = 0; turn < 20; turn += 1) {
-          yield* one.put("t", "hello")
-          assert.strictEqual((yield* one.move("t", "t", { into: cluster })).ready, 1)
-        }
-        const all = yield* Effect.forEach(servers, ({ jobs }) => jobs)
-        assert.strictEqual(all[0]!.filter(({ tube }) => tube === "t").length, 0)
-        assert.strictEqual((yield* cluster.statsTube("t")).currentJobsReady, 20)
+        yield* cluster.put("t", "hello")
         yield* failsWith(cluster.move("t", "t", { into: cluster }), "InvalidArgument")
-        assert.strictEqual((yield* cluster.move("t", "u", { into: cluster })).ready, 20)
+        assert.strictEqual((yield* cluster.move("t", "u", { into: cluster })).ready, 1)
       })
     ))
 

@@ -6,7 +6,6 @@ import type * as Scope from "effect/Scope"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
 import type { Connector } from "../../Connector.ts"
 import type { TubeName } from "../../Job.ts"
-import type { ServerInfo } from "../../Stats.ts"
 import type { TimerQueue } from "../base/timerQueue.ts"
 import { connectOrFail, type ConnectSettings, handshake, type ServerSession } from "../connection/connect.ts"
 import { observedBy } from "../connection/observer.ts"
@@ -33,8 +32,8 @@ export interface Dedicated {
    * The servers that a worker takes jobs from. Calls back at once, and whenever they change until the returned function is called.
    */
   readonly servers: (onChange: (servers: ReadonlyArray<Dedicated>) => void) => () => void
-  /** The same for one server: of a cluster, one that takes jobs, and is another instance than this one if it has another. */
-  readonly onOne: (besides?: ServerInfo["id"]) => Effect.Effect<Dedicated, ConnectFailed>
+  /** The same for one server: of a cluster, one that takes jobs. */
+  readonly onOne: Effect.Effect<Dedicated, ConnectFailed>
   /**
    * Opens a session that watches this tube and no other. `timers` hold its reply deadline, instead of a timer queue of its
    * own. `onEnd` is called when the session ends, before any command fails. Fails with the reason `Closed` once the client is
@@ -94,7 +93,7 @@ export const make = (
       onChange([dedicated])
       return constVoid
     },
-    onOne: () => Effect.sync(() => dedicated),
+    onOne: Effect.sync(() => dedicated),
     open: (watch, timers, onEnd) => open(watch, { timers }, onEnd),
     openUnbounded: (watch) =>
       open(watch, { maxInFlight: Number.POSITIVE_INFINITY, maxQueuedBytes: Number.POSITIVE_INFINITY })

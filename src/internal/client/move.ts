@@ -32,7 +32,7 @@ export const move = (source: Dedicated, from: string, to: string, options: MoveO
   return bulk("move", source, from, options, (session, tally) =>
     Effect.gen(function*() {
       if (target === undefined) return moveAction(session, { session, dedicated: source, tube }, tally)
-      const one = yield* target.onOne(from === to ? session.server.id : undefined)
+      const one = yield* target.onOne
       const into = yield* one.open(defaultTube)
       if (from === to && into.server.id === session.server.id) return yield* sameTube(to)
       return moveAction(session, { session: into, dedicated: one, tube }, tally)

@@ -136,15 +136,15 @@ const makeDedicated = (
   members: Members,
   own: Pick<Dedicated, "address" | "reconnect" | "workers">
 ): Dedicated => {
-  const onOne: Dedicated["onOne"] = (besides) => Effect.map(select(members, besides), ({ client }) => client.dedicated)
+  const onOne = Effect.map(select(members), ({ client }) => client.dedicated)
   return {
     ...own,
     metrics: undefined,
     shared: undefined,
     servers: (onChange) => members.listen((list) => onChange(list.map(({ client }) => client.dedicated))),
     onOne,
-    open: (...to) => Effect.flatMap(onOne(), ({ open }) => open(...to)),
-    openUnbounded: (tube) => Effect.flatMap(onOne(), ({ openUnbounded }) => openUnbounded(tube))
+    open: (...to) => Effect.flatMap(onOne, ({ open }) => open(...to)),
+    openUnbounded: (tube) => Effect.flatMap(onOne, ({ openUnbounded }) => openUnbounded(tube))
   }
 }
 

@@ -42,13 +42,6 @@ export type Refusal = "Draining" | "OutOfMemory" | "JobTooBig"
 /** The servers that have refused a job, each with its latest refusal. */
 export type Refusals = ReadonlyMap<ClusterMember, Refusal>
 
-/** What restricts a choice. */
-interface Restrictions {
-  readonly refusals?: Refusals | undefined
-  /** The instance of the server that is not to be chosen if there is another. */
-  readonly besides?: string | undefined
-}
-
 export class Members {
   readonly options: MembersOptions
   private list: ReadonlyArray<ClusterMember> = []
@@ -110,20 +103,13 @@ export class Members {
    * take the latest, and has not refused this one, which tells why. `undefined` if there is none at this moment. Servers without a
    * connection are connected for the next time.
    */
-  choose(size: number, { besides, refusals }: Restrictions = {}): ClusterMember | undefined {
-    const connected = this.allBesides(besides).filter((member) => member.connects())
+  choose(size: number, refusals?: Refusals): ClusterMember | undefined {
+    const connected = this.list.filter((member) => member.connects())
     const taking = connected.filter((member) =>
       member.status === "Taking" && member.limit >= size && refusals?.get(member) !== "JobTooBig"
     )
     if (taking.length > 0) return this.pick(taking)
     return largest(connected.filter((member) => !member.mayTake(size) && refusals?.has(member) !== true))
-  }
-
-  /** Those with another instance; all if there are no others. */
-  private allBesides(instance: string | undefined): ReadonlyArray<ClusterMember> {
-    if (instance === undefined) return this.list
-    const others = this.list.filter((member) => member.instance !== instance)
-    return others.length > 0 ? others : this.list
   }
 
   /** Whether a server that has not refused it, and is not known to be too small, may take a job of this size later. */

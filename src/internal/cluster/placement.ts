@@ -53,7 +53,7 @@ class Placement implements Seeker {
 
   seek(): void {
     const { failure, refusals } = this
-    const member = this.members.choose(this.size, { refusals })
+    const member = this.members.choose(this.size, refusals)
     if (member !== undefined) return this.send(member)
     if (failure !== undefined && refusals !== undefined && !this.members.hasOther(this.size, refusals)) {
       return this.end(failure)

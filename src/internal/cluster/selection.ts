@@ -6,10 +6,10 @@ import { fromCallback } from "../base/fromCallback.ts"
 import type { ClusterMember } from "./member.ts"
 import type { Members, Seeker } from "./members.ts"
 
-/** A server that takes jobs, or else one that is connected, and another instance than this one if the cluster has another. */
-export const select = (members: Members, besides?: string): Effect.Effect<ClusterMember, ConnectFailed> =>
+/** A server that takes jobs, or else one that is connected. */
+export const select = (members: Members): Effect.Effect<ClusterMember, ConnectFailed> =>
   fromCallback((settle) => {
-    const selection = new Selection(members, settle, besides)
+    const selection = new Selection(members, settle)
     selection.seek()
     return () => selection.cancel()
   })
@@ -21,23 +21,17 @@ class Selection implements Seeker {
   next: Seeker | undefined = undefined
   private readonly members: Members
   private readonly settle: (exit: Exit.Exit<ClusterMember, ConnectFailed>) => void
-  private readonly besides: string | undefined
   private readonly givesUpAt: number
   private isWaiting = false
 
-  constructor(
-    members: Members,
-    settle: (exit: Exit.Exit<ClusterMember, ConnectFailed>) => void,
-    besides: string | undefined
-  ) {
+  constructor(members: Members, settle: (exit: Exit.Exit<ClusterMember, ConnectFailed>) => void) {
     this.members = members
     this.settle = settle
-    this.besides = besides
     this.givesUpAt = members.deadline()
   }
 
   seek(): void {
-    const member = this.members.choose(0, { besides: this.besides })
+    const member = this.members.choose(0)
     this.isWaiting = member === undefined
     if (member === undefined) this.members.wait(this, this.givesUpAt)
     else this.settle(Exit.succeed(member))
