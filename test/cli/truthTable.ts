@@ -220,7 +220,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
   ],
   pause: [
     { run: "pause 'em*' 5m", code: 0, out: /^emails: paused for 5m; 0 workers wait there\.\n$/ },
-    { run: "pause emails", code: 2, err: /TUBE is missing/ },
+    { run: "pause emails", code: 2, err: /DURATION is missing/ },
     { run: "pause emials 5m", code: 1, err: /Did you mean emails/ }
   ],
   resume: [
@@ -315,6 +315,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "purge nothing -y", code: 1, err: /there is no tube nothing/ }
   ],
   move: [
+    { run: "move emails --to-url 127.0.0.1:1", code: 2, err: /TO is missing/ },
     { run: "move emails other", code: 0, out: /1 ready, 1 delayed and 1 buried jobs moved/, left: "2 1 1" },
     { run: "move emails other --state buried --limit 1 --yes", code: 0, out: /moved/ },
     { run: "move emails other --dry-run", code: 0, out: /would be moved/ },

@@ -26,7 +26,7 @@ export const command = Command.make({
   summary: "Move the jobs of a tube to another, on the same server or on another",
   details: [
     "Jobs keep their priority, their time to run, what is left of their delay, and their state; they get new ids. Each is copied before " +
-    "it is deleted. Reserved jobs stay. It asks before it moves more than 1,000 jobs.",
+    "it is deleted. Reserved jobs stay. A pause of the tube is not moved. It asks before it moves more than 1,000 jobs.",
     details
   ],
   servers: "one",

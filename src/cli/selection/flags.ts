@@ -37,7 +37,9 @@ export const flags = <const State extends ListedState>(
   }),
   match: Flag.optional("match", regex, { summary: "only jobs whose body, as text, has a match of it" }),
   olderThan: Flag.optional("older-than", duration, { summary: "only jobs that were put so long ago" }),
-  newerThan: Flag.optional("newer-than", duration, { summary: "only jobs that were put since then, as in 2d" }),
+  newerThan: Flag.optional("newer-than", duration, {
+    summary: "only jobs that were put since then, as in 2d; beanstalkd does not tell when a job was buried"
+  }),
   limit: Flag.optional("limit", positiveCount, { summary: "at most so many jobs in all" }),
   idsFrom: Flag.optional("ids-from", file, {
     summary: "only jobs with the ids in a file, one a line; - reads standard input"

@@ -143,11 +143,12 @@ const placed = (
 ): Either.Either<ReadonlyMap<string, ReadonlyArray<string>>, string> => {
   const result = new Map<string, ReadonlyArray<string>>()
   const own = specs.filter(({ isRest }) => !isRest)
+  const missing = own.find((_, index) => words.length < leastOf(own.slice(0, index + 1)))
+  if (missing !== undefined) return Either.left(`${missing.name} is missing.`)
   let left = words
   for (const [index, spec] of own.entries()) {
-    const needed = own.slice(index + 1).reduce((sum, { atLeast }) => sum + atLeast, 0)
-    const taken = left.slice(0, Math.max(0, Math.min(spec.isMany ? left.length : 1, left.length - needed)))
-    if (taken.length < spec.atLeast) return Either.left(`${spec.name} is missing.`)
+    const needed = leastOf(own.slice(index + 1))
+    const taken = left.slice(0, Math.min(spec.isMany ? left.length : 1, left.length - needed))
     result.set(spec.name, taken)
     left = left.slice(taken.length)
   }
@@ -157,3 +158,7 @@ const placed = (
   if (rest === undefined) return Either.right(result)
   return theirs.length === 0 ? Either.left(`-- ${rest.name} is missing.`) : Either.right(result.set(rest.name, theirs))
 }
+
+/** How many words these arguments take at least. */
+const leastOf = (specs: ReadonlyArray<Argument<unknown>>): number =>
+  specs.reduce((sum, { atLeast }) => sum + atLeast, 0)
