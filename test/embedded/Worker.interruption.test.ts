@@ -58,12 +58,12 @@ const leavesNothing = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown
   })
 
 /** Forks an Effect that runs in small steps, and records it and every fiber that it forks. */
-const inSteps = <A, E, R>(self: Effect.Effect<A, E, R>, at: number, interfere: () => void) =>
+const inSteps = <A, E, R>(self: Effect.Effect<A, E, R>, at: number, interfere: () => void, length?: number) =>
   Effect.gen(function*() {
     const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
     const supervisor = new FiberRecorder(fibers)
     const runFork = Runtime.runFork(yield* Effect.runtime<R>())
-    const scheduler = new Stepping(at, interfere)
+    const scheduler = new Stepping(at, interfere, length)
     const fiber = runFork(Effect.supervised(self, supervisor), { scheduler, immediate: false })
     return { fibers, fiber, scheduler }
   })
@@ -103,6 +103,26 @@ describe("R5: a worker that is interrupted after any number of steps", () => {
           yield* leavesNothing(fibers, `interrupted before step ${k}`)
         })))
   )
+})
+
+describe("R5: a worker that is made quiet and resumed while it connects, after any number of steps", () => {
+  it.live("takes jobs on another connection", () =>
+    Effect.forEach(Array.from({ length: 30 }, (_, index) => 60 + 2 * index), (k) =>
+      simulated(Effect.gen(function*() {
+        const job = yield* tube.put("one")
+        const runFork = Runtime.runFork(yield* Effect.runtime())
+        let worker: Worker.Worker | undefined
+        const working = Effect.gen(function*() {
+          worker = yield* Worker.make(tube, () => Effect.void, options)
+          yield* Effect.never
+        })
+        const interfere = () => {
+          if (worker !== undefined) runFork(Effect.zipRight(worker.quiet, worker.resume))
+        }
+        const { fiber } = yield* inSteps(Effect.scoped(working), k, interfere, 15)
+        yield* awaitJobEvent(job, "deleted")
+        yield* Fiber.interrupt(fiber)
+      }))))
 })
 
 /** What the test does to a worker while it shuts down. */

@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { constVoid, identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -141,10 +142,10 @@ export const connect = (
         }).pipe(
           Effect.mapError((cause) => connectFailed(address, cause))
         )
-        const [server] = yield* Effect.all(
-          [session.send(Commands.serverInfo), ...handshake.map(session.send)],
-          { concurrency: "unbounded" }
-        ).pipe(
+        // In one write. `Effect.all` with concurrency, and `Fiber.joinAll`, may never end if they are interrupted while they begin.
+        const stats = yield* Effect.fork(session.send(Commands.serverInfo))
+        const others = yield* Effect.forEach(handshake, (command) => Effect.fork(session.send(command)))
+        const server = yield* Effect.zipLeft(Fiber.join(stats), Effect.forEach(others, Fiber.join)).pipe(
           Effect.mapError((error) => handshakeFailed(address, error))
         )
         session.limitJobSize(server.maxJobSize)
