@@ -40,11 +40,7 @@
  * - `lease`, `leaseWith`, `ready`: a server that takes jobs.
  *
  * A `Worker` takes jobs from all servers: its `concurrency` is that of all together. While as many jobs run as may, those that came from
- * other servers are held, one from each at most, with heartbeats.
- *
- * **Gotchas**
- *
- * `Worker.jobs` takes jobs from one server, and fails to start on a cluster: use the client that `at` returns.
+ * other servers are held, one from each at most, with heartbeats. `Worker.jobs` does the same, with one job at a time.
  *
  * **Example** (a cluster of three servers)
  *

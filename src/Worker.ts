@@ -759,6 +759,9 @@ export interface Reservation<out A> extends Job {
  * those of a worker are; those of the loop belong to the program, and `Effect.annotateLogs({ tube: job.tube, job: job.id })`
  * annotates them alike.
  *
+ * On a cluster the Stream has a connection to each server, and reserves at all of them. A job that comes from another server while the
+ * program has one is held and touched until the Stream is pulled again: one from each server at most.
+ *
  * A command that the server refuses is sent again under the reconnect Schedule, and the first refusal is logged as a warning. If
  * that is a `release` or `bury` for which the server may have no room, the Stream reserves no more jobs until the server has.
  *

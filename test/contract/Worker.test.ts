@@ -5,6 +5,7 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import { clientTo } from "../support/clients.ts"
 import { openTo } from "../support/connections.ts"
 import type { Kind, Listening, Server } from "../support/server.ts"
@@ -117,6 +118,46 @@ describeClients("a worker", (kind) => {
       const { event } = yield* start(tube, (_, job) => Effect.repeatN(job.touch, 99)).pipe(withClient)
       yield* event("Completed")
       assert.strictEqual((yield* connection.stats).cmdTouch, 100)
+    }))
+})
+
+describeClients("a Stream of jobs", (kind) => {
+  it.scopedLive("rule 27: has each job once, and settles it as the program says", () =>
+    Effect.gen(function*() {
+      const { connection, tube, withClient } = yield* setup(kind)
+      const ids = yield* Effect.forEach("01230123", (body) => connection.put(body, { priority: 9 }))
+      const settled: Array<string> = []
+      yield* Worker.jobs(tube).pipe(
+        Stream.tap((job) => {
+          settled.push(job.id)
+          const settle = [job.complete, job.delete, job.bury, job.release({ delay: "1 hour" })]
+          return settle[Number(job.payload)]!
+        }),
+        Stream.take(8),
+        Stream.runDrain,
+        withClient
+      )
+      assert.deepStrictEqual(settled.toSorted(), ids.toSorted())
+      const { currentJobsBuried, currentJobsDelayed, currentJobsReady, currentJobsReserved } = yield* connection
+        .statsTube(
+          tube.name
+        )
+      assert.deepStrictEqual(
+        { currentJobsBuried, currentJobsDelayed, currentJobsReady, currentJobsReserved },
+        { currentJobsBuried: 2, currentJobsDelayed: 2, currentJobsReady: 0, currentJobsReserved: 0 }
+      )
+    }))
+
+  it.scopedLive("rule 27: gives back what it has not settled when it ends", () =>
+    Effect.gen(function*() {
+      const { connection, tube, withClient } = yield* setup(kind)
+      const ids = yield* Effect.forEach(["a", "b", "c"], (body) => connection.put(body))
+      yield* Stream.runDrain(Stream.take(Worker.jobs(tube), 1)).pipe(withClient)
+      const taken = yield* Effect.replicateEffect(connection.reserve, 3)
+      assert.deepStrictEqual(taken.map(({ id }) => id).toSorted(), ids.toSorted())
+      for (const { id } of taken) {
+        assert.deepInclude(yield* connection.statsJob(id), { releases: 0, timeouts: 0, buries: 0 })
+      }
     }))
 })
 

@@ -19,7 +19,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { jobCounts, makeServers, onCluster } from "../support/clusters.ts"
+import { held, jobCounts, makeServers, onCluster, putOnEach } from "../support/clusters.ts"
 import { failsWith } from "../support/connections.ts"
 import { start } from "../support/workers.ts"
 
@@ -29,25 +29,13 @@ const Numbers = Tube.text("numbers")
 
 const sum = (counts: ReadonlyArray<number>) => counts.reduce((total, count) => total + count, 0)
 
-/** Puts a job on each server of the cluster, by its own client. */
-const putOnEach = (cluster: BeanstalkCluster.Cluster, count = 1) =>
-  Effect.flatMap(
-    cluster.servers,
-    (servers) =>
-      Effect.forEach(servers, ({ id }) =>
-        Effect.forEach(
-          Array.from({ length: count }, (_, index) => `${id}-${index}`),
-          (body) => Option.getOrThrow(cluster.at(id)).put(Numbers.name, body)
-        ))
-  )
-
 describe("a worker on a cluster", () => {
   it.live("runs the jobs of all servers, and has them deleted there", () =>
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {
         const bodies: Array<string> = []
         const { atLeast } = yield* start(Numbers, (body) => Effect.sync(() => bodies.push(body)), { concurrency: 4 })
-        yield* putOnEach(cluster, 50)
+        yield* putOnEach(cluster, Numbers.name, 50)
         const events = yield* atLeast(150)
         assert.strictEqual(new Set(bodies).size, 150)
         assert.deepStrictEqual(yield* jobCounts(servers), [0, 0, 0])
@@ -71,18 +59,14 @@ describe("a worker on a cluster", () => {
             yield* Effect.sleep("5 minutes")
             running -= 1
           }), { concurrency: 2 })
-        yield* putOnEach(cluster, 4)
+        yield* putOnEach(cluster, Numbers.name, 4)
         yield* Effect.sleep("1 minute")
         assert.strictEqual((yield* worker.stats).running, 4)
-        const held = yield* Effect.forEach(servers, ({ connections }) =>
-          Effect.map(connections, (all) => all.flatMap(({ holds }) => holds).length))
-        assert.strictEqual(sum(held), 4)
+        assert.lengthOf((yield* held(servers)).flat(), 4)
         const events = yield* atLeast(12)
         // A job that waits for its turn longer than its time to run is touched.
         assert.deepStrictEqual([
-          ...new Set(events.map(({ _tag }) =>
-            _tag
-          ))
+          ...new Set(events.map(({ _tag }) => _tag))
         ], ["Completed"])
         assert.strictEqual(most, 2)
       })
@@ -92,7 +76,7 @@ describe("a worker on a cluster", () => {
     onCluster(({ cluster }) =>
       Effect.gen(function*() {
         const { atLeast } = yield* start(Numbers, () => Effect.sleep("50 seconds"), { heartbeat: false })
-        yield* putOnEach(cluster, 2)
+        yield* putOnEach(cluster, Numbers.name, 2)
         const events = yield* atLeast(6)
         assert.deepStrictEqual([...new Set(events.map(({ _tag }) => _tag))], ["Completed"])
       })
@@ -142,7 +126,7 @@ describe("a worker on a cluster", () => {
         )
         const before = yield* connections
         const { atLeast } = yield* start(Numbers, () => Effect.sleep("1 millis"), { concurrency: 8 })
-        yield* putOnEach(cluster, 400)
+        yield* putOnEach(cluster, Numbers.name, 400)
         const [time] = yield* Effect.timed(atLeast(1200))
         // 10 lanes, and those that moved: one in 100 ms.
         assert.isAtMost((yield* connections) - before, 12 + Duration.toMillis(time) / 100)
@@ -153,7 +137,7 @@ describe("a worker on a cluster", () => {
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {
         const { atLeast } = yield* start(Numbers, () => Effect.void, { concurrency: 4 })
-        yield* putOnEach(cluster)
+        yield* putOnEach(cluster, Numbers.name)
         yield* atLeast(3)
         yield* servers[0]!.inject(Fault.Refuse())
         yield* servers[0]!.inject(Fault.Cut())
@@ -195,7 +179,7 @@ describe("a worker on a cluster", () => {
         let begun = 0
         const { event, events, worker } = yield* start(Numbers, () =>
           Effect.zipRight(Effect.sync(() => begun += 1), Effect.sleep("10 seconds")), { concurrency: 1 })
-        yield* putOnEach(cluster, 2)
+        yield* putOnEach(cluster, Numbers.name, 2)
         yield* Effect.sleep("1 second")
         assert.strictEqual((yield* worker.stats).running, 3)
         const report = yield* worker.shutdown
@@ -204,12 +188,7 @@ describe("a worker on a cluster", () => {
         assert.strictEqual(report.drained, 1)
         assert.strictEqual(report.interrupted.length, 2)
         assert.strictEqual(sum(yield* jobCounts(servers)), 5)
-        const held = yield* Effect.forEach(servers, ({ connections }) =>
-          Effect.map(connections, (all) =>
-            all.flatMap(({ holds }) =>
-              holds
-            )))
-        assert.deepStrictEqual(held.flat(), [])
+        assert.deepStrictEqual((yield* held(servers)).flat(), [])
         assert.deepStrictEqual(
           events.map(({ _tag }) =>
             _tag
@@ -223,7 +202,7 @@ describe("a worker on a cluster", () => {
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {
         const { atLeast, worker } = yield* start(Numbers, () => Effect.sleep("10 seconds"), { concurrency: 1 })
-        yield* putOnEach(cluster)
+        yield* putOnEach(cluster, Numbers.name)
         yield* Effect.sleep("1 second")
         yield* worker.quiet
         yield* Effect.sleep("1 minute")
@@ -238,7 +217,7 @@ describe("a worker on a cluster", () => {
     onCluster(({ cluster, servers }) =>
       Effect.gen(function*() {
         const { atLeast, worker } = yield* start(Numbers, () => Effect.void, { concurrency: 4 })
-        yield* putOnEach(cluster)
+        yield* putOnEach(cluster, Numbers.name)
         yield* atLeast(3)
         assert.isFalse((yield* worker.stats).isPaused)
         yield* servers[0]!.inject(Fault.NoMemory())
@@ -261,7 +240,7 @@ describe("a worker on a cluster", () => {
         ).pipe(Effect.provideService(BeanstalkClient.BeanstalkClient, cluster))
         yield* lists.offer([one!.entry, two!.entry])
         yield* Effect.sleep("1 second")
-        yield* putOnEach(cluster, 5)
+        yield* putOnEach(cluster, Numbers.name, 5)
         yield* atLeast(10)
         yield* Option.getOrThrow(cluster.at(1)).put(Numbers.name, "long")
         yield* Option.getOrThrow(cluster.at(1)).put(Numbers.name, "later", { delay: "20 seconds" })
@@ -339,27 +318,13 @@ describe("a worker on a cluster", () => {
     onCluster(({ cluster }) =>
       Effect.gen(function*() {
         const worker = yield* WorkerTest.make(Numbers, () => Effect.void)
-        const ids = yield* putOnEach(cluster)
+        const ids = yield* putOnEach(cluster, Numbers.name)
         for (const [index, own] of ids.flat().entries()) {
           const completed = yield* WorkerTest.awaitEvent(worker, (event) =>
             event._tag === "Completed" && Option.getOrThrow(cluster.locate(event.id)).server === index + 1)
           assert(completed._tag === "Completed")
           assert.strictEqual(Option.getOrThrow(cluster.locate(completed.id)).id, own)
         }
-      })
-    ))
-
-  it.live("is as far as Worker.jobs goes: a Stream of jobs has one server", () =>
-    onCluster(({ cluster }) =>
-      Effect.gen(function*() {
-        const error = yield* failsWith(Stream.runDrain(Worker.jobs(Numbers)), "WorkerStartError")
-        assert.include(error.message, "cluster.at")
-        yield* Option.getOrThrow(cluster.at(2)).put(Numbers.name, "job")
-        const jobs = Worker.jobs(Numbers).pipe(Stream.tap((job) => job.delete), Stream.take(1), Stream.runCount)
-        assert.strictEqual(
-          yield* Effect.provideService(jobs, BeanstalkClient.BeanstalkClient, Option.getOrThrow(cluster.at(2))),
-          1
-        )
       })
     ))
 })

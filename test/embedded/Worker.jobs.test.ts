@@ -324,4 +324,22 @@ describe("rule 27: the jobs of a tube as a Stream", () => {
       }).pipe(Effect.scoped)
     }))
   )
+
+  it(
+    "come to a pull that cannot be interrupted, and are given back when its fiber, which was interrupted, ends",
+    simulated(Effect.gen(function*() {
+      yield* Effect.gen(function*() {
+        const pull = yield* Stream.toPull(Worker.jobs(words))
+        const pulling = yield* Effect.fork(Effect.uninterruptible(pull))
+        yield* Effect.sleep("1 minute")
+        yield* Fiber.interruptFork(pulling)
+        yield* Effect.sleep("1 minute")
+        yield* put("one")
+        yield* Fiber.await(pulling)
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(yield* reserved, 0)
+        assert.deepStrictEqual((yield* journal).slice(0, 2), ["1 put", "1 reserved"])
+      }).pipe(Effect.scoped)
+    }))
+  )
 })

@@ -1,8 +1,9 @@
 /** Clusters of embedded servers, in virtual time. */
-import { BeanstalkCluster, Connector, EmbeddedServer, VirtualClock } from "effect-beanstalk"
+import { BeanstalkCluster, Connector, EmbeddedServer, type Job, VirtualClock } from "effect-beanstalk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { unlogged } from "./workers.ts"
 
 export interface ClusterTest {
@@ -53,3 +54,19 @@ export const statusOf = ({ servers }: BeanstalkCluster.Cluster, id: number) =>
 /** How many jobs each server has. */
 export const jobCounts = (servers: ReadonlyArray<EmbeddedServer.Server>) =>
   Effect.forEach(servers, ({ jobs }) => Effect.map(jobs, ({ length }) => length))
+
+/** The jobs that are reserved at each server, with its own ids. */
+export const held = (servers: ReadonlyArray<EmbeddedServer.Server>) =>
+  Effect.forEach(servers, ({ connections }) => Effect.map(connections, (all) => all.flatMap(({ holds }) => holds)))
+
+/** Puts jobs on each server of the cluster, by its own client. The bodies are the number of the server, and a number from 0. */
+export const putOnEach = (cluster: BeanstalkCluster.Cluster, tube: Job.TubeName, count = 1) =>
+  Effect.flatMap(
+    cluster.servers,
+    (servers) =>
+      Effect.forEach(servers, ({ id }) =>
+        Effect.forEach(
+          Array.from({ length: count }, (_, index) => `${id}-${index}`),
+          (body) => Option.getOrThrow(cluster.at(id)).put(tube, body)
+        ))
+  )

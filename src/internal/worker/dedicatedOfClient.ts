@@ -8,20 +8,9 @@ import type { Dedicated } from "../client/dedicated.ts"
 export const dedicatedOfClient = (tube: TubeName): Effect.Effect<Dedicated, WorkerStartError, BeanstalkClient> =>
   Effect.flatMap(BeanstalkClient, ({ dedicated }: Partial<Client>) =>
     dedicated === undefined
-      ? cannotServe(
+      ? new WorkerStartError({
         tube,
-        "is a copy that does not say whose server workers serve: add `dedicated: client.dedicated` to it"
-      )
+        subject: "its client",
+        reason: "is a copy that does not say whose server workers serve: add `dedicated: client.dedicated` to it"
+      })
       : Effect.succeed(dedicated))
-
-/** The same for what takes jobs from one server. */
-export const oneServerOfClient = (tube: TubeName): Effect.Effect<Dedicated, WorkerStartError, BeanstalkClient> =>
-  Effect.flatMap(dedicatedOfClient(tube), (dedicated) =>
-    dedicated.shared === undefined
-      ? cannotServe(
-        tube,
-        "is a cluster, and a Stream of jobs has one server: make one for each, with the client that `cluster.at` returns"
-      )
-      : Effect.succeed(dedicated))
-
-const cannotServe = (tube: TubeName, reason: string) => new WorkerStartError({ tube, subject: "its client", reason })

@@ -1,39 +1,28 @@
 /**
- * The jobs of a tube as a Stream, for programs with a loop of their own: a Stream of `next`, on a connection that one fiber
- * keeps open.
+ * The jobs of a tube as a Stream, for programs with a loop of their own. It has a connection at each server of the client, and the
+ * program one job at a time.
  */
 import * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { constFalse, constVoid } from "effect/Function"
+import * as FiberSet from "effect/FiberSet"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "../../BeanstalkClient.ts"
-import { Buried, type ConnectFailed, type LeaseLost, type WorkerStartError } from "../../BeanstalkError.ts"
-import type { JobId, TubeName } from "../../Job.ts"
-import type { JobStats } from "../../Stats.ts"
+import type { WorkerStartError } from "../../BeanstalkError.ts"
 import type { Tube } from "../../Tube.ts"
 import { type AnyFiber, isInterrupted } from "../base/fiberState.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
-import * as ConnectionLog from "../client/connectionLog.ts"
 import type { Dedicated } from "../client/dedicated.ts"
-import type { ServerSession } from "../connection/connect.ts"
-import type { Ending } from "../connection/pipeline.ts"
-import { crashLoop, decide, historyOf, type Settlement } from "./decision.ts"
-import { oneServerOfClient } from "./dedicatedOfClient.ts"
+import { crashLoop, historyOf } from "./decision.ts"
+import { dedicatedOfClient } from "./dedicatedOfClient.ts"
 import * as EventLog from "./eventLog.ts"
-import { Event, Events, isJobEvent, type JobEvent, type Refusal } from "./events.ts"
-import { Bury, RetryAfter, type RunFailure, TookTooLong, Undecodable } from "./failure.ts"
-import { keepConnected } from "./keepConnected.ts"
+import { Undecodable } from "./failure.ts"
 import type { Lease } from "./lease.ts"
-import { checkOptions, type Options, type Reserve, type Settings } from "./options.ts"
-import { untilAccepted } from "./refusals.ts"
-import { type Consumer, type ConsumerContext, Reservations } from "./reservations.ts"
-import { mayHideJob, ServerRoom } from "./serverRoom.ts"
-import { Reservation, type Settler } from "./streamReservation.ts"
-import { UnconfirmedDeletes } from "./unconfirmedDeletes.ts"
+import { checkOptions, type Options } from "./options.ts"
+import { type Puller, ServerJobs, type StreamContext } from "./serverJobs.ts"
+import { Reservation } from "./streamReservation.ts"
 
 /** See `Worker.JobsOptions`. */
 export interface JobsOptions
@@ -46,202 +35,148 @@ export const jobs = <A, R>(
 ): Stream.Stream<Reservation<A>, WorkerStartError, BeanstalkClient | R> =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const settings = yield* checkOptions<A, R, never>(tube, options)
-    const dedicated = yield* oneServerOfClient(tube.name)
+    const dedicated = yield* dedicatedOfClient(tube.name)
     const annotated = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      Effect.annotateLogs(EventLog.annotated(effect), { tube: tube.name })
+      Effect.annotateLogs(EventLog.annotated(Effect.interruptible(effect)), { tube: tube.name })
+    const timers = yield* TimerQueue.make
+    const runtime = yield* annotated(Effect.runtime<R>())
+    const connections = yield* FiberSet.make<void, never>()
+    const scope = yield* Effect.scope
     const source = new JobSource<A, R>({
       tube: tube.name,
       settings,
-      dedicated,
-      timers: yield* TimerQueue.make,
-      runtime: yield* annotated(Effect.interruptible(Effect.runtime<R>())),
-      connected: yield* Effect.makeLatch(),
-      scope: yield* Effect.scope
+      timers,
+      log: EventLog.make(runtime, { tube: tube.name, concurrency: 1, runs: undefined, now: timers.now }),
+      fork: (effect) => void Runtime.runFork(runtime)(effect, { scope }),
+      connect: yield* annotated(FiberSet.runtime(connections)())
     })
-    yield* Effect.forkScoped(annotated(Effect.interruptible(source.keepConnected)))
     yield* Effect.forkScoped(Effect.interruptible(Effect.zipRight(dedicated.workers.whenClosing, source.end)))
     yield* Effect.addFinalizer(() => source.close)
+    source.follow(dedicated.servers)
     return Stream.repeatEffectOption(source.next)
   }))
 
-interface SourceOptions<A, R> {
-  readonly tube: TubeName
-  readonly settings: Settings<A, never, R>
-  readonly dedicated: Dedicated
-  readonly timers: TimerQueue.TimerQueue
-  readonly runtime: Runtime.Runtime<R>
-  /** Open while there is a connection. */
-  readonly connected: Effect.Latch
-  /** The fibers of the Stream's own end with it. */
-  readonly scope: Scope.Scope
+interface SourceOptions<A, R> extends StreamContext<A, R> {
+  /** Runs what keeps the connection to a server open. */
+  readonly connect: (run: Effect.Effect<void>) => AnyFiber
 }
 
-class JobSource<A, R> implements Consumer<never>, Settler {
-  readonly context: ConsumerContext<never>
-  readonly gate = undefined
-  readonly onWaiting = constVoid
+class JobSource<A, R> implements Puller<A, R> {
   private readonly options: SourceOptions<A, R>
-  private readonly room: ServerRoom
-  /** The jobs of the connection, or `undefined` while there is none. */
-  private reservations: Reservations<never> | undefined = undefined
-  /** The client is closed. No more jobs are reserved, and no more connections opened. */
+  private readonly servers = new Map<Dedicated, ServerJobs<A, R>>()
+  /** The servers that are none of the client's any more, until the jobs that they hold are settled. */
+  private readonly left = new Set<ServerJobs<A, R>>()
+  /** Ends when the Stream is closed. */
+  private stopFollowing = constVoid
+  /** No more jobs are reserved. */
   private hasEnded = false
-  /** The callers of `delete`, `bury` and `release`, by the job for whose event they wait. */
-  private readonly waiting = new Map<JobId, (event: JobEvent<never>) => void>()
-  private reserveIndex = 0
+  /** The server of the job that was pulled last. */
+  private current: ServerJobs<A, R> | undefined = undefined
+  /** The jobs that came while there was no pull, each with its server, in the order in which they came. */
+  private readonly queue = new Map<Lease, ServerJobs<A, R>>()
   /** The fiber that pulled last. */
   private puller: AnyFiber | undefined = undefined
-  /** Whether it waits for a job, or for its body to be decoded. */
-  private isPulling = false
+  /** Ends the pull that waits for a job. */
+  private resume: ((job: NextJob<A, R>) => void) | undefined = undefined
 
   constructor(options: SourceOptions<A, R>) {
-    const { dedicated, runtime, settings, timers, tube } = options
-    const events = new Events<never>()
     this.options = options
-    this.room = new ServerRoom(dedicated, tube)
-    this.context = {
-      rules: { ...settings.lease, tube, timers, expire: (lose) => lose(), onTouch: constVoid },
-      events,
-      unconfirmed: new UnconfirmedDeletes(events)
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // its servers
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** Takes jobs from these servers, as they come and go. */
+  follow(servers: Dedicated["servers"]): void {
+    this.stopFollowing = servers((list) => this.onServers(list))
+  }
+
+  private onServers(list: ReadonlyArray<Dedicated>): void {
+    if (this.hasEnded) return
+    for (const [dedicated, server] of this.servers) {
+      if (list.includes(dedicated)) continue
+      this.servers.delete(dedicated)
+      this.left.add(server)
+      this.endServer(server)
     }
-    const log = EventLog.make(runtime, { tube, concurrency: 1, runs: undefined, now: timers.now })
-    events.listen((event) => log.onEvent(event, isJobEvent(event) && this.answer(event)))
+    for (const dedicated of list) if (!this.servers.has(dedicated)) this.join(dedicated)
   }
 
-  // -------------------------------------------------------------------------------------------------------------------
-  // its connection
-  // -------------------------------------------------------------------------------------------------------------------
-
-  /** Keeps one connection open. */
-  get keepConnected(): Effect.Effect<void> {
-    const { connected, dedicated, tube } = this.options
-    return keepConnected({
-      log: ConnectionLog.make(dedicated.address),
-      metrics: dedicated.metrics,
-      tube,
-      reconnect: dedicated.reconnect,
-      open: () => this.connect,
-      use: (session) => this.serve(session),
-      isNeeded: () => !this.hasEnded,
-      isSpare: constFalse
-    }).pipe(Effect.zipRight(connected.open))
+  private join(dedicated: Dedicated): void {
+    const server = new ServerJobs(this, dedicated, this.options)
+    this.servers.set(dedicated, server)
+    this.options.connect(server.run).addObserver(() => this.left.delete(server))
   }
 
-  private get connect(): Effect.Effect<ServerSession, ConnectFailed, Scope.Scope> {
-    const { dedicated, timers, tube } = this.options
-    return dedicated.open(tube, timers, (ending) => this.onSessionEnd(ending)).pipe(
-      Effect.tapError(({ reason }) =>
-        Effect.sync(() => {
-          this.hasEnded ||= reason === "Closed"
-        })
-      )
-    )
+  private get all(): ReadonlyArray<ServerJobs<A, R>> {
+    return [...this.servers.values(), ...this.left]
   }
 
-  private serve(session: ServerSession): Effect.Effect<never, Ending> {
-    return Effect.gen(this, function*() {
-      yield* this.context.unconfirmed.confirm(session)
-      const reservations = new Reservations(this, session, 0)
-      this.reservations = reservations
-      yield* this.options.connected.open
-      return yield* reservations.whenEnded
-      // The session may have ended before there were reservations on it, while deletes were confirmed.
-    }).pipe(Effect.ensuring(Effect.sync(() => this.disconnect())))
+  /** A job that was pulled may still be settled. One that was not is given back. */
+  private endServer(server: ServerJobs<A, R>): void {
+    if (server !== this.current) server.giveBack()
+    server.end()
   }
 
-  private onSessionEnd(ending: Ending): void {
-    const { reservations } = this
-    this.disconnect()
-    reservations?.onSessionEnd(ending)
-  }
-
-  private disconnect(): void {
-    this.options.connected.unsafeClose()
-    this.reservations = undefined
-  }
-
-  isWanted(): boolean {
-    return !this.hasEnded
-  }
-
-  nextReserve(): Reserve {
-    const { reserves } = this.options.settings
-    this.reserveIndex = (this.reserveIndex + 1) % reserves.length
-    return reserves[this.reserveIndex]!
-  }
-
-  /** Else the next pull would wait for what has already happened, again and again. */
-  onLost(): void {
-    const { reservations } = this
-    if (reservations?.held !== undefined) reservations.giveBack(reservations.held)
-  }
-
-  onTimeout(lease: Lease): void {
-    this.fork(this.settleFailure(lease, timedOut))
-  }
-
-  onRefused(error: Refusal, lease?: Lease): void {
-    this.context.events.emit(Event.Refused({ tube: this.options.tube, id: lease?.id, error }))
-    if (mayHideJob(error) && !this.room.isFull && !this.hasEnded) this.fork(this.room.probe)
-  }
-
-  private fork(effect: Effect.Effect<void, never, R>): void {
-    const { runtime, scope } = this.options
-    Runtime.runFork(runtime)(effect, { scope })
-  }
-
-  /** Ends the Stream. A job that is held may still be settled. */
-  readonly end: Effect.Effect<void> = Effect.suspend(() => {
+  /** Ends the Stream. */
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
     this.hasEnded = true
-    if (this.reservations?.held === undefined) this.reservations?.retire()
-    return Effect.zipRight(this.room.giveUp, this.options.connected.open)
+    for (const server of this.all) this.endServer(server)
+    this.resume?.(noMoreJobs)
   })
 
-  /** Gives back the job that is held. The delete of a completed job is waited for. */
-  readonly close: Effect.Effect<void> = Effect.gen(this, function*() {
-    const { reservations } = this
+  /** Gives back all jobs. The deletes of completed jobs are waited for. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    this.hasEnded = true
+    this.stopFollowing()
     this.observe(undefined)
-    if (reservations !== undefined) {
-      this.giveBackHeld(reservations)
-      yield* reservations.whenRetired
-    }
-    this.context.unconfirmed.giveUp()
+    return Effect.forEach(this.all, ({ close }) => close, { concurrency: "unbounded", discard: true })
   })
-
-  private giveBackHeld(reservations: Reservations<never>): void {
-    const { held } = reservations
-    if (held === undefined) return
-    this.context.events.record(held, ({ id, tube }) => Event.Interrupted({ tube, id, orphaned: false }))
-    reservations.giveBack(held)
-  }
 
   // -------------------------------------------------------------------------------------------------------------------
-  // its jobs
+  // a pull
   // -------------------------------------------------------------------------------------------------------------------
 
   /** The next job, once the one before is settled. */
-  readonly next: Effect.Effect<Reservation<A>, Option.Option<never>, R> = Effect.withFiberRuntime((fiber) => {
-    const { reservations } = this
-    if (reservations === undefined) {
-      return this.hasEnded ? Effect.fail(Option.none()) : Effect.zipRight(this.options.connected.await, this.next)
-    }
-    const { held } = reservations
+  readonly next: NextJob<A, R> = Effect.withFiberRuntime((fiber) => {
+    const held = this.current?.held
     if (held !== undefined) return Effect.zipRight(Effect.ignore(held.whenLost), this.next)
-    if (this.room.isFull) return Effect.zipRight(this.room.whenAvailable, this.next)
+    if (this.hasEnded) return noMoreJobs
+    this.current = undefined
     this.observe(fiber)
-    this.isPulling = true
-    return Effect.matchEffect(Effect.flatMap(reservations.next, this.deliver), this.onPulled)
+    return this.pull
   })
 
-  private readonly onPulled = {
-    onFailure: () => {
-      this.isPulling = false
-      return this.next
-    },
-    onSuccess: (reservation: Reservation<A>) => {
-      this.isPulling = false
-      return Effect.succeed(reservation)
+  /** Waits for a job of any server. Those that have none to deliver yet are asked in any case. */
+  private readonly pull: NextJob<A, R> = Effect.async((resume) => {
+    this.resume = resume
+    for (const server of this.servers.values()) server.reserve()
+    for (const [lease, server] of this.queue) {
+      this.queue.delete(lease)
+      return this.deliver(server, lease)
     }
+  })
+
+  get isPulling(): boolean {
+    return this.resume !== undefined
+  }
+
+  onReserved(server: ServerJobs<A, R>, lease: Lease): void {
+    if (this.isPulling) return this.deliver(server, lease)
+    lease.startWait()
+    this.queue.set(lease, server)
+  }
+
+  onLost(lease: Lease): void {
+    this.queue.delete(lease)
+  }
+
+  private deliver(server: ServerJobs<A, R>, lease: Lease): void {
+    const { resume } = this
+    this.resume = undefined
+    this.current = server
+    resume?.(this.jobOf(server, lease))
   }
 
   /** Observes the fiber that pulls. `Effect.onInterrupt` around each pull takes 10 µs for each job more, of some 45. */
@@ -257,156 +192,50 @@ class JobSource<A, R> implements Consumer<never>, Settler {
    * have come after the job: its fiber was interrupted before it could do anything with it, or while it did.
    */
   private readonly onPullerEnd = (): void => {
-    const { isPulling, puller, reservations } = this
-    this.isPulling = false
-    if (puller === undefined || reservations === undefined || !isInterrupted(puller)) return
-    this.giveBackHeld(reservations)
-    if (isPulling) reservations.retire()
+    const { puller } = this
+    if (puller === undefined || !isInterrupted(puller)) return
+    this.resume = undefined
+    for (const server of this.all) server.giveBack()
   }
 
-  /** Fails with `None` if the job does not appear in the Stream. */
-  private readonly deliver = (lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> => {
+  // -------------------------------------------------------------------------------------------------------------------
+  // the job that it is to have
+  // -------------------------------------------------------------------------------------------------------------------
+
+  /** This job, or the next one if this does not appear in the Stream. */
+  private jobOf(server: ServerJobs<A, R>, lease: Lease): NextJob<A, R> {
     const { maxDisconnects } = this.options.settings
-    if (maxDisconnects === undefined) return this.decode(lease)
-    return Effect.matchEffect(this.statsOf(lease), {
-      onFailure: ({ message }) => Effect.zipRight(this.giveBack(lease, message), noJob),
+    if (maxDisconnects === undefined) return this.decode(server, lease)
+    const { settler } = server
+    return Effect.matchEffect(settler.statsOf(lease), {
+      onFailure: ({ message }) => Effect.zipRight(settler.giveBack(lease, message), this.next),
       onSuccess: (stats) =>
         historyOf(stats).disconnects < maxDisconnects
-          ? this.decode(lease)
-          : Effect.zipRight(this.settle(lease, crashLoop(lease, stats)), noJob)
+          ? this.decode(server, lease)
+          : Effect.zipRight(settler.settle(lease, crashLoop(lease, stats)), this.next)
     })
   }
 
   /** A Schema may take its time, in which the job is touched, or may be lost. */
-  private decode(lease: Lease): Effect.Effect<Reservation<A>, Option.Option<never>, R> {
+  private decode({ settler }: ServerJobs<A, R>, lease: Lease): NextJob<A, R> {
     lease.startRun()
     return Effect.matchCauseEffect(this.options.settings.policy.decode(lease.job), {
-      onSuccess: (payload) => isOver(lease) ? noJob : Effect.succeed(new Reservation(payload, lease, this)),
+      onSuccess: (payload) => isOver(lease) ? this.next : Effect.succeed(new Reservation(payload, lease, settler)),
       onFailure: (cause) =>
         isOver(lease)
-          ? noJob
-          : Effect.zipRight(this.settleFailure(lease, Cause.map(cause, (error) => new Undecodable(error))), noJob)
-    })
-  }
-
-  private settleFailure(lease: Lease, cause: Cause.Cause<RunFailure<never>>): Effect.Effect<void, never, R> {
-    return Effect.suspend(() => {
-      // If the time to run were over before it is decided what becomes of the job, it would be settled twice.
-      lease.endRun()
-      return Effect.matchEffect(this.statsOf(lease), {
-        onFailure: ({ message }) => this.giveBack(lease, message),
-        onSuccess: (stats) =>
-          Effect.flatMap(
-            decide(this.options.settings.policy, lease, stats, cause),
-            (settlement) => this.settle(lease, settlement)
+          ? this.next
+          : Effect.zipRight(
+            settler.settleFailure(lease, Cause.map(cause, (error) => new Undecodable(error))),
+            this.next
           )
-      })
-    })
-  }
-
-  /** The statistics of the job. The server may refuse them for a while. */
-  private statsOf(lease: Lease): Effect.Effect<JobStats, LeaseLost> {
-    return untilAccepted(lease.stats, this.options.dedicated.reconnect)
-  }
-
-  private settle(lease: Lease, settlement: Settlement<never>): Effect.Effect<void> {
-    const settling = Effect.suspend(() => this.holderOf(lease)?.settle(lease, settlement) ?? Effect.void)
-    return untilAccepted(Effect.zipRight(this.room.whenAvailable, settling), this.options.dedicated.reconnect)
-  }
-
-  private giveBack(lease: Lease, reason: string): Effect.Effect<void> {
-    return Effect.sync(() => this.holderOf(lease)?.giveBack(lease, reason))
-  }
-
-  private holderOf(lease: Lease): Reservations<never> | undefined {
-    return this.reservations?.held === lease ? this.reservations : undefined
-  }
-
-  // -------------------------------------------------------------------------------------------------------------------
-  // what the program decides
-  // -------------------------------------------------------------------------------------------------------------------
-
-  complete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return this.whileHeld(lease, (reservations) => Effect.sync(() => reservations.complete(lease)))
-  }
-
-  delete(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return Effect.asVoid(this.untilEnded(lease, (reservations) => reservations.complete(lease)))
-  }
-
-  bury(lease: Lease): Effect.Effect<void, LeaseLost> {
-    return Effect.asVoid(this.settleAs(lease, new Bury()))
-  }
-
-  release(lease: Lease, delay: Duration.Duration): Effect.Effect<void, LeaseLost | Buried> {
-    return Effect.flatMap(
-      this.settleAs(lease, new RetryAfter({ delay })),
-      ({ _tag }) =>
-        _tag === "Buried"
-          ? new Buried({ command: "release", address: lease.connection.session.address, id: lease.id })
-          : Effect.void
-    )
-  }
-
-  /** Does what a worker does when a handler fails with this. */
-  private settleAs(lease: Lease, order: Bury | RetryAfter): Effect.Effect<JobEvent<never>, LeaseLost> {
-    return this.untilEnded(lease, () => {
-      this.fork(this.settleFailure(lease, Cause.fail(order)))
-    })
-  }
-
-  /** Tells the caller of `delete`, `bury` or `release` how its job ended, if there is a caller. */
-  private answer(event: JobEvent<never>): boolean {
-    const onEvent = this.waiting.get(event.id)
-    this.waiting.delete(event.id)
-    onEvent?.(event)
-    return onEvent !== undefined
-  }
-
-  /** Begins to end a reservation, and waits for its event. */
-  private untilEnded(
-    lease: Lease,
-    settle: (reservations: Reservations<never>) => void
-  ): Effect.Effect<JobEvent<never>, LeaseLost> {
-    return this.whileHeld(lease, (reservations) =>
-      Effect.async((resume) => {
-        this.waiting.set(lease.id, (event) => resume(answerOf(lease, event)))
-        settle(reservations)
-      }))
-  }
-
-  private whileHeld<A>(
-    lease: Lease,
-    settle: (reservations: Reservations<never>) => Effect.Effect<A, LeaseLost>
-  ): Effect.Effect<A, LeaseLost> {
-    return Effect.suspend(() => {
-      if (lease.lost !== undefined) return lease.lost
-      if (lease.hasTimedOut) return lease.lossBecause("its time to run was over, and the job was released")
-      const reservations = this.holderOf(lease)
-      return reservations === undefined || this.waiting.has(lease.id)
-        ? lease.alreadySettled()
-        : settle(reservations)
     })
   }
 }
 
-/** How a reservation ended, for the caller of the method that was to end it. */
-const answerOf = (lease: Lease, event: JobEvent<never>): Effect.Effect<JobEvent<never>, LeaseLost> => {
-  switch (event._tag) {
-    case "LeaseLost":
-      return event.error
-    case "Interrupted":
-      return lease.lossBecause("the Stream has ended")
-    case "CompletionUnknown":
-      return lease.lossBecause(event.reason)
-    default:
-      return Effect.succeed(event)
-  }
-}
+/** Fails with `None` once the Stream has ended. */
+type NextJob<A, R> = Effect.Effect<Reservation<A>, Option.Option<never>, R>
 
-const noJob = Effect.fail(Option.none())
+const noMoreJobs = Effect.fail(Option.none())
 
 /** Whether the lease is lost, or the job is being released because its time to run was over. */
 const isOver = (lease: Lease): boolean => lease.lost !== undefined || lease.hasTimedOut
-
-const timedOut = Cause.fail(new TookTooLong("The job was not settled within its time to run"))

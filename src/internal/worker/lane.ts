@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -79,9 +80,12 @@ export interface LanePool<A, E, R> {
 /** In Effect 3 each chunk that passes through a Stream takes about 5 µs, as long as all else in a turn but its handler. */
 const turnsInAChunk = 64
 
+type NextJob = Effect.Effect<Lease, Option.Option<never>>
+
 export class Lane<A, E, R> implements Consumer<E> {
   readonly context: LaneContext<A, E, R>
-  readonly gate: Effect.Effect<void> | undefined
+  /** Runs before each reserve. */
+  private readonly gate: Effect.Effect<void> | undefined
   private readonly pool: LanePool<A, E, R>
   private readonly fiber: UserFiber<R>
   /** The jobs of the connection, or `undefined` while there is none. */
@@ -161,7 +165,7 @@ export class Lane<A, E, R> implements Consumer<E> {
 
   /** The Stream ends with the reservations. It has no elements: a turn is run for what it does. */
   private turns(reservations: Reservations<E>): Stream.Stream<never> {
-    const turn = Effect.flatMap(reservations.next, (lease) => this.take(reservations, lease))
+    const turn = Effect.flatMap(this.nextOf(reservations), (lease) => this.take(reservations, lease))
     return Stream.repeatEffectChunkOption(
       Effect.as(Effect.replicateEffect(turn, turnsInAChunk, { discard: true }), Chunk.empty())
     )
@@ -169,7 +173,7 @@ export class Lane<A, E, R> implements Consumer<E> {
 
   private leave({ isRetired }: Reservations<E>): void {
     this.reservations = undefined
-    if (!isRetired && this.isNeeded) this.onWaiting()
+    if (!isRetired && this.isNeeded) this.pool.onWaiting(this)
   }
 
   get isNeeded(): boolean {
@@ -185,6 +189,26 @@ export class Lane<A, E, R> implements Consumer<E> {
   // -------------------------------------------------------------------------------------------------------------------
   // a turn
   // -------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Reserves a job, for as long as it takes. Fails with `None` once no more jobs are reserved on the connection and the last delete is
+   * answered.
+   */
+  private nextOf(reservations: Reservations<E>): NextJob {
+    const noMoreJobs: NextJob = Effect.zipRight(reservations.whenRetired, Effect.fail(Option.none()))
+    const reserve: NextJob = Effect.async((resume) => {
+      // The gate may have taken its time.
+      if (!reservations.isReserving) return resume(noMoreJobs)
+      reservations.reserve((lease) => resume(lease === undefined ? next : Effect.succeed(lease)))
+    })
+    const passThenReserve = this.gate === undefined ? reserve : Effect.zipRight(this.gate, reserve)
+    const next: NextJob = Effect.suspend(() => {
+      if (!reservations.isReserving) return noMoreJobs
+      this.pool.onWaiting(this)
+      return passThenReserve
+    })
+    return next
+  }
 
   /** Runs the user's gate. If it dies, or interrupts itself, it runs again on another connection. */
   private pass(gate: Effect.Effect<unknown, never, R>): Effect.Effect<void> {
@@ -375,10 +399,6 @@ export class Lane<A, E, R> implements Consumer<E> {
 
   nextReserve(): Reserve {
     return this.pool.nextReserve()
-  }
-
-  onWaiting(): void {
-    this.pool.onWaiting(this)
   }
 
   // -------------------------------------------------------------------------------------------------------------------

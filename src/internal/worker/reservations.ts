@@ -1,15 +1,13 @@
 /**
  * The jobs of one connection, one after the other.
  *
- * Jobs come from `next` only. No reserve is sent while a job is held: the server would answer a touch, release or bury of the job
- * only after the reserve. The delete of a completed job is not waited for: it leaves in the same write as the next reserve, so that a
- * job takes one round trip.
+ * No reserve is sent while a job is held: the server would answer a touch, release or bury of the job only after the reserve. The
+ * delete of a completed job is not waited for: it leaves in the same write as the next reserve, so that a job takes one round trip.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import {
   type Buried,
   type CommandError,
@@ -41,15 +39,11 @@ export interface ConsumerContext<in out E> {
 /** What works on the jobs of a connection: a lane, or a Stream of jobs. */
 export interface Consumer<in out E> {
   readonly context: ConsumerContext<E>
-  /** Runs before each reserve. */
-  readonly gate: Effect.Effect<void> | undefined
   /** Whether another job is to be reserved on this connection, after reserves that timed out for this many seconds. */
   isWanted(idleSeconds: number): boolean
   nextReserve(): Reserve
-  /** Called before each reserve, and before the gate. */
-  onWaiting(): void
   /** The lease of the job that is held is lost. */
-  onLost(): void
+  onLost(lease: Lease): void
   /** The handler of a job has run for longer than it may. */
   onTimeout(lease: Lease): void
   /** The server has refused to reserve a job, or a command about this one. */
@@ -58,12 +52,11 @@ export interface Consumer<in out E> {
 
 /**
  * - `open`: jobs are reserved.
- * - `retired`: no more jobs are wanted on this connection, which closes once the delete that is on its way is answered.
+ * - `retired`: no more jobs are wanted on this connection, which closes once the job that is held is settled, and the delete that is on
+ *   its way is answered.
  * - `lost`: the session has ended with something unsettled, or was closed for a failure.
  */
 type Status = "open" | "retired" | "lost"
-
-type NextJob = Effect.Effect<Lease, Option.Option<never>>
 
 /** A server that loses a job within this many milliseconds may lose every job. */
 const soon = 5000
@@ -73,6 +66,8 @@ export class Reservations<E> implements LeaseConnection {
   roundTrip: number
   /** The job that is reserved and not yet settled. */
   held: Lease | undefined = undefined
+  /** Whether a reserve is sent and not yet answered. */
+  isWaiting = false
   private readonly consumer: Consumer<E>
   private status: Status = "open"
   /** The delete that is sent and not yet answered. */
@@ -91,31 +86,20 @@ export class Reservations<E> implements LeaseConnection {
     this.roundTrip = roundTrip
   }
 
-  /**
-   * Reserves a job, for as long as it takes. Fails with `None` once no more jobs are reserved on this connection and the last
-   * delete is answered.
-   */
-  readonly next: NextJob = Effect.suspend(() => {
-    const { consumer } = this
-    const { gate } = consumer
-    if (!this.isReserving) return this.noMoreJobs
-    consumer.onWaiting()
-    return gate === undefined ? this.reserve : Effect.zipRight(gate, this.reserve)
-  })
-
-  private readonly reserve: NextJob = Effect.async((resume) => {
-    // The gate may have taken its time.
-    if (!this.isReserving) return resume(this.noMoreJobs)
+  /** Sends one reserve. Calls back with the job, or with `undefined` if none was ready in time, or the reserve failed. */
+  reserve(onAnswer: (lease: Lease | undefined) => void): void {
     const { consumer } = this
     const reserve = consumer.nextReserve()
     this.reserveSentAt = consumer.context.rules.timers.now()
+    this.isWaiting = true
     this.session.submit(reserve, (exit) => {
-      if (Exit.isSuccess(exit)) return resume(Effect.succeed(this.hold(exit.value)))
+      this.isWaiting = false
+      if (Exit.isSuccess(exit)) return onAnswer(this.hold(exit.value))
       this.idleSeconds += reserve.blocksFor
       this.onNotReserved(reserve, errorOf(exit))
-      resume(this.next)
+      onAnswer(undefined)
     })
-  })
+  }
 
   private onNotReserved({ blocksFor }: Reserve, error: DeadlineSoon | TimedOut | CommandError | undefined): void {
     const waited = this.consumer.context.rules.timers.now() - this.reserveSentAt
@@ -150,8 +134,6 @@ export class Reservations<E> implements LeaseConnection {
     if (this.deleting === undefined) resume(Effect.void)
     else this.onDeleteAnswered = resume
   })
-
-  private readonly noMoreJobs: NextJob = Effect.zipRight(this.whenRetired, Effect.fail(Option.none()))
 
   /** Whether the latest reserve was sent a shorter time ago than any reserve took: the server may have a job for it. */
   hasJustAsked(now: number): boolean {
@@ -250,6 +232,7 @@ export class Reservations<E> implements LeaseConnection {
     this.held = undefined
     this.hasWorked = true
     this.consumer.context.events.record(lease, () => event)
+    if (this.isRetired) this.retire()
     return Effect.void
   }
 
@@ -261,6 +244,7 @@ export class Reservations<E> implements LeaseConnection {
     this.held = undefined
     if (lost === undefined) this.close()
     else this.closeIfLostSoon(lease, lost)
+    if (this.isRetired) this.retire()
   }
 
   private recordLost(lease: Lease, error: LeaseLost): void {
@@ -269,7 +253,7 @@ export class Reservations<E> implements LeaseConnection {
 
   onLost(lease: Lease, error: LeaseLost): void {
     this.recordLost(lease, error)
-    if (this.held === lease) this.consumer.onLost()
+    if (this.held === lease) this.consumer.onLost(lease)
   }
 
   onRefused(refusal: ServerError, lease: Lease): void {
@@ -288,10 +272,10 @@ export class Reservations<E> implements LeaseConnection {
     return this.status === "retired"
   }
 
-  /** Takes no more jobs, and closes the connection when the delete that is on its way is answered. */
+  /** Takes no more jobs, and closes the connection when the job that is held is settled, and the delete that is on its way is answered. */
   retire(): void {
     if (this.status === "open") this.status = "retired"
-    if (this.deleting === undefined) this.session.close()
+    if (this.held === undefined && this.deleting === undefined) this.session.close()
   }
 
   /** Closes the connection at once. */

@@ -57,14 +57,17 @@ export class ServerRoom {
   readonly probe: Effect.Effect<void> = Effect.suspend(() => {
     this.isFull = true
     this.hasRoom.unsafeClose()
-    return Effect.ensuring(Effect.flatMap(this.pauses, (pause) => this.untilAnswered(pause)), this.giveUp)
+    return Effect.ensuring(
+      Effect.flatMap(this.pauses, (pause) => this.untilAnswered(pause)),
+      Effect.sync(() => this.giveUp())
+    )
   })
 
   /** What waits for room goes on. */
-  readonly giveUp: Effect.Effect<void> = Effect.sync(() => {
+  giveUp(): void {
     this.isFull = false
     this.hasRoom.unsafeOpen()
-  })
+  }
 
   private get pauses(): Effect.Effect<Pause> {
     return Effect.suspend(() =>
