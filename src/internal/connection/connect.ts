@@ -143,9 +143,9 @@ export const connect = (
           Effect.mapError((cause) => connectFailed(address, cause))
         )
         // In one write. `Effect.all` with concurrency, and `Fiber.joinAll`, may never end if they are interrupted while they begin.
-        const stats = yield* Effect.fork(session.send(Commands.serverInfo))
-        const others = yield* Effect.forEach(handshake, (command) => Effect.fork(session.send(command)))
-        const server = yield* Effect.zipLeft(Fiber.join(stats), Effect.forEach(others, Fiber.join)).pipe(
+        const stats = yield* submit(session.send(Commands.serverInfo))
+        const others = yield* Effect.forEach(handshake, (command) => submit(session.send(command)))
+        const server = yield* Effect.zipLeft(stats, Effect.forEach(others, identity)).pipe(
           Effect.mapError((error) => handshakeFailed(address, error))
         )
         session.limitJobSize(server.maxJobSize)
@@ -178,6 +178,10 @@ export const connect = (
       spans ? inChildSpan(address, name) : identity
     )
   })
+
+/** Runs an Effect in a fiber of its own, and returns how it ends. A failure is logged by no fiber: what waits for the end has it. */
+const submit = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Effect.Effect<A, E>, never, R> =>
+  Effect.map(Effect.fork(Effect.exit(self)), (fiber) => Effect.flatten(Fiber.join(fiber)))
 
 /** A span only as the child of another: a server that is away is not to make a trace of each attempt, which metrics count. */
 const inChildSpan = (address: string, name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
