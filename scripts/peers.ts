@@ -14,6 +14,7 @@ const sets: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   oldest: {
     "@effect/cluster": "0.56.0",
     "@effect/experimental": "0.58.0",
+    "@effect/opentelemetry": "0.60.0",
     "@effect/platform": "0.94.0",
     "@effect/platform-node": "0.104.0",
     "@effect/platform-node-shared": "0.57.0",
