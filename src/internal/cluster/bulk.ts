@@ -55,7 +55,7 @@ export const bulk = (
           onProgress: (own) => Effect.zipRight(note(own), Effect.suspend(() => onProgress?.(done()) ?? Effect.void))
         }
         return Effect.tap(askOne(member, (client) => run(client, part)), note)
-      }).pipe(Effect.tapErrorTag("BulkStopped", ({ done: own }) => Effect.sync(() => void tallies.set(member, own))))
+      })
 
     const exits = Effect.forEach(parts, (part) => Effect.exit(runPart(part)), {
       concurrency: bound === undefined ? "unbounded" : 1
