@@ -26,7 +26,7 @@
  * `putAll` goes on to the next server in the first two cases only.
  *
  * A command that names a job is sent to the server of that job, and waits for its connection as with one server. One about a tube, or
- * all tubes, goes to all servers that are not known to be down, and the answers are added:
+ * all tubes, goes to all servers that are not down, and the answers are added:
  *
  * - `stats`, `statsTube`, `statsTubes`: the counts are added. The addresses of servers that did not answer are in `unknown`, under
  *   `cluster-not-answered`.

@@ -578,6 +578,16 @@ describe("what a cluster asks of all servers", () => {
       })
     ))
 
+  it.live("does not wait for a server that cannot be reached from the start, once it was tried", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* servers[1]!.inject(Fault.Refuse())
+        const [time, stats] = yield* Effect.timed(cluster.stats)
+        assert.strictEqual(stats.unknown["cluster-not-answered"], "memory-2")
+        assert.isBelow(Duration.toMillis(time), 100)
+      })
+    ))
+
   it.live("finds, purges and moves the jobs of all", () =>
     onConnected(({ cluster }) =>
       Effect.gen(function*() {

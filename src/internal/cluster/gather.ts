@@ -16,7 +16,7 @@ export interface Answer<A, E> {
   readonly exit: Exit.Exit<A, E | ConnectFailed>
 }
 
-/** Asks all servers at once. Those that are known to be down are not waited for. */
+/** Asks all servers at once. Those that are down are not waited for. */
 export const askAll = <A, E>(
   members: Members,
   ask: (client: Client) => Effect.Effect<A, E>
@@ -29,11 +29,15 @@ export const askAll = <A, E>(
     )
   )
 
-/** Asks a server, or fails at once if it is known to be down. */
+/**
+ * Asks a server, or fails at once if it is known to be down. Before it has been connected, that is known when the first attempt fails:
+ * the client would wait for the next one.
+ */
 export const askOne = <A, E>(
-  { client, unavailable }: ClusterMember,
+  { client, down, isConnected, unavailable }: ClusterMember,
   ask: (client: Client) => Effect.Effect<A, E>
-): Effect.Effect<A, E | ConnectFailed> => unavailable ?? ask(client)
+): Effect.Effect<A, E | ConnectFailed> =>
+  unavailable ?? (isConnected ? ask(client) : Effect.raceFirst(ask(client), down))
 
 /** What those servers answered that did, and the addresses of the others. */
 export interface Answered<A> {

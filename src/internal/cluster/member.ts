@@ -1,4 +1,5 @@
 /** One server of a cluster: its clients, and whether jobs are put there. */
+import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { type Client, State } from "../../BeanstalkClient.ts"
 import { ConnectFailed } from "../../BeanstalkError.ts"
@@ -77,6 +78,7 @@ export class ClusterMember {
   private answeredAt = 0
   /** Why the connection was lost, or not made, until it is made again. */
   private failure: ConnectFailed | undefined = undefined
+  private readonly onDown = new Set<(failure: ConnectFailed) => void>()
   private readonly silence: Timer = { deadline: 0, position: -1, fire: (now) => this.onSilenceTimer(now) }
   private readonly endOfRefusal: Timer = { deadline: 0, position: -1, fire: () => this.clearRefusal() }
 
@@ -110,6 +112,13 @@ export class ClusterMember {
   get unavailable(): ConnectFailed | undefined {
     return this.isConnected ? undefined : this.failure
   }
+
+  /** Fails when an attempt to connect has failed, or the connection is lost. */
+  readonly down: Effect.Effect<never, ConnectFailed> = Effect.async((resume) => {
+    const onDown = (failure: ConnectFailed) => resume(failure)
+    this.onDown.add(onDown)
+    return Effect.sync(() => this.onDown.delete(onDown))
+  })
 
   /** Whether it is connected. If not, and unless it is leaving, it is from now on tried to connect it. */
   connects(): boolean {
@@ -215,6 +224,7 @@ export class ClusterMember {
       }
       case "Lost":
         this.failure = toConnectFailed(this.address, state.reason, state.cause)
+        for (const onDown of this.onDown) onDown(this.failure)
         break
       case "Closed":
       case "Connecting":
