@@ -589,6 +589,10 @@ export interface Client extends Inspectable.Inspectable, DedicatedConnections.Ha
    * on the way, the originals are still buried, and copies may be left that are delayed: delete those that `peekDelayed` shows,
    * and move again. A copy can become ready only if the connection is reset in the very moment in which the server executes
    * these commands, or by a proxy that passes on a part of them and then ends the connection in an orderly way.
+   *
+   * Buried jobs whose ids are far apart are looked up first, as {@link Client.jobs} does, so that they are moved many at a time: a job
+   * is put into the tube `effect-beanstalk/newest` for it, and deleted. Where the server refuses that, or has more than 256 ids for each
+   * of these jobs, some are moved one by one, which takes longer.
    */
   readonly move: (
     from: string,

@@ -142,6 +142,22 @@ describeClients("move", (kind) => {
         yield* untouched(beanstalk)
       }))
 
+    it.scopedLive("buried jobs whose ids are far apart, without a connection for each", () =>
+      Effect.gen(function*() {
+        const { beanstalk, client } = yield* start(kind)
+        const jobs = Array.from({ length: 600 }, (_, index): Wanted => ({
+          tube: index % 4 === 0 ? "here" : "elsewhere",
+          state: "buried",
+          body: `${index}`,
+          priority: index
+        }))
+        yield* putJobs(beanstalk, jobs)
+        const before = (yield* beanstalk.stats).totalConnections
+        assert.deepStrictEqual(yield* client.move("here", "target"), { ...nothing, buried: 150 })
+        assert.isBelow((yield* beanstalk.stats).totalConnections - before, 75)
+        assert.deepStrictEqual(yield* left(beanstalk), moved(jobs, isHere))
+      }))
+
     it.scopedLive("no job that another client has reserved", () =>
       Effect.gen(function*() {
         const { beanstalk, client } = yield* start(kind)

@@ -129,6 +129,64 @@ describe.each(["CutAfterRequest", "CutAfterReply"] as const)("%s", (fault) => {
     }))
 })
 
+/** Buried jobs, none of whose ids follows that of another: all but the first of them are looked up. */
+const farApart: ReadonlyArray<Wanted> = Array.from({ length: 120 }, (_, index): Wanted => ({
+  tube: index % 3 === 0 ? "here" : "elsewhere",
+  state: "buried",
+  body: `${index}`
+}))
+
+const bodiesFarApart = farApart.flatMap(({ body, tube }) => tube === "here" ? [`${body}`] : []).toSorted()
+
+describe("move of buried jobs whose ids are far apart", () => {
+  const cases = spread(upTo(18_000), amount(8, 40, 400)).flatMap((size) => [
+    Fault.CutAfterRequest({ bytes: size }),
+    Fault.CutAfterReply({ bytes: size })
+  ])
+
+  it.scoped("loses none and makes none ready, wherever its first connection is cut", () =>
+    Effect.gen(function*() {
+      let [stopped, moved] = [0, 0]
+      for (const fault of cases) {
+        yield* Effect.gen(function*() {
+          const world = yield* prepared(farApart)
+          yield* world.server.inject(fault)
+          const exit = yield* Effect.exit(world.client.move("here", "target"))
+          const found = (yield* census(world)).filter(({ tube }) => tube === "here" || tube === "target")
+          assert.deepStrictEqual([...new Set(found.map(({ body }) => body))].toSorted(), bodiesFarApart)
+          for (const { state, tube } of found) {
+            assert.isTrue(state === "buried" || (tube === "target" && state === "delayed"))
+          }
+          if (Exit.isSuccess(exit)) {
+            moved += 1
+            assert.strictEqual(found.length, bodiesFarApart.length)
+          } else stopped += 1
+        }).pipe(Effect.scoped)
+      }
+      assert.isAbove(stopped, 0)
+      assert.isAbove(moved, 0)
+    }))
+
+  it.scoped.each(["drain", "no memory"] as const)(
+    "moves them to another server when theirs refuses to put: %s",
+    (why) =>
+      Effect.gen(function*() {
+        const world = yield* prepared(farApart)
+        const other = yield* prepared([])
+        yield* why === "drain" ? world.server.drain : world.server.inject(Fault.NoMemory())
+        assert.deepStrictEqual(yield* world.client.move("here", "target", { into: other.client }), {
+          ready: 0,
+          delayed: 0,
+          buried: 40
+        })
+        assert.deepStrictEqual(
+          (yield* census(other)).map(({ body, state, tube }) => `${tube} ${state} ${body}`).toSorted(),
+          bodiesFarApart.map((body) => `target buried ${body}`)
+        )
+      })
+  )
+})
+
 describe("R23: move of buried jobs, cut at any byte", () => {
   const buried = ["one", "two"].map((body): Wanted => ({ tube: "here", state: "buried", body, priority: 7 }))
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
 import type { ReachExceeded } from "../../BeanstalkError.ts"
+import { compareIds } from "../../internal/values/compareIds.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
@@ -31,8 +32,6 @@ export const findAll = (
 export type Kept = JobId | { readonly id: JobId }
 
 const idOf = (job: Kept): JobId => typeof job === "string" ? job : job.id
-
-const compareIds = (one: JobId, other: JobId): number => one.length - other.length || (one < other ? -1 : 1)
 
 /**
  * In place of the order in which they were found: those of the oldest first, unless their ids were given. A search finds the newest

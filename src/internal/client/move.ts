@@ -117,7 +117,8 @@ const moveAction = (session: ServerSession, target: Target, tally: Tally): Actio
       Effect.flatMap(
         inOneWrite(sendAllPresent(session, batchOf(ids, Commands.peek)), statsOfJobs(session, ids)),
         ([jobs, stats]) => move(state, originalsIn([state], jobs, stats), next)
-      )
+      ),
+    connectsFor: ["buried"]
   }
 }
 

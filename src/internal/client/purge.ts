@@ -15,6 +15,7 @@ const purgeAction = (session: Session, tally: Tally): Action => {
   return {
     onReserved: (jobs) => Effect.uninterruptible(Effect.asVoid(deleteIn("ready", jobs.map(({ id }) => id)))),
     onFound: (state, ids, next) =>
-      Effect.uninterruptible(Effect.map(inOneWrite(deleteIn(state, ids), next), ([, following]) => following))
+      Effect.uninterruptible(Effect.map(inOneWrite(deleteIn(state, ids), next), ([, following]) => following)),
+    connectsFor: []
   }
 }
