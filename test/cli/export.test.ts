@@ -1,6 +1,7 @@
 /** `beanstalk export` and `beanstalk import`. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -187,6 +188,32 @@ describeListening("beanstalk export and import", ({ start }) => {
       )
       assert.isAtMost(put.length, 3000 + 1024)
     }))
+
+  it.scopedLive.each(["export here", "take here --all", "take here --all --bury"])(
+    "counts all that it has written when it is interrupted meanwhile: %s",
+    (command) =>
+      Effect.gen(function*() {
+        const { connection, server } = yield* started
+        yield* putJobs(
+          connection,
+          Array.from({ length: 100 }, (_, index): Wanted => ({ tube: "here", state: "ready", body: `${index}` }))
+        )
+        const written = yield* Effect.makeLatch()
+        const running = yield* startAt(server, command, { afterWrite: written.await })
+        yield* eventually(Effect.sync(() => running.stdout.text), (text) => text.includes("\n"))
+        const stopping = yield* Effect.fork(running.interrupt)
+        yield* Effect.yieldNow()
+        yield* written.open
+        yield* Fiber.join(stopping)
+        const [, count] = /^Interrupted after (\d+) jobs? w\w+ \w+\.\n$/.exec(running.stderr.text) ?? []
+        const lines = running.stdout.text.split("\n").length - 1
+        assert.strictEqual(Number(count), lines)
+        assert.isBelow(lines, 100)
+        if (command !== "export here") {
+          yield* eventually(connection.statsTube("here"), ({ currentJobsReady }) => currentJobsReady === 100 - lines)
+        }
+      })
+  )
 
   it.scopedLive("export ends quietly when its reader has enough", () =>
     Effect.gen(function*() {

@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly fullScreen?: FullScreen
   /** After how many writes the reader of standard output closes it. */
   readonly closesAfter?: number
+  /** What each write to standard output waits for once it is written. Default: nothing. */
+  readonly afterWrite?: Effect.Effect<void>
 }
 
 export interface Ended {
@@ -60,18 +62,25 @@ export interface Running {
 /** Starts a command line. */
 export const start = (argv: ReadonlyArray<string>, surroundings: Surroundings = {}) =>
   Effect.gen(function*() {
-    const { closesAfter = Number.POSITIVE_INFINITY, columns = 80, env = {}, fullScreen, stdin = "", terminal = false } =
-      surroundings
+    const {
+      afterWrite = Effect.void,
+      closesAfter = Number.POSITIVE_INFINITY,
+      columns = 80,
+      env = {},
+      fullScreen,
+      stdin = "",
+      terminal = false
+    } = surroundings
     const stdout = new Collected()
     const stderr = new Collected()
-    const outlet = (collected: Collected, limit: number): Outlet => ({
+    const outlet = (collected: Collected, limit: number, written: Effect.Effect<void>): Outlet => ({
       isTerminal: terminal,
       columns: () => columns,
       write: (chunk) =>
         Effect.suspend(() => {
           if (collected.writes >= limit) return new PipeClosed()
           collected.add(chunk)
-          return Effect.void
+          return written
         })
     })
     const lines = typeof stdin === "string" ? stdin.split("\n") : []
@@ -82,8 +91,8 @@ export const start = (argv: ReadonlyArray<string>, surroundings: Surroundings = 
         bytes: Effect.succeed(typeof stdin === "string" ? Stream.make(encoder.encode(stdin)) : stdin),
         line: Effect.sync(() => lines.shift())
       },
-      stdout: outlet(stdout, closesAfter),
-      stderr: outlet(stderr, Number.POSITIVE_INFINITY),
+      stdout: outlet(stdout, closesAfter, afterWrite),
+      stderr: outlet(stderr, Number.POSITIVE_INFINITY, Effect.void),
       fullScreen: fullScreen === undefined ? Effect.dieMessage("it has no screen") : Effect.succeed(fullScreen)
     })
     const code = yield* Deferred.make<number>()

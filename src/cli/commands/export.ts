@@ -62,7 +62,8 @@ export const command = Command.make({
         of(found.length)
         return client.jobsById(ids, { tube: names, states: selection.states, bodies: true }).pipe(
           Stream.runForEachChunk((jobs) =>
-            Effect.zipRight(
+            // What is written is counted, also if it is interrupted meanwhile.
+            Effect.uninterruptible(Effect.zipRight(
               jobs.length === 0
                 ? Effect.void
                 : write(encoder.encode(jsonLines(Chunk.toReadonlyArray(jobs).map(recordOf)))),
@@ -70,7 +71,7 @@ export const command = Command.make({
                 written += jobs.length
                 done(written)
               })
-            )
+            ))
           )
         )
       },

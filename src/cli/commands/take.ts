@@ -53,12 +53,14 @@ export const command = Command.make({
       while: ({ isLast }) => !isLast && taken < limit,
       body: () =>
         reserve(connection, { most: Math.min(batch, limit - taken), waits: follow }).pipe(
-          Effect.tap((jobs) => hand(connection, jobs, { bury, nul })),
-          Effect.map((jobs) => {
-            taken += jobs.length
-            batch = batchAfter(jobs)
-            return { isLast: jobs.length === 0 && !follow }
-          })
+          // A job whose body is written is deleted, and counted, also if it is interrupted meanwhile.
+          Effect.flatMap((jobs) =>
+            Effect.uninterruptible(Effect.map(hand(connection, jobs, { bury, nul }), () => {
+              taken += jobs.length
+              batch = batchAfter(jobs)
+              return { isLast: jobs.length === 0 && !follow }
+            }))
+          )
         )
     }).pipe(
       Effect.onInterrupt(() => note(`Interrupted after ${countedWere(taken, "job")} taken.`))
@@ -147,7 +149,7 @@ const hand = (connection: Connection, jobs: ReadonlyArray<ReservedJob>, { bury, 
       const pri = stats.get(id)?.pri
       return pri === undefined ? lost(job) : Effect.catchTag(connection.bury(id, pri), "JobNotFound", () => lost(job))
     }
-    yield* Effect.forEach(jobs, settle, { concurrency: "unbounded", discard: true }).pipe(Effect.uninterruptible)
+    yield* Effect.forEach(jobs, settle, { concurrency: "unbounded", discard: true })
   })
 
 /** Of jobs that are still reserved. */
