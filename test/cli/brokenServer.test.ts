@@ -20,6 +20,20 @@ const replies: Readonly<Record<string, string>> = {
   "delete": "DELETED\r\n"
 }
 
+const numbersOfJob = {
+  pri: 1,
+  age: 0,
+  delay: 0,
+  ttr: 60,
+  "time-left": 59,
+  file: 0,
+  reserves: 1,
+  timeouts: 0,
+  releases: 0,
+  buries: 0,
+  kicks: 0
+}
+
 /** Answers each command by its reply, and closes the connection at one that has none. */
 const server = Effect.gen(function*() {
   const commands: Array<string> = []
@@ -64,6 +78,42 @@ it.scopedLive("a server that goes silent later is said to be silent, and not to 
     const { code, stderr } = yield* at({ target }, "doctor --timeout 1s")
     assert.strictEqual(code, 3)
     assert.match(stderr, /did not answer: the connection was lost \(the server has not answered stats for /)
+  }))
+
+it.scopedLive("jobs says that jobs were gone before their bodies were read", () =>
+  Effect.gen(function*() {
+    const [, exchanges] = recordings[1]!
+    const tube = recordedDocument(exchanges, "stats-tube 123")
+      .replace(/name: .*/, "name: default")
+      .replace(/current-jobs-reserved: .*/, "current-jobs-reserved: 2")
+    const target = yield* listen((socket) => {
+      socket.on("data", (chunk) => {
+        for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
+          const [command = "", id] = line.split(" ")
+          const job = { id, tube: "default", state: "reserved", ...numbersOfJob }
+          const document = Object.entries(job).map(([key, value]) => `${key}: ${value}\n`).join("")
+          const answers: Readonly<Record<string, string>> = {
+            ...replies,
+            "stats-tube": ok(tube),
+            "stats-job": ok(`---\n${document}`),
+            "peek": "NOT_FOUND\r\n"
+          }
+          socket.write(answers[command] ?? "UNKNOWN_COMMAND\r\n")
+        }
+      })
+    })
+    const { code, stderr, stdout } = yield* at({ target }, "jobs default --state reserved --to 2")
+    assert.deepStrictEqual([code, stdout], [1, ""])
+    const [found, failure] = stderr.split("\n")
+    assert.match(
+      found ?? "",
+      /^All 2 reserved jobs of default were found, among 2 ids, in .*s\. 2 jobs were gone before their bodies were read\.$/
+    )
+    assert.match(
+      failure ?? "",
+      /^beanstalk: no job of tube default on .* is listed: 2 jobs were gone before their bodies were read\. List them with --no-body\.$/
+    )
+    assert.strictEqual((yield* at({ target }, "jobs default --state reserved --to 2 --no-body --ids")).stdout, "2\n1\n")
   }))
 
 it.scopedLive("kick that kicks nothing is no success", () =>

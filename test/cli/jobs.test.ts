@@ -73,6 +73,8 @@ describeListening("beanstalk jobs", ({ start }) => {
           ["1", "emails", "ready", "{\"user\":1}"]
         ]
       )
+      const none = yield* run("jobs other --state ready")
+      assert.match(none.stderr, /^beanstalk: no ready job of tube other on \S+\.\n$/)
       const [bare] = (yield* run("jobs --json --no-body --limit 1")).stdout.split("\n")
       assert.notProperty(JSON.parse(bare ?? ""), "body")
       assert.notInclude((yield* run("jobs --no-body", { terminal: true })).stdout, "BODY")

@@ -17,7 +17,7 @@ import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
-import { elapsed, thousands } from "../terminal/text.ts"
+import { countedWere, elapsed, thousands } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
 import { isOneTube } from "../values/tubePattern.ts"
 
@@ -57,13 +57,17 @@ export const command = Command.make({
           return yield* list(client, { names, selection, bodies: !idsOnly && !noBody, isOne, write: write(server) })
         }),
       (seen) =>
-        seen.some(({ seen: count }) => count > 0)
-          ? Effect.void
-          : new NothingThere({
-            message:
-              `no ${statesText(selection.states)} job${isOneTube(tubes) ? ` of tube ${tubes[0]?.text}` : ""} on ` +
-              `${servers.map(({ address }) => address).join(" or ")}${isById(selection) ? " matches" : ""}.`
+        Effect.gen(function*() {
+          if (seen.some(({ seen: { written } }) => written > 0)) return
+          const gone = seen.reduce((sum, { seen: { gone } }) => sum + gone, 0)
+          const of = isOneTube(tubes) ? ` of tube ${tubes[0]?.text}` : ""
+          const on = ` on ${servers.map(({ address }) => address).join(" or ")}`
+          return yield* new NothingThere({
+            message: gone > 0
+              ? `no job${of}${on} is listed: ${goneText(gone)}. List them with --no-body.`
+              : `no ${statesText(selection.states)} job${of}${on}${isById(selection) ? " matches" : ""}.`
           })
+        })
     )
   })
 })
@@ -76,12 +80,15 @@ interface Listing {
   readonly write: (jobs: ReadonlyArray<ListedJob>) => Effect.Effect<void, PipeClosed | Stopped>
 }
 
-/** Writes the jobs of a server as they are found, says on standard error how many there are, and succeeds with how many were written. */
+/**
+ * Writes the jobs of a server as they are found, and says on standard error how many there are. Succeeds with how many were written,
+ * and how many were found but gone before their bodies were read.
+ */
 const list = (client: Client, { bodies, isOne, names, selection, write }: Listing) =>
   Effect.gen(function*() {
     const { isTerminal, note } = yield* Output
     const start = yield* Clock.currentTimeMillis
-    let written = 0
+    let [written, gone] = [0, 0]
     let search: SearchProgress = { asked: 0, found: 0, counted: 0 }
     yield* withProgress("look at ids", ({ done }) =>
       find(client, {
@@ -92,6 +99,10 @@ const list = (client: Client, { bodies, isOne, names, selection, write }: Listin
           Effect.sync(() => {
             search = progress
             done(progress.asked)
+          }),
+        onGone: (count) =>
+          Effect.sync(() => {
+            gone = count
           })
       }).pipe(
         Stream.runForEachChunk((jobs) => {
@@ -103,36 +114,38 @@ const list = (client: Client, { bodies, isOne, names, selection, write }: Listin
           new Stopped({ message: `${matched(written, selection)}${notAllFoundText(cause)}`, cause }))
       )
     const time = elapsed(Duration.millis((yield* Clock.currentTimeMillis) - start))
-    yield* note(
-      summary({
-        written,
-        search,
-        selection,
-        where: `${names === undefined ? "" : ` of ${names.join(", ")}`}${isOne ? "" : ` on ${client.address}`}`,
-        time
-      })
-    )
-    return written
+    // The failure of the command says it of one server.
+    const isNothing = search.counted + search.found === 0 && selection.idsFrom === undefined
+    if (!(isOne && isNothing)) {
+      const where = `${names === undefined ? "" : ` of ${names.join(", ")}`}${isOne ? "" : ` on ${client.address}`}`
+      yield* note(summary({ written, gone, search, selection, where, time }))
+    }
+    return { written, gone }
   })
+
+const goneText = (count: number) =>
+  `${countedWere(count, "job")} gone before ${count === 1 ? "its body was" : "their bodies were"} read`
 
 const matched = (written: number, selection: Selection) =>
   isById(selection) ? `${thousands(written)} ${written === 1 ? "job matches" : "jobs match"}; ` : ""
 
 interface Summary {
   readonly written: number
+  readonly gone: number
   readonly search: SearchProgress
   readonly selection: Selection
   readonly where: string
   readonly time: string
 }
 
-const summary = ({ search: { asked, counted, found }, selection, time, where, written }: Summary): string => {
+const summary = ({ gone, search: { asked, counted, found }, selection, time, where, written }: Summary): string => {
   const { idsFrom, limit, states } = selection
   const kind = states.length === allStates.length ? "" : `${statesText(states)} `
-  const end = `in ${time}.`
+  const end = `in ${time}.${gone === 0 ? "" : ` ${goneText(gone)}.`}`
   if (idsFrom !== undefined) return `${thousands(written)} of these jobs${where} were found ${end}`
   if (written === limit) return `The newest ${thousands(written)} were listed, among ${thousands(asked)} ids, ${end}`
   const many = Math.max(counted, found)
+  if (many === 0) return `No ${kind}job${where} was found ${end}`
   const all = found < many
     ? `${thousands(found)} of ${thousands(many)} ${kind}jobs${where} were found`
     : many === 1
