@@ -32,7 +32,7 @@ reports             4         0        0       0        0         0    2h 01m  2
 ## For every command
 
 - **The server** is \`--url\`, else \`BEANSTALKD_URL\`, else \`127.0.0.1:11300\`: \`host:port\`, \`beanstalk://host:port\`, \`beanstalks://host:port\`
-  (TLS) or \`unix:/path\`. Commands that look take several, repeated or with commas; commands that act take one.
+  (TLS) or \`unix:/path\`. Most commands take [several](#several-servers), repeated or with commas.
 - **Durations** are \`90\` (seconds), \`90s\`, \`5m\`, \`2h30m\` or \`7d\`; **numbers** \`1000\`, \`10k\` or \`1M\`; a **tube** may be a pattern in quotes,
   \`'images.*'\`, where several make sense. \`--\` ends the flags.
 - **Data** is on standard output, everything else on standard error. A table is cut, and has colours, only in a terminal; \`NO_COLOR\`
@@ -43,6 +43,32 @@ reports             4         0        0       0        0         0    2h 01m  2
 - **Before** it deletes jobs that are not named by id, and before any act on more than 1,000 jobs, it asks. Without a terminal it ends
   with 2 instead: add \`--yes\`. \`--dry-run\` counts, and changes nothing.
 - **Ctrl-C** stops at the next answer, gives back what is held, and says how far it came. A second one ends it at once.
+
+`
+
+const several = `## Several servers
+
+With several URLs a command is for all of these servers. \`stats\`, \`tubes\` and \`doctor\` show each by itself. For the others the servers are
+one, as in [a cluster](./many-servers.md):
+
+\`\`\`sh
+export BEANSTALKD_URL=10.0.0.5,10.0.0.6
+beanstalk put emails --lines < jobs.jsonl                            # each job on one of them
+beanstalk work emails -c 8 -- ./send-mail.sh                         # eight at a time, from both
+beanstalk purge emails --state buried --limit 100                    # a hundred of both together
+beanstalk jobs emails --match a@example.org --ids | beanstalk delete -
+\`\`\`
+
+- **Ids** tell the server of a job, and are those that a program with a cluster of the same URLs has. So with several URLs \`job\`, \`delete\`,
+  \`kick-job\` and the rest take the ids that \`jobs\` and \`put\` print with these URLs, in whichever order, and refuse those of one server.
+- **A server that is down**: \`kick\`, \`bury\`, \`purge\`, \`move\`, \`export\`, \`import\`, \`pause\`, \`resume\` and \`wait\` begin only if all are there, and else
+  end with 3. \`put\`, \`take\`, \`work\`, \`delete\` and \`kick-job\` say which server cannot be reached, and use the others. Those that look show
+  what the others say, and end with 3.
+- **A server that is lost midway**: \`purge\` and \`move\` go on with the others, and end with 4; \`bury\`, \`kick\` and \`import\` stop. All say how many
+  jobs were done. \`put\` puts the next jobs on the others. If it does not know whether a job was stored, it stops, and does not put it twice.
+- **\`--json\`**: what \`jobs\` and \`job\` say of a job has the \`url\` of its server; the summary of an act has the \`urls\` of all.
+
+There is no order of jobs across servers: so \`peek\` is for one server, as are \`tail\`, \`top\`, \`check\` and \`metrics\`.
 
 `
 
@@ -147,6 +173,7 @@ export const commandLinePage = (groups: ReadonlyArray<Group>): string =>
       ["flag", "of every command"],
       flagRows([...Object.values(Globals.connecting), ...Object.values(Globals.general)])
     ),
+    several,
     tasks,
     ...groups.flatMap(([title, commands]) => [`## ${title}\n\n`, ...commands.map(commandSection)])
   ].join("").trimEnd() + "\n"

@@ -10,8 +10,8 @@ import { JobNotFound } from "../BeanstalkError.ts"
 import type { JobId } from "../Job.ts"
 import type { JobStats } from "../Stats.ts"
 import { type Failure, NothingThere, Stopped } from "./failures.ts"
-import { idsOf } from "./ids.ts"
-import { theClient } from "./server/servers.ts"
+import { checkIds, idsOf } from "./ids.ts"
+import { anyClient, whereIfSeveral } from "./server/servers.ts"
 import type { Services } from "./table/command.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
@@ -44,7 +44,8 @@ export const actById = (
 ): Effect.Effect<void, Failure, Services> =>
   Effect.gen(function*() {
     const output = yield* Output
-    const client = yield* theClient
+    const client = yield* anyClient
+    const where = yield* whereIfSeveral
     const ask = confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
     const lookAt = (id: JobId) =>
       Effect.filterOrFail(
@@ -64,7 +65,7 @@ export const actById = (
         Stream.rechunk(window),
         Stream.runForEachChunk((chunk) =>
           Effect.zipRight(
-            asks(chunk.length) ? ask : Effect.void,
+            Effect.zipRight(checkIds(chunk), asks(chunk.length) ? ask : Effect.void),
             Effect.uninterruptible(Effect.flatMap(exitsOf(chunk), (exits) => {
               const [failures, successes] = Arr.partition(exits, Exit.isSuccess)
               const causes = failures.map(({ cause }) => cause)
@@ -83,9 +84,9 @@ export const actById = (
         )
       )
     if (done === 0) return yield* new NothingThere({ message: noneOf(missing, client.address) })
-    if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing }])
+    if (output.json) return yield* output.records([{ [dryRun ? "found" : past]: done, missing, ...where.record }])
     const absent = missing === 0 ? "" : ` ${thousands(missing)} ${missing === 1 ? "was" : "were"} not there.`
-    yield* output.lines(`${counted(done, "job")} ${dryRun ? "would be " : ""}${past}.${absent}`)
+    yield* output.lines(`${counted(done, "job")} ${dryRun ? "would be " : ""}${past}${where.text}.${absent}`)
   }).pipe(Effect.scoped)
 
 const isMissing = (cause: Cause.Cause<Failure>): boolean =>

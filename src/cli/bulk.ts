@@ -6,6 +6,7 @@ import { nothing, sum, type Tally, total } from "../internal/values/tally.ts"
 import { type Failure, NothingThere, Stopped } from "./failures.ts"
 import { notAllFound } from "./selection/notAllFound.ts"
 import type { Selected, Selecting } from "./selection/select.ts"
+import type { Servers } from "./server/servers.ts"
 import { summarizer, tellCounts } from "./summary.ts"
 import { tallyText } from "./tally.ts"
 import { Output } from "./terminal/output.ts"
@@ -50,7 +51,7 @@ export interface BulkOptions<out A> {
 export const bulk = <A, E extends Failure, R>(
   { address, dryRun, selected: { exceeded, none, parts }, yes }: BulkOptions<A>,
   act: Act<A, E, R>
-): Effect.Effect<void, Failure, R | Output | Terminal> =>
+): Effect.Effect<void, Failure, R | Servers | Output | Terminal> =>
   Effect.gen(function*() {
     const notAll = exceeded === undefined ? undefined : notAllFound(exceeded)
     if (parts.length === 0) return yield* notAll ?? new NothingThere({ message: none })
@@ -105,10 +106,10 @@ const actOn = <A, E extends Failure, R>(
   part: Selected<A>,
   act: Act<A, E, R>,
   { all, before }: Extent
-): Effect.Effect<Tally, Failure, R | Output | Terminal> =>
+): Effect.Effect<Tally, Failure, R | Servers | Output | Terminal> =>
   Effect.gen(function*() {
     const { json, note, printable } = yield* Output
-    const summarize = yield* summarizer(`${act.past}${act.to ?? ""}`)
+    const summarize = yield* summarizer(act.past, act.to)
     let done = nothing
     // Only records tell of an act that was stopped: an error, or a note, does for people.
     const summary = (stopped: "interrupted" | "error" | null) =>

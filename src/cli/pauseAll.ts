@@ -1,7 +1,7 @@
 /** `pause` and `resume`: both set for how long a tube gives out no jobs. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { theConnection } from "./server/servers.ts"
+import { theCommon, whereIfSeveral } from "./server/servers.ts"
 import { matching } from "./server/tubes.ts"
 import { Output } from "./terminal/output.ts"
 import { counted } from "./terminal/text.ts"
@@ -11,14 +11,17 @@ import type { TubePattern } from "./values/tubePattern.ts"
 export const pauseAll = (tubes: ReadonlyArray<TubePattern>, duration: Duration.Duration, became: string) =>
   Effect.gen(function*() {
     const output = yield* Output
-    const connection = yield* theConnection
-    for (const tube of yield* matching(connection, tubes)) {
-      yield* connection.pauseTube(tube, duration)
-      const { currentWaiting, pause } = yield* connection.statsTube(tube)
+    const client = yield* theCommon
+    const where = yield* whereIfSeveral
+    for (const tube of yield* matching(client, tubes)) {
+      yield* client.pauseTube(tube, duration)
+      const { currentWaiting, pause } = yield* client.statsTube(tube)
       yield* output.json
-        ? output.records([{ tube, pause, waiting: currentWaiting }])
+        ? output.records([{ tube, pause, waiting: currentWaiting, ...where.record }])
         : output.lines(
-          `${output.printable(tube)}: ${became}; ${counted(currentWaiting, "worker")} ${waits(currentWaiting)} there.`
+          `${output.printable(tube)}: ${became}${where.text}; ${counted(currentWaiting, "worker")} ${
+            waits(currentWaiting)
+          } there.`
         )
     }
   })

@@ -78,13 +78,19 @@ const runRow = (command: Command) =>
   Effect.gen(function*() {
     const { color, json, verbose } = yield* Effect.all(Globals.general)
     const { timeout, url } = yield* Effect.all(Globals.connecting)
-    const urls = command.servers === "none" ? [] : url
-    if (command.servers === "one" && urls.length > 1) {
-      return yield* new WrongUsage({ message: `it acts on one server, but ${urls.length} are given.` })
+    const { servers } = command
+    const urls = servers === "none" ? [] : url
+    if (typeof servers === "object" && urls.length > 1) {
+      return yield* new WrongUsage({
+        message: `it is for one server, but ${urls.length} are given: ${servers.onlyOne}.`
+      })
     }
     const services = Layer.mergeAll(
       Output.layer({ json, color }),
-      Servers.layer(Arr.isNonEmptyReadonlyArray(urls) ? urls : [unused], timeout),
+      Servers.layer(Arr.isNonEmptyReadonlyArray(urls) ? urls : [unused], {
+        timeout,
+        areTogether: servers === "together" && urls.length > 1
+      }),
       Logging.layer(verbose)
     )
     yield* command.run.pipe(Effect.scoped, Effect.provide(services))

@@ -1,15 +1,13 @@
 /** How many jobs, by their states: in words, and of jobs that are known one by one. */
 import { type Tally, total } from "../internal/values/tally.ts"
-import { thousands } from "./terminal/text.ts"
+import { listed, thousands } from "./terminal/text.ts"
 
 /** `1,200 ready and 37 buried jobs`, `no jobs`. */
 export const tallyText = (tally: Tally): string => {
   const parts = (["ready", "delayed", "buried"] as const)
     .filter((state) => tally[state] > 0)
     .map((state) => `${thousands(tally[state])} ${state}`)
-  if (parts.length === 0) return "no jobs"
-  const last = parts.pop() ?? ""
-  return `${parts.length === 0 ? last : `${parts.join(", ")} and ${last}`} ${total(tally) === 1 ? "job" : "jobs"}`
+  return parts.length === 0 ? "no jobs" : `${listed(parts, "and")} ${total(tally) === 1 ? "job" : "jobs"}`
 }
 
 /** The tally of these jobs. */

@@ -25,7 +25,7 @@ import { InvalidArgument } from "../BeanstalkError.ts"
 import { Connector } from "../Connector.ts"
 import { annotateLogs } from "../internal/base/logging.ts"
 import * as Validate from "../internal/protocol/validate.ts"
-import { serverNumber } from "../internal/values/serverNumber.ts"
+import { findClash, serverNumber } from "../internal/values/serverNumber.ts"
 import * as NodeConnector from "./NodeConnector.ts"
 
 type ClusterLayer<E> = Layer.Layer<BeanstalkCluster.BeanstalkCluster | BeanstalkClient, E>
@@ -158,20 +158,16 @@ const connectorOf = (connector: Layer.Layer<Connector, InvalidArgument>) =>
 const numbered = (
   servers: ReadonlyArray<{ readonly connector: typeof Connector.Service; readonly weight?: number }>
 ): Effect.Effect<ReadonlyArray<BeanstalkCluster.Server>, InvalidArgument> => {
-  const addresses = new Map<number, string>()
-  for (const { connector: { address } } of servers) {
-    const id = serverNumber(address)
-    const other = addresses.get(id)
-    if (other !== undefined) {
-      return new InvalidArgument({
-        command: "connect",
-        argument: "urls",
-        reason: other === address
-          ? `must be those of different servers, but ${address} occurs twice`
-          : `have the same number in ids (${id}) for ${other} and ${address}: use BeanstalkCluster.layer, with numbers of your choice`
-      })
-    }
-    addresses.set(id, address)
+  const clash = findClash(servers.map(({ connector: { address } }) => address))
+  if (clash !== undefined) {
+    const { number, one, other } = clash
+    return new InvalidArgument({
+      command: "connect",
+      argument: "urls",
+      reason: one === other
+        ? `must be those of different servers, but ${one} occurs twice`
+        : `have the same number in ids (${number}) for ${one} and ${other}: use BeanstalkCluster.layer, with numbers of your choice`
+    })
   }
   return Effect.succeed(servers.map(({ connector, ...server }) => ({
     ...server,

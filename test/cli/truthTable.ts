@@ -84,7 +84,11 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "top -d 99ms", code: 2, err: /--every: give at least 100ms\. See: beanstalk top --help\n$/ },
     { run: "top -d often", code: 2, err: /--every: "often" is no duration/ },
     { run: "top -u 127.0.0.1:1", code: 3, err: /connection refused/ },
-    { run: "top -u 127.0.0.1:1,127.0.0.1:2", code: 2, err: /acts on one server, but 2 are given/ }
+    {
+      run: "top -u 127.0.0.1:1,127.0.0.1:2",
+      code: 2,
+      err: /^beanstalk: it is for one server, but 2 are given: its screen is that of one server\. See: /
+    }
   ],
   job: [
     { run: "job 1", code: 0, out: /^job 1 of emails: ready\npriority {2}10 .*\n.*\n\n\{"to":"a"\}\n$/ },
@@ -199,7 +203,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "put emails hello more", code: 2, err: /"more" is one argument too many/ },
     { run: "put", code: 2, err: /TUBE is missing/ },
     { run: `put big ${"x".repeat(65_536)}`, code: 5, err: /larger than beanstalkd/ },
-    { run: "put emails hello -u 127.0.0.1:1,127.0.0.1:2", code: 2, err: /acts on one server, but 2 are given/ }
+    { run: "put emails hello -u 127.0.0.1:1,127.0.0.1:1", code: 2, err: /--url: 127\.0\.0\.1:1 is given twice\./ }
   ],
   delete: [
     { run: "delete 1 3", code: 0, out: /^2 jobs deleted\.\n$/, left: "1 1 0" },

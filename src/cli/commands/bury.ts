@@ -23,7 +23,7 @@ export const command = Command.make({
     "Jobs keep their priority. It asks before it buries more than 1,000. It needs beanstalkd 1.12 or later.",
     details
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "bury emails --match '@example\\.org'", does: "hold back the jobs of one customer" },

@@ -54,7 +54,7 @@ export const command = Command.make({
     "The exit codes are those of monitoring plugins: 2 (CRITICAL) if the server cannot be reached or does not answer, 3 (UNKNOWN) for " +
     "wrong usage. Do not probe programs that use the server with it: when the server is away, it fails for all of them."
   ],
-  servers: "one",
+  servers: { onlyOne: "a monitoring system asks about each server by itself" },
   parameters,
   examples: [
     { run: "check", does: "whether the server answers" },

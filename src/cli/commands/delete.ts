@@ -12,7 +12,7 @@ export const command = Command.make({
   name: "delete",
   summary: "Delete jobs by their ids",
   details: ["A job that a worker has reserved cannot be deleted, and counts as not there."],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "delete 8812031 8812444", does: "two jobs" },

@@ -34,7 +34,7 @@ export const command = Command.make({
     "binlog, since their bodies are within 2 bytes of the largest size; and negative ages, which come from a clock that was set. Each " +
     "job is looked up by its id, as by beanstalk jobs, and with a binlog all bodies are read."
   ],
-  servers: "several",
+  servers: "each",
   parameters,
   examples: [
     { run: "doctor", does: "what is wrong with the server" },

@@ -32,11 +32,11 @@ export const command = Command.make({
   name: "export",
   summary: "Write jobs with their bodies as JSON Lines, for beanstalk import",
   details: [
-    "The jobs stay. Those put first come first, so that an import keeps their order. A reserved job is written as well, and becomes ready " +
+    "The jobs stay. Of each server those put first come first, so that an import keeps their order. A reserved job is written as well, and becomes ready " +
     "when it is imported.",
     details
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "export emails -o emails.jsonl", does: "one tube, into a file" },

@@ -41,7 +41,7 @@ export const command = Command.make({
     "delayed for 136 years, so that no worker gets them. What was left of a delay when the job was exported begins when it is put. If it stops, it says with which --skip to go on.",
     "It asks before it puts more than 1,000 jobs, as soon as so many are read. A line needs body or body_base64 and tube; pri, ttr, state and time_left have the usual defaults."
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "import jobs.jsonl", does: "every job of a file" },

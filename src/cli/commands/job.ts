@@ -7,9 +7,10 @@ import type { JobId, PeekedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { bodyLines, bodyText, decodeBody, type Encoding, encodings } from "../body.ts"
 import { NothingThere, Stopped } from "../failures.ts"
+import { checkIds } from "../ids.ts"
 import { headingOf } from "../jobHeading.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { lookAtEach, Servers } from "../server/servers.ts"
+import { isOf, lookAtEach, Servers } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -30,7 +31,7 @@ export const command = Command.make({
   name: "job",
   summary: "Show the statistics and the body of jobs",
   details: ["In a terminal a body that is JSON is indented. Looking at a job does not reserve it."],
-  servers: "several",
+  servers: "together",
   parameters,
   examples: [
     { run: "job 8812031", does: "one job" },
@@ -39,11 +40,19 @@ export const command = Command.make({
   exits: { 1: "none of the jobs is there" },
   run: Effect.gen(function*() {
     const { decode, ids, raw } = yield* Effect.all(parameters)
+    yield* checkIds(ids)
     const output = yield* Output
     let found = 0
     yield* lookAtEach(
-      ({ open }) =>
-        Effect.flatMap(open, (connection) => Effect.forEach(ids, (id) => look(connection, id), { concurrency: 64 })),
+      (server) => {
+        const own = ids.filter((id) => isOf(server, id))
+        return own.length === 0
+          ? Effect.succeed([])
+          : Effect.flatMap(
+            server.open,
+            (connection) => Effect.forEach(own, (id) => look(connection, id), { concurrency: 64 })
+          )
+      },
       (all, isOne) =>
         Effect.gen(function*() {
           for (const { seen, server: { address, url } } of all) {

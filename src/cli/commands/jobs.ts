@@ -6,12 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts"
 import { NothingThere, type PipeClosed, Stopped, WrongUsage } from "../failures.ts"
+import { checkIds } from "../ids.ts"
 import { writer } from "../listing.ts"
 import { find } from "../selection/find.ts"
 import { allStates, details, flags, type Selection } from "../selection/flags.ts"
 import { notAllFoundText } from "../selection/notAllFound.ts"
 import { isById, statesText } from "../selection/select.ts"
-import { lookAtAll, Servers } from "../server/servers.ts"
+import { isOf, lookAtAll, Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -32,7 +33,7 @@ export const command = Command.make({
   name: "jobs",
   summary: "List jobs, newest first, without touching them",
   details: [details],
-  servers: "several",
+  servers: "together",
   parameters,
   examples: [
     { run: "jobs emails --state buried", does: "the jobs that failed" },
@@ -49,12 +50,22 @@ export const command = Command.make({
         message: "standard input can be read once: give --ids-from a file for several servers."
       })
     }
+    const { to } = selection
+    yield* checkIds([to])
+    const budget = { left: selection.limit ?? Number.POSITIVE_INFINITY }
     const write = yield* writer({ idsOnly, noBody, isOne, isOneTube: isOneTube(tubes) })
     yield* lookAtAll(
       (client, server) =>
         Effect.gen(function*() {
           const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
-          return yield* list(client, { names, selection, bodies: !idsOnly && !noBody, isOne, write: write(server) })
+          return yield* list(client, {
+            names,
+            selection: to !== undefined && isOf(server, to) ? selection : { ...selection, to: undefined },
+            budget,
+            bodies: !idsOnly && !noBody,
+            isOne,
+            write: write(server)
+          })
         }),
       (seen) =>
         Effect.gen(function*() {
@@ -75,6 +86,8 @@ export const command = Command.make({
 interface Listing {
   readonly names: ReadonlyArray<string> | undefined
   readonly selection: Selection
+  /** How many more jobs may be written, of all servers. */
+  readonly budget: { left: number }
   readonly bodies: boolean
   readonly isOne: boolean
   readonly write: (jobs: ReadonlyArray<ListedJob>) => Effect.Effect<void, PipeClosed | Stopped>
@@ -84,7 +97,7 @@ interface Listing {
  * Writes the jobs of a server as they are found, and says on standard error how many there are. Succeeds with how many were written,
  * and how many were found but gone before their bodies were read.
  */
-const list = (client: Client, { bodies, isOne, names, selection, write }: Listing) =>
+const list = (client: Client, { bodies, budget, isOne, names, selection, write }: Listing) =>
   Effect.gen(function*() {
     const { isTerminal, note } = yield* Output
     const start = yield* Clock.currentTimeMillis
@@ -105,6 +118,10 @@ const list = (client: Client, { bodies, isOne, names, selection, write }: Listin
             gone = count
           })
       }).pipe(
+        Stream.takeWhile(() => {
+          budget.left -= 1
+          return budget.left >= 0
+        }),
         Stream.runForEachChunk((jobs) => {
           written += jobs.length
           return jobs.length === 0 ? Effect.void : write(Chunk.toReadonlyArray(jobs))
@@ -113,12 +130,17 @@ const list = (client: Client, { bodies, isOne, names, selection, write }: Listin
         Effect.catchTag("ReachExceeded", (cause) =>
           new Stopped({ message: `${matched(written, selection)}${notAllFoundText(cause)}`, cause }))
       )
+    // Other servers had as many as may be listed.
+    if (written === 0 && budget.left < 0) {
+      return { written, gone }
+    }
     const time = elapsed(Duration.millis((yield* Clock.currentTimeMillis) - start))
     // The failure of the command says it of one server.
     const isNothing = search.counted + search.found === 0 && selection.idsFrom === undefined
     if (!(isOne && isNothing)) {
-      const where = `${names === undefined ? "" : ` of ${names.join(", ")}`}${isOne ? "" : ` on ${client.address}`}`
-      yield* note(summary({ written, gone, search, selection, where, time }))
+      const address = isOne ? "" : ` on ${client.address}`
+      const where = `${names === undefined ? "" : ` of ${names.join(", ")}`}${address}`
+      yield* note(summary({ written, gone, search, selection, isLimited: budget.left <= 0, address, where, time }))
     }
     return { written, gone }
   })
@@ -134,16 +156,21 @@ interface Summary {
   readonly gone: number
   readonly search: SearchProgress
   readonly selection: Selection
+  /** Whether more jobs may not be listed. */
+  readonly isLimited: boolean
+  readonly address: string
   readonly where: string
   readonly time: string
 }
 
-const summary = ({ gone, search: { asked, counted, found }, selection, time, where, written }: Summary): string => {
-  const { idsFrom, limit, states } = selection
+const summary = (
+  { address, gone, isLimited, search: { asked, counted, found }, selection, time, where, written }: Summary
+): string => {
+  const { idsFrom, states } = selection
   const kind = states.length === allStates.length ? "" : `${statesText(states)} `
   const end = `in ${time}.${gone === 0 ? "" : ` ${goneText(gone)}.`}`
   if (idsFrom !== undefined) return `${thousands(written)} of these jobs${where} were found ${end}`
-  if (written === limit) return `The newest ${thousands(written)} were listed, among ${thousands(asked)} ids, ${end}`
+  if (isLimited) return `The newest ${thousands(written)}${address} were listed, among ${thousands(asked)} ids, ${end}`
   const many = Math.max(counted, found)
   if (many === 0) return `No ${kind}job${where} was found ${end}`
   const all = found < many

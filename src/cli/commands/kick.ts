@@ -5,7 +5,7 @@ import { bulk, exits } from "../bulk.ts"
 import { kickBuried, type Kicked, kickJobs } from "../kickJobs.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
-import { theClient } from "../server/servers.ts"
+import { allThere, theClient } from "../server/servers.ts"
 import * as Command from "../table/command.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { tubes } from "../tubeArguments.ts"
@@ -24,7 +24,7 @@ export const command = Command.make({
     "than 1,000 jobs.",
     details
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "kick emails --limit 10", does: "give ten jobs to the workers again, to see whether they succeed" },
@@ -45,7 +45,8 @@ export const command = Command.make({
     yield* bulk({ address: client.address, selected, yes, dryRun }, {
       run: ({ count, jobs, tube }, onProgress) =>
         jobs === undefined
-          ? kickBuried(client, tube, total(count), onProgress)
+          // A cluster kicks on the servers that are there.
+          ? Effect.zipLeft(kickBuried(client, tube, total(count), onProgress), allThere)
           : kickJobs(client, jobs, onProgress),
       verb: "Kick",
       past: "kicked",

@@ -11,7 +11,7 @@ export const command = Command.make({
   name: "kick-job",
   summary: "Make buried or delayed jobs ready, by their ids",
   details: ["A job that is neither buried nor delayed counts as not there."],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [{ run: "kick-job 8812031", does: "give one job to the workers again" }],
   exits: { 1: "none of the jobs is there, and buried or delayed" },

@@ -45,7 +45,7 @@ export const command = Command.make({
     "If the server does not answer, beanstalkd_up is 0, and --verbose logs why. A tube that is gone has no metrics any more. The numbers of tubes with one label " +
     "are added up; of their pauses and ages the longest is told."
   ],
-  servers: "one",
+  servers: { onlyOne: "a scrape is of one server. With --listen, /probe?target=URL has the metrics of others" },
   parameters,
   examples: [
     { run: "metrics", does: "once, as for the textfile collector" },

@@ -1,6 +1,7 @@
 /** `beanstalk move` */
 import * as Effect from "effect/Effect"
 import { bulk, exits } from "../bulk.ts"
+import { WrongUsage } from "../failures.ts"
 import { details, flags, unreservedStates } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import * as Servers from "../server/servers.ts"
@@ -26,10 +27,10 @@ export const command = Command.make({
   summary: "Move the jobs of a tube to another, on the same server or on another",
   details: [
     "Jobs keep their priority, their time to run, what is left of their delay, and their state; they get new ids. Each is copied before " +
-    "it is deleted. Reserved jobs stay. A pause of the tube is not moved. It asks before it moves more than 1,000 jobs.",
+    "it is deleted. Reserved jobs stay. A pause of the tube is not moved. Without --to-url a job stays on its server. It asks before it moves more than 1,000 jobs.",
     details
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "move emails emails.aside --state buried", does: "put failed jobs aside" },
@@ -38,10 +39,8 @@ export const command = Command.make({
   exits,
   run: Effect.gen(function*() {
     const { dryRun, from, into, toUrl, yes, ...selection } = yield* Effect.all(parameters)
+    const target = toUrl === undefined ? undefined : yield* targetAt(toUrl, { from, into })
     const client = yield* Servers.theClient
-    const target = toUrl === undefined
-      ? undefined
-      : yield* Effect.flatMap(Servers.make(toUrl, yield* Globals.connecting.timeout), ({ connect }) => connect)
     const selected = yield* select(client, [named(from)], selection, {
       looksUp: isById(selection),
       keep: ({ id }) => id
@@ -57,3 +56,26 @@ export const command = Command.make({
     })
   })
 })
+
+interface Tubes {
+  readonly from: string
+  readonly into: string
+}
+
+/** A client of the server that the jobs are moved to. */
+const targetAt = (url: string, { from, into }: Tubes) =>
+  Effect.gen(function*() {
+    if (url.includes(",")) {
+      return yield* new WrongUsage({
+        message: "--to-url: give one server, since chance would divide the jobs among several."
+      })
+    }
+    const { address, connect } = yield* Servers.make(url, yield* Globals.connecting.timeout)
+    const servers = yield* Servers.Servers
+    if (from === into && servers.length > 1 && servers.some((server) => server.address === address)) {
+      return yield* new WrongUsage({
+        message: `--to-url: the jobs of tube ${into} on ${address} are there already. Leave that server out of --url.`
+      })
+    }
+    return yield* connect
+  })

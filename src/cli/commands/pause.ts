@@ -16,8 +16,11 @@ const parameters = {
 export const command = Command.make({
   name: "pause",
   summary: "Let tubes give out no jobs for a while",
-  details: ["Jobs that are reserved go on, and jobs can still be put. The pause ends by itself, or with resume."],
-  servers: "one",
+  details: [
+    "Jobs that are reserved go on, and jobs can still be put. The pause ends by itself, or with resume. Of several servers, one " +
+    "that does not have the tube is left out."
+  ],
+  servers: "together",
   parameters,
   examples: [{ run: "pause 'images.*' 10m", does: "while a service that the workers need is down" }],
   run: Effect.flatMap(

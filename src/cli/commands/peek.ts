@@ -24,7 +24,7 @@ export const command = Command.make({
   details: [
     "Looking at a job does not reserve it. In a terminal the control characters of the body are escaped, and a line feed follows it."
   ],
-  servers: "one",
+  servers: { onlyOne: "of several servers no job is the next one, since there is no order across servers" },
   parameters,
   examples: [
     { run: "peek emails", does: "the job that a worker gets next" },

@@ -21,7 +21,7 @@ export const command = Command.make({
     "It always asks. Reserved jobs stay. With --match, --older-than, --newer-than or --ids-from jobs are deleted by their ids, and no other job is touched.",
     details
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "purge emails --state buried", does: "the buried jobs of one tube" },

@@ -8,7 +8,7 @@ import { Refused, WrongUsage } from "../failures.ts"
 import { inputOf } from "../input.ts"
 import { lines as linesOf } from "../lines.ts"
 import { putLines } from "../putLines.ts"
-import { theClient } from "../server/servers.ts"
+import { anyClient } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -44,7 +44,7 @@ export const command = Command.make({
     "The body is the argument, a file, or all of standard input, byte for byte.",
     "If --lines stops, it says with which --skip to go on. A body that begins with - follows --, which ends the flags."
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: `put emails '{"to":"a@example.org"}' --delay 5m`, does: "one job, for in five minutes" },
@@ -58,7 +58,7 @@ export const command = Command.make({
     }
     if (skip > 0 && !lines) return yield* new WrongUsage({ message: "--skip is for --lines." })
     const { isTerminal } = yield* Output
-    const client = yield* theClient
+    const client = yield* anyClient
     const print = yield* printer({ tube, quiet })
     const options = { priority, delay, ttr }
     if (lines) {

@@ -12,7 +12,7 @@ const parameters = {
 export const command = Command.make({
   name: "resume",
   summary: "End the pause of tubes",
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [{ run: "resume 'images.*'", does: "let workers have jobs again" }],
   run: Effect.flatMap(Effect.all(parameters), ({ tubes }) => pauseAll(tubes, Duration.zero, "resumed"))

@@ -12,7 +12,7 @@ import { width } from "../terminal/width.ts"
 export const command = Command.make({
   name: "stats",
   summary: "Show the state of the server on one screen",
-  servers: "several",
+  servers: "each",
   parameters: {},
   examples: [
     { run: "stats", does: "the server at $BEANSTALKD_URL, or on this machine" },

@@ -33,7 +33,7 @@ export const command = Command.make({
     "of jobs that take 300 ms all are seen, of 50 ms half, of those that take no time 3 %.",
     "To learn the newest id, a job with the longest delay is put into the tube effect-beanstalk/newest, and deleted; with --to nothing is put."
   ],
-  servers: "one",
+  servers: { onlyOne: "it follows the ids of one server" },
   parameters,
   examples: [
     { run: "tail emails", does: "what is put into one tube" },

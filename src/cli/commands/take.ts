@@ -2,12 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Connection } from "../../BeanstalkConnection.ts"
+import type { ConnectionLost } from "../../BeanstalkError.ts"
 import { defaultTube, type JobId, type ReservedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import { NothingThere, WrongUsage } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { theConnection } from "../server/servers.ts"
-import { namedOrMatching } from "../server/tubes.ts"
+import { anyConnections } from "../server/servers.ts"
+import { allOf, namedOrMatching } from "../server/tubes.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
@@ -28,9 +29,10 @@ export const command = Command.make({
   name: "take",
   summary: "Reserve jobs, write their bodies, and delete them",
   details: [
-    "A job is deleted once standard output has its body. If that is closed before, or the command is interrupted, the job is ready again."
+    "A job is deleted once standard output has its body. If that is closed before, or the command is interrupted, the job is ready again.",
+    "Of several servers it takes the jobs of one after the other, and with --follow those of all."
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "take emails", does: "the next job" },
@@ -43,30 +45,46 @@ export const command = Command.make({
       return yield* new WrongUsage({ message: "--count, --all and --follow exclude each other." })
     }
     const { note } = yield* Output
-    const connection = yield* theConnection
-    const names = yield* namedOrMatching(connection, tubes)
-    yield* watchOnly(connection, names)
+    const connections = yield* anyConnections
+    const servers = allOf(connections)
+    const names = yield* namedOrMatching(servers, tubes)
     const limit = all || follow ? Number.POSITIVE_INFINITY : count ?? 1
     let taken = 0
-    let batch = firstBatch
-    yield* Effect.iterate({ isLast: false }, {
-      while: ({ isLast }) => !isLast && taken < limit,
-      body: () =>
-        reserve(connection, { most: Math.min(batch, limit - taken), waits: follow }).pipe(
-          // A job whose body is written is deleted, and counted, also if it is interrupted meanwhile.
-          Effect.flatMap((jobs) =>
-            Effect.uninterruptible(Effect.map(hand(connection, jobs, { bury, nul }), () => {
-              taken += jobs.length
-              batch = batchAfter(jobs)
-              return { isLast: jobs.length === 0 && !follow }
-            }))
-          )
-        )
-    }).pipe(
+    const takeFrom = (connection: Connection) =>
+      Effect.zipRight(
+        watchOnly(connection, names),
+        Effect.iterate({ isLast: false, batch: firstBatch }, {
+          while: ({ isLast }) => !isLast && taken < limit,
+          body: ({ batch }) =>
+            reserve(connection, { most: Math.min(batch, limit - taken), waits: follow }).pipe(
+              // A job whose body is written is deleted, and counted, also if it is interrupted meanwhile.
+              Effect.flatMap((jobs) =>
+                Effect.uninterruptible(Effect.map(hand(connection, jobs, { bury, nul }), () => {
+                  taken += jobs.length
+                  return { isLast: jobs.length === 0 && !follow, batch: batchAfter(jobs) }
+                }))
+              )
+            )
+        })
+      )
+    const lost: Array<ConnectionLost> = []
+    yield* Effect.forEach(
+      connections,
+      (connection) =>
+        Effect.catchTag(takeFrom(connection), "ConnectionLost", (error) => {
+          lost.push(error)
+          return lost.length < connections.length
+            ? note(`The connection to ${error.address} was lost. Goes on with the other servers.`)
+            : Effect.void
+        }),
+      { concurrency: follow ? "unbounded" : 1, discard: true }
+    ).pipe(
       Effect.onInterrupt(() => note(`Interrupted after ${countedWere(taken, "job")} taken.`))
     )
+    const last = lost.at(-1)
+    if (last !== undefined) return yield* last
     if (taken === 0) {
-      return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${connection.address} is ready.` })
+      return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${servers.address} is ready.` })
     }
   })
 })

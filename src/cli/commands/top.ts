@@ -34,7 +34,7 @@ export const command = Command.make({
     "Tubes that are not on screen are read less often: the server spends less than a tenth of its time on them. The screen tells how often.",
     "Without a terminal, with --once and with --json it reads all tubes twice, --every apart, and writes them with their rates."
   ],
-  servers: "one",
+  servers: { onlyOne: "its screen is that of one server" },
   parameters,
   examples: [
     { run: "top", does: "all tubes, those with the most ready jobs first" },

@@ -69,7 +69,7 @@ export const command = Command.make({
     "A tube whose jobs are not done may have no worker: nobody watches it then. It may be PAUSED. Its jobs may be BURIED: they wait " +
     "until somebody kicks them. Or they are RESERVED, which beanstalk jobs TUBE --state reserved lists."
   ],
-  servers: "several",
+  servers: "each",
   parameters,
   examples: [
     { run: "tubes emails --age", does: "why one tube is stuck" },

@@ -5,7 +5,8 @@ import * as Schedule from "effect/Schedule"
 import type { Connection } from "../../BeanstalkConnection.ts"
 import type { JobId } from "../../Job.ts"
 import { NothingThere, WrongUsage } from "../failures.ts"
-import { theConnection } from "../server/servers.ts"
+import { checkIds } from "../ids.ts"
+import { isOf, Servers } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -23,7 +24,7 @@ export const command = Command.make({
   name: "wait",
   summary: "Wait until no job of a tube is ready, reserved or delayed, or until one job is done",
   details: ["Buried jobs are not waited for. A tube that does not exist has no jobs."],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "wait emails --for 10m", does: "until all is sent, before a deployment" },
@@ -35,8 +36,10 @@ export const command = Command.make({
     if ((job === undefined) === (tube === undefined)) {
       return yield* new WrongUsage({ message: "give either TUBE or --job." })
     }
-    const connection = yield* theConnection
-    const look = job === undefined ? tubeLeft(connection, tube ?? "") : jobLeft(connection, job)
+    if (job !== undefined) yield* checkIds([job])
+    const servers = (yield* Servers).filter((server) => job === undefined || isOf(server, job))
+    const connections = yield* Effect.forEach(servers, ({ open }) => open, { concurrency: "unbounded" })
+    const look = job === undefined ? tubeLeft(connections, tube ?? "") : jobLeft(connections, job)
     let left = yield* look
     if (left === "") return
     yield* look.pipe(
@@ -54,22 +57,36 @@ export const command = Command.make({
   })
 })
 
-/** What is left in a tube; nothing, if that is so. */
-const tubeLeft = (connection: Connection, tube: string) =>
+type Connections = ReadonlyArray<Connection>
+
+const inTube = (connection: Connection, tube: string) =>
   connection.statsTube(tube).pipe(
-    Effect.map(({ currentJobsDelayed: delayed, currentJobsReady: ready, currentJobsReserved: reserved }) =>
-      ready + reserved + delayed === 0
+    Effect.map(({ currentJobsDelayed: delayed, currentJobsReady: ready, currentJobsReserved: reserved }) => ({
+      ready,
+      reserved,
+      delayed
+    })),
+    Effect.catchTag("TubeNotFound", () => Effect.succeed({ ready: 0, reserved: 0, delayed: 0 }))
+  )
+
+/** What is left in a tube; nothing, if that is so. */
+const tubeLeft = (connections: Connections, tube: string) =>
+  Effect.map(
+    Effect.forEach(connections, (connection) => inTube(connection, tube), { concurrency: "unbounded" }),
+    (all) => {
+      const sum = (state: "ready" | "reserved" | "delayed") => all.reduce((sum, counts) => sum + counts[state], 0)
+      const [ready, reserved, delayed] = [sum("ready"), sum("reserved"), sum("delayed")]
+      return ready + reserved + delayed === 0
         ? ""
         : `${tube} still has ${thousands(ready)} ready, ${thousands(reserved)} reserved and ${
           thousands(delayed)
         } delayed jobs`
-    ),
-    Effect.catchTag("TubeNotFound", () => Effect.succeed(""))
+    }
   )
 
 /** The state of a job; nothing, if it is deleted. Fails if it is buried. */
-const jobLeft = (connection: Connection, id: JobId) =>
-  connection.statsJob(id).pipe(
+const jobLeft = ([connection]: Connections, id: JobId) =>
+  connection === undefined ? Effect.succeed("") : connection.statsJob(id).pipe(
     Effect.flatMap(({ state }) =>
       state === "buried"
         ? new NothingThere({ message: `job ${id} is buried.` })

@@ -10,7 +10,7 @@ import { BeanstalkClient } from "../../BeanstalkClient.ts"
 import * as Tube from "../../Tube.ts"
 import * as Worker from "../../Worker.ts"
 import { type ChildEnded, findProgram, runChild } from "../child.ts"
-import { theServer } from "../server/servers.ts"
+import { lastingClient } from "../server/servers.ts"
 import { namedOrMatching } from "../server/tubes.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
@@ -61,7 +61,7 @@ export const command = Command.make({
     "make programs idempotent.",
     "Of several tubes one job of each may be reserved, and touched, while it waits until a program may run."
   ],
-  servers: "one",
+  servers: "together",
   parameters,
   examples: [
     { run: "work emails -c 4 -- ./send-mail.sh", does: "four mails at a time" },
@@ -72,8 +72,7 @@ export const command = Command.make({
     const { note } = yield* Output
     // No job is to fail because the program is not there.
     yield* findProgram(command[0] ?? "")
-    const { stayConnected } = yield* theServer
-    const client = yield* stayConnected
+    const client = yield* lastingClient
 
     const running = yield* Effect.makeSemaphore(concurrency)
     const handle = (body: Uint8Array, job: Worker.Job) =>

@@ -7,6 +7,8 @@ import { compareIds } from "../../internal/values/compareIds.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
+import { checkIds } from "../ids.ts"
+import type { Servers } from "../server/servers.ts"
 import { withProgress } from "../terminal/progress.ts"
 import type { Terminal } from "../terminal/terminal.ts"
 import { find, type Finding } from "./find.ts"
@@ -17,15 +19,19 @@ export const findAll = (
   client: Client,
   finding: Pick<Finding, "tubes" | "selection">,
   onJob: (stats: JobStats) => void
-): Effect.Effect<ReachExceeded | undefined, Failure, Terminal> =>
-  withProgress(
-    "look at ids",
-    ({ done }) =>
-      find(client, { ...finding, bodies: false, onProgress: ({ asked }) => Effect.sync(() => done(asked)) }).pipe(
+): Effect.Effect<ReachExceeded | undefined, Failure, Servers | Terminal> =>
+  Effect.zipRight(
+    checkIds([finding.selection.to]),
+    withProgress("look at ids", ({ done }) =>
+      find(client, {
+        ...finding,
+        bodies: false,
+        onProgress: ({ asked }) => Effect.sync(() => done(asked))
+      }).pipe(
         Stream.runForEach(({ stats }) => Effect.sync(() => onJob(stats))),
         Effect.as(undefined),
         Effect.catchTag("ReachExceeded", (exceeded) => Effect.succeed(exceeded))
-      )
+      ))
   )
 
 /** A job of which no more than this is kept. */

@@ -6,8 +6,10 @@ import { jobsIn } from "../../internal/values/jobsIn.ts"
 import { nothing, type Tally, total } from "../../internal/values/tally.ts"
 import type { JobStats, TubeStats } from "../../Stats.ts"
 import type { Failure } from "../failures.ts"
+import type { Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
 import type { Terminal } from "../terminal/terminal.ts"
+import { listed } from "../terminal/text.ts"
 import type { TubePattern } from "../values/tubePattern.ts"
 import { findAll, type Kept, oldestFirst } from "./findAll.ts"
 import type { Selection } from "./flags.ts"
@@ -44,7 +46,7 @@ export const select = <A extends Kept>(
   patterns: ReadonlyArray<TubePattern>,
   selection: Selection<JobState>,
   { keep, looksUp }: SelectOptions<A>
-): Effect.Effect<Selecting<A>, Failure, Terminal> =>
+): Effect.Effect<Selecting<A>, Failure, Servers | Terminal> =>
   Effect.gen(function*() {
     const tubes = yield* matching(client, patterns)
     const { exceeded, found } = looksUp
@@ -118,7 +120,4 @@ const lookUp = <A extends Kept>(
 }
 
 /** `buried`, `ready, delayed or buried`. */
-export const statesText = (states: ReadonlyArray<ListedState>): string => {
-  const last = states.at(-1) ?? ""
-  return states.length < 2 ? last : `${states.slice(0, -1).join(", ")} or ${last}`
-}
+export const statesText = (states: ReadonlyArray<ListedState>): string => listed(states, "or")

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { defaultTube, type TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { NothingThere } from "../failures.ts"
+import { listed } from "../terminal/text.ts"
 import { didYouMean } from "../values/nearest.ts"
 import { namedOrAmong, type TubePattern } from "../values/tubePattern.ts"
 
@@ -11,6 +12,15 @@ interface Lister<out E> {
   readonly address: string
   readonly listTubes: Effect.Effect<ReadonlyArray<TubeName>, E>
 }
+
+/** Several as one, with the tubes of all. */
+export const allOf = <E>(listers: ReadonlyArray<Lister<E>>): Lister<E> => ({
+  address: listed(listers.map(({ address }) => address), "and"),
+  listTubes: Effect.map(
+    Effect.forEach(listers, ({ listTubes }) => listTubes, { concurrency: "unbounded" }),
+    (tubes) => [...new Set(tubes.flat())]
+  )
+})
 
 /** The tubes of the server that a pattern matches, each once, in the order of the patterns. Fails if one matches none. */
 export const matching = <E>(

@@ -12,8 +12,11 @@ import { Flag } from "./flag.ts"
 /** What a command may use. */
 export type Services = Terminal | Output | Servers | Scope.Scope
 
-/** How many servers a command is for. */
-export type ServerCount = "none" | "one" | "several"
+/**
+ * How many servers a command is for: none; several, each by itself; several together, whose jobs have ids that tell the server; or only
+ * one, and why.
+ */
+export type ServerCount = "none" | "each" | "together" | { readonly onlyOne: string }
 
 export interface Example {
   /** What is typed, without `beanstalk`. */

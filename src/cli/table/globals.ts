@@ -11,7 +11,7 @@ export const connecting = {
     env: "BEANSTALKD_URL",
     default: "127.0.0.1:11300",
     summary: "the server: host:port, beanstalk://host:port, beanstalks://host:port (TLS) or unix:/path. " +
-      "A command that only looks takes several, repeated or with commas"
+      "Most commands take several, repeated or with commas"
   }),
   timeout: Flag.withDefault("timeout", duration, {
     default: "5s",

@@ -12,6 +12,12 @@ export const counted = (number: number, noun: string, plural = `${noun}s`): stri
 export const countedWere = (number: number, noun: string): string =>
   `${counted(number, noun)} ${number === 1 ? "was" : "were"}`
 
+/** `a`, `a and b`, `a, b and c`. */
+export const listed = (words: ReadonlyArray<string>, conjunction: "and" | "or"): string => {
+  const last = words.at(-1) ?? ""
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} ${conjunction} ${last}`
+}
+
 /** `10 MiB`. */
 export const binarySize = (bytes: number): string => {
   const power = bytes < 1024 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10))

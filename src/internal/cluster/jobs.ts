@@ -1,7 +1,10 @@
 /** `jobs` and `jobsById` on all servers of a cluster. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import * as Take from "effect/Take"
 import type { Client, JobsByIdOptions, JobsOptions } from "../../BeanstalkClient.ts"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
 import { isJobId } from "../../Job.ts"
@@ -11,23 +14,32 @@ import { askOne, forJobs } from "./gather.ts"
 import type { ClusterMember } from "./member.ts"
 import type { Members } from "./members.ts"
 
-/** Lists the jobs of all servers at once. If one fails, it emits what the others find, and fails then. */
+/**
+ * Lists the jobs of all servers at once. If one fails, it emits what the others find, and fails then.
+ *
+ * `Stream.mergeAll` is not used: when it is not read to its end, it closes the connections before what must not be interrupted on them
+ * has ended, and a search leaves the job that tells the newest id.
+ */
 const merged = <A, E>(members: Members, list: (member: ClusterMember) => Stream.Stream<A, E>) =>
-  Stream.suspend(() => {
-    const { all } = members
-    const errors: Array<E | ConnectFailed> = all.length === 0 ? [members.nobody()] : []
-    const lists = all.map((member) =>
-      Stream.catchAll(
-        Stream.unwrap(askOne(member, () => Effect.succeed(list(member)))),
-        (error) => Stream.drain(Stream.sync(() => errors.push(error)))
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const found = yield* Queue.bounded<Take.Take<A, E | ConnectFailed>>(16)
+    const listOne = (member: ClusterMember) =>
+      Stream.unwrap(askOne(member, () => Effect.succeed(list(member)))).pipe(
+        Stream.runForEachChunk((jobs) => Queue.offer(found, Take.chunk(jobs))),
+        Effect.exit
       )
-    )
-    const end = Stream.suspend((): Stream.Stream<never, E | ConnectFailed> => {
-      const [error] = errors
-      return error === undefined ? Stream.empty : Stream.fail(error)
-    })
-    return Stream.concat(Stream.mergeAll(lists, { concurrency: "unbounded" }), end)
-  })
+    const { all } = members
+    const end = (exits: ReadonlyArray<Exit.Exit<void, E | ConnectFailed>>): Take.Take<never, E | ConnectFailed> => {
+      if (all.length === 0) return Take.fail(members.nobody())
+      const failed = exits.find(Exit.isFailure)
+      return failed === undefined ? Take.end : Take.failCause(failed.cause)
+    }
+    yield* Effect.forkScoped(Effect.flatMap(
+      Effect.forEach(all, listOne, { concurrency: "unbounded" }),
+      (exits) => Queue.offer(found, end(exits))
+    ))
+    return Stream.flattenTake(Stream.fromQueue(found))
+  }))
 
 export const makeListJobs = (members: Members): Client["jobs"] =>
   overloadListJobs((options) =>
