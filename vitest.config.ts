@@ -13,6 +13,7 @@ const measuring = [
   "test/embedded/QueueMetrics.test.ts",
   "test/embedded/BeanstalkClient.putAll.test.ts",
   "test/embedded/NodeEmbeddedServer*.test.ts",
+  "test/embedded/Retry.growth.test.ts",
   "test/embedded/VirtualClock.test.ts",
   "test/embedded/Worker.metrics.test.ts",
   "test/scripted/BeanstalkConnection.replies.test.ts",

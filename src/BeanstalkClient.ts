@@ -38,6 +38,7 @@ import * as BeanstalkError from "./BeanstalkError.ts"
 import * as Protocol from "./BeanstalkProtocol.ts"
 import { Connector } from "./Connector.ts"
 import type { Health, Limits } from "./Health.ts"
+import { withoutIterationMetadata } from "./internal/base/withoutIterationMetadata.ts"
 import type * as Bulk from "./internal/client/bulk.ts"
 import { buryAll, type JobToBury } from "./internal/client/buryAll.ts"
 import * as ClientMetrics from "./internal/client/clientMetrics.ts"
@@ -668,7 +669,7 @@ export const make = (
     const workers = yield* Workers.make(connector.address)
     const dedicated = DedicatedConnections.make({ ...settings, metrics, workers }, connector, shared)
     return client({ options, connector, shared, dedicated })
-  })
+  }).pipe(withoutIterationMetadata)
 
 /**
  * The client as a Layer. Keep the result in a constant: every call makes a Layer, and with it a client, of its own. Provide it to

@@ -19,6 +19,7 @@ import { acquireApart } from "../base/acquireApart.ts"
 import { errorTypeOf } from "../base/errorType.ts"
 import { annotateLogs } from "../base/logging.ts"
 import * as SemanticConventions from "../base/semanticConventions.ts"
+import { withoutIterationMetadata } from "../base/withoutIterationMetadata.ts"
 import type { Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import * as Validate from "../protocol/validate.ts"
@@ -174,6 +175,7 @@ export const connect = (
           )
       }),
       acquireApart,
+      withoutIterationMetadata,
       annotateLogs("BeanstalkConnection", attributes),
       spans ? inChildSpan(address, name) : identity
     )
