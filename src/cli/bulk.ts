@@ -122,8 +122,9 @@ const actOn = <A, E extends Failure, R>(
     }
     const stopped = (error: E): Failure => {
       const cause = error._tag === "BulkStopped" ? error.cause : error
-      if (soFar() === 0) return cause
-      const doubt = act.doubt !== undefined && cause._tag === "ConnectionLost" ? ` ${act.doubt}` : ""
+      const isInDoubt = act.doubt !== undefined && cause._tag === "ConnectionLost" && cause.outcome === "Unknown"
+      if (soFar() === 0 && !isInDoubt) return cause
+      const doubt = isInDoubt ? ` ${act.doubt}` : ""
       return new Stopped({ message: `stopped ${howFar()}: ${cause.message}${doubt} ${goOn()}`, cause })
     }
 

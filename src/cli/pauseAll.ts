@@ -19,11 +19,10 @@ export const pauseAll = (tubes: ReadonlyArray<TubePattern>, duration: Duration.D
       yield* output.json
         ? output.records([{ tube, pause, waiting: currentWaiting, ...where.record }])
         : output.lines(
-          `${output.printable(tube)}: ${became}${where.text}; ${counted(currentWaiting, "worker")} ${
-            waits(currentWaiting)
-          } there.`
+          `${output.printable(tube)}: ${became}${where.text}; ${workersWait(currentWaiting)} for its jobs.`
         )
     }
   })
 
-const waits = (count: number) => count === 1 ? "waits" : "wait"
+const workersWait = (count: number) =>
+  count === 0 ? "no worker waits" : `${counted(count, "worker")} ${count === 1 ? "waits" : "wait"}`

@@ -152,7 +152,10 @@ describeListening("beanstalk", ({ start }) => {
     Effect.gen(function*() {
       const { connection, run } = yield* started
       yield* connection.put("x", { tube: "emails" })
-      assert.strictEqual((yield* run("pause emails 5m")).stdout, "emails: paused for 5m; 0 workers wait there.\n")
+      assert.strictEqual(
+        (yield* run("pause emails 5m")).stdout,
+        "emails: paused for 5m; no worker waits for its jobs.\n"
+      )
       assert.include((yield* run("tubes emails")).stdout, " left")
       assert.strictEqual((yield* run("resume 'em*' --json")).stdout, `{"tube":"emails","pause":0,"waiting":0}\n`)
       assert.strictEqual((yield* run("pause emials 5m")).code, 1)

@@ -34,6 +34,20 @@ const numbersOfJob = {
   kicks: 0
 }
 
+/** The statistics of a job of the tube `default`. */
+const documentOf = (id: string, state: string) =>
+  `---\n${
+    Object.entries({ id, tube: "default", state, ...numbersOfJob }).map(([key, value]) => `${key}: ${value}\n`).join("")
+  }`
+
+/** The statistics of the tube `default`, with so many jobs in a state. */
+const tubeWith = (state: string, jobs: number) => {
+  const [, exchanges] = recordings[1]!
+  return recordedDocument(exchanges, "stats-tube 123")
+    .replace(/name: .*/, "name: default")
+    .replace(new RegExp(`current-jobs-${state}: .*`), `current-jobs-${state}: ${jobs}`)
+}
+
 /** Answers each command by its reply, and closes the connection at one that has none. */
 const server = Effect.gen(function*() {
   const commands: Array<string> = []
@@ -80,22 +94,40 @@ it.scopedLive("a server that goes silent later is said to be silent, and not to 
     assert.match(stderr, /did not answer: the connection was lost \(the server has not answered stats for /)
   }))
 
+it.scopedLive("move says that jobs may be in both tubes if the connection is lost in the first batch", () =>
+  Effect.gen(function*() {
+    const target = yield* listen((socket) => {
+      const answers: Readonly<Record<string, string>> = {
+        ...replies,
+        "stats-tube": ok(tubeWith("ready", 1)),
+        "stats-job": ok(documentOf("7", "reserved"))
+      }
+      socket.on("data", (chunk) => {
+        for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
+          const reply = answers[line.split(" ")[0] ?? ""]
+          if (reply === undefined) return void socket.destroy()
+          socket.write(reply)
+        }
+      })
+    })
+    const { code, stderr } = yield* at({ target }, "move default other")
+    assert.strictEqual(code, 4)
+    assert.match(
+      stderr,
+      /^beanstalk: stopped after 0 jobs were moved: .* Up to 256 jobs may be in both tubes now\. 1 is left\./
+    )
+  }))
+
 it.scopedLive("jobs says that jobs were gone before their bodies were read", () =>
   Effect.gen(function*() {
-    const [, exchanges] = recordings[1]!
-    const tube = recordedDocument(exchanges, "stats-tube 123")
-      .replace(/name: .*/, "name: default")
-      .replace(/current-jobs-reserved: .*/, "current-jobs-reserved: 2")
     const target = yield* listen((socket) => {
       socket.on("data", (chunk) => {
         for (const line of chunk.toString().split("\r\n").slice(0, -1)) {
-          const [command = "", id] = line.split(" ")
-          const job = { id, tube: "default", state: "reserved", ...numbersOfJob }
-          const document = Object.entries(job).map(([key, value]) => `${key}: ${value}\n`).join("")
+          const [command = "", id = ""] = line.split(" ")
           const answers: Readonly<Record<string, string>> = {
             ...replies,
-            "stats-tube": ok(tube),
-            "stats-job": ok(`---\n${document}`),
+            "stats-tube": ok(tubeWith("reserved", 2)),
+            "stats-job": ok(documentOf(id, "reserved")),
             "peek": "NOT_FOUND\r\n"
           }
           socket.write(answers[command] ?? "UNKNOWN_COMMAND\r\n")
@@ -119,13 +151,9 @@ it.scopedLive("jobs says that jobs were gone before their bodies were read", () 
 it.scopedLive("kick that kicks nothing is no success", () =>
   Effect.gen(function*() {
     const target = yield* listen((socket) => {
-      const [, exchanges] = recordings[1]!
-      const tube = recordedDocument(exchanges, "stats-tube 123")
-        .replace(/name: .*/, "name: default")
-        .replace(/current-jobs-buried: .*/, "current-jobs-buried: 7")
       const answers: Readonly<Record<string, string>> = {
         ...replies,
-        "stats-tube": ok(tube),
+        "stats-tube": ok(tubeWith("buried", 7)),
         "kick": "KICKED 0\r\n",
         "use": "USING default\r\n"
       }

@@ -41,7 +41,7 @@ describeListening("beanstalk doctor", ({ start }) => {
       assert.deepStrictEqual(names(findings), ["unwatched", "buried", "paused", "binlog"])
       const [unwatched, buried, paused] = findings
       assert.deepStrictEqual(unwatched?.tubes, [{ tube: "alone", jobs: 2 }, { tube: "x;$(reboot)", jobs: 1 }])
-      assert.match(unwatched?.advice ?? "", /: beanstalk purge alone 'x;\$\(reboot\)'$/)
+      assert.match(unwatched?.advice ?? "", /: beanstalk work alone 'x;\$\(reboot\)' -- COMMAND$/)
       assert.match(buried?.text ?? "", /^1 buried job, .*: 1 in failed\.$/)
       assert.match(paused?.advice ?? "", /: beanstalk resume alone 'x;\$\(reboot\)'$/)
     }))

@@ -91,7 +91,7 @@ describeListening("beanstalk, for two servers", ({ start }) => {
       const { both, one, run, two } = yield* startTwo
       assert.strictEqual(
         (yield* run("pause emails 5m")).stdout,
-        `emails: paused for 5m on ${both}; 0 workers wait there.\n`
+        `emails: paused for 5m on ${both}; no worker waits for its jobs.\n`
       )
       for (const { connection } of [one, two]) {
         assert.strictEqual((yield* connection.statsTube("emails")).pause, 300)

@@ -34,15 +34,18 @@ describeListening("beanstalk tail", ({ start }) => {
       const connection = yield* openTo(server, { tube: "emails", watch: ["emails"] })
       const running = yield* startAt(server, "tail emails")
       yield* eventually(connection.stats, ({ cmdStatsTube }) => cmdStatsTube > 2)
-      // Both commands leave in one write, so that nothing comes between them.
-      yield* Effect.all([connection.put("x"), Effect.flatMap(connection.reserve, ({ id }) => connection.delete(id))], {
-        concurrency: "unbounded"
-      })
-      yield* connection.put("stays")
-      yield* eventually(Effect.sync(() => running.stdout.text), (text) => text.includes("stays"))
-      yield* eventually(
-        Effect.sync(() => running.stderr.text),
-        (text) => text === "1 job was gone before a look at them.\n"
-      )
+      for (const body of ["one stays", "another stays"]) {
+        // Both commands leave in one write, so that nothing comes between them.
+        yield* Effect.all(
+          [connection.put("x"), Effect.flatMap(connection.reserve, ({ id }) => connection.delete(id))],
+          {
+            concurrency: "unbounded"
+          }
+        )
+        yield* connection.put(body, { priority: 2000 })
+        yield* eventually(Effect.sync(() => running.stdout.text), (text) => text.includes(body))
+      }
+      yield* running.interrupt
+      assert.strictEqual(running.stderr.text, "2 jobs were gone before a look at them.\n")
     }))
 })

@@ -147,7 +147,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
       out: /^BEANSTALKD UNKNOWN - unknown option '--redy'\. Did you mean --ready\?\n$/
     },
     { run: "check --ready 5:1", code: 3, out: /UNKNOWN - --ready: "5:1" is in the wrong order/ },
-    { run: "check --ready 5", code: 3, out: /UNKNOWN - --ready: "5" is no pair of thresholds/ }
+    { run: "check --ready 5", code: 3, out: /UNKNOWN - --ready: "5" is no pair of thresholds/ },
+    { run: "check --buried 0", code: 3, out: /write WARNING:CRITICAL, .* as in 10: for a warning above 10\.\n$/ }
   ],
   doctor: [
     {
@@ -157,7 +158,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     },
     { run: "doctor --deep -v", code: 1, out: /^ok {8}No reservation is past its time\.$/m },
     { run: "doctor -u 127.0.0.1:1", code: 3, err: /connection refused/ },
-    { run: "doctor emails", code: 2, err: /"emails" is one argument too many/ }
+    { run: "doctor 'im*'", code: 1, out: /^critical {2}1 ready job in tubes that no worker watches(?![^]*buried)/ },
+    { run: "doctor emials", code: 1, err: /there is no tube emials on .*\. Did you mean emails\?\n$/ }
   ],
   metrics: [
     {
@@ -213,6 +215,7 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "delete 1 --dry-run", code: 0, out: /^1 job would be deleted\.\n$/ },
     { run: "delete 99 --dry-run", code: 1, err: /there is no such job on / },
     { run: "delete 99", code: 1, err: /there is no such job on / },
+    { run: "delete 18446744073709551616", code: 2, err: /is no id of a job: the largest is 18446744073709551615/ },
     { run: "delete", code: 2, err: /ID is missing/ }
   ],
   "kick-job": [
@@ -223,12 +226,12 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "kick-job 1 2 -n", code: 0, out: /^1 job would be kicked\. 1 was not there\.\n$/ }
   ],
   pause: [
-    { run: "pause 'em*' 5m", code: 0, out: /^emails: paused for 5m; 0 workers wait there\.\n$/ },
+    { run: "pause 'em*' 5m", code: 0, out: /^emails: paused for 5m; no worker waits for its jobs\.\n$/ },
     { run: "pause emails", code: 2, err: /DURATION is missing/ },
     { run: "pause emials 5m", code: 1, err: /Did you mean emails/ }
   ],
   resume: [
-    { run: "resume emails", code: 0, out: /^emails: resumed; 0 workers wait there\.\n$/ },
+    { run: "resume emails", code: 0, out: /^emails: resumed; no worker waits for its jobs\.\n$/ },
     { run: "resume nothing", code: 1, err: /there is no tube nothing/ }
   ],
   take: [
@@ -274,7 +277,13 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "jobs --match (", code: 2, err: /is no regular expression/ }
   ],
   kick: [
-    { run: "kick emails", code: 0, out: summary("emails: 1 buried job kicked"), left: "3 1 0" },
+    {
+      run: "kick emails",
+      code: 0,
+      out: summary("emails: 1 buried job kicked"),
+      err: /^No worker watches emails\. The jobs stay there until one does\.\n$/,
+      left: "3 1 0"
+    },
     { run: "kick emails --state delayed --yes", code: 0, out: summary("emails: 1 delayed job kicked"), left: "3 0 1" },
     { run: "kick emails --limit 1 --dry-run", code: 0, out: /1 buried job would be kicked/ },
     {
@@ -319,7 +328,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "purge nothing -y", code: 1, err: /there is no tube nothing/ }
   ],
   move: [
-    { run: "move emails --to-url 127.0.0.1:1", code: 2, err: /TO is missing/ },
+    { run: "move emails", code: 2, err: /TO is missing: name the tube, or with --to-url another server/ },
+    { run: "move emails --to-url 127.0.0.1:1", code: 3, err: /cannot reach beanstalkd at 127\.0\.0\.1:1/ },
     { run: "move emails other", code: 0, out: /1 ready, 1 delayed and 1 buried jobs moved/, left: "2 1 1" },
     { run: "move emails other --state buried --limit 1 --yes", code: 0, out: /moved/ },
     { run: "move emails other --dry-run", code: 0, out: /would be moved/ },

@@ -12,14 +12,18 @@ import { FoundBad } from "../failures.ts"
 import { notAllFoundText } from "../selection/notAllFound.ts"
 import { leastRoundTrip } from "../server/roundTrip.ts"
 import { lookAtAll, type Seen, type Server } from "../server/servers.ts"
+import { matchingOrAll } from "../server/tubes.ts"
 import { statsOf, withNextAges } from "../server/tubeSamples.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
 import * as Globals from "../table/globals.ts"
 import { Output } from "../terminal/output.ts"
 import { counted } from "../terminal/text.ts"
+import { tubesOrAll } from "../tubeArguments.ts"
+import type { TubePattern } from "../values/tubePattern.ts"
 
 const parameters = {
+  tubes: tubesOrAll,
   deep: Flag.on("deep", { summary: "look at all jobs as well" })
 }
 
@@ -38,15 +42,16 @@ export const command = Command.make({
   parameters,
   examples: [
     { run: "doctor", does: "what is wrong with the server" },
+    { run: "doctor 'images.*'", does: "what is wrong with it, and with some of its tubes" },
     { run: "doctor --deep -v", does: "with its jobs, and with what is ok" }
   ],
   exits: { 0: "nothing is wrong", 1: "something was found" },
   run: Effect.gen(function*() {
-    const { deep } = yield* Effect.all(parameters)
+    const { deep, tubes } = yield* Effect.all(parameters)
     const isVerbose = (yield* Globals.general.verbose) > 0
     const problems = yield* Ref.make(0)
     yield* lookAtAll(
-      (client, server) => Effect.map(examine(client, server, deep), worstFirst),
+      (client, server) => Effect.map(examine(client, server, { deep, tubes }), worstFirst),
       (seen, isOne) =>
         Effect.zipRight(
           Ref.set(problems, seen.flatMap(({ seen }) => seen.filter(isProblem)).length),
@@ -64,21 +69,25 @@ const conclude = (problems: number) =>
 
 const isProblem = ({ severity }: Finding) => severity !== "ok"
 
-const examine = (client: Client, server: Server, deep: boolean) =>
+interface Wanted {
+  readonly deep: boolean
+  /** All tubes if there is none. */
+  readonly tubes: ReadonlyArray<TubePattern>
+}
+
+const examine = (client: Client, server: Server, { deep, tubes: patterns }: Wanted) =>
   Effect.gen(function*() {
     const roundTrip = yield* leastRoundTrip(client)
     const stats = yield* client.stats
-    const tubes = yield* Effect.flatMap(
-      Effect.flatMap(client.listTubes, (names) => statsOf(client, names)),
-      (tubes) => withNextAges(client, tubes)
-    )
+    const names = yield* matchingOrAll(client, patterns)
+    const tubes = yield* Effect.flatMap(statsOf(client, names), (tubes) => withNextAges(client, tubes))
     const publicAddresses = yield* publicAddressesOf(server, stats.id)
     const findings = diagnose({ stats, tubes, roundTrip, publicAddresses })
-    return deep ? [...findings, ...yield* jobsOf(client, stats)] : findings
+    return deep ? [...findings, ...yield* jobsOf(client, stats, patterns.length === 0 ? undefined : names)] : findings
   })
 
-const jobsOf = (client: Client, stats: ServerStats) =>
-  Effect.catchTags(diagnoseJobs(client, stats), {
+const jobsOf = (client: Client, stats: ServerStats, tubes: ReadonlyArray<string> | undefined) =>
+  Effect.catchTags(diagnoseJobs(client, stats, tubes), {
     Draining: () => notLookedAt("the server refuses the put that tells the newest id, since it is in drain mode."),
     ReachExceeded: (exceeded) => notLookedAt(notAllFoundText(exceeded))
   })

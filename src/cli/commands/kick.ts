@@ -6,6 +6,7 @@ import { kickBuried, type Kicked, kickJobs } from "../kickJobs.ts"
 import { details, flags } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
 import { allThere, theClient } from "../server/servers.ts"
+import { tellIdle } from "../server/tellIdle.ts"
 import * as Command from "../table/command.ts"
 import * as Prompt from "../terminal/prompt.ts"
 import { tubes } from "../tubeArguments.ts"
@@ -52,5 +53,6 @@ export const command = Command.make({
       past: "kicked",
       doubt: "Up to 1,000 more may be kicked."
     })
+    if (!dryRun) yield* tellIdle(client, selected.parts.map(({ tube }) => tube))
   })
 })

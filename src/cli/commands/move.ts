@@ -16,7 +16,10 @@ import { named } from "../values/tubePattern.ts"
 
 const parameters = {
   from: Argument.one(tube, { name: "FROM", summary: "the tube whose jobs are moved" }),
-  into: Argument.one(tube, { name: "TO", summary: "the tube that they are moved to, which need not exist" }),
+  moveTo: Argument.optional(tube, {
+    name: "TO",
+    summary: "the tube that they are moved to, which need not exist [with --to-url: one of the same name]"
+  }),
   toUrl: Flag.optional("to-url", serverUrl, { summary: "the server that they are moved to [the same]" }),
   ...flags(unreservedStates),
   ...Prompt.flags
@@ -34,11 +37,15 @@ export const command = Command.make({
   parameters,
   examples: [
     { run: "move emails emails.aside --state buried", does: "put failed jobs aside" },
-    { run: "move emails emails --to-url 10.0.0.6:11300", does: "move a tube to another server, while workers go on" }
+    { run: "move emails --to-url 10.0.0.6:11300", does: "move a tube to another server, while workers go on" }
   ],
   exits,
   run: Effect.gen(function*() {
-    const { dryRun, from, into, toUrl, yes, ...selection } = yield* Effect.all(parameters)
+    const { dryRun, from, moveTo, toUrl, yes, ...selection } = yield* Effect.all(parameters)
+    if (moveTo === undefined && toUrl === undefined) {
+      return yield* new WrongUsage({ message: "TO is missing: name the tube, or with --to-url another server." })
+    }
+    const into = moveTo ?? from
     const target = toUrl === undefined ? undefined : yield* targetAt(toUrl, { from, into })
     const client = yield* Servers.theClient
     const selected = yield* select(client, [named(from)], selection, {

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type { Client, ClientError, ListedJob } from "../../BeanstalkClient.ts"
 import type { InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
@@ -29,7 +30,7 @@ export const command = Command.make({
   name: "tail",
   summary: "Follow what is put into tubes, without reserving it",
   details: [
-    "Every 100 ms the jobs that were put since are looked up. Those that were done by then are missed; how many is said on standard error: " +
+    "Every 100 ms the jobs that were put since are looked up. Those that were done by then are missed; how many is said on standard error, every 10 seconds and at the end: " +
     "of jobs that take 300 ms all are seen, of 50 ms half, of those that take no time 3 %.",
     "To learn the newest id, a job with the longest delay is put into the tube effect-beanstalk/newest, and deleted; with --to nothing is put."
   ],
@@ -49,16 +50,23 @@ export const command = Command.make({
       last: BigInt(to ?? (yield* newestId(client))),
       ...yield* countsOf(client, tubes)
     }
+    let allMissed = 0
+    const tellMissed = Effect.suspend(() => {
+      const count = allMissed
+      allMissed = 0
+      return count === 0 ? Effect.void : note(`${countedWere(count, "job")} gone before a look at them.`)
+    })
+    yield* Effect.forkScoped(Effect.schedule(tellMissed, Schedule.spaced("10 seconds")))
     yield* Effect.iterate(begin, {
       while: constTrue,
       body: (at) =>
         Effect.gen(function*() {
           const { found, missed, next } = yield* look(client, at, tubes)
           if (found.length > 0) yield* write(noBody ? found : yield* withBodies(client, found))
-          if (missed > 0) yield* note(`${countedWere(missed, "job")} gone before a look at them.`)
+          allMissed += missed
           return next
         }).pipe(Effect.delay("100 millis"))
-    })
+    }).pipe(Effect.ensuring(tellMissed))
   })
 })
 

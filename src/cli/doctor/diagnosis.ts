@@ -84,7 +84,8 @@ const unwatched = ({ stats, tubes }: Seen): Finding => {
         inTubes(ready)
       }. The next has waited for ` +
       `${timeSpan(longest)}.`,
-    advice: `Start a worker for them, or delete them: beanstalk purge ${asArguments(ready.map(({ tube }) => tube))}`,
+    advice: "Start the program that works on them, or run a command for each job: " +
+      `beanstalk work ${asArguments(ready.map(({ tube }) => tube))} -- COMMAND`,
     tubes: ready
   }
 }

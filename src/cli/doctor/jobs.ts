@@ -18,13 +18,17 @@ export interface Suspects {
 
 const none: Suspects = { overdue: Chunk.empty(), tooLarge: Chunk.empty(), fromTheFuture: Chunk.empty() }
 
-/** Looks at all jobs, at their bodies only where these decide whether a restart keeps them. */
-export const diagnoseJobs = (client: Client, { binlogCurrentIndex, maxJobSize }: ServerStats) =>
+/** Looks at all jobs, of these tubes or of the server, at their bodies only where these decide whether a restart keeps them. */
+export const diagnoseJobs = (
+  client: Client,
+  { binlogCurrentIndex, maxJobSize }: ServerStats,
+  tubes: ReadonlyArray<string> | undefined
+) =>
   Effect.gen(function*() {
     const hasBinlog = binlogCurrentIndex > 0
     const suspects = yield* withProgress("look at ids", ({ done }) =>
       suspectsAmong(
-        client.jobs({ bodies: hasBinlog, onProgress: ({ asked }) => Effect.sync(() => done(asked)) }),
+        client.jobs({ tube: tubes, bodies: hasBinlog, onProgress: ({ asked }) => Effect.sync(() => done(asked)) }),
         maxJobSize
       ))
     const overdue = yield* stillOverdue(client, suspects.overdue)

@@ -28,7 +28,12 @@ export const tube: Value<TubeName> = {
 
 export const jobId: Value<JobId> = {
   metavar: "ID",
-  read: (text) => isJobId(text) ? Either.right(text) : Either.left("is no id of a job: write a whole number")
+  read: (text) => {
+    if (isJobId(text)) return Either.right(text)
+    return Either.left(
+      `is no id of a job: ${/^\d+$/.test(text) ? "the largest is 18446744073709551615" : "write a whole number"}`
+    )
+  }
 }
 
 export const regex: Value<RegExp> = {

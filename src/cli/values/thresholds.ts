@@ -13,7 +13,9 @@ export const thresholds = (of: Value<number>, bad: "above" | "below"): Value<Thr
   read: (text) => {
     const [, before, after] = /^([^:]*):([^:]*)$/.exec(text) ?? []
     if (before === undefined || after === undefined || before + after === "") {
-      return Either.left(`is no pair of thresholds: write WARNING:CRITICAL, of which one may be missing`)
+      return Either.left(
+        `is no pair of thresholds: write WARNING:CRITICAL, of which one may be missing, as in 10: for a warning ${bad} 10`
+      )
     }
     return Either.all({ warning: readPart(of, before), critical: readPart(of, after) }).pipe(
       Either.filterOrLeft(
