@@ -93,6 +93,7 @@ const tubes = (before: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Candi
     const [url = ""] = yield* Effect.provideService(Globals.connecting.url, CommandLine, {
       flags: urlsIn(before),
       arguments: new Map(),
+      behindDashes: 0,
       env
     })
     const server = yield* makeServer(url, "1 second")

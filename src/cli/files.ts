@@ -4,8 +4,9 @@ import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createReadStream } from "node:fs"
-import { open } from "node:fs/promises"
+import { constants, createReadStream, existsSync } from "node:fs"
+import { access, open } from "node:fs/promises"
+import { dirname } from "node:path"
 import type { Readable } from "node:stream"
 import { SystemFailed } from "./failures.ts"
 
@@ -53,17 +54,21 @@ export const fromReadable = (readable: Readable, name: string): Stream.Stream<Ui
 export const readFile = (path: string): Stream.Stream<Uint8Array, SystemFailed> =>
   Stream.suspend(() => fromReadable(createReadStream(path), path))
 
+const writing = <A>(path: string, run: () => Promise<A>) =>
+  Effect.tryPromise({
+    try: run,
+    catch: (error) => new SystemFailed({ message: `${path} cannot be written: ${reasonOf(error)}.` })
+  })
+
+/** Fails if a file cannot be written, as far as that is known without a change of it. */
+export const checkWritable = (path: string): Effect.Effect<void, SystemFailed> =>
+  writing(path, () => access(existsSync(path) ? path : dirname(path), constants.W_OK))
+
 /** Makes a file, or empties it, and succeeds with what writes to it. */
 export const writerTo = (
   path: string
-): Effect.Effect<(bytes: Uint8Array) => Effect.Effect<void, SystemFailed>, SystemFailed, Scope.Scope> => {
-  const tried = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({
-      try: run,
-      catch: (error) => new SystemFailed({ message: `${path} cannot be written: ${reasonOf(error)}.` })
-    })
-  return Effect.map(
-    Effect.acquireRelease(tried(() => open(path, "w")), (file) => Effect.promise(() => file.close())),
-    (file) => (bytes) => Effect.asVoid(tried(() => file.writeFile(bytes)))
+): Effect.Effect<(bytes: Uint8Array) => Effect.Effect<void, SystemFailed>, SystemFailed, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(writing(path, () => open(path, "w")), (file) => Effect.promise(() => file.close())),
+    (file) => (bytes) => Effect.asVoid(writing(path, () => file.writeFile(bytes)))
   )
-}

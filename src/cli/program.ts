@@ -105,7 +105,8 @@ const showHelp = (
   Effect.gen(function*() {
     const { commandHelp, programHelp } = yield* Effect.promise(() => import("./table/help.ts"))
     const { env, stdout } = yield* Terminal
-    const color = yield* Effect.provideService(Globals.general.color, CommandLine, { flags, arguments: new Map(), env })
+    const given = { flags, arguments: new Map(), behindDashes: 0, env }
+    const color = yield* Effect.provideService(Globals.general.color, CommandLine, given)
     const layout: Layout = {
       columns: stdout.isTerminal ? Math.min(100, stdout.columns()) : 100,
       bold: styleOf(stdout, env, color).bold

@@ -57,6 +57,15 @@ describeListening("beanstalk", ({ start }) => {
       assert.deepStrictEqual(yield* run("put emails x -q", undefined, true), { code: 0, stdout: "", stderr: "" })
     }))
 
+  it.scopedLive("put - reads standard input, and a dash behind -- is a dash", () =>
+    Effect.gen(function*() {
+      const { run } = yield* started
+      assert.strictEqual((yield* run("put emails -", "from input")).stdout, "1\n")
+      assert.strictEqual((yield* run("put emails -- -", "not read")).stdout, "2\n")
+      assert.strictEqual((yield* run("put -- emails -", "not read")).stdout, "3\n")
+      assert.strictEqual((yield* run("job 1 2 3 --raw")).stdout, "from input--")
+    }))
+
   it.scopedLive("put --lines puts each line, and says where to go on when it stops", () =>
     Effect.gen(function*() {
       const { run } = yield* started

@@ -84,7 +84,10 @@ describeListening("beanstalk export and import", ({ start }) => {
       assert.match((yield* run(`import ${path} --tube copy`)).stdout, /^copy: 1 buried job put in /)
       const copies = (yield* everyJob(connection)).filter(({ tube }) => tube === "copy")
       assert.deepStrictEqual(copies.map(({ state }) => state), ["buried"])
-      assert.strictEqual((yield* run("export emails --match zzz")).code, 1)
+      const before = readFileSync(path, "utf8")
+      assert.strictEqual((yield* run(`export emails --match zzz -o ${path}`)).code, 1)
+      assert.strictEqual((yield* run(`export emails -u 127.0.0.1:1 -o ${path}`)).code, 3)
+      assert.strictEqual(readFileSync(path, "utf8"), before)
       assert.strictEqual((yield* run("export nowhere")).code, 1)
       assert.strictEqual((yield* run("export -o /nowhere/x")).code, 2)
       assert.strictEqual((yield* run("import /nowhere/x")).code, 2)
@@ -140,6 +143,20 @@ describeListening("beanstalk export and import", ({ start }) => {
       assert.strictEqual(running.stderr.text, "Interrupted after 2 jobs were put. Go on with --skip 2.\n")
       assert.deepInclude(records(running.stdout.text)[0], { tube: "emails", buried: 2, stopped: "interrupted" })
       assert.deepInclude(yield* connection.statsJob("1"), { state: "buried", pri: 3 })
+    }))
+
+  it.scopedLive("import from a pipe that stays open says why it puts nothing yet", () =>
+    Effect.gen(function*() {
+      const { connection, server } = yield* started
+      const input = yield* Queue.unbounded<Uint8Array>()
+      const running = yield* startAt(server, "import", { stdin: Stream.fromQueue(input) })
+      yield* Queue.offer(input, encoder.encode(`{"tube":"emails","body":"x"}\n`))
+      yield* eventually(
+        Effect.sync(() => running.stderr.text),
+        (text) => /^Nothing is put until the input ends .* With --yes each job is put as it is read\.\n$/.test(text)
+      )
+      yield* Queue.shutdown(input)
+      assert.strictEqual((yield* connection.stats).totalJobs, 0)
     }))
 
   it.scopedLive("import takes a job whose time was over when it was exported", () =>

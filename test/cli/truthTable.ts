@@ -190,6 +190,8 @@ export const rows: Readonly<Record<string, ReadonlyArray<Row>>> = {
     { run: "put emails --u", code: 2, err: /unknown option '--u'/ },
     { run: "put emails --urgent=", code: 2, err: /unknown option/ },
     { run: "put emails -- --urgent", code: 0, out: ids(5), left: "3 1 1" },
+    { run: "put emails -", stdin: "x".repeat(65_536), code: 5, err: /JOB_TOO_BIG/ },
+    { run: "put emails - --lines", stdin: "a\nb\n", code: 0, out: ids(5, 6), left: "4 1 1" },
     { run: "put emails -5", code: 2, err: /unknown option '-5'/ },
     { run: "put emails -9", code: 2, err: /unknown option '-9'/ },
     { run: "put emails -- -5", code: 0, out: ids(5), left: "3 1 1" },

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { ListedJobWithBody } from "../../BeanstalkClient.ts"
 import type { JobId } from "../../Job.ts"
 import { NothingThere, type PipeClosed, type Stopped, type SystemFailed } from "../failures.ts"
-import { writerTo } from "../files.ts"
+import { checkWritable, writerTo } from "../files.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { findAll, oldestFirst } from "../selection/findAll.ts"
 import { allStates, details, flags } from "../selection/flags.ts"
@@ -49,12 +49,18 @@ export const command = Command.make({
     const client = yield* theClient
     const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
     const start = yield* Clock.currentTimeMillis
-    const write: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | Stopped | SystemFailed> = output === undefined
-      ? bytes
-      : yield* writerTo(output)
+    if (output !== undefined) yield* checkWritable(output)
     let written = 0
     const found: Array<JobId> = []
     const exceeded = yield* findAll(client, { tubes: names, selection }, ({ id }) => void found.push(id))
+    const none = exceeded === undefined
+      ? new NothingThere({ message: `there are no such jobs on ${client.address}.` })
+      : notAllFound(exceeded)
+    // The file is not emptied for nothing.
+    if (found.length === 0) return yield* none
+    const write: (chunk: Uint8Array) => Effect.Effect<void, PipeClosed | Stopped | SystemFailed> = output === undefined
+      ? bytes
+      : yield* writerTo(output)
     const ids = Stream.fromIterable(oldestFirst(selection, found))
     yield* withProgress(
       "export",
@@ -77,8 +83,7 @@ export const command = Command.make({
       },
       { isShown: !isTerminal || output !== undefined }
     ).pipe(Effect.onInterrupt(() => note(`Interrupted after ${countedWere(written, "job")} exported.`)))
-    if (exceeded !== undefined) return yield* notAllFound(exceeded)
-    if (written === 0) return yield* new NothingThere({ message: `there are no such jobs on ${client.address}.` })
+    if (exceeded !== undefined || written === 0) return yield* none
     const now = yield* Clock.currentTimeMillis
     yield* note(`${countedWere(written, "job")} exported in ${elapsed(Duration.millis(now - start))}.`)
   })

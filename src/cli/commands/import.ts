@@ -3,6 +3,7 @@ import * as Arr from "effect/Array"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
 import { nothing, type Tally } from "../../internal/values/tally.ts"
@@ -62,7 +63,7 @@ export const command = Command.make({
     const question = `Put more than ${thousands(askAbove)} jobs${
       tube === undefined ? "" : ` into tube ${tube}`
     } on ${client.address}?`
-    const jobs = yes ? read : yield* askIfMany(read, confirm(question, { yes }))
+    const jobs = yes ? read : yield* askedFor(read, confirm(question, { yes }))
     yield* putJobs(client, jobs, { skip, onPut: (jobs) => addTo(tallies, jobs) }).pipe(
       Effect.tapError(() => Effect.ignore(summarize(tallies, "error"))),
       Effect.onInterrupt(() => Effect.ignore(summarize(tallies, "interrupted")))
@@ -70,6 +71,20 @@ export const command = Command.make({
     yield* tallies.size === 0 ? noJobs : summarize(tallies, null)
   })
 })
+
+/** The same jobs, once `ask` has succeeded if there are many. Says why none is put if they do not come at once, as in a pipe. */
+const askedFor = <E, R, E2, R2>(jobs: Stream.Stream<JobToImport, E, R>, ask: Effect.Effect<void, E2, R2>) =>
+  Effect.gen(function*() {
+    const { note } = yield* Output
+    const why = note(
+      `Nothing is put until the input ends or has more than ${thousands(askAbove)} jobs, before which it asks. ` +
+        "With --yes each job is put as it is read."
+    )
+    const waiting = yield* Effect.forkScoped(Effect.delay(why, "1 second"))
+    const asked = yield* askIfMany(jobs, Effect.zipRight(Fiber.interrupt(waiting), ask))
+    yield* Fiber.interrupt(waiting)
+    return asked
+  })
 
 /** Adds jobs to the tallies of their tubes. */
 const addTo = (tallies: Map<string, Tally>, jobs: Iterable<JobToImport>): void => {

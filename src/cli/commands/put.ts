@@ -11,6 +11,7 @@ import { putLines } from "../putLines.ts"
 import { anyClient } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
+import { CommandLine } from "../table/commandLine.ts"
 import * as Flag from "../table/flag.ts"
 import { Output } from "../terminal/output.ts"
 import { thousands } from "../terminal/text.ts"
@@ -20,7 +21,7 @@ import { file, text, tube } from "../values/text.ts"
 
 const parameters = {
   tube: Argument.one(tube, { summary: "the tube; it need not exist" }),
-  body: Argument.optional(text("BODY"), { summary: "the body [all of standard input]" }),
+  body: Argument.optional(text("BODY"), { summary: "the body; - reads all of standard input [-]" }),
   file: Flag.optional("file", file, { short: "f", summary: "read the body, or with --lines the bodies, from a file" }),
   lines: Flag.on("lines", { short: "l", summary: "put each line as a job, as soon as it is read" }),
   skip: Flag.withDefault("skip", count, {
@@ -42,7 +43,7 @@ export const command = Command.make({
   summary: "Put jobs into a tube, and print their ids",
   details: [
     "The body is the argument, a file, or all of standard input, byte for byte.",
-    "If --lines stops, it says with which --skip to go on. A body that begins with - follows --, which ends the flags."
+    "If --lines stops, it says with which --skip to go on. A body that begins with - follows --, which ends the flags: -- - puts a dash."
   ],
   servers: "together",
   parameters,
@@ -52,7 +53,9 @@ export const command = Command.make({
   ],
   exits: { 4: "stopped midway; the message says with which --skip to go on" },
   run: Effect.gen(function*() {
-    const { body, delay, file, lines, priority, quiet, skip, ttr, tube } = yield* Effect.all(parameters)
+    const { body: given, delay, file, lines, priority, quiet, skip, ttr, tube } = yield* Effect.all(parameters)
+    const { behindDashes } = yield* CommandLine
+    const body = given === "-" && behindDashes === 0 ? undefined : given
     if (body !== undefined && (file !== undefined || lines)) {
       return yield* new WrongUsage({ message: `BODY and ${lines ? "--lines" : "--file"} exclude each other.` })
     }

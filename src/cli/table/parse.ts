@@ -122,7 +122,10 @@ export const parse = (
       flags.has("help") ? Either.right(new Map()) : placed(command.arguments, words, theirs)),
     Either.mapBoth({
       onLeft: (message) => new WrongUsage({ message, command: command.name }),
-      onRight: ({ arguments: placed, given: { flags } }) => ({ flags, arguments: placed, env })
+      onRight: ({ arguments: placed, given: { flags } }) => {
+        const dashes = argv.indexOf("--")
+        return { flags, arguments: placed, behindDashes: dashes < 0 ? 0 : argv.length - dashes - 1, env }
+      }
     })
   )
 }
