@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, "..")
 const outdir = join(root, "dist/cli")
 
 /** The commands of `look.js`, by the names of their files, which are those of the commands. */
-const light = ["stats", "job", "peek", "wait", "pause", "resume"]
+const light = ["stats", "job", "peek", "wait"]
 
 /**
  * Imports that serve nothing here, by whom they are made, and that would take a sixth of the time in which a short command starts:

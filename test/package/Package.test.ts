@@ -86,9 +86,12 @@ describe("the package", () => {
       spawnSync(process.execPath, [join(folder, "beanstalk.js"), ...args], { cwd: folder, encoding: "utf8" })
     assert.match(run("--version").stdout, /^beanstalk \d/)
     assert.include(run("--help").stdout, "  stats  ")
-    for (const command of ["stats", "tubes", "jobs", "export"]) {
-      const { status, stderr } = run(command, "-u", "127.0.0.1:1")
-      assert.deepStrictEqual([status, stderr.split(":")[1]], [3, " cannot reach beanstalkd at 127.0.0.1"])
+    const commands = ["stats", "tubes", "jobs", "export", "wait emails", "pause emails 1s", "resume emails"]
+    for (const command of commands) {
+      for (const url of ["127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2"]) {
+        const { status, stderr } = run(...command.split(" "), "-u", url)
+        assert.deepStrictEqual([status, stderr.split(":")[1]], [3, " cannot reach beanstalkd at 127.0.0.1"], command)
+      }
     }
     rmSync(folder, { recursive: true })
   })
