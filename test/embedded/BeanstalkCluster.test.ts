@@ -14,8 +14,10 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import { acceptHandshake } from "../support/clients.ts"
 import { type ClusterTest, connectAll, jobCounts, makeServers, onCluster, statusOf } from "../support/clusters.ts"
 import { failsWith } from "../support/connections.ts"
+import * as Scripted from "../support/scripted.ts"
 
 const { Fault } = EmbeddedServer
 
@@ -286,6 +288,62 @@ describe("the put of a cluster", () => {
         yield* servers[1]!.heal
         const id = yield* Fiber.join(put)
         assert.deepStrictEqual(Option.map(cluster.locate(id), ({ server }) => server), Option.some(2))
+      })
+    ))
+
+  /** Each writes one put at a time: of those that wait behind it, it is certain that they were not sent. */
+  const oneAtATime: BeanstalkCluster.Options = { maxInFlight: 1, reconnect: Schedule.spaced("1 second") }
+
+  /** Connects the server, and puts a job behind others that are not answered. */
+  const putBehindOthers = (cluster: BeanstalkCluster.Cluster, server: Scripted.Server) =>
+    Effect.gen(function*() {
+      yield* Effect.fork(Effect.ignore(cluster.ready))
+      const connection = yield* acceptHandshake(server)
+      yield* Effect.sleep("1 second")
+      yield* Effect.fork(Effect.ignore(cluster.put("t", "in flight at first")))
+      yield* Effect.fork(Effect.ignore(cluster.put("t", "in flight later")))
+      const put = yield* Effect.fork(Effect.timed(failsWith(cluster.put("t", "behind them"), "ConnectionLost")))
+      return { connection, put }
+    })
+
+  it.live("fails at the end of one offlineTimeout, however often it was on its way to a server meanwhile", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        const server = yield* Scripted.inMemory()
+        const cluster = yield* BeanstalkCluster.make([{ id: 1, connector: server.connector }], oneAtATime)
+        const { connection: first, put } = yield* putBehindOthers(cluster, server)
+        yield* Effect.sleep("6 seconds")
+        yield* first.hangUp
+        const second = yield* acceptHandshake(server)
+        yield* Effect.sleep("5 seconds")
+        yield* second.hangUp
+        const [time, error] = yield* Fiber.join(put)
+        assert.strictEqual(error.outcome, "NotSent")
+        assert.strictEqual(Duration.toSeconds(time), 16)
+      })
+    ))
+
+  it.live("is put on no other server once its offlineTimeout is over", () =>
+    onCluster(() =>
+      Effect.gen(function*() {
+        let isUp = false
+        const server = yield* Scripted.inMemory()
+        const other = yield* Scripted.inMemory({ opening: Effect.suspend(() => isUp ? Effect.void : Scripted.refused) })
+        const cluster = yield* BeanstalkCluster.make(
+          [{ id: 1, connector: server.connector }, { id: 2, connector: other.connector }],
+          oneAtATime
+        )
+        const { connection: first, put } = yield* putBehindOthers(cluster, server)
+        yield* Effect.sleep("6 seconds")
+        yield* first.hangUp
+        const second = yield* acceptHandshake(server)
+        isUp = true
+        const spare = yield* acceptHandshake(other)
+        yield* Effect.sleep("9 seconds")
+        assert.strictEqual((yield* cluster.servers)[1]?.state._tag, "Connected")
+        yield* second.hangUp
+        assert.strictEqual((yield* Fiber.join(put))[1].outcome, "NotSent")
+        assert.strictEqual(yield* spare.rest, "")
       })
     ))
 

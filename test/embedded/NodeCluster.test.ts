@@ -75,6 +75,7 @@ interface Record {
   readonly host: string
   readonly port: number
   readonly priority?: number
+  readonly weight?: number
 }
 
 /** A DNS server that answers every question with these SRV records. */
@@ -95,7 +96,7 @@ const answerTo = (query: Buffer, records: ReadonlyArray<Record>) => {
   header.writeUInt16BE(1, 4)
   header.writeUInt16BE(records.length, 6)
   const question = query.subarray(12, query.indexOf(0, 12) + 5)
-  const answers = records.map(({ host, port, priority = 1 }) => {
+  const answers = records.map(({ host, port, priority = 1, weight = 5 }) => {
     const labels = host.split(".").map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]))
     const target = Buffer.concat([...labels, Buffer.from([0])])
     const fixed = Buffer.alloc(18)
@@ -107,7 +108,7 @@ const answerTo = (query: Buffer, records: ReadonlyArray<Record>) => {
     fixed.writeUInt16BE(6 + target.length, 10)
     // Priority, weight, port.
     fixed.writeUInt16BE(priority, 12)
-    fixed.writeUInt16BE(5, 14)
+    fixed.writeUInt16BE(weight, 14)
     fixed.writeUInt16BE(port, 16)
     return Buffer.concat([fixed, target])
   })
@@ -166,6 +167,30 @@ describe("a cluster of SRV records", () => {
         yield* cluster.put("t", "hello")
         const found = (yield* cluster.servers).map(({ address }) => address)
         assert.deepStrictEqual(found, [`localhost:${two}`, `localhost:${one}`])
+      }).pipe(Effect.provide(ClusterLive), Effect.provide(unlogged))
+    }))
+
+  it.scopedLive("have weights: a server gets its share of the jobs, as for 1 if it has 0", () =>
+    Effect.gen(function*() {
+      const [one, two] = (yield* urlsOf(2)).map((url) => Number(new URL(url).port))
+      const records = [{ host: "localhost", port: one!, weight: 3 }, { host: "localhost", port: two!, weight: 0 }]
+      const dns = yield* serveDns(() => records)
+      const ClusterLive = NodeCluster.layerSrv("_beanstalk._tcp.example.org", {
+        dnsServers: [`127.0.0.1:${dns.address().port}`],
+        refresh: "1 hour"
+      })
+      yield* Effect.gen(function*() {
+        const cluster = yield* BeanstalkCluster.BeanstalkCluster
+        const all = yield* eventually(
+          Effect.zipRight(cluster.put("t", "hello"), cluster.servers),
+          (servers) => servers.every(({ state }) => state._tag === "Connected")
+        )
+        // None is answered before all are sent.
+        const ids = yield* Effect.replicateEffect(cluster.put("t", "hello"), 400, { concurrency: "unbounded" })
+        const first = ids.filter((id) =>
+          Option.getOrThrow(cluster.locate(id)).server === all.find(({ address }) => address === `localhost:${one}`)?.id
+        )
+        assert.approximately(first.length, 300, 2)
       }).pipe(Effect.provide(ClusterLive), Effect.provide(unlogged))
     }))
 
