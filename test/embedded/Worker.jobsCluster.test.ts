@@ -206,6 +206,25 @@ describe("rules 27 and 33: a Stream of jobs on a cluster", () => {
       })
     ))
 
+  it.live("ends when the delete of the job that is completed is answered", () =>
+    onCluster(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* putOn(cluster, 2, "job")
+        const silence = servers[1]!.inject(Fault.Silence())
+        const working = yield* Worker.jobs(Words).pipe(
+          Stream.tap(({ complete }) => Effect.zipRight(silence, complete)),
+          Stream.take(1),
+          Stream.runDrain,
+          Effect.fork
+        )
+        yield* Effect.sleep("5 seconds")
+        assert.isTrue(Option.isNone(yield* Fiber.poll(working)))
+        yield* servers[1]!.heal
+        yield* Fiber.join(working)
+        assert.deepStrictEqual(yield* jobCounts(servers), [0, 0, 0])
+      })
+    ))
+
   it.live("goes on with the others while a server is down, and with that one when it is back", () =>
     onCluster(({ cluster, servers: [first] }) =>
       Effect.gen(function*() {
