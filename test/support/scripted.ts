@@ -69,7 +69,12 @@ export class Peer extends Changing {
 
   /** Sends these bytes now, outside any Effect. */
   sayNow(text: string): void {
-    if (!this.isClosed) this.wire.say(bytes(text))
+    this.sendNow(bytes(text))
+  }
+
+  /** The same for what is too large to be made of a text in little time. */
+  sendNow(bytes: Uint8Array): void {
+    if (!this.isClosed) this.wire.say(bytes)
   }
 
   /** Closes the connection, as a process that has ended does. */
