@@ -116,7 +116,8 @@ describe("the metrics of a worker", () => {
       assert.deepStrictEqual(yield* tagsOf("messaging.process.duration"), [
         { unit: "s", "messaging.operation.name": "process", ...own }
       ])
-      assert.deepStrictEqual(yield* tagsOf("beanstalk.worker.lanes"), [own])
+      assert.deepStrictEqual(yield* tagsOf("beanstalk.worker.lanes"), [{ unit: "{connection}", ...own }])
+      assert.deepStrictEqual(yield* tagsOf("beanstalk.worker.active_jobs"), [{ unit: "{message}", ...own }])
     }).pipe(
       Effect.scoped,
       Effect.provide(BeanstalkClient.layer()),

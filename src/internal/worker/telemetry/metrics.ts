@@ -9,8 +9,10 @@ import * as Record from "effect/Record"
 import { errorTypeOf } from "../../base/errorType.ts"
 import {
   counter,
+  counterKey,
   durations,
   gauge,
+  gaugeKey,
   histogram,
   type Labels,
   labelsOf,
@@ -63,10 +65,11 @@ export const metrics = (tube: string, address: string, extraLabels: Labels = [])
   }
 }
 
-const jobs = MetricKey.counter("beanstalk.worker.jobs", {
-  description: "Jobs whose reservation by a worker ended, by how it ended",
-  incremental: true
-})
+const jobs = counterKey(
+  "beanstalk.worker.jobs",
+  "{message}",
+  "Jobs whose reservation by a worker ended, by how it ended"
+)
 
 const duration = secondsKey(
   "messaging.process.duration",
@@ -86,11 +89,13 @@ const lateness = secondsKey(
   [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60]
 )
 
-const held = MetricKey.gauge("beanstalk.worker.active_jobs", { description: "Jobs that workers hold" })
+const held = gaugeKey("beanstalk.worker.active_jobs", "{message}", "Jobs that workers hold")
 
-const lanes = MetricKey.gauge("beanstalk.worker.lanes", {
-  description: "Connections of workers, those that are being opened included"
-})
+const lanes = gaugeKey(
+  "beanstalk.worker.lanes",
+  "{connection}",
+  "Connections of workers, those that are being opened included"
+)
 
 /** The least time between two `stats-job` that measure how long jobs wait, in milliseconds. */
 const samplingInterval = 100
