@@ -69,6 +69,8 @@ const imports = new Map(
   })
 )
 
+const withoutComments = (text: string) => text.split("\n").filter((line) => !/^\s*(\*|\/\*|\/\/)/.test(line))
+
 const roomOf = (file: string) => {
   const layer = layers.find(([, files]) => files.test(file))
   assert(layer !== undefined, `${file} is in no layer: put it into one, or add its layer to this table`)
@@ -94,6 +96,14 @@ const circular = [...imports.keys()].filter((file) => {
   return seen.has(file)
 })
 
+/** The modules that use `Effect.all` or `forEach` with concurrency, or a race. Those of the command line end with their process. */
+const startingAtOnce = files.filter((file) =>
+  !file.startsWith("cli/") &&
+  withoutComments(readFileSync(join(source, file), "utf8")).some((line) =>
+    /\{ concurrency: |\bconcurrency: "unbounded"|\bEffect\.race|\bStream\.merge/.test(line)
+  )
+)
+
 describe("the modules of src/", () => {
   it("import only what is below them", () => {
     assert.deepStrictEqual(arrowsUp, [])
@@ -101,5 +111,9 @@ describe("the modules of src/", () => {
 
   it("import each other in no circle", () => {
     assert.deepStrictEqual(circular, [])
+  })
+
+  it("run Effects at once with atOnce.ts: those of Effect 3 may never end if they are interrupted while they begin", () => {
+    assert.deepStrictEqual(startingAtOnce, [])
   })
 })

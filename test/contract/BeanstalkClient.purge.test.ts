@@ -179,7 +179,9 @@ describeClients("purge", (kind) => {
       Effect.gen(function*() {
         const { beanstalk, client, server } = yield* start(kind)
         const producer = yield* openTo(server, { tube: "here" })
-        let put = 0
+        // Else it would end early whenever it is faster than the producer.
+        let put = 100
+        yield* putJobs(beanstalk, Array.from({ length: put }, () => ({ tube: "here", state: "ready", body: "" })))
         const putting = Effect.forever(Effect.tap(producer.put("more"), () => Effect.sync(() => put += 1)))
         const done = yield* Effect.raceFirst(Effect.orDie(client.purge("here", { bound: 60 })), Effect.orDie(putting))
         assert.deepStrictEqual(done, { ...nothing, ready: 60 })

@@ -1,6 +1,7 @@
 /** Many timers on one fiber, which sleeps until the earliest deadline. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as AtOnce from "./atOnce.ts"
 import { Heap, type Positioned } from "./heap.ts"
 import { monotonicMillis } from "./monotonicClock.ts"
 
@@ -60,7 +61,7 @@ export class TimerQueue {
     if (this.sleepsUntil === never) return this.earlier.await
     const left = this.sleepsUntil - now
     // Whole milliseconds, rounded up: a virtual clock may round a tiny fraction away, and this loop would then never end.
-    if (left > 0) return Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.earlier.await)
+    if (left > 0) return AtOnce.raceFirst(Effect.sleep(Math.min(Math.ceil(left), longestSleep)), this.earlier.await)
     return Effect.sync(() => this.fireDue())
   }))
 

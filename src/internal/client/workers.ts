@@ -10,6 +10,7 @@ import { flow } from "effect/Function"
 import * as Scope from "effect/Scope"
 import { ConnectFailed } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { currentFiber } from "../base/fiberState.ts"
 import { annotateLogs, safeLog } from "../base/logging.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
@@ -95,10 +96,9 @@ export const make = (address: string): Effect.Effect<Workers, never, Scope.Scope
       const error = closedTooEarly(left.map(([{ tube }]) => tube))
       const isSlip = left.some(([worker]) => newWorkers.has(worker))
       if (left.length > 0) yield* log(Effect.logError(error.message))
-      yield* Effect.forEach(
+      yield* AtOnce.forEach(
         workers.keys(),
-        ({ requestShutdown, whenClosed }) => Effect.zipRight(requestShutdown, whenClosed),
-        { concurrency: "unbounded", discard: true }
+        ({ requestShutdown, whenClosed }) => Effect.zipRight(requestShutdown, whenClosed)
       )
       // Else the program would go on with a worker that does nothing.
       if (isSlip) yield* Effect.die(error)

@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import type { BulkError, BulkOptions, Client } from "../../BeanstalkClient.ts"
 import { BulkStopped, type ConnectFailed, ConnectionLost, InvalidArgument } from "../../BeanstalkError.ts"
 import type { TubeName } from "../../Job.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
 import { nothing, sum, type Tally, total } from "../values/tally.ts"
@@ -57,9 +58,8 @@ export const bulk = (
         return Effect.tap(askOne(member, (client) => run(client, part)), note)
       })
 
-    const exits = Effect.forEach(parts, (part) => Effect.exit(runPart(part)), {
-      concurrency: bound === undefined ? "unbounded" : 1
-    })
+    const exitOf = (part: Part) => Effect.exit(runPart(part))
+    const exits = bound === undefined ? AtOnce.forEach(parts, exitOf) : Effect.forEach(parts, exitOf)
     return Effect.flatMap(exits, (all) => {
       const failed = all.find(Exit.isFailure)
       return failed === undefined ? Effect.succeed(done()) : failWith(command, tube, failed.cause, done())

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Client } from "../../BeanstalkClient.ts"
 import { type ConnectFailed, InvalidArgument, TubeNotFound } from "../../BeanstalkError.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { errorOf } from "../base/errorOf.ts"
 import * as Validate from "../protocol/validate.ts"
 import { describeId, serverOf } from "../values/qualifiedId.ts"
@@ -22,10 +23,9 @@ export const askAll = <A, E>(
   ask: (client: Client) => Effect.Effect<A, E>
 ): Effect.Effect<ReadonlyArray<Answer<A, E>>> =>
   Effect.suspend(() =>
-    Effect.forEach(
+    AtOnce.forEach(
       members.all,
-      (member) => Effect.map(Effect.exit(askOne(member, ask)), (exit) => ({ member, exit })),
-      { concurrency: "unbounded" }
+      (member) => Effect.map(Effect.exit(askOne(member, ask)), (exit) => ({ member, exit }))
     )
   )
 
@@ -37,7 +37,7 @@ export const askOne = <A, E>(
   { client, down, isConnected, unavailable }: ClusterMember,
   ask: (client: Client) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | ConnectFailed> =>
-  unavailable ?? (isConnected ? ask(client) : Effect.raceFirst(ask(client), down))
+  unavailable ?? (isConnected ? ask(client) : AtOnce.raceFirst(ask(client), Effect.interruptible(down)))
 
 /** What those servers answered that did, and the addresses of the others. */
 export interface Answered<A> {
@@ -146,7 +146,7 @@ export const forJobs = <Item, A, E>(
     if (shares instanceof InvalidArgument) return shares
     const runShare = ({ items, member, places }: Share<Item>) =>
       Effect.map(run(member.client, items), (results) => Arr.zip(places, results))
-    return Effect.forEach(shares, (share) => Effect.exit(runShare(share)), { concurrency: "unbounded" }).pipe(
+    return AtOnce.forEach(shares, (share) => Effect.exit(runShare(share))).pipe(
       Effect.flatMap((exits) => Effect.forEach(exits, (exit) => exit)),
       Effect.map((results) => results.flat().toSorted(([one], [other]) => one - other).map(([, result]) => result))
     )

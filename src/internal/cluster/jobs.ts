@@ -8,6 +8,7 @@ import * as Take from "effect/Take"
 import type { Client, JobsByIdOptions, JobsOptions } from "../../BeanstalkClient.ts"
 import type { ConnectFailed } from "../../BeanstalkError.ts"
 import { isJobId } from "../../Job.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { inWindows, overloadListJobs, overloadListJobsById } from "../client/jobs.ts"
 import { serverOf } from "../values/qualifiedId.ts"
 import { askOne, forJobs } from "./gather.ts"
@@ -34,10 +35,12 @@ const merged = <A, E>(members: Members, list: (member: ClusterMember) => Stream.
       const failed = exits.find(Exit.isFailure)
       return failed === undefined ? Take.end : Take.failCause(failed.cause)
     }
-    yield* Effect.forkScoped(Effect.flatMap(
-      Effect.forEach(all, listOne, { concurrency: "unbounded" }),
-      (exits) => Queue.offer(found, end(exits))
-    ))
+    yield* AtOnce.forEach(all, listOne).pipe(
+      Effect.flatMap((exits) => Queue.offer(found, end(exits))),
+      // In an uninterruptible region, too: nobody takes what is found once the Stream has ended.
+      Effect.interruptible,
+      Effect.forkScoped
+    )
     return Stream.flattenTake(Stream.fromQueue(found))
   }))
 

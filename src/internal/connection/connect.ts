@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { constVoid, identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -16,6 +15,7 @@ import { Connector } from "../../Connector.ts"
 import { defaultTube } from "../../Job.ts"
 import type { ServerInfo } from "../../Stats.ts"
 import { acquireApart } from "../base/acquireApart.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { errorTypeOf } from "../base/errorType.ts"
 import { annotateLogs } from "../base/logging.ts"
 import * as SemanticConventions from "../base/semanticConventions.ts"
@@ -143,10 +143,14 @@ export const connect = (
         }).pipe(
           Effect.mapError((cause) => connectFailed(address, cause))
         )
-        // In one write. `Effect.all` with concurrency, and `Fiber.joinAll`, may never end if they are interrupted while they begin.
-        const stats = yield* submit(session.send(Commands.serverInfo))
-        const others = yield* Effect.forEach(handshake, (command) => submit(session.send(command)))
-        const server = yield* Effect.zipLeft(stats, Effect.forEach(others, identity)).pipe(
+        // In one write.
+        const server = yield* AtOnce.using((begin) =>
+          Effect.gen(function*() {
+            const stats = yield* begin(session.send(Commands.serverInfo))
+            const others = yield* Effect.forEach(handshake, (command) => begin(session.send(command)))
+            return yield* Effect.zipLeft(stats, Effect.all(others))
+          })
+        ).pipe(
           Effect.mapError((error) => handshakeFailed(address, error))
         )
         session.limitJobSize(server.maxJobSize)
@@ -180,10 +184,6 @@ export const connect = (
       spans ? inChildSpan(address, name) : identity
     )
   })
-
-/** Runs an Effect in a fiber of its own, and returns how it ends. A failure is logged by no fiber: what waits for the end has it. */
-const submit = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Effect.Effect<A, E>, never, R> =>
-  Effect.map(Effect.fork(Effect.exit(self)), (fiber) => Effect.flatten(Fiber.join(fiber)))
 
 /** A span only as the child of another: a server that is away is not to make a trace of each attempt, which metrics count. */
 const inChildSpan = (address: string, name: string | undefined) => <A, E, R>(self: Effect.Effect<A, E, R>) =>

@@ -14,6 +14,7 @@ import {
 } from "../../BeanstalkError.ts"
 import type { JobId } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { type Batch, batchOf, type Command } from "../protocol/command.ts"
 import * as Commands from "../protocol/commands.ts"
 import type { Settle } from "./pendingCommand.ts"
@@ -170,4 +171,4 @@ export const deleteJobs = (
 export const inOneWrite = <A, B>(
   one: Effect.Effect<A, PutError>,
   other: Effect.Effect<B, PutError>
-): Effect.Effect<[A, B], PutError> => Effect.all([one, other], { concurrency: "unbounded" })
+): Effect.Effect<[A, B], PutError> => AtOnce.both(one, other)

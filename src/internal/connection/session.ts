@@ -11,6 +11,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import type { CommandError } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { fromCallback } from "../base/fromCallback.ts"
 import { onNextMacrotask } from "../base/macrotask.ts"
 import { make as makeTimerQueue, type Timer, type TimerQueue } from "../base/timerQueue.ts"
@@ -156,9 +157,8 @@ export const makeSession = Effect.fnUntraced(function*({ onEnd, onOpen, ...optio
     flush()
   })
 
-  yield* socket.run(receive, { onOpen: open }).pipe(
-    Effect.andThen(Effect.sync(() => endByPeer())),
-    Effect.raceFirst(Deferred.await(ended)),
+  const running = Effect.zipRight(socket.run(receive, { onOpen: open }), Effect.sync(() => endByPeer()))
+  yield* AtOnce.raceFirst(running, Deferred.await(ended)).pipe(
     Effect.onExit((exit) =>
       Effect.sync(() => {
         if (Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)) pipeline.end(closedHere)

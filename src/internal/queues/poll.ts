@@ -6,6 +6,7 @@ import * as Schedule from "effect/Schedule"
 import type { Client } from "../../BeanstalkClient.ts"
 import type { TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import type { QueueGauges } from "./gauges.ts"
 import { nextJobAge } from "./nextJobAge.ts"
 import { leavingHalfOfTheTime } from "./pace.ts"
@@ -38,7 +39,8 @@ export const poll = ({ client, every, gauges, matches, withAge }: PollOptions): 
 
   const observeBatch = (tubes: ReadonlyArray<TubeName>) =>
     client.statsTubes(tubes).pipe(
-      Effect.flatMap(Effect.forEach(observe, { concurrency: peeks })),
+      Effect.flatMap((all) => Effect.forEach(Arr.chunksOf(all, peeks), (some) => AtOnce.forEach(some, observe))),
+      Effect.map((names) => names.flat()),
       leavingHalfOfTheTime
     )
 

@@ -10,6 +10,7 @@ import { defaultTube, JobId, ReservedJob, type TubeName } from "../../Job.ts"
 import { JobStats } from "../../Stats.ts"
 import type { Defaults, Tube } from "../../Tube.ts"
 import type { Job, RunStats } from "../../Worker.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import * as Validate from "../protocol/validate.ts"
 import { runStats } from "../worker/jobHandle.ts"
 
@@ -72,7 +73,7 @@ export class StubJob extends Inspectable.Class implements Job {
     const annotated = Effect.annotateLogs(handler, { tube: this.tube, job: this.id })
     const run = onLeaseLost === "continue"
       ? Effect.scoped(Effect.zipRight(Effect.forkScoped(lose), annotated))
-      : Effect.raceFirst(annotated, Effect.zipRight(lose, this.leaseLost))
+      : AtOnce.raceFirst(annotated, Effect.zipRight(lose, this.leaseLost))
     return Effect.ensuring(run, this.#endBecause("the handler has ended"))
   }
 

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import type { BeanstalkClient } from "../../BeanstalkClient.ts"
 import type { WorkerStartError } from "../../BeanstalkError.ts"
 import type { Tube } from "../../Tube.ts"
+import * as AtOnce from "../base/atOnce.ts"
 import { type AnyFiber, isInterrupted } from "../base/fiberState.ts"
 import * as TimerQueue from "../base/timerQueue.ts"
 import type { Dedicated } from "../client/dedicated.ts"
@@ -131,7 +132,7 @@ class JobSource<A, R> implements Puller<A, R> {
     this.hasEnded = true
     this.stopFollowing()
     this.observe(undefined)
-    return Effect.forEach(this.all, ({ close }) => close, { concurrency: "unbounded", discard: true })
+    return Effect.asVoid(AtOnce.forEach(this.all, ({ close }) => close))
   })
 
   // -------------------------------------------------------------------------------------------------------------------

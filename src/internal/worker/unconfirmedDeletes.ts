@@ -5,6 +5,7 @@
  * the id may be another job's. NOT_FOUND may mean that the first delete was carried out: the event is then `CompletionUnknown`.
  */
 import * as Effect from "effect/Effect"
+import * as AtOnce from "../base/atOnce.ts"
 import type { ServerSession } from "../connection/connect.ts"
 import * as Commands from "../protocol/commands.ts"
 import { Event, type Events, type JobEvent } from "./events.ts"
@@ -38,10 +39,8 @@ export class UnconfirmedDeletes<E> {
     return Effect.suspend(() => {
       const all = this.takeAll()
       for (const completed of all) this.confirming.add(completed)
-      return Effect.forEach(all, (completed) => this.confirmOne(session, completed), {
-        concurrency: "unbounded",
-        discard: true
-      }).pipe(
+      return AtOnce.forEach(all, (completed) => this.confirmOne(session, completed)).pipe(
+        Effect.asVoid,
         Effect.onInterrupt(() => Effect.sync(() => this.recordAllUnknown(all, "before the server had answered"))),
         Effect.ensuring(Effect.sync(() => all.forEach((completed) => this.confirming.delete(completed))))
       )
