@@ -62,8 +62,8 @@ beanstalk jobs emails --match a@example.org --ids | beanstalk delete -
 - **Ids** tell the server of a job, and are those that a program with a cluster of the same URLs has. So with several URLs \`job\`, \`delete\`,
   \`kick-job\` and the rest take the ids that \`jobs\` and \`put\` print with these URLs, in whichever order, and refuse those of one server.
 - **A server that is down**: \`kick\`, \`bury\`, \`purge\`, \`move\`, \`export\`, \`import\`, \`pause\`, \`resume\` and \`wait\` begin only if all are there, and else
-  end with 3. \`put\`, \`take\`, \`work\`, \`delete\` and \`kick-job\` say which server cannot be reached, and use the others. Those that look show
-  what the others say, and end with 3.
+  end with 3. \`put\`, \`take\` and \`work\` say which server cannot be reached, and use the others. \`delete\` and \`kick-job\` need the servers of
+  the jobs. Those that look show what the others say, and end with 3.
 - **A server that is lost midway**: \`purge\` and \`move\` go on with the others, and end with 4; \`bury\`, \`kick\` and \`import\` stop. All say how many
   jobs were done. \`put\` puts the next jobs on the others. If it does not know whether a job was stored, it stops, and does not put it twice.
 - **\`--json\`**: what \`jobs\` and \`job\` say of a job has the \`url\` of its server; the summary of an act has the \`urls\` of all.

@@ -11,7 +11,7 @@ import type { JobId } from "../Job.ts"
 import type { JobStats } from "../Stats.ts"
 import { type Failure, NothingThere, Stopped } from "./failures.ts"
 import { checkIds, idsOf } from "./ids.ts"
-import { anyClient, whereIfSeveral } from "./server/servers.ts"
+import { clientById, whereIfSeveral } from "./server/servers.ts"
 import type { Services } from "./table/command.ts"
 import { Output } from "./terminal/output.ts"
 import { withProgress } from "./terminal/progress.ts"
@@ -44,7 +44,7 @@ export const actById = (
 ): Effect.Effect<void, Failure, Services> =>
   Effect.gen(function*() {
     const output = yield* Output
-    const client = yield* anyClient
+    const client = yield* clientById
     const where = yield* whereIfSeveral
     const ask = confirm(`${verb} more than ${thousands(askAbove)} jobs on ${client.address}?`, { yes })
     const lookAt = (id: JobId) =>

@@ -259,7 +259,7 @@ describeListening("beanstalk, for two servers", ({ start }) => {
       assert.include(none.stderr, "127.0.0.1:2")
     }))
 
-  it.scopedLive("puts, takes, works and deletes with the others if one server cannot be reached, and says which", () =>
+  it.scopedLive("puts, takes and works with the others if one server cannot be reached, and says which", () =>
     Effect.gen(function*() {
       const { one } = yield* startTwo
       const url = `${one.address},127.0.0.1:1`
@@ -270,16 +270,35 @@ describeListening("beanstalk, for two servers", ({ start }) => {
       assert.deepStrictEqual([put.code, put.stderr], [0, unreachable])
       assert.strictEqual((yield* run("put emails -q --lines", "x\n".repeat(100))).code, 0)
       assert.deepStrictEqual(yield* one.left("emails"), [102, 1, 1])
-      const deleted = yield* run(`delete ${put.stdout.trim()}`)
-      assert.deepStrictEqual([deleted.code, deleted.stderr], [0, unreachable])
       const taken = yield* run("take emails --all")
       assert.deepStrictEqual([taken.code, taken.stderr], [0, unreachable])
-      assert.strictEqual(taken.stdout, `a\n${"x\n".repeat(100)}`)
+      assert.strictEqual(taken.stdout, `a\nhello\n${"x\n".repeat(100)}`)
       yield* one.connection.put("x", { tube: "emails" })
       const working = yield* startCommand(words("work 'emai*' -- true"), surroundings(url, {}))
       yield* eventually(one.left("emails"), ([ready]) => ready === 0)
       yield* working.interrupt
       assert.include(working.stderr.text, unreachable)
+    }))
+
+  it.scopedLive("acts on named jobs as far as their servers can be reached", () =>
+    Effect.gen(function*() {
+      const { idsOf, one, two } = yield* startTwo
+      const line = yield* ChaosProxy.make(two)
+      const url = `${one.address},${addressOf(line.target)}`
+      const run = (command: string) => beanstalk(words(command), surroundings(url, {}))
+      const { stdout } = yield* run("jobs emails --state delayed,buried --json")
+      const jobs = stdout.trim().split("\n").map((record) => JSON.parse(record))
+      const [there, more] = jobs.filter((job) => job.url === `beanstalk://${one.address}`).map(({ id }) => id)
+      const [away] = jobs.filter((job) => job.url !== `beanstalk://${one.address}`).map(({ id }) => id)
+      yield* line.close
+      assert.deepInclude(yield* run(`kick-job ${there}`), { code: 0, stderr: "" })
+      const none = yield* run(`delete ${away}`)
+      assert.deepStrictEqual([none.code, none.stdout], [3, ""])
+      assert.match(none.stderr, /^beanstalk: cannot reach beanstalkd at [^\n]*\n$/)
+      const some = yield* run(`delete ${away} ${more}`)
+      assert.deepStrictEqual([some.code, some.stdout], [4, ""])
+      assert.match(some.stderr, / 1 job was deleted\.\n$/)
+      assert.strictEqual((yield* idsOf("emails")).length, 5)
     }))
 
   it.scopedLive("refuses one server under two names", () =>

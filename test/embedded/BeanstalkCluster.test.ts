@@ -673,6 +673,20 @@ describe("what a cluster asks of all servers", () => {
       })
     ))
 
+  it.live("leaves no job of its own on any server, also if its search is not read to its end", () =>
+    onConnected(({ cluster, servers }) =>
+      Effect.gen(function*() {
+        yield* Effect.replicateEffect(cluster.put("t", "hello"), 20)
+        yield* servers[1]!.inject(Fault.Delay({ duration: "1 second" }))
+        // By then the second server is connected, and about to tell its newest id.
+        const read = Stream.tap(cluster.jobs({ tube: "t", serverShare: 1 }), () => Effect.sleep("1500 millis"))
+        yield* Stream.runDrain(Stream.take(read, 1))
+        yield* Effect.sleep("10 seconds")
+        const all = (yield* Effect.forEach(servers, ({ jobs }) => jobs)).flat()
+        assert.isEmpty(all.filter(({ tube }) => tube === "effect-beanstalk/newest"))
+      })
+    ))
+
   it.live("does what it can when a server fails, and fails with the sum", () =>
     onConnected(({ cluster, servers }) =>
       Effect.gen(function*() {

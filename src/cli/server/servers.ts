@@ -103,6 +103,15 @@ export const lastingClient: Connecting<BeanstalkClient.Client> = Effect.flatMap(
   (servers) => servers.length === 1 ? servers[0].stayConnected : anyOf(servers)
 )
 
+/** A client for a command about jobs that are named: of several servers, only those of the jobs must be there. */
+export const clientById: Connecting<BeanstalkClient.Client> = Effect.flatMap(
+  Servers,
+  (servers): typeof theClient =>
+    servers.length === 1
+      ? servers[0].connect
+      : Effect.map(connectAll(servers, { reconnect: Schedule.stop }), ({ cluster }) => cluster)
+)
+
 /** What a connection and a client have in common. */
 export type Common = Pick<BeanstalkClient.Client, "address" | "listTubes" | "pauseTube" | "statsTube">
 
