@@ -22,7 +22,7 @@ const files: Candidate = { value: "", description: "files" }
 /** The candidates for the last of the words, which may be empty. */
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Candidate>, never, Terminal> =>
   Effect.gen(function*() {
-    const { before, partial } = joined(words)
+    const { before, kept, partial } = divided(words)
     const found = findCommand(before)
     const name = Either.isRight(found) ? found.right.command : undefined
     const command = name === undefined ? undefined : yield* Effect.promise(() => Commands.load(name))
@@ -40,16 +40,19 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<ReadonlyAr
       : command === undefined
       ? []
       : yield* ofArgument(command, before)
-    return candidates.filter(({ value }) => value === "" || value.startsWith(partial))
+    return candidates
+      .filter(({ value }) => value === "" || value.startsWith(partial))
+      .map(({ description, value }) => ({ value: value === "" ? "" : kept + value, description }))
   })
 
-/** Bash makes three words of `--sort=ready`. */
-const joined = (words: ReadonlyArray<string>) => {
-  const [partial = "", ...others] = words.toReversed()
-  const before = others.toReversed()
-  if (before.at(-1) === "=") return { before: before.slice(0, -1), partial }
-  if (partial === "=") return { before, partial: "" }
-  return { before, partial }
+/** `--sort=re` is a flag, which is kept, and the beginning of its value. */
+const divided = (words: ReadonlyArray<string>) => {
+  const before = words.slice(0, -1)
+  const last = words.at(-1) ?? ""
+  const [, flag, value] = /^(--[^=]+)=([^]*)$/.exec(last) ?? []
+  return flag === undefined || value === undefined
+    ? { before, kept: "", partial: last }
+    : { before: [...before, flag], kept: `${flag}=`, partial: value }
 }
 
 const isWritten = ({ name, short }: Flag<unknown>, word: string | undefined): boolean =>
@@ -107,7 +110,10 @@ const tubes = (before: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Candi
   )
 
 const urlsIn = (words: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const index = words.findLastIndex((word) => isWritten(Globals.connecting.url, word))
-  const url = index < 0 ? undefined : words[index + 1]
-  return new Map(url === undefined ? [] : [["url", [url]]])
+  const joined = `--${Globals.connecting.url.name}=`
+  const urls = words.flatMap((word, index) => {
+    if (word.startsWith(joined)) return [word.slice(joined.length)]
+    return isWritten(Globals.connecting.url, word) ? words.slice(index + 1, index + 2) : []
+  })
+  return new Map(urls.length === 0 ? [] : [["url", urls.slice(-1)]])
 }

@@ -1,7 +1,7 @@
 /** What shells complete a command line with. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execFileSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { chmodSync, existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { temporaryFolder } from "../support/beanstalkd.ts"
@@ -28,7 +28,7 @@ describe("completions", () => {
       assert.deepStrictEqual(yield* offline("-u", "x:1", "pe"), ["peek"])
       assert.deepStrictEqual(yield* offline("put", "t", "--pri"), ["--priority"])
       assert.deepStrictEqual(yield* offline("tubes", "--sort", "re"), ["ready", "reserved"])
-      assert.deepStrictEqual(yield* offline("tubes", "--sort", "=", "re"), ["ready", "reserved"])
+      assert.deepStrictEqual(yield* offline("tubes", "--sort=re"), ["--sort=ready", "--sort=reserved"])
       assert.deepStrictEqual(yield* offline("job", "--decode", "base64,g"), ["base64,gzip"])
       assert.deepStrictEqual(yield* offline("completions", ""), ["bash", "zsh", "fish"])
       assert.deepStrictEqual(yield* offline("put", "t", "--file", ""), [""])
@@ -62,27 +62,106 @@ describeOnOne("completions", {}, ({ start }) => {
       assert.deepStrictEqual(yield* at1("pause emails def"), ["default"])
     }))
 
-  /** What bash completes the words with; `files` if it completes names of files. */
-  const inBash = (words: string, url: string, folder: string) =>
+  /** Puts the program, as `beanstalk`, into a folder. */
+  const install = (folder: string) =>
     Effect.map(bundle("src/cli/main.ts"), (program) => {
       const command = join(folder, "beanstalk")
       writeFileSync(command, `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`)
       chmodSync(command, 0o755)
-      const script =
-        `source <(beanstalk completions bash); compopt() { echo files; }; COMP_WORDS=(beanstalk ${words}); ` +
-        `COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _beanstalk; echo "\${COMPREPLY[@]}"`
-      return execFileSync("bash", ["--norc", "-c", script], {
-        env: { PATH: `${folder}:${process.env["PATH"]}`, BEANSTALKD_URL: url },
-        encoding: "utf8"
-      }).trimEnd()
+    })
+
+  const environment = (folder: string, url: string) => ({
+    PATH: `${folder}:${process.env["PATH"]}`,
+    BEANSTALKD_URL: url
+  })
+
+  /** Runs a program to its end, while a server in this process can answer it, and succeeds with what it has written. */
+  const output = (file: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input = "") =>
+    Effect.async<string>((resume) => {
+      const child = execFile(
+        file,
+        args,
+        { env },
+        (error, stdout) => resume(error === null ? Effect.succeed(stdout) : Effect.die(error))
+      )
+      child.stdin?.end(input)
+      return Effect.sync(() => child.kill())
+    })
+
+  /** The words of a line as bash makes them: it ends words at `:` and `=` as well. */
+  const wordsOf = (line: string) =>
+    Array.from(line.matchAll(/'[^']*'?|"[^"]*"?|[:=]|[^\s:=]+|(?<=\s)$/g), ([word]) => word)
+
+  /** What bash completes the line with, or `files` if it completes names of files. */
+  const inBash = (line: string, url: string, folder: string) =>
+    Effect.gen(function*() {
+      yield* install(folder)
+      const script = `source <(beanstalk completions bash); compopt() { echo files; }; ` +
+        `COMP_LINE=$1; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _beanstalk; echo "\${COMPREPLY[@]}"`
+      const args = ["--norc", "-c", script, "bash", line, ...wordsOf(line)]
+      return (yield* output("bash", args, environment(folder, url))).trimEnd()
     })
 
   it.scopedLive("complete values and files in bash", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
-      assert.strictEqual(yield* inBash("jobs --state ready,b", "127.0.0.1:1", folder), "ready,buried")
-      assert.strictEqual(yield* inBash("put emails --file x", "127.0.0.1:1", folder), "files")
+      assert.strictEqual(yield* inBash("beanstalk jobs --state ready,b", "127.0.0.1:1", folder), "ready,buried")
+      assert.strictEqual(yield* inBash("beanstalk jobs --state=ready,b", "127.0.0.1:1", folder), "ready,buried")
+      assert.strictEqual(
+        yield* inBash("beanstalk tubes --sort=", "127.0.0.1:1", folder),
+        "name ready reserved delayed buried waiting watching age paused"
+      )
+      assert.strictEqual(yield* inBash("beanstalk put emails --file x", "127.0.0.1:1", folder), "files")
     }))
+
+  it.scopedLive("complete tubes in bash behind an address, which it takes for several words, and behind a quote", () =>
+    Effect.gen(function*() {
+      const server = yield* start()
+      yield* (yield* openTo(server)).put("x", { tube: "emails" })
+      const folder = yield* temporaryFolder
+      const url = "port" in server.target ? `127.0.0.1:${server.target.port}` : ""
+      for (
+        const line of [
+          `-u ${url} peek em`,
+          `--url=${url} peek em`,
+          `-u '${url}' peek em`,
+          `-u "${url}" peek 'em`,
+          `-u ${url}  peek "em`
+        ]
+      ) assert.strictEqual(yield* inBash(`beanstalk ${line}`, "127.0.0.1:1", folder), "emails", line)
+    }))
+
+  it.scopedLive.skipIf(process.platform !== "linux" || !existsSync("/usr/bin/script"))(
+    "complete what is typed in an interactive bash",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* start()
+        const connection = yield* openTo(server)
+        yield* connection.put("the body of a mail", { tube: "emails" })
+        yield* connection.put("the body of a strange job", { tube: "a$HOME" })
+        const folder = yield* temporaryFolder
+        yield* install(folder)
+        const url = "port" in server.target ? `127.0.0.1:${server.target.port}` : ""
+        const typed = [
+          "source <(beanstalk completions bash)",
+          `beanstalk -u ${url} peek em\t`,
+          `beanstalk --url=${url} peek 'em\t`,
+          `beanstalk -u ${url} peek "a\t`,
+          `beanstalk -u ${url} peek a\t`,
+          `beanstalk -u ${url} jobs --state=ready --i\t`,
+          "exit"
+        ]
+        const shown = yield* output(
+          "/usr/bin/script",
+          ["-qec", "bash --norc -i", "/dev/null"],
+          { ...environment(folder, "127.0.0.1:1"), TERM: "dumb" },
+          typed.map((line) => `${line}\n`).join("")
+        )
+        assert.lengthOf(shown.match(/the body of a mail/g) ?? [], 2, shown)
+        assert.lengthOf(shown.match(/the body of a strange job/g) ?? [], 2, shown)
+        assert.match(shown, /\n2\r\n1\r\n/)
+      })
+  )
 
   it.scopedLive("evaluate nothing of a tube's name in bash", () =>
     Effect.gen(function*() {
@@ -92,7 +171,7 @@ describeOnOne("completions", {}, ({ start }) => {
       const hostile = `evil$(touch$IFS${folder}/touched)`
       yield* connection.put("x", { tube: hostile })
       const url = "port" in server.target ? `127.0.0.1:${server.target.port}` : ""
-      assert.strictEqual(yield* inBash("peek ev", url, folder), hostile.replace(/[$()]/g, "\\$&"))
+      assert.strictEqual(yield* inBash("beanstalk peek ev", url, folder), hostile.replace(/[$()]/g, "\\$&"))
       assert.isFalse(existsSync(join(folder, "touched")))
     }))
 })

@@ -11,18 +11,49 @@ import { choice } from "../values/text.ts"
  */
 const scripts = {
   bash: `_beanstalk() {
-  local line candidate
+  local line candidate word last kept quote= rest=$COMP_LINE count=0 i
+  local -a words=()
   COMPREPLY=()
+  # Bash ends words at : and = as well: what no space separates is one word.
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    last=\${COMP_WORDS[i]}
+    if ((i > 0)) && [[ $rest != [[:space:]]* ]]; then
+      word=$word$last
+    else
+      rest=\${rest#"\${rest%%[![:space:]]*}"}
+      word=$last
+      count=$((count + 1))
+    fi
+    rest=\${rest#"$last"}
+    words[count - 1]=$word
+    case $word in \\'*\\' | \\"*\\") words[count - 1]=\${word:1:\${#word} - 2} ;; esac
+  done
+  # A candidate is the whole word, and replaces only what Bash takes for one.
+  case $last in
+    [:=]) kept=$word ;;
+    *) kept=\${word%"$last"} ;;
+  esac
+  case $last in
+    \\'*\\' | \\"*\\") ;;
+    [\\'\\"]*)
+      quote=\${last:0:1}
+      words[count - 1]=$kept\${last:1}
+      ;;
+  esac
   while IFS= read -r line; do
     candidate=\${line%%$'\\t'*}
     if [[ -z $candidate ]]; then
       compopt -o default
-    elif [[ $candidate == *[!A-Za-z0-9_.,/=:+-]* ]]; then
-      COMPREPLY+=("$(printf '%q' "$candidate")")
-    else
-      COMPREPLY+=("$candidate")
+      continue
     fi
-  done < <(beanstalk __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    candidate=\${candidate#"$kept"}
+    case $quote in
+      \\') ;;
+      \\") candidate=\${candidate//\\$/\\\\$} ;;
+      *) [[ $candidate == *[!A-Za-z0-9_.,/=:+-]* ]] && candidate=$(printf '%q' "$candidate") ;;
+    esac
+    COMPREPLY+=("$candidate")
+  done < <(beanstalk __complete -- "\${words[@]:1}" 2>/dev/null)
 }
 complete -F _beanstalk beanstalk
 `,
