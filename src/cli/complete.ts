@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Commands from "./commands.ts"
-import { make as makeServer } from "./server/servers.ts"
+import { make as makeServer } from "./server/server.ts"
 import type { Command } from "./table/command.ts"
 import { CommandLine } from "./table/commandLine.ts"
 import type { Flag } from "./table/flag.ts"
@@ -99,7 +99,7 @@ const tubes = (before: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Candi
       behindDashes: 0,
       env
     })
-    const server = yield* makeServer(url, "1 second")
+    const server = yield* makeServer(url, { timeout: "1 second" })
     const { listTubes } = yield* server.open
     const names = yield* listTubes
     return names.map((value) => ({ value, description: `tube of ${server.address}` }))

@@ -1,4 +1,5 @@
 /** Ids of jobs: arguments, or the lines of a file or of standard input. */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
@@ -7,7 +8,8 @@ import type { JobId } from "../Job.ts"
 import { withLinesUpTo } from "./bounds.ts"
 import { type SystemFailed, WrongUsage } from "./failures.ts"
 import { lines } from "./lines.ts"
-import { isOf, Servers } from "./server/servers.ts"
+import { isOf, type Server } from "./server/server.ts"
+import { Servers } from "./server/servers.ts"
 import * as Argument from "./table/argument.ts"
 import { Terminal } from "./terminal/terminal.ts"
 import { thousands } from "./terminal/text.ts"
@@ -81,26 +83,23 @@ export const idsOf = (
     (id) => id === "-" ? inputIds : Stream.succeed(id)
   ))
 
-/** Fails if an id does not tell one of the servers of the command: another server may have another job with the same id. */
-export const checkIds = (ids: Iterable<JobId | undefined>): Effect.Effect<void, WrongUsage, Servers> =>
-  Effect.flatMap(Servers, (servers) => {
-    const isKnown = (id: JobId) => servers.some((server) => isOf(server, id))
-    for (const id of ids) {
-      if (id === undefined) continue
-      const isQualified = serverOf(id) !== 0
-      if (servers.length === 1) {
-        if (isQualified) {
-          return new WrongUsage({
-            message: `${id} is the id of a job on one of several servers: give all of them with --url.`
-          })
-        }
-      } else if (!isKnown(id)) {
-        return new WrongUsage({
-          message: isQualified
-            ? `job ${id} is on none of these servers: give its server with --url, too.`
-            : `${id} is the id of a job on one server: give only that server with --url, or the id that jobs writes for all of them.`
-        })
-      }
-    }
-    return Effect.void
-  })
+/** The server of a job. Fails if its id tells none of those of the command: another server may have another job with the same id. */
+export const serverOfJob = (id: JobId): Effect.Effect<Server, WrongUsage, Servers> =>
+  Effect.flatMap(Servers, (servers) =>
+    Effect.mapError(
+      Arr.findFirst(servers, (server) => isOf(server, id)),
+      () => new WrongUsage({ message: ofOtherServers(id, servers.length) })
+    ))
+
+/** Fails if an id tells none of the servers of the command. */
+export const checkIds = (ids: Iterable<JobId>): Effect.Effect<void, WrongUsage, Servers> =>
+  Effect.forEach(ids, serverOfJob, { discard: true })
+
+const ofOtherServers = (id: JobId, servers: number): string => {
+  if (serverOf(id) === 0) {
+    return `${id} is the id of a job on one server: give only that server with --url, or the id that jobs writes for all of them.`
+  }
+  return servers === 1
+    ? `${id} is the id of a job on one of several servers: give all of them with --url.`
+    : `job ${id} is on none of these servers: give its server with --url, too.`
+}

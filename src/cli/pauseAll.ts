@@ -1,7 +1,8 @@
 /** `pause` and `resume`: both set for how long a tube gives out no jobs. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { theCommon, whereIfSeveral } from "./server/servers.ts"
+import { theCommon } from "./server/connect.ts"
+import { whereIfSeveral } from "./server/servers.ts"
 import { matching } from "./server/tubes.ts"
 import { Output } from "./terminal/output.ts"
 import { counted } from "./terminal/text.ts"

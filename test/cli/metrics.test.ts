@@ -15,7 +15,7 @@ import { labelOf, rule } from "../../src/cli/metrics/relabel.ts"
 import * as SharedRound from "../../src/cli/metrics/sharedRound.ts"
 import * as Targets from "../../src/cli/metrics/targets.ts"
 import { tubeFamilies } from "../../src/cli/metrics/tubeFamilies.ts"
-import { make as makeServer } from "../../src/cli/server/servers.ts"
+import { make as makeServer } from "../../src/cli/server/server.ts"
 import { at, startAt } from "../support/cli.ts"
 import { eventually, listen, openTo } from "../support/connections.ts"
 import { ok } from "../support/replies.ts"
@@ -100,7 +100,8 @@ describe("metrics", () => {
     Effect.gen(function*() {
       const answer = yield* Deferred.make<string>()
       const ask = yield* Targets.make(({ url }) => () => url.endsWith(":1") ? Deferred.await(answer) : Effect.never)
-      const askOf = (port: number) => Effect.flatMap(makeServer(`beanstalk://queue:${port}`, "1 second"), ask)
+      const askOf = (port: number) =>
+        Effect.flatMap(makeServer(`beanstalk://queue:${port}`, { timeout: "1 second" }), ask)
       yield* Effect.forEach(Array.from({ length: 64 }, (_, index) => index + 1), (port) => Effect.fork(askOf(port)))
       yield* TestClock.adjust("1 millis")
       assert.isTrue(Option.isNone(yield* askOf(65)))

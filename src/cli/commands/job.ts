@@ -10,7 +10,9 @@ import { NothingThere, Stopped } from "../failures.ts"
 import { checkIds } from "../ids.ts"
 import { headingOf } from "../jobHeading.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
-import { isOf, lookAtEach, Servers } from "../server/servers.ts"
+import { lookAtEach } from "../server/look.ts"
+import { isOf } from "../server/server.ts"
+import { addresses } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -76,9 +78,8 @@ export const command = Command.make({
         })
     )
     if (found > 0) return
-    const addresses = (yield* Servers).map(({ address }) => address).join(" or ")
     const none = ids.length === 1 ? `there is no job ${ids[0]}` : `none of these ${ids.length} jobs is`
-    return yield* new NothingThere({ message: `${none} on ${addresses}.` })
+    return yield* new NothingThere({ message: `${none} on ${yield* addresses("or")}.` })
   })
 })
 

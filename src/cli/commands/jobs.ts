@@ -12,7 +12,9 @@ import { find } from "../selection/find.ts"
 import { allStates, details, flags, type Selection } from "../selection/flags.ts"
 import { notAllFoundText } from "../selection/notAllFound.ts"
 import { isById, statesText } from "../selection/select.ts"
-import { isOf, lookAtAll, Servers } from "../server/servers.ts"
+import { lookAtAll } from "../server/look.ts"
+import { isOf } from "../server/server.ts"
+import { addresses, Servers } from "../server/servers.ts"
 import { matching } from "../server/tubes.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -43,15 +45,14 @@ export const command = Command.make({
   exits: { 1: "there are no such jobs", 4: "not all jobs were found; the message says how to look further" },
   run: Effect.gen(function*() {
     const { idsOnly, noBody, tubes, ...selection } = yield* Effect.all(parameters)
-    const servers = yield* Servers
-    const isOne = servers.length === 1
+    const isOne = (yield* Servers).length === 1
     if (!isOne && selection.idsFrom === "-") {
       return yield* new WrongUsage({
         message: "standard input can be read once: give --ids-from a file for several servers."
       })
     }
     const { to } = selection
-    yield* checkIds([to])
+    yield* checkIds(to === undefined ? [] : [to])
     const budget = { left: selection.limit ?? Number.POSITIVE_INFINITY }
     const write = yield* writer({ idsOnly, noBody, isOne, isOneTube: isOneTube(tubes) })
     yield* lookAtAll(
@@ -72,7 +73,7 @@ export const command = Command.make({
           if (seen.some(({ seen: { written } }) => written > 0)) return
           const gone = seen.reduce((sum, { seen: { gone } }) => sum + gone, 0)
           const of = isOneTube(tubes) ? ` of tube ${tubes[0]?.text}` : ""
-          const on = ` on ${servers.map(({ address }) => address).join(" or ")}`
+          const on = ` on ${yield* addresses("or")}`
           return yield* new NothingThere({
             message: gone > 0
               ? `no job${of}${on} is listed: ${goneText(gone)}. List them with --no-body.`

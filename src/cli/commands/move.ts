@@ -4,7 +4,9 @@ import { bulk, exits } from "../bulk.ts"
 import { WrongUsage } from "../failures.ts"
 import { details, flags, unreservedStates } from "../selection/flags.ts"
 import { isById, select } from "../selection/select.ts"
-import * as Servers from "../server/servers.ts"
+import { theClient } from "../server/connect.ts"
+import * as Server from "../server/server.ts"
+import { Servers } from "../server/servers.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -47,7 +49,7 @@ export const command = Command.make({
     }
     const into = moveTo ?? from
     const target = toUrl === undefined ? undefined : yield* targetAt(toUrl, { from, into })
-    const client = yield* Servers.theClient
+    const client = yield* theClient
     const selected = yield* select(client, [named(from)], selection, {
       looksUp: isById(selection),
       keep: ({ id }) => id
@@ -77,8 +79,8 @@ const targetAt = (url: string, { from, into }: Tubes) =>
         message: "--to-url: give one server, since chance would divide the jobs among several."
       })
     }
-    const { address, connect } = yield* Servers.make(url, yield* Globals.connecting.timeout)
-    const servers = yield* Servers.Servers
+    const { address, connect } = yield* Server.make(url, { timeout: yield* Globals.connecting.timeout })
+    const servers = yield* Servers
     if (from === into && servers.length > 1 && servers.some((server) => server.address === address)) {
       return yield* new WrongUsage({
         message: `--to-url: the jobs of tube ${into} on ${address} are there already. Leave that server out of --url.`

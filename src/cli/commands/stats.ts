@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ServerStats } from "../../Stats.ts"
 import { statsRecord } from "../record.ts"
-import { lookAtEach, type Seen } from "../server/servers.ts"
+import { lookAtEach, type Seen } from "../server/look.ts"
 import * as Command from "../table/command.ts"
 import { Output } from "../terminal/output.ts"
 import type { Style } from "../terminal/style.ts"

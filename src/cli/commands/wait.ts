@@ -5,8 +5,8 @@ import * as Schedule from "effect/Schedule"
 import type { Connection } from "../../BeanstalkConnection.ts"
 import type { JobId } from "../../Job.ts"
 import { NothingThere, WrongUsage } from "../failures.ts"
-import { checkIds } from "../ids.ts"
-import { isOf, Servers } from "../server/servers.ts"
+import { serverOfJob } from "../ids.ts"
+import { connections } from "../server/connect.ts"
 import * as Argument from "../table/argument.ts"
 import * as Command from "../table/command.ts"
 import * as Flag from "../table/flag.ts"
@@ -36,10 +36,9 @@ export const command = Command.make({
     if ((job === undefined) === (tube === undefined)) {
       return yield* new WrongUsage({ message: "give either TUBE or --job." })
     }
-    if (job !== undefined) yield* checkIds([job])
-    const servers = (yield* Servers).filter((server) => job === undefined || isOf(server, job))
-    const connections = yield* Effect.forEach(servers, ({ open }) => open, { concurrency: "unbounded" })
-    const look = job === undefined ? tubeLeft(connections, tube ?? "") : jobLeft(connections, job)
+    const look = job === undefined
+      ? tubeLeft(yield* connections, tube ?? "")
+      : jobLeft(yield* (yield* serverOfJob(job)).open, job)
     let left = yield* look
     if (left === "") return
     yield* look.pipe(
@@ -57,8 +56,6 @@ export const command = Command.make({
   })
 })
 
-type Connections = ReadonlyArray<Connection>
-
 const inTube = (connection: Connection, tube: string) =>
   connection.statsTube(tube).pipe(
     Effect.map(({ currentJobsDelayed: delayed, currentJobsReady: ready, currentJobsReserved: reserved }) => ({
@@ -70,7 +67,7 @@ const inTube = (connection: Connection, tube: string) =>
   )
 
 /** What is left in a tube; nothing, if that is so. */
-const tubeLeft = (connections: Connections, tube: string) =>
+const tubeLeft = (connections: ReadonlyArray<Connection>, tube: string) =>
   Effect.map(
     Effect.forEach(connections, (connection) => inTube(connection, tube), { concurrency: "unbounded" }),
     (all) => {
@@ -85,8 +82,8 @@ const tubeLeft = (connections: Connections, tube: string) =>
   )
 
 /** The state of a job; nothing, if it is deleted. Fails if it is buried. */
-const jobLeft = ([connection]: Connections, id: JobId) =>
-  connection === undefined ? Effect.succeed("") : connection.statsJob(id).pipe(
+const jobLeft = (connection: Connection, id: JobId) =>
+  connection.statsJob(id).pipe(
     Effect.flatMap(({ state }) =>
       state === "buried"
         ? new NothingThere({ message: `job ${id} is buried.` })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { lookup } from "node:dns/promises"
 import { BlockList, isIP, isIPv6 } from "node:net"
 import { networkInterfaces } from "node:os"
-import { make as makeServer, type Server } from "../server/servers.ts"
+import { make as makeServer, type Server } from "../server/server.ts"
 
 const notPublic = new BlockList()
 const ranges: ReadonlyArray<readonly [address: string, prefix: number]> = [
@@ -54,7 +54,7 @@ export const reachedAt = (
   Effect.filter(
     addresses.map((address) => isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`),
     (address) =>
-      Effect.flatMap(makeServer(`beanstalk://${address}`, timeout), ({ open }) => open).pipe(
+      Effect.flatMap(makeServer(`beanstalk://${address}`, { timeout }), ({ open }) => open).pipe(
         Effect.map(({ server }) => server.id === id),
         Effect.scoped,
         Effect.orElseSucceed(() => false)

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import type * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import type { SystemFailed } from "../failures.ts"
-import { make as makeServer, type Server } from "../server/servers.ts"
+import { make as makeServer, type Server } from "../server/server.ts"
 import type { ListenAddress } from "../values/listenAddress.ts"
 import { serverUrl } from "../values/serverUrl.ts"
 import { contentType, textOf } from "./family.ts"
@@ -51,7 +51,7 @@ export const exporter = (
     const others = yield* Targets.make(roundOf)
 
     const probe = (target: string | null): Effect.Effect<Response> =>
-      Effect.flatMap(targetUrl(target ?? ""), (url) => makeServer(url, timeout)).pipe(
+      Effect.flatMap(targetUrl(target ?? ""), (url) => makeServer(url, { timeout })).pipe(
         Effect.flatMap(others),
         Effect.map(Option.match({
           onNone: () => plain(503, "Too many servers are being asked. Try again."),

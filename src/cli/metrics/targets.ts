@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import * as SynchronizedRef from "effect/SynchronizedRef"
-import type { Server } from "../server/servers.ts"
+import type { Server } from "../server/server.ts"
 import * as GoneTubes from "./goneTubes.ts"
 import * as SharedRound from "./sharedRound.ts"
 

@@ -17,14 +17,15 @@ import type { Selection } from "./flags.ts"
 /** Calls `onJob` for each job. Succeeds with the error if not all were found within reach. */
 export const findAll = (
   client: Client,
-  finding: Pick<Finding, "tubes" | "selection">,
+  { selection, tubes }: Pick<Finding, "tubes" | "selection">,
   onJob: (stats: JobStats) => void
 ): Effect.Effect<ReachExceeded | undefined, Failure, Servers | Terminal> =>
   Effect.zipRight(
-    checkIds([finding.selection.to]),
+    checkIds(selection.to === undefined ? [] : [selection.to]),
     withProgress("look at ids", ({ done }) =>
       find(client, {
-        ...finding,
+        tubes,
+        selection,
         bodies: false,
         onProgress: ({ asked }) => Effect.sync(() => done(asked))
       }).pipe(

@@ -10,6 +10,7 @@ import * as BeanstalkCluster from "../../BeanstalkCluster.ts"
 import type { InvalidArgument } from "../../BeanstalkError.ts"
 import { Connector } from "../../Connector.ts"
 import { WrongUsage } from "../failures.ts"
+import type { Server } from "./server.ts"
 
 /** A cluster, and why some of its servers cannot be reached. */
 export interface Connected {
@@ -17,16 +18,14 @@ export interface Connected {
   readonly failures: ReadonlyArray<ClientError>
 }
 
-/** Connects to all servers, which have numbers. Fails if two of them are one. */
+/** Connects to all servers. Fails if two of them are one. */
 export const connect = (
-  servers: ReadonlyArray<typeof Connector.Service>,
+  servers: ReadonlyArray<Server>,
   options: BeanstalkCluster.Options
 ): Effect.Effect<Connected, InvalidArgument | WrongUsage, Scope.Scope> =>
   Effect.gen(function*() {
     const cluster = yield* BeanstalkCluster.make(
-      servers.flatMap(({ server, ...connector }) =>
-        server === undefined ? [] : [{ id: server, connector: Layer.succeed(Connector, connector) }]
-      ),
+      servers.map(({ connector, number }) => ({ id: number, connector: Layer.succeed(Connector, connector) })),
       options
     )
     const failures: Array<ClientError> = []

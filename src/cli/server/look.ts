@@ -1,0 +1,41 @@
+/** Looks at each of the servers by itself. */
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import type { Client } from "../../BeanstalkClient.ts"
+import type { Failure } from "../failures.ts"
+import type { Output } from "../terminal/output.ts"
+import type { Server } from "./server.ts"
+import { Servers } from "./servers.ts"
+import { failIfAny } from "./tellFailures.ts"
+
+/** A server, and what was seen on it. */
+export interface Seen<out A> {
+  readonly server: Server
+  readonly seen: A
+}
+
+/** Looks at all servers as {@link lookAtEach} does, with a client of each. */
+export const lookAtAll = <A, E extends Failure, R, E2, R2>(
+  look: (client: Client, server: Server) => Effect.Effect<A, E, R>,
+  show: (seen: ReadonlyArray<Seen<A>>, isOne: boolean) => Effect.Effect<void, E2, R2>
+) => lookAtEach((server) => Effect.flatMap(server.connect, (client) => look(client, server)), show)
+
+/**
+ * Looks at all servers at the same time. If some cannot be looked at, `show` gets what the others said, and then it fails with the
+ * first failure, having noted the rest.
+ */
+export const lookAtEach = <A, E extends Failure, R, E2, R2>(
+  look: (server: Server) => Effect.Effect<A, E, R>,
+  show: (seen: ReadonlyArray<Seen<A>>, isOne: boolean) => Effect.Effect<void, E2, R2>
+): Effect.Effect<void, E | E2, R | R2 | Servers | Output> =>
+  Effect.gen(function*() {
+    const servers = yield* Servers
+    const results = yield* Effect.forEach(
+      servers,
+      (server) => look(server).pipe(Effect.map((seen) => ({ server, seen })), Effect.either),
+      { concurrency: "unbounded" }
+    )
+    const [failures, seen] = Arr.separate(results)
+    if (seen.length > 0) yield* show(seen, servers.length === 1)
+    yield* failIfAny(failures)
+  })
