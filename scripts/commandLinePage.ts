@@ -59,16 +59,16 @@ beanstalk purge emails --state buried --limit 100                    # a hundred
 beanstalk jobs emails --match a@example.org --ids | beanstalk delete -
 \`\`\`
 
-- **Ids** tell the server of a job, and are those that a program with a cluster of the same URLs has. So with several URLs \`job\`, \`delete\`,
-  \`kick-job\` and the rest take the ids that \`jobs\` and \`put\` print with these URLs, in whichever order, and refuse those of one server.
+- **Ids** tell the server of a job: commands take those that \`jobs\` and \`put\` print with the same URLs, in whichever order, and refuse those
+  of a server alone. A program with a cluster of these URLs has the same ids.
 - **A server that is down**: \`kick\`, \`bury\`, \`purge\`, \`move\`, \`export\`, \`import\`, \`pause\`, \`resume\` and \`wait\` begin only if all are there, and else
   end with 3. \`put\`, \`take\` and \`work\` say which server cannot be reached, and use the others. \`delete\` and \`kick-job\` need the servers of
-  the jobs. Those that look show what the others say, and end with 3.
+  the jobs. \`stats\`, \`tubes\`, \`doctor\`, \`jobs\` and \`job\` show what the others say, and end with 3.
 - **A server that is lost midway**: \`purge\` and \`move\` go on with the others, and end with 4; \`bury\`, \`kick\` and \`import\` stop. All say how many
   jobs were done. \`put\` puts the next jobs on the others. If it does not know whether a job was stored, it stops, and does not put it twice.
-- **\`--json\`**: what \`jobs\` and \`job\` say of a job has the \`url\` of its server; the summary of an act has the \`urls\` of all.
+- **\`--json\`**: \`jobs\` and \`job\` write the \`url\` of the server of each job, and a command that acts the \`urls\` of all servers.
 
-There is no order of jobs across servers: so \`peek\` is for one server, as are \`tail\`, \`top\`, \`check\` and \`metrics\`.
+\`check\`, \`metrics\`, \`peek\`, \`tail\` and \`top\` are for one server, and say why when they are given several.
 
 `
 

@@ -1,7 +1,7 @@
 /** `pause` and `resume`: both set for how long a tube gives out no jobs. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { theCommon } from "./server/connect.ts"
+import { theClient } from "./server/connect.ts"
 import { whereIfSeveral } from "./server/servers.ts"
 import { matching } from "./server/tubes.ts"
 import { Output } from "./terminal/output.ts"
@@ -12,7 +12,7 @@ import type { TubePattern } from "./values/tubePattern.ts"
 export const pauseAll = (tubes: ReadonlyArray<TubePattern>, duration: Duration.Duration, became: string) =>
   Effect.gen(function*() {
     const output = yield* Output
-    const client = yield* theCommon
+    const client = yield* theClient
     const where = yield* whereIfSeveral
     for (const tube of yield* matching(client, tubes)) {
       yield* client.pauseTube(tube, duration)

@@ -32,7 +32,7 @@ export const command = Command.make({
   name: "export",
   summary: "Write jobs with their bodies as JSON Lines, for beanstalk import",
   details: [
-    "The jobs stay. Of each server those put first come first, so that an import keeps their order. A reserved job is written as well, and becomes ready " +
+    "The jobs stay. Those of each server are in the order in which they were put, which an import keeps. A reserved job is written as well, and becomes ready " +
     "when it is imported.",
     details
   ],

@@ -5,7 +5,7 @@ import type { Connection } from "../../BeanstalkConnection.ts"
 import type { ConnectionLost } from "../../BeanstalkError.ts"
 import { defaultTube, type JobId, type ReservedJob } from "../../Job.ts"
 import type { JobStats } from "../../Stats.ts"
-import { NothingThere, WrongUsage } from "../failures.ts"
+import { type Failure, NothingThere, WrongUsage } from "../failures.ts"
 import { bodyRecord, statsRecord } from "../record.ts"
 import { anyConnections } from "../server/connect.ts"
 import { allOf, namedOrMatching } from "../server/tubes.ts"
@@ -30,7 +30,7 @@ export const command = Command.make({
   summary: "Reserve jobs, write their bodies, and delete them",
   details: [
     "A job is deleted once standard output has its body. If that is closed before, or the command is interrupted, the job is ready again.",
-    "Of several servers it takes the jobs of one after the other, and with --follow those of all."
+    "Of several servers it takes from one after the other, and with --follow from all at once."
   ],
   servers: "together",
   parameters,
@@ -67,27 +67,38 @@ export const command = Command.make({
             )
         })
       )
-    const lost: Array<ConnectionLost> = []
-    yield* Effect.forEach(
-      connections,
-      (connection) =>
-        Effect.catchTag(takeFrom(connection), "ConnectionLost", (error) => {
-          lost.push(error)
-          return lost.length < connections.length
-            ? note(`The connection to ${error.address} was lost. Goes on with the other servers.`)
-            : Effect.void
-        }),
-      { concurrency: follow ? "unbounded" : 1, discard: true }
-    ).pipe(
+    yield* goingOn(connections, takeFrom, { concurrency: follow ? "unbounded" : 1 }).pipe(
       Effect.onInterrupt(() => note(`Interrupted after ${countedWere(taken, "job")} taken.`))
     )
-    const last = lost.at(-1)
-    if (last !== undefined) return yield* last
     if (taken === 0) {
       return yield* new NothingThere({ message: `no job of ${names.join(", ")} on ${servers.address} is ready.` })
     }
   })
 })
+
+/** Goes on with the other connections when one is lost. Fails at the end with the last one that was. */
+const goingOn = <R>(
+  connections: ReadonlyArray<Connection>,
+  run: (connection: Connection) => Effect.Effect<unknown, Failure, R>,
+  { concurrency }: { readonly concurrency: 1 | "unbounded" }
+) =>
+  Effect.gen(function*() {
+    const { note } = yield* Output
+    const lost: Array<ConnectionLost> = []
+    yield* Effect.forEach(
+      connections,
+      (connection) =>
+        Effect.catchTag(run(connection), "ConnectionLost", (error) => {
+          lost.push(error)
+          return lost.length < connections.length
+            ? note(`The connection to ${error.address} was lost. Goes on with the other servers.`)
+            : Effect.void
+        }),
+      { concurrency, discard: true }
+    )
+    const last = lost.at(-1)
+    if (last !== undefined) return yield* last
+  })
 
 const watchOnly = (connection: Connection, tubes: ReadonlyArray<string>) =>
   Effect.gen(function*() {

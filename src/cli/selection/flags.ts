@@ -49,7 +49,8 @@ export const flags = <const State extends ListedState>(
     summary: "how many ids to look through, from the newest down"
   }),
   to: Flag.optional("to", jobId, {
-    summary: "the newest id to look at, of the server that it tells; nothing is put there to learn the newest one"
+    summary:
+      "the newest id to look at, so that no job is put to learn it; of several servers, for the one whose id it is"
   }),
   fullSpeed: Flag.on("full-speed", { summary: "do not leave half of its time to the server" })
 })

@@ -61,12 +61,6 @@ export const clientById: Connecting<BeanstalkClient.Client> = oneOrSeveral(
   (servers) => Effect.map(cluster(servers, { reconnect: Schedule.stop }), ({ cluster }) => cluster)
 )
 
-/** What a connection and a client have in common. */
-export type Common = Pick<BeanstalkClient.Client, "address" | "listTubes" | "pauseTube" | "statsTube">
-
-/** For a command that needs no more, a connection: of several servers, a client as {@link theClient}. */
-export const theCommon: Connecting<Common> = oneOrSeveral<Common>(({ open }) => open, clusterOfAll)
-
 /** A connection to the server of a command that is for one. */
 export const theConnection: Connecting<Connection> = Effect.flatMap(theServer, ({ open }) => open)
 
