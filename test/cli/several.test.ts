@@ -99,6 +99,9 @@ describeListening("beanstalk, for two servers", ({ start }) => {
       assert.strictEqual((yield* run("resume emails")).code, 0)
       yield* two.connection.put("x", { tube: "other" })
       assert.strictEqual((yield* run("pause other 1h --json")).code, 0)
+      const listed = yield* run("jobs emails other --ids --limit 7")
+      assert.deepStrictEqual([listed.code, listed.stdout.trim().split("\n").length], [0, 7])
+      assert.strictEqual((yield* run("jobs other --ids")).code, 0)
       assert.strictEqual((yield* two.connection.statsTube("other")).pause, 3600)
       const late = yield* run("wait emails --for 1ms")
       assert.strictEqual(late.code, 1)
@@ -252,6 +255,12 @@ describeListening("beanstalk, for two servers", ({ start }) => {
       assert.strictEqual(JSON.parse(json.stderr).error.tag, "ConnectFailed")
       assert.deepStrictEqual(yield* one.left("emails"), [1, 1, 1])
       assert.strictEqual((yield* one.connection.statsTube("emails")).pause, 0)
+      for (const look of ["jobs emails --match nothing", "jobs nothing", "tubes default --nonempty"]) {
+        const { code, stderr } = yield* beanstalk(words(look), surroundings(url, {}))
+        assert.strictEqual(code, 3, look)
+        assert.include(stderr, "cannot reach beanstalkd at 127.0.0.1:1", look)
+        assert.notInclude(stderr, " or 127.0.0.1:1", look)
+      }
       const none = yield* beanstalk(words("put emails x"), surroundings("127.0.0.1:1,127.0.0.1:2", {}))
       assert.strictEqual(none.code, 3)
       assert.include(none.stderr, "127.0.0.1:1")

@@ -22,7 +22,7 @@ import { Output } from "../terminal/output.ts"
 import { withProgress } from "../terminal/progress.ts"
 import { countedWere, elapsed, thousands } from "../terminal/text.ts"
 import { tubesOrAll } from "../tubeArguments.ts"
-import { isOneTube } from "../values/tubePattern.ts"
+import { isOneTube, matchesAny } from "../values/tubePattern.ts"
 
 const parameters = {
   tubes: tubesOrAll,
@@ -58,7 +58,13 @@ export const command = Command.make({
     yield* lookAtAll(
       (client, server) =>
         Effect.gen(function*() {
-          const names = tubes.length === 0 ? undefined : yield* matching(client, tubes)
+          const names = tubes.length === 0
+            ? undefined
+            : isOne
+            ? yield* matching(client, tubes)
+            : (yield* client.listTubes).filter(matchesAny(tubes))
+          // Another server may have the tube.
+          if (names?.length === 0) return { written: 0, gone: 0 }
           return yield* list(client, {
             names,
             selection: to !== undefined && isOf(server, to) ? selection : { ...selection, to: undefined },

@@ -2,11 +2,13 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { Client } from "../../BeanstalkClient.ts"
-import type { Failure } from "../failures.ts"
+import { type Failure, NothingThere } from "../failures.ts"
 import type { Output } from "../terminal/output.ts"
 import type { Server } from "./server.ts"
 import { Servers } from "./servers.ts"
 import { failIfAny } from "./tellFailures.ts"
+
+const isNothingThere = (error: unknown): error is NothingThere => error instanceof NothingThere
 
 /** A server, and what was seen on it. */
 export interface Seen<out A> {
@@ -22,7 +24,7 @@ export const lookAtAll = <A, E extends Failure, R, E2, R2>(
 
 /**
  * Looks at all servers at the same time. If some cannot be looked at, `show` gets what the others said, and then it fails with the
- * first failure, having noted the rest.
+ * first failure, having noted the rest; also if the others have nothing to show.
  */
 export const lookAtEach = <A, E extends Failure, R, E2, R2>(
   look: (server: Server) => Effect.Effect<A, E, R>,
@@ -35,7 +37,11 @@ export const lookAtEach = <A, E extends Failure, R, E2, R2>(
       (server) => look(server).pipe(Effect.map((seen) => ({ server, seen })), Effect.either),
       { concurrency: "unbounded" }
     )
-    const [failures, seen] = Arr.separate(results)
-    if (seen.length > 0) yield* show(seen, servers.length === 1)
-    yield* failIfAny(failures)
+    const [errors, seen] = Arr.separate(results)
+    const showing = seen.length > 0 ? show(seen, servers.length === 1) : Effect.void
+    if (errors.length === 0) return yield* showing
+    // What the others do not have may be on those that cannot be looked at.
+    yield* Effect.catchIf(showing, (error) => isNothingThere(error), () => Effect.void)
+    const [failures, absences] = Arr.partition(errors, (error) => isNothingThere(error))
+    yield* failIfAny([...failures, ...absences])
   })
