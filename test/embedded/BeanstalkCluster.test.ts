@@ -707,7 +707,12 @@ describe("what a cluster asks of all servers", () => {
       Effect.gen(function*() {
         yield* cluster.put("t", "hello")
         yield* failsWith(cluster.move("t", "t", { into: cluster }), "InvalidArgument")
-        assert.strictEqual((yield* cluster.move("t", "u", { into: cluster })).ready, 1)
+        const [one, two] = [Option.getOrThrow(cluster.at(1)), Option.getOrThrow(cluster.at(2))]
+        yield* two.put("t", "hello")
+        const before = yield* two.statsTube("t")
+        yield* failsWith(cluster.move("t", "t", { into: one }), "InvalidArgument")
+        assert.strictEqual((yield* two.statsTube("t")).currentJobsReady, before.currentJobsReady)
+        assert.strictEqual((yield* cluster.move("t", "u", { into: cluster })).ready, 2)
       })
     ))
 

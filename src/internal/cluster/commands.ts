@@ -6,11 +6,11 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { Client } from "../../BeanstalkClient.ts"
 import { type ConnectFailed, InvalidArgument, type TubeError } from "../../BeanstalkError.ts"
-import type { TubeName } from "../../Job.ts"
+import { defaultTube, type TubeName } from "../../Job.ts"
 import type { TubeStats } from "../../Stats.ts"
 import { errorOf } from "../base/errorOf.ts"
 import { fromCallback } from "../base/fromCallback.ts"
-import type { Dedicated } from "../client/dedicated.ts"
+import type { Dedicated, HasDedicated } from "../client/dedicated.ts"
 import { sameTube } from "../client/move.ts"
 import * as PutAll from "../client/putAll.ts"
 import { putCommand } from "../client/putCommand.ts"
@@ -126,12 +126,23 @@ export const commands = (members: Members, dedicated: Dedicated): Commands => {
         yield* allDone(members, withTube(answers))
       }),
     purge: (tube, options) => bulk(members, "purge", tube, options, (client, own) => client.purge(tube, own)),
-    move: (from, to, options) =>
-      from === to && options?.into?.dedicated === dedicated
+    move: (from, to, options = {}) => {
+      const { into } = options
+      const moving = bulk(members, "move", from, options, (client, own) => client.move(from, to, { ...own, into }))
+      if (from !== to || into === undefined) return moving
+      return into.dedicated === dedicated
         ? sameTube(to)
-        : bulk(members, "move", from, options, (client, own) => client.move(from, to, { ...own, into: options?.into }))
+        : Effect.if(isAmong(members, into), { onTrue: () => sameTube(to), onFalse: () => moving })
+    }
   }
 }
+
+/** Whether a client is for one of the servers, also under another address. */
+const isAmong = (members: Members, { dedicated }: HasDedicated) =>
+  Effect.flatMap(dedicated.onOne, (one) => one.open(defaultTube)).pipe(
+    Effect.map(({ server: { id } }) => members.all.some(({ instance }) => instance === id)),
+    Effect.scoped
+  )
 
 const addByTube = (
   { all, notAnswered }: Answered<ReadonlyArray<TubeStats>>
