@@ -16,6 +16,7 @@ import { inspect } from "node:util"
 import { amount, upTo } from "../support/edition.ts"
 import { ok } from "../support/replies.ts"
 import * as Scripted from "../support/scripted.ts"
+import { statsJobReply } from "../support/scriptedWorkers.ts"
 
 type Connection = BeanstalkConnection.Connection
 type Command = (connection: Connection) => Effect.Effect<unknown, unknown>
@@ -57,6 +58,7 @@ describe("an unexpected reply ends the connection", () => {
     ["another tube than asked for", (_) => _.use("t"), "use t", "USING default\r\n"],
     ["a tube that can be none", (_) => _.listTubeUsed, "list-tube-used", "USING -t\r\n"],
     ["another job than looked for", (_) => _.peek("8"), "peek 8", `${job}\r\n`],
+    ["another job's statistics", (_) => _.statsJob("8"), "stats-job 8", statsJobReply(7)],
     ["another job than reserved", (_) => _.reserveJob("8"), "reserve-job 8", "RESERVED 7 0\r\n\r\n"],
     ["a reserved job where one was looked for", (_) => _.peek("7"), "peek 7", "RESERVED 7 0\r\n\r\n"],
     ["a found job where one was reserved", (_) => _.reserveWithTimeout(0), "reserve-with-timeout 0", `${job}\r\n`],

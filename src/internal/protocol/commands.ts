@@ -251,12 +251,14 @@ const expectDocument =
 
 const expectJobStats = expectDocument<JobStats>(StatsReader.readJobStats)
 
-/** In a cluster the document has the server's own id, and the job the qualified one. */
+/**
+ * In a cluster the document has the server's own id, and the job the qualified one. Statistics of any other job are a violation: who
+ * looks jobs up acts on those that are told.
+ */
 const expectStatsOf: Interpret<JobStats, never, JobId> = (reply, origin, id) => {
   const decoded = expectJobStats(reply, origin, id)
-  return decoded?._tag === "Success" && decoded.value.id !== id && decoded.value.id === ownId(id)
-    ? success(new JobStats({ ...decoded.value, id }, true))
-    : decoded
+  if (decoded?._tag !== "Success" || decoded.value.id === id) return decoded
+  return decoded.value.id === ownId(id) ? success(new JobStats({ ...decoded.value, id }, true)) : undefined
 }
 
 export const statsJob = onJob("stats-job", expectStatsOf, readOnly)
