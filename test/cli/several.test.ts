@@ -157,7 +157,20 @@ describeListening("beanstalk, for two servers", ({ start }) => {
         assert.include(alone.stderr, `${id} is the id of a job on one of several servers: give all of them with --url.`)
         assert.include((yield* run(`${command} ${elsewhere}`)).stderr, `job ${elsewhere} is on none of these servers`)
       }
-      assert.strictEqual((yield* run("delete -", { stdin: `${id}\n1\n` })).code, 2)
+      const file = join(yield* temporaryFolder, "ids")
+      writeFileSync(file, `${id}\n1\n`)
+      for (
+        const command of [
+          "delete -",
+          "purge emails --ids-from - -y",
+          `export --ids-from ${file}`,
+          `jobs --ids-from ${file}`
+        ]
+      ) {
+        const mixed = yield* run(command, { stdin: `${id}\n1\n` })
+        assert.strictEqual(mixed.code, 2, command)
+        assert.include(mixed.stderr, "1 is the id of a job on one server: ", command)
+      }
       assert.strictEqual((yield* run("export --to 4")).code, 2)
       assert.strictEqual((yield* run("jobs --to 4")).code, 2)
       assert.deepStrictEqual(yield* left("emails"), [[1, 1, 1], [1, 1, 1]])

@@ -6,7 +6,8 @@ import type { Client, ListedJob, SearchProgress } from "../../BeanstalkClient.ts
 import type { Draining } from "../../BeanstalkError.ts"
 import { type Failure, Refused } from "../failures.ts"
 import { readFile } from "../files.ts"
-import { eachOnce, idLines, inputIds } from "../ids.ts"
+import { checkIds, eachOnce, idLines, inputIds } from "../ids.ts"
+import type { Servers } from "../server/servers.ts"
 import type { Terminal } from "../terminal/terminal.ts"
 import type { Selection } from "./flags.ts"
 
@@ -27,7 +28,7 @@ const decoder = new TextDecoder()
 export const find = (
   client: Client,
   { bodies, onGone = () => Effect.void, onProgress, selection, tubes }: Finding
-): Stream.Stream<ListedJob, Exclude<Failure, Draining>, Terminal> =>
+): Stream.Stream<ListedJob, Exclude<Failure, Draining>, Servers | Terminal> =>
   Stream.suspend(() => {
     let [found, read] = [0, 0]
     const {
@@ -52,7 +53,7 @@ export const find = (
         return isWanted
       }
     }
-    const jobs: Stream.Stream<ListedJob, Failure, Terminal> = idsFrom === undefined
+    const jobs: Stream.Stream<ListedJob, Failure, Servers | Terminal> = idsFrom === undefined
       ? client.jobs({ ...wanted, reach, newest: to, serverShare: fullSpeed ? 1 : 0.5, onProgress })
       : client.jobsById(idsIn(idsFrom), wanted)
     const counted = jobs.pipe(
@@ -70,7 +71,11 @@ export const find = (
     )
   })
 
-const idsIn = (path: string) => eachOnce(path === "-" ? inputIds : idLines(readFile(path), path))
+const idsIn = (path: string) =>
+  Stream.mapChunksEffect(
+    eachOnce(path === "-" ? inputIds : idLines(readFile(path), path)),
+    (ids) => Effect.as(checkIds(ids), ids)
+  )
 
 const drains = (address: string) =>
   new Refused({
