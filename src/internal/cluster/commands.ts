@@ -137,12 +137,13 @@ export const commands = (members: Members, dedicated: Dedicated): Commands => {
   }
 }
 
-/** Whether a client is for one of the servers, also under another address. */
+/** Whether a client is for one of the servers that answer, also under another address. */
 const isAmong = (members: Members, { dedicated }: HasDedicated) =>
-  Effect.flatMap(dedicated.onOne, (one) => one.open(defaultTube)).pipe(
-    Effect.map(({ server: { id } }) => members.all.some(({ instance }) => instance === id)),
-    Effect.scoped
-  )
+  Effect.gen(function*() {
+    const { server } = yield* Effect.flatMap(dedicated.onOne, (one) => one.open(defaultTube))
+    const answers = yield* askAll(members, ({ stats }) => stats)
+    return answers.some(({ exit }) => Exit.isSuccess(exit) && exit.value.id === server.id)
+  }).pipe(Effect.scoped)
 
 const addByTube = (
   { all, notAnswered }: Answered<ReadonlyArray<TubeStats>>
