@@ -74,8 +74,8 @@ describe("the package", () => {
     )
   })
 
-  it("is smaller than 1.1 MB, two fifths of which are the command line", () => {
-    assert.isBelow(packed.size, 1_100_000)
+  it("is smaller than 1 MB, a third of which is the command line", () => {
+    assert.isBelow(packed.size, 1_000_000)
   })
 
   it("has a command line that runs from an empty folder, without any other package", () => {

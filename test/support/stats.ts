@@ -7,9 +7,9 @@ export const tubeName = (text: string): TubeName => {
   return text
 }
 
-type TubeNumbers = Partial<Omit<Stats.TubeStats, "name" | "unknown">>
+type TubeKeys = Partial<Omit<Stats.TubeStats, "name">>
 
-export const tubeStats = (name: string, numbers: TubeNumbers = {}): Stats.TubeStats =>
+export const tubeStats = (name: string, keys: TubeKeys = {}): Stats.TubeStats =>
   new Stats.TubeStats({
     name: tubeName(name),
     currentJobsUrgent: 0,
@@ -26,7 +26,7 @@ export const tubeStats = (name: string, numbers: TubeNumbers = {}): Stats.TubeSt
     pause: 0,
     pauseTimeLeft: 0,
     unknown: {},
-    ...numbers
+    ...keys
   })
 
 type ServerNumbers = Partial<Omit<Stats.ServerStats, "unknown">>
